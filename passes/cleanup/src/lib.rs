@@ -1,0 +1,1 @@
+//! Exact simplifications: constant folding, dead code, dead channels.

@@ -1,0 +1,1 @@
+//! Builds and runs Cortex-M packages under QEMU and counts what they execute.

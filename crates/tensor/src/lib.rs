@@ -20,7 +20,7 @@
 
 mod constant;
 mod dtype;
-mod map;
+mod files;
 mod quant;
 mod shape;
 mod tensor;
@@ -28,8 +28,8 @@ mod tensor;
 pub use bytes::Bytes;
 pub use constant::{ConstData, Palette, Sparse};
 pub use dtype::{DType, Element};
+pub use files::{map_file, write_dir, write_file};
 pub use half;
-pub use map::map_file;
 pub use quant::Quant;
 pub use shape::{Dim, Shape};
 pub use tensor::Tensor;

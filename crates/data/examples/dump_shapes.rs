@@ -7,7 +7,7 @@ use paring_tensor::Tensor;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("usage: dump_shapes OUT.npz")?;
-    let mut writer = NpzWriter::create(path.as_ref(), true)?;
+    let mut writer = NpzWriter::new(path.as_ref(), true);
     for (name, split) in [("train", Split::Train), ("test", Split::Test)] {
         let count = shapes::len(split);
         let mut pixels = Vec::with_capacity(count * shapes::SIDE * shapes::SIDE);

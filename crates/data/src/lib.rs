@@ -33,7 +33,6 @@ pub mod shapes;
 mod sources;
 mod spec;
 mod text;
-mod write;
 
 pub use dataset::{Dataset, Sample, Select, Subset, stack};
 pub use error::{DataError, Result};

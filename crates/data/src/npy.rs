@@ -20,10 +20,9 @@ mod header;
 
 pub use archive::{Npz, NpzWriter, write_npz};
 
-use crate::write::write_whole;
 use crate::{DataError, Result};
 use header::Header;
-use paring_tensor::{Bytes, DType, Tensor, map_file};
+use paring_tensor::{Bytes, DType, Tensor, map_file, write_file};
 use std::path::Path;
 
 /// Reads an `.npy` file. The elements stay in the mapped file where their order allows it.
@@ -39,7 +38,7 @@ pub fn read_npy(path: &Path) -> Result<Tensor> {
 /// # Errors
 /// If the file cannot be written.
 pub fn write_npy(path: &Path, tensor: &Tensor) -> Result<()> {
-    write_whole(path, &encode(tensor))
+    write_file(path, &encode(tensor)).map_err(DataError::io(path))
 }
 
 /// The array in the bytes of an `.npy` file; `origin` names them in errors.

@@ -1,8 +1,7 @@
 use super::header::Header;
-use crate::write::Whole;
 use crate::{DataError, Result};
-use paring_tensor::{Bytes, Tensor, map_file};
-use std::io::{BufWriter, Cursor, Read, Write};
+use paring_tensor::{Bytes, Tensor, map_file, write_file};
+use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
@@ -110,20 +109,17 @@ impl Npz {
     }
 }
 
-/// Writes an `.npz` archive array by array. The file appears under its name when
-/// [`finish`](NpzWriter::finish) has written all of it. The same arrays give the same bytes.
+/// Builds an `.npz` archive array by array. The same arrays give the same bytes.
 pub struct NpzWriter {
     path: PathBuf,
-    zip: ZipWriter<BufWriter<Whole>>,
+    zip: ZipWriter<Cursor<Vec<u8>>>,
     options: SimpleFileOptions,
 }
 
 impl NpzWriter {
-    /// Starts an archive; `compressed` deflates the arrays.
-    ///
-    /// # Errors
-    /// If no file can be written there.
-    pub fn create(path: &Path, compressed: bool) -> Result<Self> {
+    /// Starts an archive for `path`; `compressed` deflates the arrays.
+    #[must_use]
+    pub fn new(path: &Path, compressed: bool) -> Self {
         let method =
             if compressed { CompressionMethod::Deflated } else { CompressionMethod::Stored };
         let options = SimpleFileOptions::default()
@@ -131,34 +127,29 @@ impl NpzWriter {
             .last_modified_time(zip::DateTime::default())
             .large_file(true)
             .unix_permissions(0o644);
-        let whole = Whole::create(path)?;
-        Ok(Self { path: path.into(), zip: ZipWriter::new(BufWriter::new(whole)), options })
+        Self { path: path.into(), zip: ZipWriter::new(Cursor::default()), options }
     }
 
     /// Adds an array.
     ///
     /// # Errors
-    /// If the disk is full, or the name is already there.
+    /// If the name is already there.
     pub fn add(&mut self, name: &str, tensor: &Tensor) -> Result<()> {
         let path = &self.path;
         self.zip
             .start_file(format!("{name}.npy"), self.options)
-            .map_err(|e| DataError::Io { path: path.clone(), source: e.into() })?;
+            .map_err(|e| DataError::io(path)(e.into()))?;
         self.zip.write_all(&super::encode(tensor)).map_err(DataError::io(path))
     }
 
-    /// Completes the file.
+    /// Writes the file, whole or not at all.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn finish(self) -> Result<()> {
-        let path = self.path;
-        let buffered = self
-            .zip
-            .finish()
-            .map_err(|e| DataError::Io { path: path.clone(), source: e.into() })?;
-        let whole = buffered.into_inner().map_err(|e| DataError::io(&path)(e.into_error()))?;
-        whole.finish()
+        let Self { path, zip, .. } = self;
+        let bytes = zip.finish().map_err(|e| DataError::io(&path)(e.into()))?.into_inner();
+        write_file(&path, &bytes).map_err(DataError::io(&path))
     }
 }
 
@@ -170,7 +161,7 @@ pub fn write_npz<'a>(
     path: &Path,
     arrays: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
 ) -> Result<()> {
-    let mut writer = NpzWriter::create(path, false)?;
+    let mut writer = NpzWriter::new(path, false);
     for (name, tensor) in arrays {
         writer.add(name, tensor)?;
     }

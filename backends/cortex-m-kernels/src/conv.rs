@@ -1,8 +1,8 @@
+use crate::KernelError;
 use crate::helpers::Helper;
 use crate::pack::{Matrix, fold_bias, plain_order, window_order};
 use crate::requant::Requant;
 use crate::unit::{Isa, Kernel, Layer, Overlap, Unit};
-use crate::KernelError;
 
 /// A two-dimensional convolution, NHWC, batch 1.
 #[derive(Clone, Debug)]
@@ -107,12 +107,10 @@ impl Conv2d<'_> {
             return None;
         }
         let pointwise = self.is_pointwise();
-        let order =
-            if pointwise { plain_order(in_c) } else { window_order(k_h, k_w * in_c) };
+        let order = if pointwise { plain_order(in_c) } else { window_order(k_h, k_w * in_c) };
         let per_output = k_h * k_w * in_c;
         let folded = fold_bias(self.weights, self.bias, per_output, self.in_zero);
-        let matrix =
-            Matrix { weights: self.weights, folded: &folded, per_output, order: &order };
+        let matrix = Matrix { weights: self.weights, folded: &folded, per_output, order: &order };
         let stream = matrix.stream(unit.isa(), &self.requant)?;
         unit.words(&format!("{name}_w"), &stream);
         let element = if unit.isa() == Isa::Dsp { 2 } else { 1 };
@@ -122,8 +120,7 @@ impl Conv2d<'_> {
         let kernel = if pointwise {
             unit.need(Helper::Pointwise);
             let pixels = in_h * in_w;
-            let fields =
-                format!("{name}_w, {pixels}, {in_c}, {out_c}, {bytes}, {groups}, {zero}");
+            let fields = format!("{name}_w, {pixels}, {in_c}, {out_c}, {bytes}, {groups}, {zero}");
             unit.record("pr_point", name, &fields);
             Kernel::new(format!("pr_pointwise(&{name}, @in0@, @out0@, @scratch@);"), "pointwise")
                 .scratch(bytes)

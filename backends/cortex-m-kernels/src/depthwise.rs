@@ -75,7 +75,8 @@ impl DepthwiseConv2d<'_> {
         let three = self.kernel == [3, 3] && (!dsp || self.stride[0].max(self.stride[1]) <= 2);
         // Four outputs a step: the axis that fills its steps best runs fastest.
         let waste = |fast: &Axis, slow: &Axis| fast.out.next_multiple_of(4) * slow.out;
-        let exchange = dsp && three && self.stride[0] == self.stride[1] && waste(&y, &x) < waste(&x, &y);
+        let exchange =
+            dsp && three && self.stride[0] == self.stride[1] && waste(&y, &x) < waste(&x, &y);
         if exchange {
             std::mem::swap(&mut y, &mut x);
         }
@@ -144,9 +145,10 @@ impl DepthwiseConv2d<'_> {
         let same = self.input[2] == channels
             && self.output[0] * self.output[1] <= self.input[0] * self.input[1];
         let overlap = if same { Overlap::Same } else { Overlap::Disjoint };
-        let kernel = Kernel::new(format!("{function}(&{name}, @in0@, @out0@, @scratch@);"), "planes")
-            .scratch(pitch * rows * element)
-            .overlap(&[overlap]);
+        let kernel =
+            Kernel::new(format!("{function}(&{name}, @in0@, @out0@, @scratch@);"), "planes")
+                .scratch(pitch * rows * element)
+                .overlap(&[overlap]);
         Some(kernel)
     }
 

@@ -87,15 +87,12 @@ impl Runs {
     /// An operand that is not repeated may give its place to the output.
     fn overlap(&self) -> [Overlap; 2] {
         let plain = self.outer.is_empty();
-        self.run_steps.map(|s| if plain && s == 1 { Overlap::AtLeast(0) } else { Overlap::Disjoint })
+        self.run_steps
+            .map(|s| if plain && s == 1 { Overlap::AtLeast(0) } else { Overlap::Disjoint })
     }
 }
 
-fn broadcast(
-    name: &str,
-    shape: &[usize],
-    operands: [&[usize]; 2],
-) -> Result<Runs, KernelError> {
+fn broadcast(name: &str, shape: &[usize], operands: [&[usize]; 2]) -> Result<Runs, KernelError> {
     runs(shape, operands).ok_or_else(|| KernelError::Invalid {
         layer: name.into(),
         what: format!("{:?} and {:?} do not broadcast to {shape:?}", operands[0], operands[1]),

@@ -83,10 +83,8 @@ impl Helper {
             Self::PlaneDw3S1 => include_str!("c/plane_dw3_s1.c"),
             Self::PlaneDw3S2 => include_str!("c/plane_dw3_s2.c"),
             Self::Channel3x3 if dsp => {
-                let strides = (
-                    present.contains(&Self::PlaneDw3S1),
-                    present.contains(&Self::PlaneDw3S2),
-                );
+                let strides =
+                    (present.contains(&Self::PlaneDw3S1), present.contains(&Self::PlaneDw3S2));
                 let call = match strides {
                     (true, true) => {
                         "if (c->stride_w == 1) {\n        pr_dw3_s1(&d);\n    } else {\n        pr_dw3_s2(&d);\n    }"

@@ -42,7 +42,8 @@ impl Layer for BoxCopy {
         }
         let (begin, end) = (self.from.1 * self.element, self.to.1 * self.element);
         if axes.is_empty() {
-            let text = format!("memcpy((char *)@out0@ + {end}, (const char *)@in0@ + {begin}, {run});");
+            let text =
+                format!("memcpy((char *)@out0@ + {end}, (const char *)@in0@ + {begin}, {run});");
             return Ok(Kernel::new(text, "one run"));
         }
         if axes.len() > 5 {
@@ -56,13 +57,16 @@ impl Layer for BoxCopy {
         let list = |f: &dyn Fn(&(usize, usize, usize)) -> usize| {
             axes.iter().map(|a| f(a).to_string()).collect::<Vec<_>>().join(", ")
         };
-        let fields =
-            format!("{{{}}}, {{{}}}, {{{}}}, {run}", list(&|a| a.0), list(&|a| a.1), list(&|a| a.2));
+        let fields = format!(
+            "{{{}}}, {{{}}}, {{{}}}, {run}",
+            list(&|a| a.0),
+            list(&|a| a.1),
+            list(&|a| a.2)
+        );
         unit.need(Helper::Copy);
         unit.record("pr_box", name, &fields);
-        let text = format!(
-            "pr_copy(&{name}, (const char *)@in0@ + {begin}, (char *)@out0@ + {end});"
-        );
+        let text =
+            format!("pr_copy(&{name}, (const char *)@in0@ + {begin}, (char *)@out0@ + {end});");
         Ok(Kernel::new(text, "box"))
     }
 }

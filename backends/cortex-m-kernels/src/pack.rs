@@ -102,8 +102,7 @@ impl Matrix<'_> {
         for first in groups(self.folded.len(), 4) {
             out.extend(self.folded[first..first + 4].iter().map(|&b| b as u32));
             for &input in self.order.iter().flatten() {
-                let bytes: [u8; 4] =
-                    std::array::from_fn(|i| self.weight(first + i, input) as u8);
+                let bytes: [u8; 4] = std::array::from_fn(|i| self.weight(first + i, input) as u8);
                 out.push(u32::from_le_bytes(bytes));
             }
             self.tail(first, requant, &mut out)?;

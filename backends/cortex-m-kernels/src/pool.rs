@@ -55,8 +55,7 @@ impl Pool2d {
 
 impl Layer for Pool2d {
     fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
-        let sizes =
-            self.input.iter().chain(&self.output).chain(&self.kernel).chain(&self.stride);
+        let sizes = self.input.iter().chain(&self.output).chain(&self.kernel).chain(&self.stride);
         if sizes.clone().any(|&s| s == 0 || s > 32_767) || self.pad.iter().any(|&p| p > 32_767) {
             return Err(KernelError::Invalid {
                 layer: name.into(),

@@ -43,7 +43,8 @@ fn exp_on_negative(x: i32) -> i32 {
     let fraction = (x & (QUARTER - 1)) - QUARTER;
     let mut result = exp_near_zero(saturating_shl(fraction, 5));
     let rest = fraction.wrapping_sub(x);
-    let factors = [1_672_461_947, 1_302_514_674, 790_015_084, 290_630_308, 39_332_535, 720_401, 242];
+    let factors =
+        [1_672_461_947, 1_302_514_674, 790_015_084, 290_630_308, 39_332_535, 720_401, 242];
     for (bit, factor) in (24..).zip(factors) {
         if rest & (1 << bit) != 0 {
             result = doubling_high_mul(result, factor);
@@ -79,10 +80,8 @@ impl Layer for Softmax {
         // From the first zero on the table says nothing.
         let used = self.exps.iter().rposition(|&e| e != 0).map_or(1, |p| p + 1);
         unit.i32s(&format!("{name}_e"), &self.exps[..used]);
-        let template = format!(
-            "pr_softmax({name}_e, {used}, @in0@, @out0@, {}, {});",
-            self.rows, self.depth
-        );
+        let template =
+            format!("pr_softmax({name}_e, {used}, @in0@, @out0@, {}, {});", self.rows, self.depth);
         Ok(Kernel::new(template, "table of exponentials").overlap(&[Overlap::AtLeast(0)]))
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use common::Random;
 use paring_cortex_m_kernels::{
-    Add, AddOperand, BoxCopy, Conv2d, Dequantize, DepthwiseConv2d, FullyConnected, Isa, Layer, Mul,
+    Add, AddOperand, BoxCopy, Conv2d, DepthwiseConv2d, Dequantize, FullyConnected, Isa, Layer, Mul,
     Overlap, Pool2d, PoolKind, Quantize, Requant, Requantize, Table, Unit,
 };
 use paring_emulator::{Build, Core, Entry, missing_packages};
@@ -73,7 +73,10 @@ impl Program {
             text.push_str(&kernel.call(&pointers, &["place"], "scratch"));
             text.push_str(&format!("\nmemcpy(out + {at}, place, {});", expected.len()));
         }
-        text.push_str(&format!("\nif (scratch[{}] != 0x1234567) {{ out[{at}] ^= 0x80; }}", kernel.scratch_bytes.div_ceil(4)));
+        text.push_str(&format!(
+            "\nif (scratch[{}] != 0x1234567) {{ out[{at}] ^= 0x80; }}",
+            kernel.scratch_bytes.div_ceil(4)
+        ));
         self.calls.push_str(&format!(
             "scratch[{}] = 0x1234567;\n{text}\n",
             kernel.scratch_bytes.div_ceil(4)
@@ -301,7 +304,8 @@ fn dense_case(p: &mut Program) {
     let bias: Vec<i32> = (0..outputs).map(|_| r.range(-20_000, 20_000) as i32).collect();
     let in_zero = r.range(-128, 127) as i32;
     let requant = p.requant(outputs, inputs, false);
-    let layer = FullyConnected { inputs, outputs, in_zero, weights: &weights, bias: &bias, requant };
+    let layer =
+        FullyConnected { inputs, outputs, in_zero, weights: &weights, bias: &bias, requant };
     let x = p.random.bytes(inputs, -128, 127);
     let expected = common::dense(&layer, &x);
     p.push(&layer, &[raw(&x)], &raw(&expected), format!("dense {inputs} to {outputs}"));

@@ -75,11 +75,8 @@ pub fn dense(c: &FullyConnected<'_>, x: &[i8]) -> Vec<i8> {
     (0..c.outputs)
         .map(|o| {
             let row = &c.weights[o * c.inputs..(o + 1) * c.inputs];
-            let sum: i32 = row
-                .iter()
-                .zip(x)
-                .map(|(&w, &v)| i32::from(w) * (i32::from(v) - c.in_zero))
-                .sum();
+            let sum: i32 =
+                row.iter().zip(x).map(|(&w, &v)| i32::from(w) * (i32::from(v) - c.in_zero)).sum();
             narrow(c.bias[o] + sum, &c.requant, o)
         })
         .collect()

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod package;
+pub mod planner;
 pub mod requantize;
 
 #[doc(hidden)]

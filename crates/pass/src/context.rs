@@ -1,0 +1,126 @@
+use crate::PassError;
+use crate::manager::{Declined, StepReport};
+use paring_ir::{Executor, Graph, Node, Patch};
+use paring_tensor::Tensor;
+use std::sync::Arc;
+use wildmatch::WildMatch;
+
+/// Calibration data: unlabelled inputs by index. Decoded when asked for, so that memory does not grow
+/// with their number.
+pub trait Samples: Send + Sync {
+    /// How many there are.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One tensor for each input of the network, with the batch axis (of extent 1), in the layout of
+    /// the graph and as real numbers.
+    ///
+    /// # Errors
+    /// What is wrong with the data, with its file.
+    fn get(&self, index: usize) -> Result<Vec<Tensor>, String>;
+}
+
+/// What the program gives to passes: a way to run networks, and data.
+pub trait Host: Sync {
+    /// The executor that passes use.
+    ///
+    /// # Errors
+    /// What to do where there is none.
+    fn executor(&self) -> Result<&dyn Executor, PassError>;
+
+    /// The data that a specification names, shaped for the inputs of `graph`; `None` asks for the
+    /// data that the user gave for the whole run.
+    ///
+    /// # Errors
+    /// What is wrong with the specification or its files, or that there is no data.
+    fn samples(&self, spec: Option<&str>, graph: &Graph) -> Result<Arc<dyn Samples>, PassError>;
+
+    /// Shows how far a step is: `done` of `total` of what `what` names. May be called from any
+    /// thread.
+    fn progress(&self, what: &str, done: usize, total: usize) {
+        let _ = (what, done, total);
+    }
+}
+
+/// A host for pipelines that run no network.
+pub struct NoHost;
+
+impl Host for NoHost {
+    fn executor(&self) -> Result<&dyn Executor, PassError> {
+        Err(PassError::Input("this pass runs the network, but no executor was given".into()))
+    }
+
+    fn samples(&self, _: Option<&str>, _: &Graph) -> Result<Arc<dyn Samples>, PassError> {
+        Err(PassError::Input("this pass needs calibration data, but none was given".into()))
+    }
+}
+
+/// What a pass works with besides the graph.
+pub struct PassContext<'a> {
+    pub(crate) host: &'a dyn Host,
+    pub(crate) seed: u64,
+    pub(crate) only: &'a [WildMatch],
+    pub(crate) skip: &'a [WildMatch],
+    pub(crate) report: &'a mut StepReport,
+    pub(crate) budget: &'a mut Option<usize>,
+}
+
+impl<'a> PassContext<'a> {
+    /// The pipeline's seed mixed with the step's number, for passes that draw random numbers.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The program that runs the pass.
+    #[must_use]
+    pub fn host(&self) -> &'a dyn Host {
+        self.host
+    }
+
+    /// Whether the step's `only` and `skip` let the pass touch this node.
+    #[must_use]
+    pub fn selects(&self, node: &Node) -> bool {
+        let matches = |patterns: &[WildMatch]| patterns.iter().any(|p| p.matches(&node.name));
+        (self.only.is_empty() || matches(self.only)) && !matches(self.skip)
+    }
+
+    /// Applies a patch and counts it. Returns whether it was applied: when the run is to stop after a
+    /// number of rewrites, later ones are not.
+    ///
+    /// # Errors
+    /// If the graph refuses the patch.
+    pub fn apply(&mut self, graph: &mut Graph, patch: Patch) -> Result<bool, PassError> {
+        match self.budget {
+            Some(0) => return Ok(false),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        graph.apply(patch)?;
+        self.report.rewrites += 1;
+        Ok(true)
+    }
+
+    /// Whether no further rewrite will be applied.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        *self.budget == Some(0)
+    }
+
+    /// Records a line for the report.
+    pub fn note(&mut self, line: impl Into<String>) {
+        self.report.notes.push(line.into());
+    }
+
+    /// Records that the pass left a node alone although it looked applicable, and why.
+    pub fn decline(&mut self, node: &str, why: impl Into<String>) {
+        let declined = Declined { node: node.to_owned(), why: why.into() };
+        if !self.report.declined.contains(&declined) {
+            self.report.declined.push(declined);
+        }
+    }
+}

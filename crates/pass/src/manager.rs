@@ -1,0 +1,160 @@
+use crate::context::{Host, PassContext};
+use crate::pipeline::Pipeline;
+use crate::{Effect, PassError};
+use paring_ir::Graph;
+use serde::Serialize;
+use std::time::Instant;
+
+/// How a pipeline is run.
+#[derive(Default)]
+pub struct RunOptions<'a> {
+    /// Called with the graph after each step; for printing it.
+    pub after: Option<&'a mut dyn FnMut(&StepReport, &Graph)>,
+    /// The most rewrites in the whole run; for finding the one that breaks a network.
+    pub stop_after: Option<usize>,
+}
+
+/// What a run gives.
+#[derive(Debug)]
+pub struct Done {
+    /// The graph after the last step.
+    pub graph: Graph,
+    /// What each step did.
+    pub report: Report,
+}
+
+/// What each step of a run did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// One for each run of a pass.
+    pub steps: Vec<StepReport>,
+}
+
+/// Size and work of a graph.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Snapshot {
+    /// Nodes.
+    pub nodes: usize,
+    /// Elements of constants.
+    pub parameters: usize,
+    /// Bytes of constants, packed.
+    pub weight_bytes: usize,
+    /// Multiply-accumulates of one run; `None` while a dimension is unbound.
+    pub macs: Option<u64>,
+}
+
+impl Snapshot {
+    /// Measures a graph.
+    #[must_use]
+    pub fn of(graph: &Graph) -> Self {
+        let constants = || graph.values().filter_map(|v| v.constant());
+        Self {
+            nodes: graph.nodes().count(),
+            parameters: constants().map(|c| c.len()).sum(),
+            weight_bytes: constants().map(|c| c.packed_bytes()).sum(),
+            macs: graph
+                .nodes()
+                .try_fold(0_u64, |sum, n| sum.checked_add(paring_ir::macs(graph, n)?)),
+        }
+    }
+}
+
+/// A node that a pass left alone, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Declined {
+    /// Name of the node.
+    pub node: String,
+    /// The reason.
+    pub why: String,
+}
+
+/// What one run of a pass did.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepReport {
+    /// The step in the pipeline, from 1.
+    pub step: usize,
+    /// Name of the pass.
+    pub pass: &'static str,
+    /// What it may do to the numbers.
+    pub effect: Effect,
+    /// Patches applied.
+    pub rewrites: usize,
+    /// Lines that the pass wrote.
+    pub notes: Vec<String>,
+    /// Nodes it left alone although they looked applicable.
+    pub declined: Vec<Declined>,
+    /// The graph before it.
+    pub before: Snapshot,
+    /// The graph after it.
+    pub after: Snapshot,
+    /// Wall-clock time.
+    pub seconds: f64,
+}
+
+/// A step that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("step {step} (`{pass}`): {source}")]
+pub struct StepError {
+    /// Which step, from 1.
+    pub step: usize,
+    /// Name of the pass.
+    pub pass: &'static str,
+    /// Why.
+    pub source: PassError,
+}
+
+impl Pipeline {
+    /// Runs every step on a copy of `graph`.
+    ///
+    /// # Errors
+    /// The first step that fails; `graph` itself never changes.
+    pub fn run(
+        &self,
+        graph: &Graph,
+        host: &dyn Host,
+        options: &mut RunOptions<'_>,
+    ) -> Result<Done, StepError> {
+        let mut graph = graph.clone();
+        let mut report = Report { steps: Vec::new() };
+        let mut budget = options.stop_after;
+        for (i, step) in self.steps.iter().enumerate() {
+            for _ in 0..step.repeat {
+                if budget == Some(0) {
+                    return Ok(Done { graph, report });
+                }
+                let mut record = StepReport {
+                    step: i + 1,
+                    pass: step.info.name,
+                    effect: step.info.effect,
+                    rewrites: 0,
+                    notes: Vec::new(),
+                    declined: Vec::new(),
+                    before: Snapshot::of(&graph),
+                    after: Snapshot::default(),
+                    seconds: 0.0,
+                };
+                let fail = |source| StepError { step: i + 1, pass: step.info.name, source };
+                let start = Instant::now();
+                let mut next = graph.clone();
+                let mut cx = PassContext {
+                    host,
+                    seed: self.seed ^ (i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
+                    only: &step.only,
+                    skip: &step.skip,
+                    report: &mut record,
+                    budget: &mut budget,
+                };
+                step.pass.run(&mut next, &mut cx).map_err(fail)?;
+                next.verified().map_err(|e| fail(PassError::Faulty(e)))?;
+                record.seconds = start.elapsed().as_secs_f64();
+                record.after = Snapshot::of(&next);
+                graph = next;
+                if let Some(after) = options.after.as_mut() {
+                    after(&record, &graph);
+                }
+                report.steps.push(record);
+            }
+        }
+        Ok(Done { graph, report })
+    }
+}

@@ -4,7 +4,8 @@ mod common;
 
 use common::developer_data;
 use paring_data::npy::Npz;
-use paring_data::{DataSpec, Dataset};
+use paring_data::rng::Rng;
+use paring_data::{DataSpec, Dataset, picture};
 use paring_tensor::Tensor;
 
 /// The rows of `input_0` as `f32`, brought from NCHW to NHWC if so.
@@ -94,4 +95,29 @@ fn photographs() {
     let sample = data.sample(3).unwrap();
     assert_eq!((sample.label, sample.inputs[0].shape()), (Some(15), &[176, 176, 3][..]));
     assert!(sample.inputs[0].to_f32().iter().all(|v| (-1.0..=1.0).contains(v)));
+}
+
+#[test]
+fn damaged_photographs_never_panic() {
+    let Some(data) = developer_data() else { return };
+    let folder = data.join("datasets/imagenet200");
+    let whole = std::fs::read(folder.join("0000_n01440764.jpg")).unwrap();
+    let origin = std::path::Path::new("x.jpg");
+    for len in (0..whole.len() - 4).step_by(97) {
+        assert!(picture::decode(&whole[..len], origin).is_err(), "cut to {len} bytes");
+    }
+    let mut rng = Rng::new(1, 1);
+    for round in 0..300 {
+        let mut bytes = whole.clone();
+        for _ in 0..=rng.below(4) {
+            // The tables in front break a decoder sooner than the coefficients.
+            let reach = if round % 2 == 0 { 700 } else { bytes.len() as u64 };
+            let at = rng.below(reach) as usize;
+            bytes[at] = rng.next_u32() as u8;
+        }
+        bytes.truncate(bytes.len() - rng.below(whole.len() as u64 / 2) as usize);
+        if let Err(error) = picture::decode(&bytes, origin) {
+            assert!(error.to_string().starts_with("x.jpg: "), "{error}");
+        }
+    }
 }

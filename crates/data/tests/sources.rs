@@ -168,7 +168,7 @@ fn picture_folders_are_labelled_three_ways() {
         let file = sorted.path().join(class).join("x.PNG");
         png(&file, 1, 1, png::ColorType::Grayscale, &[gray]);
     }
-    let data = open(&format!("images:{}", sorted.path().display())).unwrap();
+    let data = open(&format!("images:{},color=gray", sorted.path().display())).unwrap();
     assert_eq!(data.classes(), ["ant", "zebra"]);
     assert_eq!(values(&data.sample(0).unwrap()), [9.0]);
     assert_eq!(data.sample(1).unwrap().label, Some(1));
@@ -176,7 +176,7 @@ fn picture_folders_are_labelled_three_ways() {
     let flat = folder();
     png(&flat.path().join("x.png"), 1, 1, png::ColorType::Grayscale, &[5]);
     fs::write(flat.path().join("readme.txt"), "no picture").unwrap();
-    let data = open(&format!("images:{},color=rgb", flat.path().display())).unwrap();
+    let data = open(&format!("images:{}", flat.path().display())).unwrap();
     let sample = data.sample(0).unwrap();
     assert_eq!((data.len(), sample.label, values(&sample)), (1, None, vec![5.0; 3]));
 }

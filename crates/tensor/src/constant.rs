@@ -154,7 +154,9 @@ impl Sparse {
         if matches!(*sparse.values, ConstData::Sparse(_)) {
             return fail("values that are sparse themselves".into());
         }
-        if blocks % 8 != 0 && sparse.mask.last().is_some_and(|&last| last >> (blocks % 8) != 0) {
+        if !blocks.is_multiple_of(8)
+            && sparse.mask.last().is_some_and(|&last| last >> (blocks % 8) != 0)
+        {
             return fail("mask bits beyond the last block".into());
         }
         let kept: usize = (0..blocks)

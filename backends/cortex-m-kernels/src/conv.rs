@@ -125,6 +125,7 @@ impl Conv2d<'_> {
             Kernel::new(format!("pr_pointwise(&{name}, @in0@, @out0@, @scratch@);"), "pointwise")
                 .scratch(bytes)
                 .overlap(&[self.pointwise_overlap()])
+                .overread(in_c.next_multiple_of(4) - in_c)
         } else {
             unit.need(Helper::Conv);
             let fields = format!(

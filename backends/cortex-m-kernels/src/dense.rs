@@ -56,7 +56,8 @@ impl FullyConnected<'_> {
             self.requant.zero_term() << shift1
         );
         unit.record("pr_dense", name, &fields);
-        Some(Kernel::new(format!("pr_dense8(&{name}, @in0@, @out0@);"), "eight outputs"))
+        let kernel = Kernel::new(format!("pr_dense8(&{name}, @in0@, @out0@);"), "eight outputs");
+        Some(kernel.overread(self.inputs.next_multiple_of(4) - self.inputs))
     }
 
     fn plain(&self, unit: &mut Unit, name: &str, folded: &[i32]) -> Kernel {

@@ -36,6 +36,8 @@ pub struct Kernel {
     pub scratch_bytes: usize,
     /// For each input, where the output may overlap it.
     pub overlap: Vec<Overlap>,
+    /// Bytes past the end of the first input that the call may read (and ignore).
+    pub overread: usize,
     /// A word on the variant chosen, for comments and reports.
     pub variant: &'static str,
 }
@@ -46,6 +48,7 @@ impl Kernel {
             template: template.into(),
             scratch_bytes: 0,
             overlap: vec![Overlap::Disjoint],
+            overread: 0,
             variant,
         }
     }
@@ -57,6 +60,11 @@ impl Kernel {
 
     pub(crate) fn overlap(mut self, overlap: &[Overlap]) -> Self {
         self.overlap = overlap.to_vec();
+        self
+    }
+
+    pub(crate) fn overread(mut self, bytes: usize) -> Self {
+        self.overread = bytes;
         self
     }
 
@@ -89,13 +97,14 @@ pub struct Unit {
     isa: Isa,
     helpers: BTreeSet<Helper>,
     constants: String,
+    constant_bytes: usize,
 }
 
 impl Unit {
     /// An empty unit.
     #[must_use]
     pub fn new(isa: Isa) -> Self {
-        Self { isa, helpers: BTreeSet::new(), constants: String::new() }
+        Self { isa, helpers: BTreeSet::new(), constants: String::new(), constant_bytes: 0 }
     }
 
     /// The instruction set it is for.
@@ -116,13 +125,34 @@ impl Unit {
     /// The C text: includes, shared functions in order of need, constants of the layers.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut text = String::from("#include <stdint.h>\n#include <string.h>\n\n");
-        for helper in &self.helpers {
-            text.push_str(&helper.text(self.isa, &self.helpers));
-            text.push('\n');
-        }
-        text.push_str(&self.constants);
-        text
+        format!(
+            "#include <stdint.h>\n#include <string.h>\n\n{}{}",
+            self.functions(),
+            self.constants
+        )
+    }
+
+    /// The shared functions alone; they need `stdint.h` and `string.h`.
+    #[must_use]
+    pub fn functions(&self) -> String {
+        self.helpers.iter().map(|h| h.text(self.isa, &self.helpers) + "\n").collect()
+    }
+
+    /// The constants alone; they need the types among the functions.
+    #[must_use]
+    pub fn constants(&self) -> &str {
+        &self.constants
+    }
+
+    /// Bytes of the constant arrays: weights, biases, multipliers, tables.
+    #[must_use]
+    pub fn constant_bytes(&self) -> usize {
+        self.constant_bytes
+    }
+
+    /// Adds an array of int8 that calls can name as an operand.
+    pub fn operand(&mut self, name: &str, values: &[i8]) {
+        self.i8s(name, values);
     }
 
     pub(crate) fn need(&mut self, helper: Helper) {
@@ -156,6 +186,8 @@ impl Unit {
         items: impl ExactSizeIterator<Item = String>,
         per_line: usize,
     ) {
+        let size = if c_type == "int8_t" { 1 } else { 4 };
+        self.constant_bytes += items.len() * size;
         let _ = write!(self.constants, "static const {c_type} {name}[{}] = {{", items.len().max(1));
         for (index, item) in items.enumerate() {
             let gap = if index % per_line == 0 { "\n    " } else { " " };

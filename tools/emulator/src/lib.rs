@@ -233,6 +233,14 @@ fn compile(
         .replace("@FINISH@", &build.entry.finish);
     write(&dir.join("emu_harness.c"), harness.as_bytes())?;
 
+    for (name, text) in &build.files {
+        let plain = Path::new(name).file_name().is_some_and(|n| n == name.as_str());
+        if !plain || name.starts_with("emu_") {
+            return Err(EmulatorError::FileName(name.clone()));
+        }
+        write(&dir.join(name), text.as_bytes())?;
+    }
+
     let base = |extra: &[&str]| -> Vec<String> {
         board.flags.iter().chain(extra).map(|s| (*s).to_string()).collect()
     };
@@ -243,13 +251,6 @@ fn compile(
         args.extend([format!("{name}.c"), "-o".into(), format!("{name}.o")]);
         tools::call(tools::CROSS_GCC, dir, &args)?;
         objects.push(format!("{name}.o"));
-    }
-    for (name, text) in &build.files {
-        let plain = Path::new(name).file_name().is_some_and(|n| n == name.as_str());
-        if !plain || name.starts_with("emu_") {
-            return Err(EmulatorError::FileName(name.clone()));
-        }
-        write(&dir.join(name), text.as_bytes())?;
     }
     for (name, _) in build.files.iter().filter(|(name, _)| name.ends_with(".c")) {
         let mut args = base(&["-std=c99", "-ffunction-sections", "-fdata-sections", "-I.", "-c"]);

@@ -149,7 +149,7 @@ impl Pipeline {
         let mut broken: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
         for (i, step) in self.steps.iter().enumerate() {
             let info = step.info;
-            for need in info.needs.iter().filter(|n| !holds.contains(*n)) {
+            if let Some(need) = info.needs.iter().find(|n| !holds.contains(*n)) {
                 let why = match broken.get(need) {
                     Some((step, pass)) => format!(
                         "needs `{need}`, which step {step} (`{pass}`) undoes; move it or give `{need}` \

@@ -5,6 +5,7 @@
 //! `paring-pass`, `paring-backend` and `paring-format`.
 #![forbid(unsafe_code)]
 
+use paring_cortex_m as _;
 use paring_pass_cleanup as _;
 
 use paring_backend::{ExecOptions, backend_named};

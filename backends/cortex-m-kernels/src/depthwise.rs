@@ -1,5 +1,5 @@
 use crate::helpers::Helper;
-use crate::pack::{fold_bias, sums_fit};
+use crate::pack::Channels;
 use crate::requant::Requant;
 use crate::unit::{Isa, Kernel, Layer, Overlap, Unit};
 use crate::{Conv2d, KernelError};
@@ -66,9 +66,10 @@ impl DepthwiseConv2d<'_> {
         let dsp = unit.isa() == Isa::Dsp;
         let channels = self.output[2];
         let per_output = self.kernel[0] * self.kernel[1];
-        let folded = fold_bias(self.weights, self.bias, per_output, self.in_zero);
+        let settled =
+            Channels::settle(self.weights, self.bias, per_output, self.in_zero, &self.requant)?;
         let small = self.kernel.iter().chain(&self.stride).chain(&self.pad).all(|&v| v <= 127);
-        if self.dilation != [1, 1] || !small || !sums_fit(self.weights, &folded, per_output) {
+        if self.dilation != [1, 1] || !small {
             return None;
         }
         let [mut y, mut x] = self.axes();
@@ -89,11 +90,11 @@ impl DepthwiseConv2d<'_> {
         let mut records: Vec<u8> = Vec::new();
         let record = (9 + per_output).next_multiple_of(4);
         for channel in 0..channels {
-            let (mantissa, shift1) = self.requant.fast(channel)?;
+            let (mantissa, shift1) = settled.fast[channel];
             let begin = records.len();
-            records.extend(folded[channel].to_le_bytes());
+            records.extend(settled.folded[channel].to_le_bytes());
             records.extend(mantissa.to_le_bytes());
-            let w = &self.weights[channel * per_output..(channel + 1) * per_output];
+            let w = &settled.weights[channel * per_output..(channel + 1) * per_output];
             for ky in 0..y.kernel {
                 for kx in 0..x.kernel {
                     let at = if exchange { kx * y.kernel + ky } else { ky * x.kernel + kx };

@@ -58,6 +58,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod consts;
 mod context;
 mod manager;
 mod pipeline;

@@ -479,6 +479,9 @@ impl Graph {
     }
 
     fn rename(&mut self, value: ValueId, name: String) {
+        if self.value(value).name == name {
+            return;
+        }
         let name = unique(&self.value_names, name);
         let old = std::mem::replace(&mut self.value_mut(value).name, name.clone());
         self.value_names.remove(&old);

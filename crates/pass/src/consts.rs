@@ -121,8 +121,7 @@ pub fn select(data: &ConstData, axis: usize, indices: &[usize]) -> Result<ConstD
         ConstData::Palette(p) if p.codebook().shape().len() == 1 => {
             let codes = Tensor::new(DType::U8, p.shape(), p.codes().clone())?;
             let codes = select_tensor(&codes, axis, indices)?;
-            let palette =
-                Palette::new(codes.shape(), codes.bytes().clone(), p.codebook().clone())?;
+            let palette = Palette::new(codes.shape(), codes.bytes().clone(), p.codebook().clone())?;
             ConstData::Palette(palette)
         }
         ConstData::Palette(_) => select_tensor(&data.dense(), axis, indices)?.into(),

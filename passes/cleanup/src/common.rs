@@ -34,10 +34,8 @@ pub(crate) fn merge(graph: &mut Graph, cx: &mut PassContext<'_>) -> Result<bool,
         if !cx.selects(node) {
             continue;
         }
-        let types: Vec<String> =
-            node.outputs().iter().map(|v| graph.ty(*v).to_string()).collect();
-        let key =
-            format!("{} {:?} {:?} {types:?}", node.op.name(), node.op.attrs(), node.inputs());
+        let types: Vec<String> = node.outputs().iter().map(|v| graph.ty(*v).to_string()).collect();
+        let key = format!("{} {:?} {:?} {types:?}", node.op.name(), node.op.attrs(), node.inputs());
         let outputs = node.outputs().to_vec();
         match nodes.get(&key) {
             Some(twin) => {

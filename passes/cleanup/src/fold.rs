@@ -71,9 +71,8 @@ impl Fold<'_> {
             .iter()
             .map(|v| (graph.value(*v).name.clone(), graph.ty(*v).clone()))
             .collect();
-        let outputs = small
-            .add_typed_node(&node.name, &node.op, &inputs, outputs)
-            .map_err(|e| text(&e))?;
+        let outputs =
+            small.add_typed_node(&node.name, &node.op, &inputs, outputs).map_err(|e| text(&e))?;
         for v in outputs {
             small.add_output("out", v);
         }

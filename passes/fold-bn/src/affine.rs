@@ -28,9 +28,8 @@ impl Affine {
                 .zip(&variance)
                 .map(|(s, v)| f64::from(*s) / (f64::from(*v) + f64::from(bn.epsilon)).sqrt())
                 .collect();
-            let add = (0..mul.len())
-                .map(|c| f64::from(bias[c]) - f64::from(mean[c]) * mul[c])
-                .collect();
+            let add =
+                (0..mul.len()).map(|c| f64::from(bias[c]) - f64::from(mean[c]) * mul[c]).collect();
             return Some(Self { x, mul, add }).filter(Self::is_finite);
         }
         let binary = node.op_as::<Binary>().filter(|b| b.activation.is_none())?;

@@ -32,8 +32,7 @@ pub(crate) fn fold(graph: &Graph, node: &Node) -> Result<Verdict, GraphError> {
     let pads_zero = match pad {
         None => false,
         Some(pad) => {
-            if pad.mode != PadMode::Constant(0.0) || pad.pads.last().is_some_and(|p| *p != [0, 0])
-            {
+            if pad.mode != PadMode::Constant(0.0) || pad.pads.last().is_some_and(|p| *p != [0, 0]) {
                 return Ok(Verdict::NoMatch);
             }
             true
@@ -49,7 +48,8 @@ pub(crate) fn fold(graph: &Graph, node: &Node) -> Result<Verdict, GraphError> {
         _ => true,
     });
     if (pads_zero || conv_pads) && !affine.keeps_zero() {
-        let why = format!("`{}` before it adds a constant, which its padding does not get", source.name);
+        let why =
+            format!("`{}` before it adds a constant, which its padding does not get", source.name);
         return Ok(Verdict::Declined(why));
     }
     let old = weights.dense().to_f32();
@@ -75,9 +75,7 @@ pub(crate) fn fold(graph: &Graph, node: &Node) -> Result<Verdict, GraphError> {
     let w = patch.constant(&graph.value(w).name, scaled, None);
     let x = match pad {
         None => affine.x,
-        Some(pad) => {
-            patch.node(graph, &feeder.name, pad.clone(), &[affine.x])?[0]
-        }
+        Some(pad) => patch.node(graph, &feeder.name, pad.clone(), &[affine.x])?[0],
     };
     let mut inputs = vec![x, w];
     match rest.first() {

@@ -39,9 +39,7 @@ mod before;
 mod standalone;
 
 use paring_ir::{Graph, Refusal};
-use paring_pass::{
-    Effect, Pass, PassContext, PassError, PassInfo, facts, register_pass, rewrite,
-};
+use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, facts, register_pass, rewrite};
 
 /// Settings of the pass.
 #[derive(Debug, Default, serde::Deserialize)]

@@ -119,6 +119,8 @@ impl Conv2d<'_> {
             order: &order,
         };
         let stream = matrix.stream(unit.isa())?;
+        let relu = self.requant.zero == -128;
+        unit.need(if relu { Helper::Mm42Relu } else { Helper::Mm42Any });
         unit.words(&format!("{name}_w"), &stream);
         let element = if unit.isa() == Isa::Dsp { 2 } else { 1 };
         let bytes = order.len() * 8 * element;

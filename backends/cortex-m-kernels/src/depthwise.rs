@@ -116,7 +116,13 @@ impl DepthwiseConv2d<'_> {
         if three {
             unit.need(Helper::Depthwise3x3);
             if dsp {
-                unit.need(if x.stride == 1 { Helper::PlaneDw3S1 } else { Helper::PlaneDw3S2 });
+                let relu = self.requant.zero == -128;
+                unit.need(match (x.stride, relu) {
+                    (1, false) => Helper::PlaneDw3S1,
+                    (1, true) => Helper::PlaneDw3S1Relu,
+                    (_, false) => Helper::PlaneDw3S2,
+                    (_, true) => Helper::PlaneDw3S2Relu,
+                });
             }
         } else {
             unit.need(Helper::Depthwise);

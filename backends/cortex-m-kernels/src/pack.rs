@@ -178,8 +178,9 @@ impl Matrix<'_> {
             shifts[i] = shift1 as u8;
             multipliers[i] = mantissa as u32;
         }
-        out.push(first as u32);
-        out.push(u32::from_le_bytes(shifts));
+        // Groups before this one end at the next multiple of 4.
+        let back = first.next_multiple_of(4) - first;
+        out.push(u32::from_le_bytes(shifts) | (back as u32) << 30);
         out.extend(multipliers);
     }
 

@@ -54,7 +54,7 @@ static void pr_conv2d(const pr_conv *c, const int8_t *in, int8_t *out, int32_t *
                 pr_pack(to, tail, tail2, (rest * c->k_h + 3) >> 2);
             }
             m.stride = ox > 1 ? c->out_c : 0;
-            pr_mm42(scratch, c->weights, out, &m);
+            PR_MM(scratch, c->weights, out, &m);
             out += 2 * c->out_c;
             x0 += 2 * c->stride_w;
         }

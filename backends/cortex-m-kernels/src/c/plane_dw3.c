@@ -21,5 +21,5 @@ static void pr_channel_3x3(const pr_plane *c, const uint8_t *record, const pr_el
     d.row = d.pitch * c->stride_h;
     d.out_y = c->out_y;
     d.height = c->out_h;
-    PR_DW3_BY_STRIDE
+    PR_DW3_BY_LAYER
 }

@@ -11,7 +11,7 @@ pub mod requantize;
 
 #[doc(hidden)]
 pub use inventory;
-pub use package::{LayerSize, Package, SizeReport};
+pub use package::{Harness, LayerSize, Package, SizeReport};
 pub use paring_qmath::Rounding;
 
 use paring_ir::{Executor, Graph, Node, Refusal, Verified};

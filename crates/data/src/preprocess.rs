@@ -41,7 +41,7 @@ pub struct Preprocess {
     /// How resizing is done.
     #[serde(skip_serializing_if = "is_default")]
     pub filter: Filter,
-    /// Channels wanted; as they are if not given.
+    /// Channels wanted; as the data set has them if not given, and `rgb` for a folder of pictures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub color: Option<Color>,
     /// Where the bytes of a picture are mapped.

@@ -1,5 +1,5 @@
 use crate::dataset::{Dataset, Select, Subset};
-use crate::preprocess::Preprocess;
+use crate::preprocess::{Color, Preprocess};
 use crate::sources::{Cifar10, Folder, Kws01, Mnist, NpzSet, Prepare, Shapes, Split};
 use crate::{DataError, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -17,7 +17,7 @@ pub enum Source {
     Cifar10(PathBuf, Split),
     /// `mnist:DIR:train|test`
     Mnist(PathBuf, Split),
-    /// `images:DIR`
+    /// `images:DIR`: a folder of pictures, three channels unless `color=gray` asks for one
     Images(PathBuf),
     /// `kws01:DIR`
     Kws01(PathBuf),
@@ -260,7 +260,12 @@ impl DataSpec {
     /// # Errors
     /// If files are missing or damaged, or the preprocessing does not fit the data.
     pub fn open_at(&self, base: &Path) -> Result<Box<dyn Dataset>> {
-        let prepared = self.preprocess.prepare(&self.source.to_string(), base)?;
+        let mut preprocess = self.preprocess.clone();
+        if matches!(self.source, Source::Images(_)) {
+            // Photographs come with gray ones among them.
+            preprocess.color.get_or_insert(Color::Rgb);
+        }
+        let prepared = preprocess.prepare(&self.source.to_string(), base)?;
         let all: Box<dyn Dataset> = match &self.source {
             Source::Npz(path) => Box::new(NpzSet::open(&base.join(path), prepared)?),
             Source::Kws01(path) => Box::new(Kws01::open(&base.join(path), prepared)?),

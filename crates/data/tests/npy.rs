@@ -1,5 +1,8 @@
 //! `.npy` and `.npz` files: what goes in comes out, and damaged ones are refused with their name.
 
+mod common;
+
+use common::developer_data;
 use paring_data::npy::{self, Npz, NpzWriter, write_npz};
 use paring_tensor::{DType, Tensor};
 use proptest::prelude::*;
@@ -169,18 +172,6 @@ fn archives_from_numpy_are_read() {
     assert_eq!(sww.get("specs").unwrap().shape(), [45, 30, 1, 40]);
     let indices = data.join("datasets/cifar10/mlperf_ic01_calibration_idxs.npy");
     assert_eq!(npy::read_npy(&indices).unwrap().to_i64()[..2], [0x16aa, 0x186a]);
-}
-
-fn developer_data() -> Option<std::path::PathBuf> {
-    let path = std::env::var_os("PARING_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-        Into::into,
-    );
-    if path.is_dir() {
-        return Some(path);
-    }
-    println!("skipped: no developer data at {} (set PARING_DATA)", path.display());
-    None
 }
 
 proptest! {

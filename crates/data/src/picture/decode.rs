@@ -36,7 +36,9 @@ fn check_size(width: usize, height: usize) -> Result<(), String> {
 
 fn jpeg(bytes: &[u8]) -> Result<Picture, String> {
     let fault = |e: &dyn std::fmt::Debug| format!("is a damaged JPEG ({e:?})");
-    let options = DecoderOptions::default().jpeg_set_out_colorspace(ColorSpace::RGB);
+    // A cut-off file is an error here, not a picture with a gray rest.
+    let options =
+        DecoderOptions::default().set_strict_mode(true).jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(|e| fault(&e))?;
     let (width, height) = decoder.dimensions().ok_or_else(|| fault(&"no dimensions"))?;

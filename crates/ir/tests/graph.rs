@@ -68,7 +68,7 @@ fn parse_errors_say_where_and_what_to_use() {
             .unwrap_err()
             .to_string()
     };
-    assert!(fails("  %y = unari(%x) : f32[4]").contains("unknown op `unari`; known: batch_norm, "));
+    assert!(fails("  %y = unari(%x) : f32[4]").contains("unknown op `unari`; known: arg, "));
     assert!(fails("  %y = unary(%z) : f32[4]").starts_with("line 3: `%z` is not defined"));
     assert!(fails("  %y = unary(%x) { f = \"relu\", beta = 1 } : f32[4]").contains("`beta`"));
     assert!(fails("  %y = softmax(%x) { axis = 0, beta = 1.0, c = 1 } : f32[4]").contains("`c`"));

@@ -58,6 +58,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod consts;
 mod context;
 mod manager;
 mod pipeline;
@@ -67,7 +68,7 @@ mod rewrite;
 pub use context::{Host, NoHost, PassContext, Samples};
 #[doc(hidden)]
 pub use inventory;
-pub use manager::{Declined, Done, Report, RunOptions, Snapshot, StepError, StepReport};
+pub use manager::{After, Declined, Done, Report, RunOptions, Snapshot, StepError, StepReport};
 pub use pipeline::{Pipeline, PipelineError, Step};
 #[doc(hidden)]
 pub use registry::parse_config;

@@ -52,7 +52,7 @@ impl Palette {
         if entries == 0 || entries > 256 {
             return fail(format!("{entries} codebook entries; 1 to 256 are possible"));
         }
-        if groups != 1 && (groups == 0 || shape.first().is_none_or(|n| n % groups != 0)) {
+        if groups != 1 && (groups == 0 || shape.first().is_none_or(|n| !n.is_multiple_of(groups))) {
             return fail(format!("{groups} codebooks for the outermost axis of {shape:?}"));
         }
         if let Some(code) = codes.iter().find(|c| usize::from(**c) >= entries) {
@@ -154,7 +154,9 @@ impl Sparse {
         if matches!(*sparse.values, ConstData::Sparse(_)) {
             return fail("values that are sparse themselves".into());
         }
-        if blocks % 8 != 0 && sparse.mask.last().is_some_and(|&last| last >> (blocks % 8) != 0) {
+        if !blocks.is_multiple_of(8)
+            && sparse.mask.last().is_some_and(|&last| last >> (blocks % 8) != 0)
+        {
             return fail("mask bits beyond the last block".into());
         }
         let kept: usize = (0..blocks)

@@ -1,4 +1,4 @@
-use super::{fixed, same_dtype};
+use super::same_dtype;
 use crate::{Op, OpError, register_op};
 use paring_tensor::{Dim, TensorType};
 use serde::{Deserialize, Serialize};
@@ -32,10 +32,9 @@ impl Op for Concat {
                     inputs[0].shape, input.shape, self.axis
                 )));
             }
-            let extent = match other[self.axis].fixed() {
-                Some(n) => n,
-                None => fixed("an input", input)?[self.axis],
-            };
+            let extent = other[self.axis].fixed().ok_or_else(|| {
+                OpError::new(format!("axis {} of {} is unbound", self.axis, input.shape))
+            })?;
             total = total
                 .checked_add(extent)
                 .ok_or_else(|| OpError::new("the joined axis is too long"))?;

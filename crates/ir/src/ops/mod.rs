@@ -1,41 +1,95 @@
 //! The ops, one file each, and what their inference shares.
 
+mod arg;
 mod batch_norm;
 mod binary;
+mod broadcast_to;
+mod cast;
 mod concat;
 mod conv2d;
+mod conv_transpose2d;
+mod cum_sum;
 mod dense;
+mod depth_space;
 mod dequantize;
+mod dynamic_quantize;
+mod einsum;
+mod gather;
+mod gather_elements;
+mod gather_nd;
+mod hardmax;
+mod lp_normalize;
+mod lrn;
 mod matmul;
+mod non_max_suppression;
+mod non_zero;
+mod normalize;
+mod one_hot;
 mod pad;
 mod pool;
 mod quantize;
+mod recurrent;
 mod reduce;
 mod reshape;
+mod resize;
+mod reverse;
+mod scatter;
+mod select;
 mod slice;
 mod softmax;
+mod svdf;
+mod tile;
+mod top_k;
 mod transpose;
+mod trilu;
 mod unary;
 
+pub use arg::{Arg, ArgFn};
 pub use batch_norm::BatchNorm;
 pub use binary::{Binary, BinaryFn};
+pub use broadcast_to::BroadcastTo;
+pub use cast::Cast;
 pub use concat::Concat;
+pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::Conv2d;
+pub use cum_sum::CumSum;
 pub use dense::Dense;
+pub use depth_space::{DepthOrder, DepthToSpace, SpaceToDepth};
 pub use dequantize::Dequantize;
+pub use dynamic_quantize::DynamicQuantize;
+pub use einsum::Einsum;
+pub use gather::Gather;
+pub use gather_elements::GatherElements;
+pub use gather_nd::GatherNd;
+pub use hardmax::Hardmax;
+pub use lp_normalize::LpNormalize;
+pub use lrn::Lrn;
 pub use matmul::MatMul;
+pub use non_max_suppression::NonMaxSuppression;
+pub use non_zero::NonZero;
+pub use normalize::Normalize;
+pub use one_hot::OneHot;
 pub use pad::{Pad, PadMode};
 pub use pool::{Pool, PoolKind};
 pub use quantize::Quantize;
+pub use recurrent::{Direction, GateFn, Gru, Lstm, Rnn};
 pub use reduce::{Reduce, ReduceFn};
 pub use reshape::Reshape;
+pub use resize::{Resize, ResizeCoordinates, ResizeMethod, ResizeNearest};
+pub use reverse::Reverse;
+pub use scatter::{ScatterElements, ScatterFn, ScatterNd};
+pub use select::Select;
 pub use slice::Slice;
 pub use softmax::Softmax;
+pub use svdf::Svdf;
+pub use tile::Tile;
+pub use top_k::TopK;
 pub use transpose::Transpose;
+pub use trilu::Trilu;
 pub use unary::Unary;
 
 use crate::OpError;
-use paring_tensor::{DType, Dim, Shape, TensorType};
+use paring_tensor::{DType, Dim, Quant, Shape, TensorType};
 use serde::{Deserialize, Serialize};
 
 /// A clamp that an op applies to its result; the forms that TFLite's fused activations have.
@@ -278,4 +332,56 @@ pub(crate) fn ones() -> [usize; 2] {
 
 pub(crate) fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+pub(crate) fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
+/// Checks that an axis is there.
+pub(crate) fn axis_of(axis: usize, ty: &TensorType) -> Result<(), OpError> {
+    if axis < ty.shape.rank() {
+        return Ok(());
+    }
+    Err(OpError::new(format!("axis {axis} is not in {}", ty.shape)))
+}
+
+/// Checks that an operand holds indices.
+pub(crate) fn indices(ty: &TensorType) -> Result<(), OpError> {
+    if ty.dtype.is_integer() {
+        return Ok(());
+    }
+    Err(OpError::new(format!("indices of {} are no integers", ty.dtype)))
+}
+
+/// Checks that indices can be given in an element type.
+pub(crate) fn index_type(dtype: DType) -> Result<(), OpError> {
+    if matches!(dtype, DType::I32 | DType::I64) {
+        return Ok(());
+    }
+    Err(OpError::new(format!("indices are i32 or i64, not {dtype}")))
+}
+
+/// The quantization, one scale for all elements, that operands share whose numbers are moved.
+pub(crate) fn one_quant(inputs: &[&TensorType]) -> Result<Option<Quant>, OpError> {
+    let mut shared = None;
+    for (i, ty) in inputs.iter().enumerate() {
+        let own = match &ty.quant {
+            None => None,
+            Some(q) => match q.as_per_tensor() {
+                Some((scale, zero_point)) => Some(Quant::per_tensor(scale, zero_point)),
+                None => {
+                    return Err(OpError::new(format!("{ty} has many scales where one is needed")));
+                }
+            },
+        };
+        if i > 0 && own != shared {
+            return Err(OpError::new(format!(
+                "{} and {ty} differ in quantization; requantize one of them",
+                inputs[0]
+            )));
+        }
+        shared = own;
+    }
+    Ok(shared)
 }

@@ -1,4 +1,4 @@
-use super::{arity, fixed};
+use super::arity;
 use crate::{Op, OpError, QuantRule, register_op};
 use paring_tensor::{Dim, TensorType};
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,9 @@ impl Op for Pad {
                 dims.push(dim.clone());
                 continue;
             }
-            let n = fixed("the input", inputs[0])?[axis];
+            let n = dim.fixed().ok_or_else(|| {
+                OpError::new(format!("axis {axis} of {} is unbound", inputs[0].shape))
+            })?;
             let padded = (n as i128) + i128::from(*before) + i128::from(*after);
             let limit = match self.mode {
                 PadMode::Constant(_) | PadMode::Wrap => i64::MAX,

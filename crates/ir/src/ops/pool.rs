@@ -38,8 +38,10 @@ pub enum PoolKind {
     Max,
     /// The mean.
     Average,
-    /// The root of the sum of squares.
+    /// The root of the mean of squares over the elements of the input, TFLite's L2 pool.
     L2,
+    /// The `p`-th root of the sum of `p`-th powers of magnitudes, ONNX's `LpPool`.
+    Lp(u32),
 }
 
 register_op!(Pool, "pool", "maximum, average or norm of a sliding window");

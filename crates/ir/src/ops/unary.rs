@@ -91,6 +91,8 @@ pub enum Unary {
     Atanh,
     /// Logical negation of booleans.
     Not,
+    /// Every bit of an integer inverted.
+    BitNot,
     /// To boolean.
     IsNan,
     /// To boolean.
@@ -109,6 +111,9 @@ impl Op for Unary {
             Self::IsNan | Self::IsInf { .. } => DType::Bool,
             Self::Not if inputs[0].dtype != DType::Bool => {
                 return Err(OpError::new(format!("`not` of {} elements", inputs[0].dtype)));
+            }
+            Self::BitNot if !inputs[0].dtype.is_integer() => {
+                return Err(OpError::new(format!("`bit_not` of {} elements", inputs[0].dtype)));
             }
             _ => inputs[0].dtype,
         };

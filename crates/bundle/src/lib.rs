@@ -7,6 +7,7 @@
 
 use paring_cortex_m as _;
 use paring_format_paring as _;
+use paring_format_tflite as _;
 use paring_pass_cleanup as _;
 
 use paring_backend::{ExecOptions, backend_named};

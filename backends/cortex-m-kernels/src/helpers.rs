@@ -20,6 +20,7 @@ pub(crate) enum Helper {
     ConvAny,
     Plane,
     PlaneElement,
+    Gather,
     PlaneDw3Plain,
     PlaneDw3S1,
     PlaneDw3S1Relu,
@@ -61,8 +62,9 @@ impl Helper {
                 &[H::PlaneDw3Plain]
             }
             H::Channel3x3 | H::Channel => &[H::Base, H::PlaneElement],
-            H::Depthwise3x3 => &[H::Channel3x3],
-            H::Depthwise => &[H::Channel],
+            H::Gather => &[],
+            H::Depthwise3x3 => &[H::Channel3x3, H::Gather],
+            H::Depthwise => &[H::Channel, H::Gather],
             H::Dense8 | H::Softmax | H::Quantize => &[H::Base],
             H::Add => &[H::Base, H::MulHr],
             H::AvgPool | H::MaxPool => &[H::Pool],
@@ -101,6 +103,8 @@ impl Helper {
             Self::Plane => include_str!("c/plane.c"),
             Self::PlaneElement if dsp => include_str!("c/plane_dsp.c"),
             Self::PlaneElement => include_str!("c/plane_c.c"),
+            Self::Gather if dsp => include_str!("c/gather_dsp.c"),
+            Self::Gather => include_str!("c/gather_c.c"),
             Self::PlaneDw3Plain => include_str!("c/plane_dw3_plain.c"),
             Self::PlaneDw3S1 => include_str!("c/plane_dw3_s1.c"),
             Self::PlaneDw3S2 => include_str!("c/plane_dw3_s2.c"),

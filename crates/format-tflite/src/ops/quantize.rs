@@ -12,7 +12,7 @@ pub(super) const READERS: &[(&str, Read)] = &[
                 ReadError::malformed("the output has no quantization").at(|| "output 0".into())
             );
         }
-        cx.emit(Quantize {}, &[x])
+        cx.emit(Quantize::default(), &[x])
     }),
     ("DEQUANTIZE", |cx| {
         let x = cx.input(0)?;

@@ -102,8 +102,8 @@ fn unsafe_code_stays_where_it_is_needed() {
     for folder in imports().keys().filter(|f| !may.contains(&f.as_str())) {
         let lib = root().join(folder).join("src/lib.rs");
         let main = root().join(folder).join("src/main.rs");
-        let file = if lib.exists() { lib } else { main };
-        let text = std::fs::read_to_string(&file).unwrap();
+        let file = if lib.exists() { &lib } else { &main };
+        let text = std::fs::read_to_string(file).unwrap();
         let thin = !lib.exists() && !text.contains("unsafe");
         assert!(
             thin || text.contains("#![forbid(unsafe_code)]"),

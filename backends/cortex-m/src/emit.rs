@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use paring_backend::LayerSize;
+use paring_backend::{Harness, LayerSize};
 use paring_ir::{Port, macs};
 use paring_tensor::{DType, Quant, TensorType};
 
@@ -100,6 +100,31 @@ impl Emitter<'_> {
             c_type(ty.dtype),
             self.prefix
         );
+    }
+
+    /// The statements with which a test program runs the network once.
+    pub fn harness(&self) -> Harness {
+        let (p, graph) = (self.prefix, self.lowering.graph);
+        let copy = |kind: &str, ports: &[Port]| {
+            let mut at = 0;
+            let mut text = String::new();
+            for (i, port) in ports.iter().enumerate() {
+                let bytes = graph.ty(port.value).byte_len().unwrap_or(0);
+                let _ = match kind {
+                    "input" => writeln!(text, "memcpy({p}_input_{i}(), emu_in + {at}, {bytes});"),
+                    _ => writeln!(text, "memcpy(emu_out + {at}, {p}_output_{i}(), {bytes});"),
+                };
+                at += bytes;
+            }
+            text
+        };
+        Harness {
+            includes: format!("#include <string.h>\n#include \"{p}.h\"\n"),
+            prepare: copy("input", graph.inputs()),
+            invoke: format!("{p}_run();\n"),
+            finish: copy("output", graph.outputs()),
+            flags: Vec::new(),
+        }
     }
 
     fn header(&self) -> String {

@@ -144,7 +144,7 @@ impl Backend for CortexM {
             weight_bytes: lowering.unit.constant_bytes(),
             layers: emitter.layers(),
         };
-        Ok(Package { files, sizes })
+        Ok(Package { files, sizes, harness: Some(emitter.harness()) })
     }
 }
 

@@ -19,7 +19,9 @@ pub(crate) fn lower(site: &mut Site<'_, '_>) -> Result<(), String> {
     let kind = match op.kind {
         ops::PoolKind::Max => PoolKind::Max,
         ops::PoolKind::Average => PoolKind::Average,
-        ops::PoolKind::L2 => return Err("there is no int8 kernel for L2 pools".into()),
+        ops::PoolKind::L2 | ops::PoolKind::Lp(_) => {
+            return Err("there is no int8 kernel for pools of norms".into());
+        }
     };
     let pad = op.pad.resolve([input[0], input[1]], op.kernel, op.stride);
     if kind == PoolKind::Average && op.count_include_pad && pad != [0; 4] {

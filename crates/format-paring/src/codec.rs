@@ -1,106 +1,88 @@
-//! How the bytes of a section are stored.
-//!
-//! | id | name | stored bytes |
-//! |---|---|---|
-//! | 0 | `raw` | the raw bytes |
-//! | 1 | `packed` | the number of bits `b` of an element, 1 to 7; the smallest byte, signed; then each byte less the smallest in `b` bits, the first in the lowest bits |
-//!
-//! `packed` is for constants whose elements take a byte in memory and fewer bits than eight: four-bit
-//! weights and codes into small codebooks.
+use paring_tensor::{Bytes, DType};
 
-use paring_tensor::Bytes;
-
-/// A way to store bytes.
-#[derive(Debug)]
-pub struct Codec {
-    /// The number in the file.
-    pub id: u32,
-    /// The name in listings.
-    pub name: &'static str,
-    decode: fn(&Bytes, usize) -> Result<Bytes, String>,
-}
-
-/// Bytes as they are.
-pub const RAW: Codec = Codec {
-    id: 0,
-    name: "raw",
-    decode: |stored, raw_len| match stored.len() == raw_len {
-        true => Ok(stored.clone()),
-        false => Err(format!("stores {} bytes raw but states {raw_len}", stored.len())),
-    },
-};
-
-/// Elements of a byte in fewer bits.
-pub const PACKED: Codec = Codec { id: 1, name: "packed", decode: unpack };
-
-/// Every codec, by ascending id.
-pub const ALL: [&Codec; 2] = [&RAW, &PACKED];
-
-/// The codec of a number.
-#[must_use]
-pub fn by_id(id: u32) -> Option<&'static Codec> {
-    ALL.into_iter().find(|c| c.id == id)
+/// How a blob is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Codec {
+    /// The elements as they are in memory.
+    Raw = 0,
+    /// Elements of a byte each in one to seven bits; see the crate's documentation.
+    Packed = 1,
 }
 
 impl Codec {
-    /// The raw bytes; `room` bounds what all sections of a file together may expand to.
+    pub(crate) fn from_id(id: u32) -> Option<Self> {
+        [Self::Raw, Self::Packed].into_iter().find(|c| *c as u32 == id)
+    }
+
+    /// The elements of a blob of this element type and shape.
     pub(crate) fn decode(
-        &self,
+        self,
         stored: &Bytes,
-        raw_len: u64,
-        room: &mut usize,
+        dtype: DType,
+        shape: &[usize],
     ) -> Result<Bytes, String> {
-        let raw_len = usize::try_from(raw_len).map_err(|_| format!("states {raw_len} bytes"))?;
-        if self.id != RAW.id {
-            *room = room.checked_sub(raw_len).ok_or_else(|| {
-                format!("expands to {raw_len} bytes, more than a file of this size may")
-            })?;
+        let size = shape.iter().try_fold(dtype.size(), |n, d| n.checked_mul(*d));
+        let fail =
+            || format!("has {} bytes where {dtype}{shape:?} needs another number", stored.len());
+        match (self, size) {
+            (Self::Raw, Some(size)) if size == stored.len() => Ok(stored.clone()),
+            (Self::Packed, Some(size)) if dtype.size() == 1 => {
+                let raw = unpack(stored, size).ok_or_else(fail)?;
+                let in_range = |b: &u8| match dtype {
+                    DType::I4 => (-8..8).contains(&(*b as i8)),
+                    DType::Bool => *b < 2,
+                    _ => true,
+                };
+                match raw.iter().all(in_range) {
+                    true => Ok(raw),
+                    false => Err(format!("an element is not of type {dtype}")),
+                }
+            }
+            _ => Err(fail()),
         }
-        (self.decode)(stored, raw_len)
     }
-}
 
-/// The codec that stores bytes in the least room, with what it stores; nothing for `raw`. Elements of
-/// over four bits stay raw, so that they are used in place.
-pub(crate) fn smallest(raw: &[u8]) -> (&'static Codec, Option<Vec<u8>>) {
-    let signed = || raw.iter().map(|b| *b as i8);
-    let (Some(low), Some(high)) = (signed().min(), signed().max()) else { return (&RAW, None) };
-    let span = high.wrapping_sub(low) as u8;
-    let bits = (8 - span.leading_zeros()).max(1);
-    if bits > 4 || raw.len() < 64 {
-        return (&RAW, None);
-    }
-    let mut out = vec![bits as u8, low as u8];
-    out.reserve((raw.len() * bits as usize).div_ceil(8));
-    let (mut word, mut filled) = (0_u32, 0);
-    for b in signed() {
-        word |= u32::from(b.wrapping_sub(low) as u8) << filled;
-        filled += bits;
-        if filled >= 8 {
+    /// The codec that stores bytes in the least room, with what it stores. Elements of over four bits
+    /// stay raw, so that they are used in place.
+    pub(crate) fn encode(raw: &Bytes) -> (Self, Bytes) {
+        let signed = || raw.iter().map(|b| *b as i8);
+        let (Some(low), Some(high)) = (signed().min(), signed().max()) else {
+            return (Self::Raw, raw.clone());
+        };
+        let bits = (8 - (high.wrapping_sub(low) as u8).leading_zeros()).max(1);
+        if bits > 4 || raw.len() < 64 {
+            return (Self::Raw, raw.clone());
+        }
+        let mut out = vec![bits as u8, low as u8];
+        out.reserve((raw.len() * bits as usize).div_ceil(8));
+        let (mut word, mut filled) = (0_u32, 0);
+        for b in signed() {
+            word |= u32::from(b.wrapping_sub(low) as u8) << filled;
+            filled += bits;
+            if filled >= 8 {
+                out.push(word as u8);
+                word >>= 8;
+                filled -= 8;
+            }
+        }
+        if filled > 0 {
             out.push(word as u8);
-            word >>= 8;
-            filled -= 8;
         }
+        (Self::Packed, out.into())
     }
-    if filled > 0 {
-        out.push(word as u8);
-    }
-    (&PACKED, Some(out))
 }
 
-fn unpack(stored: &Bytes, raw_len: usize) -> Result<Bytes, String> {
-    let [bits @ 1..=7, low, codes @ ..] = stored.as_ref() else {
-        return Err("does not begin with 1 to 7 bits and the smallest element".to_owned());
-    };
+/// `None` where the stored bytes do not hold this many elements.
+fn unpack(stored: &Bytes, count: usize) -> Option<Bytes> {
+    let [bits @ 1..=7, low, codes @ ..] = stored.as_ref() else { return None };
     let bits = u32::from(*bits);
-    let needed = raw_len.checked_mul(bits as usize).map(|n| n.div_ceil(8));
-    if needed != Some(codes.len()) {
-        return Err(format!("{} bytes do not hold {raw_len} elements of {bits} bits", codes.len()));
+    if count.checked_mul(bits as usize)?.div_ceil(8) != codes.len() {
+        return None;
     }
-    let mut out = Vec::with_capacity(raw_len);
+    let mut out = Vec::with_capacity(count);
     let mut next = codes.iter();
     let (mut word, mut filled) = (0_u32, 0);
-    for _ in 0..raw_len {
+    for _ in 0..count {
         if filled < bits {
             word |= u32::from(next.next().copied().unwrap_or(0)) << filled;
             filled += 8;
@@ -109,7 +91,7 @@ fn unpack(stored: &Bytes, raw_len: usize) -> Result<Bytes, String> {
         word >>= bits;
         filled -= bits;
     }
-    Ok(out.into())
+    Some(out.into())
 }
 
 #[cfg(test)]
@@ -120,32 +102,31 @@ mod tests {
     fn packed_bytes_come_back() {
         for (low, span) in [(0, 1), (0, 15), (-8, 16), (-3, 3), (100, 12), (-128, 2)] {
             for len in [64, 65, 71, 1000] {
-                let raw: Vec<u8> =
+                let raw: Bytes =
                     (0..len).map(|i| (low + (i * 7 + i / 3) % span) as i8 as u8).collect();
-                let (codec, stored) = smallest(&raw);
-                assert_eq!(codec.id, PACKED.id, "{low} {span}");
-                let stored = Bytes::from(stored.unwrap());
-                assert!(stored.len() <= len as usize / 2 + 3);
-                assert_eq!(unpack(&stored, raw.len()).unwrap(), raw);
-                assert!(unpack(&stored, raw.len() + 16).is_err());
-                assert!(unpack(&stored.slice(1..), raw.len()).is_err());
+                let (codec, stored) = Codec::encode(&raw);
+                assert_eq!(codec, Codec::Packed, "{low} {span}");
+                assert!(stored.len() <= raw.len() / 2 + 3);
+                assert_eq!(codec.decode(&stored, DType::I8, &[raw.len()]).unwrap(), raw);
+                assert!(codec.decode(&stored, DType::I8, &[raw.len() + 16]).is_err());
+                assert!(codec.decode(&stored.slice(1..), DType::I8, &[raw.len()]).is_err());
+                assert!(codec.decode(&stored, DType::I16, &[raw.len() / 2]).is_err());
             }
         }
     }
 
     #[test]
     fn wide_and_short_bytes_stay_raw() {
-        assert_eq!(smallest(&[0; 10]).0.id, RAW.id);
-        let wide: Vec<u8> = (0..100).map(|i| i * 2).collect();
-        assert_eq!(smallest(&wide).0.id, RAW.id);
-        assert_eq!(smallest(&[]).0.id, RAW.id);
+        assert_eq!(Codec::encode(&vec![0; 10].into()).0, Codec::Raw);
+        assert_eq!(Codec::encode(&(0..100).map(|i| i * 2).collect()).0, Codec::Raw);
+        assert_eq!(Codec::encode(&Bytes::new()).0, Codec::Raw);
     }
 
     #[test]
-    fn expansion_is_bounded() {
-        let stored = Bytes::from(vec![1, 0, 0xAA]);
-        assert!(PACKED.decode(&stored, 8, &mut 8).is_ok());
-        assert!(PACKED.decode(&stored, 8, &mut 7).is_err());
-        assert!(PACKED.decode(&stored, u64::MAX, &mut { usize::MAX }).is_err());
+    fn elements_outside_of_their_type_are_refused() {
+        let stored = Bytes::from(vec![4, 1, 0x7F]);
+        assert!(Codec::Packed.decode(&stored, DType::I8, &[2]).is_ok());
+        assert!(Codec::Packed.decode(&stored, DType::I4, &[2]).is_err());
+        assert!(Codec::Packed.decode(&stored, DType::Bool, &[2]).is_err());
     }
 }

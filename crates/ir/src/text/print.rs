@@ -20,8 +20,8 @@ pub enum Large {
 pub struct Printed {
     /// The text.
     pub text: String,
-    /// Names and bytes of what the text calls `blob`.
-    pub blobs: Vec<(String, Bytes)>,
+    /// Names and elements of what the text calls `blob`.
+    pub blobs: Vec<(String, Tensor)>,
 }
 
 /// Prints a graph.
@@ -78,7 +78,7 @@ struct Printer<'g> {
     graph: &'g Graph,
     large: Large,
     fills: &'g HashMap<ValueId, u64>,
-    blobs: Vec<(String, Bytes)>,
+    blobs: Vec<(String, Tensor)>,
     labels: HashSet<String>,
     quants: Vec<String>,
 }
@@ -251,14 +251,13 @@ impl Printer<'_> {
             return format!("[{}]", literals(tensor).join(", "));
         }
         if self.large == Large::Blob {
-            // A value may be named as a part of another one's storage is labelled.
+            // A part of one constant may be called as another constant is.
             let mut label = label.to_owned();
             while !self.labels.insert(label.clone()) {
                 label.push('\'');
             }
-            let text = format!("blob {}", quoted(&label));
-            self.blobs.push((label, tensor.bytes().clone()));
-            return text;
+            self.blobs.push((label.clone(), tensor.clone()));
+            return format!("blob {}", quoted(&label));
         }
         let values = tensor.to_f64();
         let count = values.len() as f64;

@@ -6,11 +6,12 @@
 #![forbid(unsafe_code)]
 
 mod package;
+pub mod planner;
 pub mod requantize;
 
 #[doc(hidden)]
 pub use inventory;
-pub use package::{Package, SizeReport};
+pub use package::{Harness, LayerSize, Package, SizeReport};
 pub use paring_qmath::Rounding;
 
 use paring_ir::{Executor, Graph, Node, Refusal, Verified};

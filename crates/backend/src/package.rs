@@ -9,6 +9,25 @@ pub struct Package {
     pub files: Vec<(String, Vec<u8>)>,
     /// What the network takes on the target.
     pub sizes: SizeReport,
+    /// How a test program drives the code; `None` where the package is not C.
+    pub harness: Option<Harness>,
+}
+
+/// The C with which a test program runs the network once. It sees `const unsigned char emu_in[]`, the
+/// stored numbers of all inputs one after another, and `unsigned char emu_out[]`, which takes those of
+/// all outputs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Harness {
+    /// `#include` lines and declarations.
+    pub includes: String,
+    /// Statements that give the network its inputs.
+    pub prepare: String,
+    /// Statements that run it: what is counted and measured.
+    pub invoke: String,
+    /// Statements that take the outputs.
+    pub finish: String,
+    /// Compiler flags for the package's files, such as `-O2`.
+    pub flags: Vec<String>,
 }
 
 /// What a network takes on its target, as far as it is known without linking.

@@ -58,21 +58,24 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod consts;
 mod context;
 mod manager;
 mod pipeline;
 mod registry;
 mod rewrite;
+mod stream;
 
 pub use context::{Host, NoHost, PassContext, Samples};
 #[doc(hidden)]
 pub use inventory;
-pub use manager::{Declined, Done, Report, RunOptions, Snapshot, StepError, StepReport};
+pub use manager::{After, Declined, Done, Report, RunOptions, Snapshot, StepError, StepReport};
 pub use pipeline::{Pipeline, PipelineError, Step};
 #[doc(hidden)]
 pub use registry::parse_config;
 pub use registry::{Effect, Pass, PassEntry, PassInfo, registered_passes};
 pub use rewrite::{Rewrite, Verdict, rewrite};
+pub use stream::{Stream, prepare};
 #[doc(hidden)]
 pub use toml;
 

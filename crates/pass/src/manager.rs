@@ -5,11 +5,14 @@ use paring_ir::Graph;
 use serde::Serialize;
 use std::time::Instant;
 
+/// Sees the graph after each step.
+pub type After<'a> = &'a mut dyn FnMut(&StepReport, &Graph);
+
 /// How a pipeline is run.
 #[derive(Default)]
 pub struct RunOptions<'a> {
-    /// Called with the graph after each step; for printing it.
-    pub after: Option<&'a mut dyn FnMut(&StepReport, &Graph)>,
+    /// Called after each step; for printing the graph.
+    pub after: Option<After<'a>>,
     /// The most rewrites in the whole run; for finding the one that breaks a network.
     pub stop_after: Option<usize>,
 }

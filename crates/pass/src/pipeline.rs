@@ -127,12 +127,29 @@ impl Pipeline {
         Ok(pipeline)
     }
 
+    /// One pass with its settings as an inline table, its facts taken as given.
+    ///
+    /// # Errors
+    /// If there is no such pass or a setting is unknown.
+    pub fn single(name: &str, settings: &str) -> Result<Self, PipelineError> {
+        let fail = |why: String| PipelineError::Step { step: 1, pass: name.to_owned(), why };
+        let entry = find(name).map_err(fail)?;
+        let mut table: toml::Table = toml::from_str(&format!("a = {settings}"))
+            .map_err(|e| fail(format!("settings: {}", e.message())))?;
+        let Some(toml::Value::Table(settings)) = table.remove("a") else {
+            return Err(fail("the settings are not a table".into()));
+        };
+        let pass = (entry.parse)(settings).map_err(fail)?;
+        let (only, skip) = (Vec::new(), Vec::new());
+        Ok(Self { seed: 0, steps: vec![Step { info: &entry.info, only, skip, repeat: 1, pass }] })
+    }
+
     fn check_order(&self) -> Result<(), PipelineError> {
         let mut holds: BTreeSet<&str> = BTreeSet::new();
         let mut broken: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
         for (i, step) in self.steps.iter().enumerate() {
             let info = step.info;
-            for need in info.needs.iter().filter(|n| !holds.contains(*n)) {
+            if let Some(need) = info.needs.iter().find(|n| !holds.contains(*n)) {
                 let why = match broken.get(need) {
                     Some((step, pass)) => format!(
                         "needs `{need}`, which step {step} (`{pass}`) undoes; move it or give `{need}` \

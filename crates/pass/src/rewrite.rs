@@ -17,6 +17,8 @@ impl<F: Fn(&Graph, &Node) -> Result<Verdict, GraphError>> Rewrite for F {
 }
 
 /// What a rewrite says of a node.
+// Verdicts are looked at and dropped one by one, so their size does not add up.
+#[allow(clippy::large_enum_variant)]
 pub enum Verdict {
     /// Apply this.
     Patch(Patch),

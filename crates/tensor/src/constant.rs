@@ -52,7 +52,7 @@ impl Palette {
         if entries == 0 || entries > 256 {
             return fail(format!("{entries} codebook entries; 1 to 256 are possible"));
         }
-        if groups != 1 && (groups == 0 || shape.first().is_none_or(|n| n % groups != 0)) {
+        if groups != 1 && (groups == 0 || shape.first().is_none_or(|n| !n.is_multiple_of(groups))) {
             return fail(format!("{groups} codebooks for the outermost axis of {shape:?}"));
         }
         if let Some(code) = codes.iter().find(|c| usize::from(**c) >= entries) {

@@ -1,0 +1,7 @@
+/* A product of a column pair (two pixels' windows) with groups of four output channels. */
+typedef struct {
+    int32_t bytes;  /* of a column pair */
+    int32_t groups; /* of four output channels */
+    int32_t stride; /* from the first pixel's outputs to the second's */
+    int32_t zero;   /* 2 * output zero point + 1 */
+} pr_mm;

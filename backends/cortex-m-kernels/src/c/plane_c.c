@@ -1,0 +1,1 @@
+typedef int8_t pr_element;

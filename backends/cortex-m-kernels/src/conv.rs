@@ -1,0 +1,193 @@
+use crate::KernelError;
+use crate::helpers::Helper;
+use crate::pack::{Channels, Matrix, plain_order, window_order};
+use crate::requant::Requant;
+use crate::unit::{Isa, Kernel, Layer, Overlap, Unit};
+
+/// A two-dimensional convolution, NHWC, batch 1.
+#[derive(Clone, Debug)]
+pub struct Conv2d<'a> {
+    /// Height, width and channels of the input.
+    pub input: [usize; 3],
+    /// Height, width and channels of the output.
+    pub output: [usize; 3],
+    /// Height and width of the window.
+    pub kernel: [usize; 2],
+    /// Vertical and horizontal step.
+    pub stride: [usize; 2],
+    /// Distance between the window's taps.
+    pub dilation: [usize; 2],
+    /// Rows above and columns to the left that padding adds.
+    pub pad: [usize; 2],
+    /// Channel groups, 1 for an ordinary convolution.
+    pub groups: usize,
+    /// The input's zero point.
+    pub in_zero: i32,
+    /// OHWI.
+    pub weights: &'a [i8],
+    /// One per output channel.
+    pub bias: &'a [i32],
+    /// Rescaling of the sums.
+    pub requant: Requant,
+}
+
+impl Conv2d<'_> {
+    pub(crate) fn check(&self, layer: &str) -> Result<(), KernelError> {
+        let invalid = |what: String| KernelError::Invalid { layer: layer.into(), what };
+        let sizes = [&self.input[..], &self.output, &self.kernel, &self.stride, &self.dilation];
+        if sizes.iter().any(|s| s.contains(&0)) || self.groups == 0 {
+            return Err(invalid("a size, stride or dilation is zero".into()));
+        }
+        let (in_c, out_c) = (self.input[2], self.output[2]);
+        if in_c % self.groups != 0 || out_c % self.groups != 0 {
+            return Err(invalid(format!("{in_c} and {out_c} channels in {} groups", self.groups)));
+        }
+        let wanted = out_c * self.kernel[0] * self.kernel[1] * (in_c / self.groups);
+        if self.weights.len() != wanted || self.bias.len() != out_c {
+            return Err(invalid(format!(
+                "{} weights and {} biases where {wanted} and {out_c} belong",
+                self.weights.len(),
+                self.bias.len()
+            )));
+        }
+        if !self.requant.fits(out_c) {
+            return Err(invalid("multipliers or zero point do not fit the output".into()));
+        }
+        Ok(())
+    }
+
+    fn is_pointwise(&self) -> bool {
+        self.kernel == [1, 1] && self.stride == [1, 1] && self.pad == [0, 0]
+    }
+
+    /// The first input byte that the window at an output position reads, if it reads any.
+    fn first_read(&self, oy: usize, ox: usize) -> Option<i64> {
+        let [in_h, in_w, in_c] = self.input;
+        let start = |o: usize, axis: usize, size: usize| -> Option<usize> {
+            let at = (o * self.stride[axis]) as i64 - self.pad[axis] as i64;
+            let last = at + self.kernel[axis] as i64 - 1;
+            (last >= 0 && at < size as i64).then_some(at.max(0) as usize)
+        };
+        let (y, x) = (start(oy, 0, in_h)?, start(ox, 1, in_w)?);
+        Some(((y * in_w + x) * in_c) as i64)
+    }
+
+    /// How far the output has to stay below the input when pixels are done two at a time.
+    fn pair_overlap(&self) -> Overlap {
+        let [out_h, out_w, out_c] = self.output;
+        let mut unread = i64::MAX;
+        let mut delta = i64::MIN;
+        for oy in (0..out_h).rev() {
+            for ox in (0..out_w.div_ceil(2)).rev().map(|p| 2 * p) {
+                let written = ((oy * out_w + (ox + 2).min(out_w)) * out_c) as i64;
+                if unread != i64::MAX {
+                    delta = delta.max(written - unread);
+                }
+                for x in ox..(ox + 2).min(out_w) {
+                    unread = unread.min(self.first_read(oy, x).unwrap_or(i64::MAX));
+                }
+            }
+        }
+        Overlap::AtLeast(if delta == i64::MIN { 0 } else { delta.max(0) })
+    }
+
+    fn pointwise_overlap(&self) -> Overlap {
+        let pixels = self.input[0] * self.input[1];
+        let growth = self.output[2] as i64 - self.input[2] as i64;
+        let last_pair = 2 * (pixels.div_ceil(2) as i64 - 1);
+        Overlap::AtLeast((last_pair * growth).max(0))
+    }
+
+    fn fast(&self, unit: &mut Unit, name: &str) -> Option<Kernel> {
+        let [in_h, in_w, in_c] = self.input;
+        let [out_h, out_w, out_c] = self.output;
+        let [k_h, k_w] = self.kernel;
+        let small = self.kernel.iter().chain(&self.stride).chain(&self.pad).all(|&v| v <= 127);
+        if self.groups != 1 || self.dilation != [1, 1] || !small {
+            return None;
+        }
+        let pointwise = self.is_pointwise();
+        let order = if pointwise { plain_order(in_c) } else { window_order(k_h, k_w * in_c) };
+        let per_output = k_h * k_w * in_c;
+        let channels =
+            Channels::settle(self.weights, self.bias, per_output, self.in_zero, &self.requant)?;
+        let matrix = Matrix {
+            weights: &channels.weights,
+            folded: &channels.folded,
+            fast: &channels.fast,
+            per_output,
+            order: &order,
+        };
+        let stream = matrix.stream(unit.isa())?;
+        let relu = self.requant.zero == -128;
+        unit.need(if relu { Helper::Mm42Relu } else { Helper::Mm42Any });
+        unit.words(&format!("{name}_w"), &stream);
+        let element = if unit.isa() == Isa::Dsp { 2 } else { 1 };
+        let bytes = order.len() * 8 * element;
+        let groups = out_c.div_ceil(4);
+        let zero = self.requant.zero_term();
+        let kernel = if pointwise {
+            unit.need(Helper::Pointwise);
+            let pixels = in_h * in_w;
+            let fields = format!("{name}_w, {pixels}, {in_c}, {out_c}, {bytes}, {groups}, {zero}");
+            unit.record("pr_point", name, &fields);
+            Kernel::new(format!("pr_pointwise(&{name}, @in0@, @out0@, @scratch@);"), "pointwise")
+                .scratch(bytes)
+                .overlap(&[self.pointwise_overlap()])
+                .overread(in_c.next_multiple_of(4) - in_c)
+        } else {
+            unit.need(Helper::Conv);
+            let fields = format!(
+                "{name}_w, {in_h}, {in_w}, {in_c}, {out_h}, {out_w}, {out_c}, {bytes}, {groups}, {zero}, {k_h}, {k_w}, {}, {}, {}, {}, {}",
+                self.stride[0], self.stride[1], self.pad[0], self.pad[1], self.in_zero
+            );
+            unit.record("pr_conv", name, &fields);
+            let row = k_w * in_c;
+            let edges = 2 * row.next_multiple_of(4) + 2 * (row % 4 * k_h).next_multiple_of(4);
+            Kernel::new(format!("pr_conv2d(&{name}, @in0@, @out0@, @scratch@);"), "windows")
+                .scratch(bytes + edges)
+                .overlap(&[self.pair_overlap()])
+        };
+        Some(kernel)
+    }
+
+    fn any(&self, unit: &mut Unit, name: &str) -> Kernel {
+        unit.need(Helper::ConvAny);
+        unit.i8s(&format!("{name}_w"), self.weights);
+        unit.i32s(&format!("{name}_b"), self.bias);
+        let out_c = self.output[2];
+        let multipliers: Vec<i32> =
+            (0..out_c).map(|o| self.requant.of(o)).flat_map(|m| [m.mantissa, m.shift]).collect();
+        unit.i32s(&format!("{name}_m"), &multipliers);
+        let [in_h, in_w, in_c] = self.input;
+        let [out_h, out_w, _] = self.output;
+        let fields = format!(
+            "{name}_w, {name}_b, {name}_m, {in_h}, {in_w}, {in_c}, {out_h}, {out_w}, {out_c}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}",
+            self.groups,
+            self.kernel[0],
+            self.kernel[1],
+            self.stride[0],
+            self.stride[1],
+            self.dilation[0],
+            self.dilation[1],
+            self.pad[0],
+            self.pad[1],
+            self.in_zero,
+            self.requant.zero
+        );
+        unit.record("pr_conv_any", name, &fields);
+        Kernel::new(format!("pr_conv2d_any(&{name}, @in0@, @out0@);"), "any")
+    }
+}
+
+impl Layer for Conv2d<'_> {
+    fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
+        self.check(name)?;
+        let kernel = match self.fast(unit, name) {
+            Some(kernel) => kernel,
+            None => self.any(unit, name),
+        };
+        let count = self.output.iter().product();
+        Ok(self.requant.clamp(unit, kernel, count))
+    }
+}

@@ -1,0 +1,96 @@
+use crate::helpers::Helper;
+use crate::pack::{Matrix, fold_bias, plain_order};
+use crate::requant::Requant;
+use crate::unit::{Isa, Kernel, Layer, Unit};
+use crate::{Conv2d, KernelError};
+
+/// A fully connected layer on one sample.
+#[derive(Clone, Debug)]
+pub struct FullyConnected<'a> {
+    /// Length of the input.
+    pub inputs: usize,
+    /// Length of the output.
+    pub outputs: usize,
+    /// The input's zero point.
+    pub in_zero: i32,
+    /// Output by input.
+    pub weights: &'a [i8],
+    /// One per output.
+    pub bias: &'a [i32],
+    /// Rescaling of the sums.
+    pub requant: Requant,
+}
+
+impl FullyConnected<'_> {
+    fn pointwise(&self) -> Conv2d<'_> {
+        Conv2d {
+            input: [1, 1, self.inputs],
+            output: [1, 1, self.outputs],
+            kernel: [1, 1],
+            stride: [1, 1],
+            dilation: [1, 1],
+            pad: [0, 0],
+            groups: 1,
+            in_zero: self.in_zero,
+            weights: self.weights,
+            bias: self.bias,
+            requant: self.requant.clone(),
+        }
+    }
+
+    fn eights(&self, unit: &mut Unit, name: &str, folded: &[i32]) -> Option<Kernel> {
+        if unit.isa() != Isa::Dsp || self.requant.multipliers.len() != 1 {
+            return None;
+        }
+        let (mantissa, shift1) = self.requant.fast(0)?;
+        let order = plain_order(self.inputs);
+        let matrix = Matrix {
+            weights: self.weights,
+            folded,
+            fast: &[],
+            per_output: self.inputs,
+            order: &order,
+        };
+        let stream = matrix.dense8()?;
+        unit.need(Helper::Dense8);
+        unit.words(&format!("{name}_w"), &stream);
+        let fields = format!(
+            "{name}_w, {}, {}, {mantissa}, {shift1}, {}",
+            order.len(),
+            self.outputs / 8,
+            self.requant.zero_term() << shift1
+        );
+        unit.record("pr_dense", name, &fields);
+        let kernel = Kernel::new(format!("pr_dense8(&{name}, @in0@, @out0@);"), "eight outputs");
+        Some(kernel.overread(self.inputs.next_multiple_of(4) - self.inputs))
+    }
+
+    fn plain(&self, unit: &mut Unit, name: &str, folded: &[i32]) -> Kernel {
+        unit.need(Helper::Dense1);
+        unit.i8s(&format!("{name}_w"), self.weights);
+        unit.i32s(&format!("{name}_b"), folded);
+        let all: Vec<i32> =
+            self.requant.multipliers.iter().flat_map(|m| [m.mantissa, m.shift]).collect();
+        unit.i32s(&format!("{name}_m"), &all);
+        let step = if self.requant.multipliers.len() == 1 { 0 } else { 2 };
+        let fields = format!(
+            "{name}_w, {name}_b, {name}_m, {}, {}, {step}, {}",
+            self.inputs, self.outputs, self.requant.zero
+        );
+        unit.record("pr_rows", name, &fields);
+        Kernel::new(format!("pr_dense1(&{name}, @in0@, @out0@);"), "one output")
+    }
+}
+
+impl Layer for FullyConnected<'_> {
+    fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
+        let pointwise = self.pointwise();
+        pointwise.check(name)?;
+        let folded = fold_bias(self.weights, self.bias, self.inputs, self.in_zero);
+        let kernel = match self.eights(unit, name, &folded) {
+            Some(kernel) => kernel,
+            None => self.plain(unit, name, &folded),
+        };
+        Ok(self.requant.clamp(unit, kernel, self.outputs))
+    }
+}

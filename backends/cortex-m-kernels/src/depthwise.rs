@@ -1,0 +1,227 @@
+use crate::helpers::Helper;
+use crate::pack::Channels;
+use crate::requant::Requant;
+use crate::unit::{Isa, Kernel, Layer, Overlap, Unit};
+use crate::{Conv2d, KernelError};
+
+/// A depthwise convolution, NHWC, batch 1; each input channel gives `output[2] / input[2]` outputs.
+#[derive(Clone, Debug)]
+pub struct DepthwiseConv2d<'a> {
+    /// Height, width and channels of the input.
+    pub input: [usize; 3],
+    /// Height, width and channels of the output.
+    pub output: [usize; 3],
+    /// Height and width of the window.
+    pub kernel: [usize; 2],
+    /// Vertical and horizontal step.
+    pub stride: [usize; 2],
+    /// Distance between the window's taps.
+    pub dilation: [usize; 2],
+    /// Rows above and columns to the left that padding adds.
+    pub pad: [usize; 2],
+    /// The input's zero point.
+    pub in_zero: i32,
+    /// Output channel by window row by window column.
+    pub weights: &'a [i8],
+    /// One per output channel.
+    pub bias: &'a [i32],
+    /// Rescaling of the sums.
+    pub requant: Requant,
+}
+
+/// A plane's geometry along one axis.
+#[derive(Clone, Copy)]
+struct Axis {
+    size: usize,
+    out: usize,
+    kernel: usize,
+    stride: usize,
+    pad: usize,
+    /// Bytes between neighbours in the input and the output.
+    step: [usize; 2],
+}
+
+impl Axis {
+    /// Elements that the padded plane needs along this axis for `out` outputs.
+    fn extent(&self, out: usize) -> usize {
+        (self.pad + self.size).max(self.window(out))
+    }
+
+    /// Elements that `out` outputs see.
+    fn window(&self, out: usize) -> usize {
+        (out - 1) * self.stride + self.kernel
+    }
+}
+
+/// Planes larger than this are done in bands.
+const LARGE_PLANE: usize = 2048;
+
+/// Output rows that one filling of the plane gives.
+fn band(x: &Axis, y: &Axis, row_bytes: usize, exchange: bool) -> usize {
+    let small = y.extent(y.out) * row_bytes <= LARGE_PLANE;
+    // A band keeps the rows that it shares with the next one, so windows have to touch; exchanged
+    // axes in place need rows and columns to stay where they are.
+    let moves = exchange && (x.stride > 1 || y.stride > 1 || x.size != x.out);
+    if small || moves || y.kernel < y.stride {
+        return y.out;
+    }
+    let rows = (LARGE_PLANE / row_bytes).saturating_sub(y.kernel) / y.stride + 1;
+    // Bands of about the same height.
+    y.out.div_ceil(y.out.div_ceil(rows.max(4)))
+}
+
+/// Whether outputs may be written over the input as the bands are done: every row of the input that
+/// is still to be read lies above what has been written.
+fn fits_in_place(x: &Axis, y: &Axis, band: usize, exchange: bool) -> bool {
+    if x.out * y.out > x.size * y.size {
+        return false;
+    }
+    if exchange && band < y.out {
+        return x.size == x.out && y.size == y.out && y.kernel > y.pad;
+    }
+    (1..y.out.div_ceil(band)).map(|b| b * band).all(|done| {
+        let unread = ((done - 1) * y.stride + y.kernel).saturating_sub(y.pad);
+        unread * x.size >= done * x.out
+    })
+}
+
+impl DepthwiseConv2d<'_> {
+    fn axes(&self) -> [Axis; 2] {
+        let axis = |i: usize, steps: [usize; 2]| Axis {
+            size: self.input[i],
+            out: self.output[i],
+            kernel: self.kernel[i],
+            stride: self.stride[i],
+            pad: self.pad[i],
+            step: steps,
+        };
+        let (in_c, out_c) = (self.input[2], self.output[2]);
+        [axis(0, [self.input[1] * in_c, self.output[1] * out_c]), axis(1, [in_c, out_c])]
+    }
+
+    fn planes(&self, unit: &mut Unit, name: &str) -> Option<Kernel> {
+        let dsp = unit.isa() == Isa::Dsp;
+        let channels = self.output[2];
+        let per_output = self.kernel[0] * self.kernel[1];
+        let settled =
+            Channels::settle(self.weights, self.bias, per_output, self.in_zero, &self.requant)?;
+        let small = self.kernel.iter().chain(&self.stride).chain(&self.pad).all(|&v| v <= 127);
+        if self.dilation != [1, 1] || !small {
+            return None;
+        }
+        let [mut y, mut x] = self.axes();
+        let three = self.kernel == [3, 3] && (!dsp || self.stride[0].max(self.stride[1]) <= 2);
+        // Four outputs a step: the axis that fills its steps best runs fastest.
+        let waste = |fast: &Axis, slow: &Axis| fast.out.next_multiple_of(4) * slow.out;
+        let exchange =
+            dsp && three && self.stride[0] == self.stride[1] && waste(&y, &x) < waste(&x, &y);
+        if exchange {
+            std::mem::swap(&mut y, &mut x);
+        }
+        let quads = dsp && three;
+        let reach = if quads { x.out.next_multiple_of(4) } else { x.out };
+        // The last step of four reads up to two elements further.
+        let pitch = (x.extent(reach) + usize::from(quads) * 2).next_multiple_of(2);
+        let element = if dsp { 2 } else { 1 };
+        let band = band(&x, &y, pitch * element, exchange);
+        let rows = if band < y.out { y.window(band) } else { y.extent(y.out) };
+        let mut records: Vec<u8> = Vec::new();
+        let record = 9 + per_output;
+        for channel in 0..channels {
+            let (mantissa, shift1) = settled.fast[channel];
+            records.extend(settled.folded[channel].to_le_bytes());
+            records.extend(mantissa.to_le_bytes());
+            let w = &settled.weights[channel * per_output..(channel + 1) * per_output];
+            for ky in 0..y.kernel {
+                for kx in 0..x.kernel {
+                    let at = if exchange { kx * y.kernel + ky } else { ky * x.kernel + kx };
+                    records.push(w[at] as u8);
+                }
+            }
+            records.push(shift1 as u8);
+        }
+        let fits = [pitch, rows, record, self.input[0], self.input[1]];
+        if fits.iter().any(|&v| v > 32_767) {
+            return None;
+        }
+        unit.bytes(&format!("{name}_w"), &records);
+        if three {
+            unit.need(Helper::Depthwise3x3);
+            if dsp {
+                let relu = self.requant.zero == -128;
+                unit.need(match (x.stride, relu) {
+                    (1, false) => Helper::PlaneDw3S1,
+                    (1, true) => Helper::PlaneDw3S1Relu,
+                    (_, false) => Helper::PlaneDw3S2,
+                    (_, true) => Helper::PlaneDw3S2Relu,
+                });
+            }
+        } else {
+            unit.need(Helper::Depthwise);
+        }
+        let fields = format!(
+            "{name}_w, {}, {}, {}, {}, {channels}, {}, {}, {}, {}, {}, {pitch}, {rows}, {band}, {record}, {}, {}, {}, {}, {}, {}, {}, {}",
+            x.step[0],
+            y.step[0],
+            x.step[1],
+            y.step[1],
+            channels / self.input[2],
+            y.size,
+            x.size,
+            y.out,
+            x.out,
+            self.requant.zero_term(),
+            y.kernel,
+            x.kernel,
+            y.stride,
+            x.stride,
+            y.pad,
+            x.pad,
+            self.in_zero
+        );
+        unit.record("pr_plane", name, &fields);
+        let function = if three { "pr_depthwise_3x3" } else { "pr_depthwise" };
+        let one_to_one = self.input[2] == channels;
+        let overlap = if one_to_one && fits_in_place(&x, &y, band, exchange) {
+            Overlap::Same
+        } else {
+            Overlap::Disjoint
+        };
+        let kernel =
+            Kernel::new(format!("{function}(&{name}, @in0@, @out0@, @scratch@);"), "planes")
+                .scratch(pitch * rows * element)
+                .overlap(&[overlap]);
+        Some(kernel)
+    }
+
+    /// The same layer as a grouped convolution.
+    fn grouped(&self) -> Conv2d<'_> {
+        Conv2d {
+            input: self.input,
+            output: self.output,
+            kernel: self.kernel,
+            stride: self.stride,
+            dilation: self.dilation,
+            pad: self.pad,
+            groups: self.input[2],
+            in_zero: self.in_zero,
+            weights: self.weights,
+            bias: self.bias,
+            requant: self.requant.clone(),
+        }
+    }
+}
+
+impl Layer for DepthwiseConv2d<'_> {
+    fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
+        let grouped = self.grouped();
+        grouped.check(name)?;
+        match self.planes(unit, name) {
+            Some(kernel) => {
+                let count = self.output.iter().product();
+                Ok(self.requant.clamp(unit, kernel, count))
+            }
+            None => grouped.lower(unit, name),
+        }
+    }
+}

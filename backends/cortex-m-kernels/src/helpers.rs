@@ -1,0 +1,167 @@
+use std::collections::BTreeSet;
+
+use crate::Isa;
+
+/// The shared C functions, in the order in which they appear in a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Helper {
+    Base,
+    MulHr,
+    ScaleAny,
+    Clamp,
+    MmParams,
+    Pack,
+    Mm42,
+    Mm42Any,
+    Mm42Relu,
+    MmChoice,
+    Conv,
+    Pointwise,
+    ConvAny,
+    Plane,
+    PlaneElement,
+    Gather,
+    PlaneDw3Plain,
+    PlaneDw3S1,
+    PlaneDw3S1Relu,
+    PlaneDw3S2,
+    PlaneDw3S2Relu,
+    Channel3x3,
+    Depthwise3x3,
+    Channel,
+    Depthwise,
+    Dense8,
+    Dense1,
+    Add,
+    Mul,
+    Table,
+    Softmax,
+    Pool,
+    AvgPool,
+    MaxPool,
+    Copy,
+    Quantize,
+    Dequantize,
+    Requantize,
+}
+
+impl Helper {
+    pub fn needs(self) -> &'static [Self] {
+        use Helper as H;
+        match self {
+            H::Base | H::MulHr | H::Clamp | H::MmParams | H::Pack | H::Plane | H::Pool => &[],
+            H::ScaleAny | H::Table | H::Copy | H::Dequantize => &[],
+            H::Mm42 => &[H::Base, H::MmParams],
+            H::Mm42Any | H::Mm42Relu => &[H::Mm42, H::MmChoice],
+            H::MmChoice => &[],
+            H::Conv | H::Pointwise => &[H::MmChoice, H::Pack],
+            H::ConvAny | H::Mul | H::Requantize | H::Dense1 => &[H::Base, H::ScaleAny],
+            H::PlaneElement => &[H::Plane],
+            H::PlaneDw3Plain => &[H::Base, H::PlaneElement],
+            H::PlaneDw3S1 | H::PlaneDw3S1Relu | H::PlaneDw3S2 | H::PlaneDw3S2Relu => {
+                &[H::PlaneDw3Plain]
+            }
+            H::Channel3x3 | H::Channel => &[H::Base, H::PlaneElement],
+            H::Gather => &[],
+            H::Depthwise3x3 => &[H::Channel3x3, H::Gather],
+            H::Depthwise => &[H::Channel, H::Gather],
+            H::Dense8 | H::Softmax | H::Quantize => &[H::Base],
+            H::Add => &[H::Base, H::MulHr],
+            H::AvgPool | H::MaxPool => &[H::Pool],
+        }
+    }
+
+    pub fn text(self, isa: Isa, present: &BTreeSet<Self>) -> String {
+        let dsp = isa == Isa::Dsp;
+        let plain = match self {
+            Self::Base => include_str!("c/base.c"),
+            Self::MulHr => include_str!("c/mulhr.c"),
+            Self::ScaleAny => include_str!("c/requant_any.c"),
+            Self::Clamp => include_str!("c/clamp.c"),
+            Self::MmParams => include_str!("c/mm_params.c"),
+            Self::Pack if dsp => include_str!("c/widen_dsp.c"),
+            Self::Pack => include_str!("c/widen_c.c"),
+            Self::Mm42 if dsp => include_str!("c/mm_dsp.c"),
+            Self::Mm42 => include_str!("c/mm_c.c"),
+            Self::Mm42Any if dsp => include_str!("c/mm_dsp_any.c"),
+            Self::Mm42Relu if dsp => include_str!("c/mm_dsp_relu.c"),
+            Self::Mm42Any | Self::Mm42Relu => "",
+            Self::MmChoice => {
+                let variants =
+                    (dsp && present.contains(&Self::Mm42Relu), present.contains(&Self::Mm42Any));
+                match variants {
+                    (true, true) => {
+                        "#define PR_MM(columns, stream, out, m) \\\n    ((m)->zero == -255 ? pr_mm42_relu : pr_mm42)(columns, stream, out, m)\n"
+                    }
+                    (true, false) => "#define PR_MM pr_mm42_relu\n",
+                    (false, _) => "#define PR_MM pr_mm42\n",
+                }
+            }
+            Self::Conv => include_str!("c/conv.c"),
+            Self::Pointwise => include_str!("c/pointwise.c"),
+            Self::ConvAny => include_str!("c/conv_any.c"),
+            Self::Plane => include_str!("c/plane.c"),
+            Self::PlaneElement if dsp => include_str!("c/plane_dsp.c"),
+            Self::PlaneElement => include_str!("c/plane_c.c"),
+            Self::Gather if dsp => include_str!("c/gather_dsp.c"),
+            Self::Gather => include_str!("c/gather_c.c"),
+            Self::PlaneDw3Plain => include_str!("c/plane_dw3_plain.c"),
+            Self::PlaneDw3S1 => include_str!("c/plane_dw3_s1.c"),
+            Self::PlaneDw3S2 => include_str!("c/plane_dw3_s2.c"),
+            Self::PlaneDw3S1Relu => include_str!("c/plane_dw3_s1_relu.c"),
+            Self::PlaneDw3S2Relu => include_str!("c/plane_dw3_s2_relu.c"),
+            Self::Channel3x3 if dsp => {
+                return include_str!("c/plane_dw3.c")
+                    .replace("PR_DW3_BY_LAYER", &depthwise_choice(present));
+            }
+            Self::Channel3x3 => include_str!("c/plane_channel_3x3_c.c"),
+            Self::Channel => include_str!("c/plane_channel.c"),
+            Self::Depthwise3x3 => {
+                return include_str!("c/plane_driver.c")
+                    .replace("PR_NAME", "pr_depthwise_3x3")
+                    .replace("PR_CHANNEL", "pr_channel_3x3");
+            }
+            Self::Depthwise => {
+                return include_str!("c/plane_driver.c")
+                    .replace("PR_NAME", "pr_depthwise")
+                    .replace("PR_CHANNEL", "pr_channel");
+            }
+            Self::Dense8 => include_str!("c/dense_dsp.c"),
+            Self::Dense1 => include_str!("c/dense_c.c"),
+            Self::Add => include_str!("c/add.c"),
+            Self::Mul => include_str!("c/mul.c"),
+            Self::Table => include_str!("c/table.c"),
+            Self::Softmax => include_str!("c/softmax.c"),
+            Self::Pool => include_str!("c/pool.c"),
+            Self::AvgPool => include_str!("c/avg_pool.c"),
+            Self::MaxPool => include_str!("c/max_pool.c"),
+            Self::Copy => include_str!("c/copy.c"),
+            Self::Quantize => include_str!("c/quantize.c"),
+            Self::Dequantize => include_str!("c/dequantize.c"),
+            Self::Requantize => include_str!("c/requantize.c"),
+        };
+        plain.to_string()
+    }
+}
+
+/// The statements that pick among the 3x3 loops that a unit has.
+fn depthwise_choice(present: &BTreeSet<Helper>) -> String {
+    let all = [
+        (Helper::PlaneDw3S1, "c->stride_w == 1 && c->zero != -255", "pr_dw3_s1(&d);"),
+        (Helper::PlaneDw3S1Relu, "c->stride_w == 1", "pr_dw3_s1_relu(&d);"),
+        (Helper::PlaneDw3S2, "c->zero != -255", "pr_dw3_s2(&d);"),
+        (Helper::PlaneDw3S2Relu, "1", "pr_dw3_s2_relu(&d);"),
+    ];
+    let used: Vec<_> = all.into_iter().filter(|(h, ..)| present.contains(h)).collect();
+    let mut text = String::new();
+    for (index, (_, condition, call)) in used.iter().enumerate() {
+        if index + 1 == used.len() {
+            text.push_str(call);
+        } else {
+            text.push_str(&format!(
+                "if ({condition}) {{\n        {call}\n        return;\n    }}\n    "
+            ));
+        }
+    }
+    text
+}

@@ -1,0 +1,243 @@
+use paring_qmath::Rounding;
+
+use crate::requant::Requant;
+use crate::unit::Isa;
+
+/// The largest sum the fast requantization takes.
+const FAST_LIMIT: i64 = 1 << 30;
+/// The largest sum of the upper channel of a pair.
+const UPPER_LIMIT: i64 = 1 << 23;
+
+/// Biases with the input's zero point folded in: `bias - zero * sum(weights)`.
+pub(crate) fn fold_bias(weights: &[i8], bias: &[i32], per_output: usize, zero: i32) -> Vec<i32> {
+    bias.iter()
+        .enumerate()
+        .map(|(o, &b)| {
+            let row = &weights[o * per_output..(o + 1) * per_output];
+            let sum: i32 = row.iter().map(|&w| i32::from(w)).sum();
+            b.wrapping_sub(zero.wrapping_mul(sum))
+        })
+        .collect()
+}
+
+/// The largest magnitude that a channel's sum can reach for any int8 input.
+fn bound(row: &[i8], bias: i32) -> i64 {
+    let sum: i64 = row.iter().map(|&w| i64::from(w).abs()).sum();
+    sum * 128 + i64::from(bias).abs()
+}
+
+/// Whether every channel's sum stays where the fast requantization is exact.
+fn sums_fit(weights: &[i8], folded: &[i32], per_output: usize) -> bool {
+    folded
+        .iter()
+        .enumerate()
+        .all(|(o, &b)| bound(&weights[o * per_output..(o + 1) * per_output], b) < FAST_LIMIT)
+}
+
+/// The channels of a layer in the form that the fast requantization takes.
+pub(crate) struct Channels {
+    pub weights: Vec<i8>,
+    /// Biases with the input's zero point folded in.
+    pub folded: Vec<i32>,
+    /// Mantissa and right shift minus one of each.
+    pub fast: Vec<(i32, u32)>,
+}
+
+impl Channels {
+    /// Brings every channel into that form, or says `None` when one does not fit.
+    ///
+    /// A channel that gives one value for every possible input (filters of zeros, sums that always
+    /// saturate) gets no weights and a bias and multiplier that are sure to give that value: such
+    /// channels often come with scales far outside the ordinary.
+    pub fn settle(
+        weights: &[i8],
+        bias: &[i32],
+        per_output: usize,
+        in_zero: i32,
+        requant: &Requant,
+    ) -> Option<Self> {
+        let mut settled = Self {
+            weights: weights.to_vec(),
+            folded: fold_bias(weights, bias, per_output, in_zero),
+            fast: Vec::with_capacity(bias.len()),
+        };
+        for channel in 0..bias.len() {
+            let row = &mut settled.weights[channel * per_output..(channel + 1) * per_output];
+            if let Some(value) = constant(row, settled.folded[channel], requant, channel) {
+                row.fill(0);
+                settled.folded[channel] = 4 * (value - requant.zero);
+                settled.fast.push((1 << 30, 0));
+            } else {
+                settled.fast.push(requant.fast(channel)?);
+            }
+        }
+        sums_fit(&settled.weights, &settled.folded, per_output).then_some(settled)
+    }
+}
+
+/// The value that a channel gives for every input, if there is one: rescaling is monotone, so equal
+/// ends of the range of sums tell.
+fn constant(row: &[i8], folded: i32, requant: &Requant, channel: usize) -> Option<i32> {
+    let ends = row.iter().fold([i64::from(folded); 2], |[low, high], &w| {
+        let (a, b) = (-128 * i64::from(w), 127 * i64::from(w));
+        [low + a.min(b), high + a.max(b)]
+    });
+    let [low, high] = [i32::try_from(ends[0]).ok()?, i32::try_from(ends[1]).ok()?];
+    let value = |acc: i32| {
+        let scaled = requant.of(channel).apply(acc, Rounding::Double);
+        scaled.saturating_add(requant.zero).clamp(requant.low.max(-128), requant.high.min(127))
+    };
+    (value(low) == value(high)).then(|| value(low))
+}
+
+/// First channels of the groups of `size` that cover `channels`; the last group moves back so that
+/// it ends at the last channel.
+pub(crate) fn groups(channels: usize, size: usize) -> Vec<usize> {
+    (0..channels.div_ceil(size)).map(|g| (g * size).min(channels - size)).collect()
+}
+
+/// Two neighbouring channels' weights in one 16-bit lane: `256 * upper + lower`.
+fn lane(lower: i8, upper: i8) -> Option<u16> {
+    let value = 256 * i32::from(upper) + i32::from(lower);
+    i16::try_from(value).ok().map(|v| v as u16)
+}
+
+/// A dense matrix of weights, `per_output` in a row, and the order in which inputs are consumed:
+/// four at a time, `None` where the window is padded.
+pub(crate) struct Matrix<'a> {
+    pub weights: &'a [i8],
+    pub folded: &'a [i32],
+    /// Mantissa and right shift minus one of each output; unused where one multiplier serves all.
+    pub fast: &'a [(i32, u32)],
+    pub per_output: usize,
+    pub order: &'a [[Option<usize>; 4]],
+}
+
+impl Matrix<'_> {
+    fn weight(&self, output: usize, input: Option<usize>) -> i8 {
+        input.map_or(0, |k| self.weights[output * self.per_output + k])
+    }
+
+    fn upper_fits(&self, output: usize) -> bool {
+        let row = &self.weights[output * self.per_output..(output + 1) * self.per_output];
+        bound(row, self.folded[output]) < UPPER_LIMIT
+    }
+
+    /// The bias words of channel pairs starting at `first`.
+    fn paired_bias(&self, first: usize, count: usize, out: &mut Vec<u32>) {
+        for pair in (first..first + count).step_by(2) {
+            let (lower, upper) = (self.folded[pair], self.folded[pair + 1]);
+            out.push(lower as u32);
+            out.push(upper.wrapping_mul(256).wrapping_add(lower) as u32);
+        }
+    }
+
+    /// The word of a channel pair for two inputs.
+    fn paired_word(&self, pair: usize, inputs: [Option<usize>; 2]) -> Option<u32> {
+        let [a, b] = inputs.map(|k| lane(self.weight(pair, k), self.weight(pair + 1, k)));
+        Some(u32::from(a?) | u32::from(b?) << 16)
+    }
+
+    /// The stream of `pr_mm42` for the DSP extension, or `None` when the packing cannot hold it.
+    fn dsp_stream(&self) -> Option<Vec<u32>> {
+        let mut out = Vec::new();
+        for first in groups(self.folded.len(), 4) {
+            if !(self.upper_fits(first + 1) && self.upper_fits(first + 3)) {
+                return None;
+            }
+            self.paired_bias(first, 4, &mut out);
+            for four in self.order {
+                for inputs in [[four[0], four[2]], [four[1], four[3]]] {
+                    out.push(self.paired_word(first, inputs)?);
+                    out.push(self.paired_word(first + 2, inputs)?);
+                }
+            }
+            self.tail(first, &mut out);
+        }
+        Some(out)
+    }
+
+    fn c_stream(&self) -> Vec<u32> {
+        let mut out = Vec::new();
+        for first in groups(self.folded.len(), 4) {
+            out.extend(self.folded[first..first + 4].iter().map(|&b| b as u32));
+            for &input in self.order.iter().flatten() {
+                let bytes: [u8; 4] = std::array::from_fn(|i| self.weight(first + i, input) as u8);
+                out.push(u32::from_le_bytes(bytes));
+            }
+            self.tail(first, &mut out);
+        }
+        out
+    }
+
+    fn tail(&self, first: usize, out: &mut Vec<u32>) {
+        let mut shifts = [0_u8; 4];
+        let mut multipliers = [0_u32; 4];
+        for i in 0..4 {
+            let (mantissa, shift1) = self.fast[first + i];
+            shifts[i] = shift1 as u8;
+            multipliers[i] = mantissa as u32;
+        }
+        // Groups before this one end at the next multiple of 4.
+        let back = first.next_multiple_of(4) - first;
+        out.push(u32::from_le_bytes(shifts) | (back as u32) << 30);
+        out.extend(multipliers);
+    }
+
+    /// The weight stream of `pr_mm42`, when the fast path can do this layer.
+    pub fn stream(&self, isa: Isa) -> Option<Vec<u32>> {
+        if self.folded.len() < 4 {
+            return None;
+        }
+        match isa {
+            Isa::Dsp => self.dsp_stream(),
+            _ => Some(self.c_stream()),
+        }
+    }
+
+    /// The weight stream of `pr_dense8`, when the fast path can do this layer.
+    pub fn dense8(&self) -> Option<Vec<u32>> {
+        let channels = self.folded.len();
+        if channels % 8 != 0 || !sums_fit(self.weights, self.folded, self.per_output) {
+            return None;
+        }
+        let mut out = Vec::new();
+        for first in groups(channels, 8) {
+            if (0..4).any(|p| !self.upper_fits(first + 2 * p + 1)) {
+                return None;
+            }
+            self.paired_bias(first, 8, &mut out);
+            for four in self.order {
+                for inputs in [[four[0], four[2]], [four[1], four[3]]] {
+                    for pair in 0..4 {
+                        out.push(self.paired_word(first + 2 * pair, inputs)?);
+                    }
+                }
+            }
+        }
+        Some(out)
+    }
+}
+
+/// The order of a contiguous window of `inputs` values.
+pub(crate) fn plain_order(inputs: usize) -> Vec<[Option<usize>; 4]> {
+    (0..inputs.div_ceil(4))
+        .map(|w| std::array::from_fn(|i| Some(4 * w + i).filter(|&k| k < inputs)))
+        .collect()
+}
+
+/// The order of a window of `rows` rows: whole words of each row first, then the rows' odd ends.
+pub(crate) fn window_order(rows: usize, row: usize) -> Vec<[Option<usize>; 4]> {
+    let mut order = Vec::new();
+    for y in 0..rows {
+        for word in 0..row / 4 {
+            order.push(std::array::from_fn(|i| Some(y * row + 4 * word + i)));
+        }
+    }
+    let ends: Vec<usize> =
+        (0..rows).flat_map(|y| (row - row % 4..row).map(move |i| y * row + i)).collect();
+    for four in ends.chunks(4) {
+        order.push(std::array::from_fn(|i| four.get(i).copied()));
+    }
+    order
+}

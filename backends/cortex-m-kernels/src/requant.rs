@@ -1,0 +1,61 @@
+use paring_qmath::Multiplier;
+
+use crate::helpers::Helper;
+use crate::unit::{Kernel, Unit};
+
+/// How sums become int8: a multiplier for all channels or one each, zero point and clamp.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Requant {
+    /// One multiplier, or one per output channel.
+    pub multipliers: Vec<Multiplier>,
+    /// The output's zero point.
+    pub zero: i32,
+    /// The smallest value, -128 without an activation.
+    pub low: i32,
+    /// The largest value, 127 without an activation.
+    pub high: i32,
+}
+
+impl Requant {
+    /// One multiplier, no activation.
+    #[must_use]
+    pub fn per_tensor(multiplier: Multiplier, zero: i32) -> Self {
+        Self { multipliers: vec![multiplier], zero, low: -128, high: 127 }
+    }
+
+    /// The multiplier of a channel.
+    pub(crate) fn of(&self, channel: usize) -> Multiplier {
+        let index = if self.multipliers.len() == 1 { 0 } else { channel };
+        self.multipliers.get(index).copied().unwrap_or(Multiplier::ZERO)
+    }
+
+    pub(crate) fn fits(&self, channels: usize) -> bool {
+        (self.multipliers.len() == 1 || self.multipliers.len() == channels)
+            && (-128..=127).contains(&self.zero)
+    }
+
+    /// Mantissa and right shift minus one, when the fast sequence can do it.
+    pub(crate) fn fast(&self, channel: usize) -> Option<(i32, u32)> {
+        let m = self.of(channel);
+        if m.mantissa == 0 {
+            return Some((0, 0));
+        }
+        let right = -m.shift;
+        (1..=21).contains(&right).then(|| (m.mantissa, right as u32 - 1))
+    }
+
+    /// `2 * zero + 1`, the rounding constant of the fast sequence before its shift.
+    pub(crate) fn zero_term(&self) -> i32 {
+        2 * self.zero + 1
+    }
+
+    /// Appends the clamp an activation needs beyond saturation to int8.
+    pub(crate) fn clamp(&self, unit: &mut Unit, mut kernel: Kernel, count: usize) -> Kernel {
+        let (low, high) = (self.low.max(-128), self.high.min(127));
+        if low > -128 || high < 127 {
+            unit.need(Helper::Clamp);
+            kernel.template.push_str(&format!("\npr_clamp(@out0@, {count}, {low}, {high});"));
+        }
+        kernel
+    }
+}

@@ -1,0 +1,207 @@
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use crate::KernelError;
+use crate::helpers::Helper;
+
+/// What the compiler may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Isa {
+    /// ARMv6-M: Cortex-M0, M0+.
+    V6m,
+    /// ARMv7-M without the DSP extension: Cortex-M3.
+    V7m,
+    /// The DSP extension: Cortex-M4, M7, M33.
+    Dsp,
+    /// The vector extension: Cortex-M55, M85.
+    Helium,
+}
+
+/// Where a kernel's output may lie relative to an input that dies with the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlap {
+    /// Nowhere near: the two must not share a byte.
+    Disjoint,
+    /// Anywhere as long as `input address - output address` is at least this many bytes.
+    AtLeast(i64),
+    /// At the same address.
+    Same,
+}
+
+/// A layer's kernel, ready to be called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    pub(crate) template: String,
+    /// Bytes of scratch memory the call needs, aligned to 4.
+    pub scratch_bytes: usize,
+    /// For each input, where the output may overlap it.
+    pub overlap: Vec<Overlap>,
+    /// Bytes past the end of the first input that the call may read (and ignore).
+    pub overread: usize,
+    /// A word on the variant chosen, for comments and reports.
+    pub variant: &'static str,
+}
+
+impl Kernel {
+    pub(crate) fn new(template: impl Into<String>, variant: &'static str) -> Self {
+        Self {
+            template: template.into(),
+            scratch_bytes: 0,
+            overlap: vec![Overlap::Disjoint],
+            overread: 0,
+            variant,
+        }
+    }
+
+    pub(crate) fn scratch(mut self, bytes: usize) -> Self {
+        self.scratch_bytes = bytes;
+        self
+    }
+
+    pub(crate) fn overlap(mut self, overlap: &[Overlap]) -> Self {
+        self.overlap = overlap.to_vec();
+        self
+    }
+
+    pub(crate) fn overread(mut self, bytes: usize) -> Self {
+        self.overread = bytes;
+        self
+    }
+
+    /// The C statements that run the kernel on pointer expressions.
+    #[must_use]
+    pub fn call(&self, inputs: &[&str], outputs: &[&str], scratch: &str) -> String {
+        let mut text = self.template.replace("@scratch@", scratch);
+        for (index, input) in inputs.iter().enumerate() {
+            text = text.replace(&format!("@in{index}@"), input);
+        }
+        for (index, output) in outputs.iter().enumerate() {
+            text = text.replace(&format!("@out{index}@"), output);
+        }
+        text
+    }
+}
+
+/// A description that can be lowered to a call.
+pub trait Layer {
+    /// Checks the description and adds what its kernel needs to `unit`.
+    ///
+    /// # Errors
+    /// When the description contradicts itself or no kernel can do it.
+    fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError>;
+}
+
+/// One C file in the making: the shared functions and the constants of its layers.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    isa: Isa,
+    helpers: BTreeSet<Helper>,
+    constants: String,
+    constant_bytes: usize,
+}
+
+impl Unit {
+    /// An empty unit.
+    #[must_use]
+    pub fn new(isa: Isa) -> Self {
+        Self { isa, helpers: BTreeSet::new(), constants: String::new(), constant_bytes: 0 }
+    }
+
+    /// The instruction set it is for.
+    #[must_use]
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Adds a layer; `name` becomes the prefix of its constants and must be a C identifier that is
+    /// unique in the unit.
+    ///
+    /// # Errors
+    /// As [`Layer::lower`].
+    pub fn add(&mut self, layer: &dyn Layer, name: &str) -> Result<Kernel, KernelError> {
+        layer.lower(self, name)
+    }
+
+    /// The C text: includes, shared functions in order of need, constants of the layers.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!(
+            "#include <stdint.h>\n#include <string.h>\n\n{}{}",
+            self.functions(),
+            self.constants
+        )
+    }
+
+    /// The shared functions alone; they need `stdint.h` and `string.h`.
+    #[must_use]
+    pub fn functions(&self) -> String {
+        self.helpers.iter().map(|h| h.text(self.isa, &self.helpers) + "\n").collect()
+    }
+
+    /// The constants alone; they need the types among the functions.
+    #[must_use]
+    pub fn constants(&self) -> &str {
+        &self.constants
+    }
+
+    /// Bytes of the constant arrays: weights, biases, multipliers, tables.
+    #[must_use]
+    pub fn constant_bytes(&self) -> usize {
+        self.constant_bytes
+    }
+
+    /// Adds an array of int8 that calls can name as an operand.
+    pub fn operand(&mut self, name: &str, values: &[i8]) {
+        self.i8s(name, values);
+    }
+
+    pub(crate) fn need(&mut self, helper: Helper) {
+        if self.helpers.insert(helper) {
+            for &other in helper.needs() {
+                self.need(other);
+            }
+        }
+    }
+
+    pub(crate) fn record(&mut self, c_type: &str, name: &str, fields: &str) {
+        let _ = writeln!(self.constants, "static const {c_type} {name} = {{{fields}}};");
+    }
+
+    pub(crate) fn words(&mut self, name: &str, words: &[u32]) {
+        self.array("uint32_t", name, words.iter().map(|w| format!("0x{w:x}")), 10);
+    }
+
+    pub(crate) fn i32s(&mut self, name: &str, values: &[i32]) {
+        self.array("int32_t", name, values.iter().map(|&v| int(v)), 10);
+    }
+
+    pub(crate) fn bytes(&mut self, name: &str, bytes: &[u8]) {
+        self.array("uint8_t", name, bytes.iter().map(u8::to_string), 24);
+    }
+
+    pub(crate) fn i8s(&mut self, name: &str, values: &[i8]) {
+        self.array("int8_t", name, values.iter().map(i8::to_string), 24);
+    }
+
+    fn array(
+        &mut self,
+        c_type: &str,
+        name: &str,
+        items: impl ExactSizeIterator<Item = String>,
+        per_line: usize,
+    ) {
+        let size = if c_type.ends_with("int8_t") { 1 } else { 4 };
+        self.constant_bytes += items.len() * size;
+        let _ = write!(self.constants, "static const {c_type} {name}[{}] = {{", items.len().max(1));
+        for (index, item) in items.enumerate() {
+            let gap = if index % per_line == 0 { "\n    " } else { " " };
+            let _ = write!(self.constants, "{gap}{item},");
+        }
+        self.constants.push_str("\n};\n");
+    }
+}
+
+/// An `i32` as a C expression; the most negative one has no literal.
+pub(crate) fn int(value: i32) -> String {
+    if value == i32::MIN { "(-2147483647 - 1)".into() } else { value.to_string() }
+}

@@ -1,0 +1,178 @@
+//! Lowers int8 networks to self-contained C99 for Cortex-M: a source file, a header and the weights,
+//! no heap, no C library beyond `memcpy` and `memset`, one static arena.
+//!
+//! The targets are `cortex-m0`, `cortex-m3`, `cortex-m4`, `cortex-m7`, `cortex-m33` and `cortex-m55`.
+//! Outputs equal the reference interpreter's with double rounding, bit for bit.
+//!
+//! ```
+//! use paring_backend::{Backend, CompileOptions};
+//!
+//! let graph = paring_ir::text::parse(
+//!     "graph @twice {
+//!        %x = input : i8[1,4] q(0.5, 0)
+//!        %y = binary(%x, %x) { f = \"add\" } : i8[1,4] q(1.0, 0)
+//!        output %y
+//!      }",
+//! )?;
+//! let options = CompileOptions { target: "cortex-m4".into(), ..CompileOptions::default() };
+//! let package = paring_cortex_m::CORTEX_M.compile(graph.verified()?, &options)?;
+//! assert!(package.files.iter().any(|(name, _)| name == "model.c"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod emit;
+mod lower;
+mod memory;
+mod ops;
+
+use paring_backend::{
+    Backend, CompileError, CompileOptions, ExecOptions, Package, SizeReport, Target, backend_named,
+    refusals,
+};
+use paring_cortex_m_kernels::Isa;
+use paring_ir::{Graph, Node, Verified};
+use paring_tensor::{DType, Tensor};
+
+/// The backend; also registered under the name `cortex-m`.
+pub const CORTEX_M: CortexM = CortexM;
+
+/// Lowering to C for Cortex-M.
+#[derive(Clone, Copy, Debug)]
+pub struct CortexM;
+
+paring_backend::register_backend!(CORTEX_M);
+
+const TARGETS: [Target; 6] = [
+    Target { name: "cortex-m0", summary: "ARMv6-M: Cortex-M0, M0+, M1" },
+    Target { name: "cortex-m3", summary: "ARMv7-M" },
+    Target { name: "cortex-m4", summary: "ARMv7E-M: the DSP extension" },
+    Target { name: "cortex-m7", summary: "ARMv7E-M: the DSP extension" },
+    Target { name: "cortex-m33", summary: "ARMv8-M Mainline with the DSP extension" },
+    Target { name: "cortex-m55", summary: "ARMv8.1-M with Helium" },
+];
+
+fn isa(target: &str) -> Option<Isa> {
+    Some(match target {
+        "cortex-m0" => Isa::V6m,
+        "cortex-m3" => Isa::V7m,
+        "cortex-m4" | "cortex-m7" | "cortex-m33" => Isa::Dsp,
+        "cortex-m55" => Isa::Helium,
+        _ => return None,
+    })
+}
+
+/// Whether a prefix can begin C identifiers.
+fn is_identifier(text: &str) -> bool {
+    let mut letters = text.chars();
+    letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && letters.all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+impl Backend for CortexM {
+    fn name(&self) -> &'static str {
+        "cortex-m"
+    }
+
+    fn summary(&self) -> &'static str {
+        "int8 networks to C99 for Cortex-M microcontrollers"
+    }
+
+    fn targets(&self) -> &'static [Target] {
+        &TARGETS
+    }
+
+    fn support(&self, graph: &Graph, node: &Node, target: Option<&str>) -> Result<(), String> {
+        let Some(target) = target else {
+            return Err("this backend only compiles; name one of its targets".into());
+        };
+        let isa = isa(target).ok_or_else(|| format!("there is no target `{target}`"))?;
+        let mut lowering = lower::Lowering::new(graph, isa);
+        lowering.add(node)
+    }
+
+    fn compile(
+        &self,
+        graph: Verified<'_>,
+        options: &CompileOptions,
+    ) -> Result<Package, CompileError> {
+        let known: Vec<&str> = TARGETS.iter().map(|t| t.name).collect();
+        let isa = isa(&options.target).ok_or_else(|| {
+            CompileError::Options(format!(
+                "unknown target `{}`; known: {}",
+                options.target,
+                known.join(", ")
+            ))
+        })?;
+        if let Some(key) = options.settings.keys().next() {
+            return Err(CompileError::Options(format!("unknown setting `{key}`; there are none")));
+        }
+        let prefix = if options.prefix.is_empty() { "model" } else { &options.prefix };
+        if !is_identifier(prefix) {
+            return Err(CompileError::Options(format!(
+                "prefix `{prefix}` is not a C identifier; use letters, digits and `_`"
+            )));
+        }
+        let refused = refusals(self, graph.graph(), Some(&options.target));
+        if !refused.is_empty() {
+            return Err(CompileError::Unsupported { target: options.target.clone(), refused });
+        }
+        if !graph.graph().states().is_empty() {
+            return Err(CompileError::Options(
+                "the network keeps states between runs, which this backend does not lower".into(),
+            ));
+        }
+        let mut lowering = lower::Lowering::new(graph.graph(), isa);
+        for &id in graph.order() {
+            let node = graph.graph().node(id);
+            lowering.add(node).map_err(|why| {
+                CompileError::Internal(format!("`{}` was accepted but failed: {why}", node.name))
+            })?;
+        }
+        let memory = memory::plan(&lowering).map_err(CompileError::Options)?;
+        let vector = self_test(graph);
+        let emitter = emit::Emitter {
+            lowering: &lowering,
+            memory: &memory,
+            prefix,
+            target: &options.target,
+            vector: vector.as_ref(),
+        };
+        let files = emitter.files();
+        let sizes = SizeReport {
+            ram_bytes: memory.arena_bytes,
+            weight_bytes: lowering.unit.constant_bytes(),
+            layers: emitter.layers(),
+        };
+        Ok(Package { files, sizes, harness: Some(emitter.harness()) })
+    }
+}
+
+/// A seeded input and the output that the reference interpreter gives for it, when a reference
+/// interpreter is linked in.
+fn self_test(graph: Verified<'_>) -> Option<emit::Vector> {
+    let reference = backend_named("reference").ok()?;
+    let executor = reference.executor(ExecOptions::default())?;
+    let order = graph.graph();
+    let mut session = executor.prepare(graph).ok()?;
+    let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    let inputs: Vec<Tensor> = order
+        .inputs()
+        .iter()
+        .map(|port| {
+            let ty = order.ty(port.value);
+            let bytes: Vec<u8> = (0..ty.byte_len()?)
+                .map(|_| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    (state >> 56) as u8
+                })
+                .collect();
+            // Random bits are no sensible floats.
+            (ty.dtype == DType::I8).then_some(())?;
+            Tensor::new(ty.dtype, ty.shape.fixed()?, bytes.into()).ok()
+        })
+        .collect::<Option<_>>()?;
+    let outputs = session.run(&inputs).ok()?;
+    let bytes = |tensors: &[Tensor]| tensors.iter().map(|t| t.bytes().to_vec()).collect();
+    Some(emit::Vector { inputs: bytes(&inputs), outputs: bytes(&outputs) })
+}

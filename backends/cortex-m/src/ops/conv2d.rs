@@ -1,0 +1,48 @@
+use paring_cortex_m_kernels::{Conv2d, DepthwiseConv2d};
+use paring_ir::ops;
+
+use crate::lower::Site;
+
+pub(crate) fn lower(site: &mut Site<'_, '_>) -> Result<(), String> {
+    let op: ops::Conv2d = super::attributes(site)?;
+    let (x, w) = (site.input(0)?, site.input(1)?);
+    let (input, output) = (site.image(x)?, site.image(site.output()?)?);
+    let (_, in_zero) = site.int8("the input", x)?;
+    let shape = site.shape(w)?;
+    let &[out_c, k_h, k_w, per_group] = shape.as_slice() else {
+        return Err(format!("weights of shape {shape:?}"));
+    };
+    let weights = site.int8_constant("the weights", w)?;
+    let bias = site.bias(out_c)?;
+    let requant = site.channel_requant(out_c, op.activation)?;
+    let pad = op.padding([input[0], input[1]], [k_h, k_w]);
+    let pad = [pad[0], pad[1]];
+    if op.groups == input[2] && per_group == 1 && input[2] > 1 {
+        site.call_on_input(&DepthwiseConv2d {
+            input,
+            output,
+            kernel: [k_h, k_w],
+            stride: op.stride,
+            dilation: op.dilation,
+            pad,
+            in_zero,
+            weights: &weights,
+            bias: &bias,
+            requant,
+        })
+    } else {
+        site.call_on_input(&Conv2d {
+            input,
+            output,
+            kernel: [k_h, k_w],
+            stride: op.stride,
+            dilation: op.dilation,
+            pad,
+            groups: op.groups,
+            in_zero,
+            weights: &weights,
+            bias: &bias,
+            requant,
+        })
+    }
+}

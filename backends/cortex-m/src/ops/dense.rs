@@ -1,0 +1,37 @@
+use paring_cortex_m_kernels::{Conv2d, FullyConnected};
+use paring_ir::ops;
+
+use crate::lower::Site;
+
+pub(crate) fn lower(site: &mut Site<'_, '_>) -> Result<(), String> {
+    let op: ops::Dense = super::attributes(site)?;
+    let (x, w) = (site.input(0)?, site.input(1)?);
+    let (_, in_zero) = site.int8("the input", x)?;
+    let shape = site.shape(w)?;
+    let &[outputs, inputs] = shape.as_slice() else {
+        return Err(format!("weights of shape {shape:?}"));
+    };
+    let rows = site.shape(x)?.iter().product::<usize>().checked_div(inputs).unwrap_or(0);
+    let weights = site.int8_constant("the weights", w)?;
+    let bias = site.bias(outputs)?;
+    let requant = site.channel_requant(outputs, op.activation)?;
+    if rows == 1 {
+        let layer =
+            FullyConnected { inputs, outputs, in_zero, weights: &weights, bias: &bias, requant };
+        return site.call_on_input(&layer);
+    }
+    // Several rows are the pixels of a 1x1 convolution.
+    site.call_on_input(&Conv2d {
+        input: [1, rows, inputs],
+        output: [1, rows, outputs],
+        kernel: [1, 1],
+        stride: [1, 1],
+        dilation: [1, 1],
+        pad: [0, 0],
+        groups: 1,
+        in_zero,
+        weights: &weights,
+        bias: &bias,
+        requant,
+    })
+}

@@ -1,0 +1,56 @@
+//! Links every pass, backend and format of the project: the only list of them.
+//!
+//! A crate that is a dependency but never named is dropped by the linker and registers nothing, so each
+//! one is named below. A program that links this crate finds them through the registries of
+//! `paring-pass`, `paring-backend` and `paring-format`.
+#![forbid(unsafe_code)]
+
+use paring_cortex_m as _;
+use paring_format_onnx as _;
+use paring_format_paring as _;
+use paring_format_tflite as _;
+use paring_pass_calibrate as _;
+use paring_pass_cleanup as _;
+use paring_pass_dead_channels as _;
+use paring_pass_fold_bn as _;
+use paring_pass_fuse as _;
+use paring_pass_layout as _;
+use paring_pass_quantize as _;
+
+use paring_backend::{ExecOptions, backend_named};
+use paring_format::{FormatError, ReadOptions};
+use paring_ir::{Executor, Graph};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The backend that says what ops mean: reads and folds with it when nothing else is asked for.
+pub const REFERENCE: &str = "reference";
+
+/// The executor of a backend.
+///
+/// # Errors
+/// If there is no such backend or it does not run in this process.
+pub fn executor(backend: &str, options: ExecOptions) -> Result<Box<dyn Executor>, String> {
+    backend_named(backend)?.executor(options).ok_or_else(|| {
+        let running: Vec<_> = paring_backend::registered_backends()
+            .into_iter()
+            .filter(|b| b.executor(options).is_some())
+            .map(|b| b.name())
+            .collect();
+        format!(
+            "the {backend} backend does not run in this process; these do: {}",
+            running.join(", ")
+        )
+    })
+}
+
+/// Reads a model of any format. Dimensions without a number take their size from `dimensions` by name
+/// and are 1 otherwise.
+///
+/// # Errors
+/// See [`FormatError`].
+pub fn read_model(path: &Path, dimensions: &BTreeMap<String, usize>) -> Result<Graph, FormatError> {
+    let reference = executor(REFERENCE, ExecOptions::default()).ok();
+    let options = ReadOptions { dimensions, default_dimension: 1, executor: reference.as_deref() };
+    paring_format::read(path, &options)
+}

@@ -1,0 +1,93 @@
+//! `paring compile`
+
+use crate::model::ModelArgs;
+use crate::ui::{Ui, grouped, table};
+use anyhow::{Context, Result};
+use paring_backend::{CompileOptions, Package, backend_for};
+use paring_ir::Graph;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Lower a model to code for a target
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    lower: LowerArgs,
+    /// Directory for the sources
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+}
+
+/// How a model is lowered.
+#[derive(clap::Args)]
+pub struct LowerArgs {
+    /// Target, such as cortex-m4; `paring backends` lists them
+    #[arg(long)]
+    pub target: String,
+    /// What generated files and symbols begin with
+    #[arg(long, default_value = "model")]
+    pub prefix: String,
+    /// A setting of the backend
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
+    pub settings: Vec<(String, String)>,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+impl LowerArgs {
+    /// The package for a graph.
+    pub fn compile(&self, graph: &Graph) -> Result<Package> {
+        let backend = backend_for(&self.target).map_err(anyhow::Error::msg)?;
+        let options = CompileOptions {
+            target: self.target.clone(),
+            prefix: self.prefix.clone(),
+            settings: self.settings.iter().cloned().collect(),
+        };
+        Ok(backend.compile(graph.verified()?, &options)?)
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args, ui: &Ui) -> Result<()> {
+    let graph = args.model.read()?;
+    let package = args.lower.compile(&graph)?;
+    package.write(&args.output).with_context(|| args.output.display().to_string())?;
+    let files: Vec<_> = package.files.iter().map(|(name, _)| name).collect();
+    let object = json!({
+        "target": args.lower.target,
+        "ram_bytes": package.sizes.ram_bytes,
+        "weight_bytes": package.sizes.weight_bytes,
+        "layers": package.sizes.layers,
+        "files": files,
+    });
+    ui.result(&object, || {
+        let rows: Vec<_> = package
+            .sizes
+            .layers
+            .iter()
+            .map(|l| {
+                vec![
+                    l.name.clone(),
+                    l.kernel.clone(),
+                    grouped(l.macs),
+                    grouped(l.weight_bytes as u64),
+                    grouped(l.live_bytes as u64),
+                ]
+            })
+            .collect();
+        let mut out = table(&["layer", "kernel", "MACs", "constants", "RAM in use"], &rows);
+        out += &format!(
+            "\narena {} bytes, constants {} bytes\nwritten: {}\n",
+            grouped(package.sizes.ram_bytes as u64),
+            grouped(package.sizes.weight_bytes as u64),
+            args.output.display()
+        );
+        out
+    });
+    Ok(())
+}

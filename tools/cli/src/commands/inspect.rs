@@ -1,0 +1,145 @@
+//! `paring inspect`
+
+use crate::model::ModelArgs;
+use crate::ui::{Ui, grouped, refusal, table};
+use anyhow::Result;
+use paring_backend::{backend_for, backend_named, refusals};
+use paring_ir::{Graph, Node};
+use paring_pass::Snapshot;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Show what a model is: layers, shapes, work and size
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Say which nodes this target cannot take
+    #[arg(long, value_name = "TARGET")]
+    target: Option<String>,
+    /// Print the graph in its text form instead
+    #[arg(long)]
+    text: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, ui: &Ui) -> Result<()> {
+    let graph = args.model.read()?;
+    if args.text {
+        let text = graph.to_string();
+        ui.result(&json!({ "text": text }), || text.clone());
+        return Ok(());
+    }
+    let (backend, target) = match &args.target {
+        Some(target) => (backend_for(target), Some(target.as_str())),
+        None => (backend_named(paring_bundle::REFERENCE), None),
+    };
+    let refused = refusals(backend.map_err(anyhow::Error::msg)?, &graph, target);
+    let mut ops: BTreeMap<&str, usize> = BTreeMap::new();
+    for node in graph.nodes() {
+        *ops.entry(node.op.name()).or_default() += 1;
+    }
+    let size = Snapshot::of(&graph);
+    let layers: Vec<Layer> =
+        graph.topological().into_iter().map(|id| Layer::of(&graph, graph.node(id))).collect();
+    let port = |p: &paring_ir::Port| {
+        let ty = graph.ty(p.value);
+        json!({ "name": p.name, "type": ty.to_string(), "external": p.external })
+    };
+    let object = json!({
+        "name": graph.name(),
+        "inputs": graph.inputs().iter().map(port).collect::<Vec<_>>(),
+        "outputs": graph.outputs().iter().map(port).collect::<Vec<_>>(),
+        "nodes": size.nodes,
+        "macs": size.macs,
+        "parameters": size.parameters,
+        "weight_bytes": size.weight_bytes,
+        "ops": ops,
+        "transposes": ops.get("transpose").copied().unwrap_or(0),
+        "unsupported": refused.iter().map(refusal).collect::<Vec<_>>(),
+        "layers": layers.iter().map(Layer::json).collect::<Vec<_>>(),
+    });
+    ui.result(&object, || {
+        let mut out = format!("{}\n", graph.name());
+        for (kind, ports) in [("input", graph.inputs()), ("output", graph.outputs())] {
+            for p in ports {
+                out += &format!("  {kind:<6} {}: {}\n", p.name, graph.ty(p.value));
+            }
+        }
+        for s in graph.states() {
+            let v = graph.value(s.current);
+            out += &format!("  state  {}: {}\n", v.name, v.ty);
+        }
+        let rows: Vec<_> = layers.iter().map(Layer::row).collect();
+        out.push('\n');
+        out += &table(&["layer", "op", "output", "parameters", "MACs"], &rows);
+        out += &format!(
+            "\n{} nodes, {} parameters in {} bytes, {} multiply-accumulates\n",
+            size.nodes,
+            grouped(size.parameters as u64),
+            grouped(size.weight_bytes as u64),
+            size.macs.map_or("an unknown number of".into(), grouped),
+        );
+        let counts: Vec<_> = ops.iter().map(|(op, n)| format!("{n} {op}")).collect();
+        out += &format!("ops: {}\n", counts.join(", "));
+        if !refused.is_empty() {
+            let whom = target.unwrap_or("the reference interpreter");
+            out += &format!("not supported by {whom}:\n");
+            for r in &refused {
+                out += &format!("  {r}\n");
+            }
+        }
+        out
+    });
+    Ok(())
+}
+
+struct Layer {
+    name: String,
+    op: &'static str,
+    output: String,
+    parameters: usize,
+    macs: Option<u64>,
+}
+
+impl Layer {
+    fn of(graph: &Graph, node: &Node) -> Self {
+        let types = node.outputs().iter().map(|v| {
+            let ty = graph.ty(*v);
+            format!("{}{}", ty.dtype, ty.shape)
+        });
+        Self {
+            name: node.name.clone(),
+            op: node.op.name(),
+            output: types.collect::<Vec<_>>().join(", "),
+            parameters: node
+                .inputs()
+                .iter()
+                .filter_map(|v| graph.constant(*v))
+                .map(paring_tensor::ConstData::len)
+                .sum(),
+            macs: paring_ir::macs(graph, node),
+        }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        json!({ "name": self.name, "op": self.op, "output": self.output,
+                "parameters": self.parameters, "macs": self.macs })
+    }
+
+    fn row(&self) -> Vec<String> {
+        let short = if self.name.chars().count() > 48 {
+            let tail: String = self.name.chars().rev().take(47).collect();
+            format!("…{}", tail.chars().rev().collect::<String>())
+        } else {
+            self.name.clone()
+        };
+        vec![
+            short,
+            self.op.to_owned(),
+            self.output.clone(),
+            grouped(self.parameters as u64),
+            self.macs.map_or("?".into(), grouped),
+        ]
+    }
+}

@@ -1,0 +1,5 @@
+//! The `paring` program.
+
+fn main() {
+    paring_cli::main();
+}

@@ -1,0 +1,115 @@
+//! The rules of the tree: which crate may import which, and that everything is linked.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// Folder of each package below the root, with the folders that it depends on in ordinary builds.
+fn imports() -> BTreeMap<String, Vec<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let folder = |path: &str| {
+        let dir = Path::new(path);
+        let dir = if dir.ends_with("Cargo.toml") { dir.parent().unwrap() } else { dir };
+        dir.strip_prefix(root()).unwrap().to_string_lossy().into_owned()
+    };
+    packages
+        .iter()
+        .map(|p| {
+            let own = folder(p["manifest_path"].as_str().unwrap());
+            let deps = p["dependencies"].as_array().unwrap();
+            let normal = deps.iter().filter(|d| d["kind"].is_null());
+            (own, normal.filter_map(|d| d["path"].as_str()).map(folder).collect())
+        })
+        .collect()
+}
+
+fn allowed(from: &str, to: &str) -> bool {
+    let any = |list: &[&str]| list.iter().any(|l| to.strip_prefix("crates/") == Some(l));
+    match from.split_once('/') {
+        Some(("crates", name)) => match name {
+            "tensor" | "qmath" => false,
+            "ir" => any(&["tensor"]),
+            "pass" | "format" | "data" => any(&["ir", "tensor"]),
+            "backend" => any(&["ir", "tensor", "qmath"]),
+            "engine" => any(&["backend", "ir", "tensor", "qmath"]),
+            "train" => any(&["pass", "data", "ir", "tensor"]),
+            "bundle" => !to.starts_with("tools/"),
+            _ if name.starts_with("format-") => any(&["format", "ir", "tensor"]),
+            _ => panic!("crates/{name} has no rule; add one here"),
+        },
+        Some(("passes", _)) => any(&["pass", "ir", "tensor", "train", "data"]),
+        Some(("backends", name)) if name.ends_with("-kernels") => any(&["qmath"]),
+        Some(("backends", _)) => {
+            any(&["backend", "engine", "ir", "tensor", "qmath"]) || to == format!("{from}-kernels")
+        }
+        Some(("tools", _)) => {
+            let plugin = to.starts_with("crates/format-");
+            to.starts_with("tools/") || (to.starts_with("crates/") && !plugin)
+        }
+        Some(("tests", _)) => true,
+        _ => false,
+    }
+}
+
+#[test]
+fn imports_go_one_way() {
+    let wrong: Vec<String> = imports()
+        .into_iter()
+        .flat_map(|(from, to)| to.into_iter().map(move |t| (from.clone(), t)))
+        .filter(|(from, to)| !allowed(from, to))
+        .map(|(from, to)| format!("{from} imports {to}"))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_bundle_links_every_pass_backend_and_format() {
+    let source = std::fs::read_to_string(root().join("crates/bundle/src/lib.rs")).unwrap();
+    let imports = imports();
+    let linked = &imports["crates/bundle"];
+    for folder in imports.keys() {
+        let plugin = folder.starts_with("passes/")
+            || (folder.starts_with("backends/") && !folder.ends_with("-kernels"))
+            || folder.starts_with("crates/format-");
+        if plugin {
+            assert!(linked.contains(folder), "the bundle does not depend on {folder}");
+        }
+    }
+    let named = source.lines().filter(|l| l.starts_with("use ") && l.ends_with(" as _;")).count();
+    let plugins = linked
+        .iter()
+        .filter(|f| !f.starts_with("crates/") || f.starts_with("crates/format-"))
+        .count();
+    assert_eq!(named, plugins, "each linked crate needs its own `use ... as _;` in the bundle");
+}
+
+#[test]
+fn unsafe_code_stays_where_it_is_needed() {
+    // Mapping files, a generated schema, and kernels.
+    let may =
+        ["crates/tensor", "crates/format-tflite", "backends/neon-kernels", "backends/x86-kernels"];
+    for folder in imports().keys().filter(|f| !may.contains(&f.as_str())) {
+        let lib = root().join(folder).join("src/lib.rs");
+        let main = root().join(folder).join("src/main.rs");
+        let file = if lib.exists() { &lib } else { &main };
+        let text = std::fs::read_to_string(file).unwrap();
+        let thin = !lib.exists() && !text.contains("unsafe");
+        assert!(
+            thin || text.contains("#![forbid(unsafe_code)]"),
+            "{} allows unsafe code",
+            file.display()
+        );
+    }
+}

@@ -16,6 +16,7 @@ use paring_pass_fold_bn as _;
 use paring_pass_fuse as _;
 use paring_pass_layout as _;
 use paring_pass_quantize as _;
+use paring_reference as _;
 
 use paring_backend::{ExecOptions, backend_named};
 use paring_format::{FormatError, ReadOptions};

@@ -1,6 +1,6 @@
 use crate::KernelError;
 use crate::helpers::Helper;
-use crate::pack::{Matrix, fold_bias, plain_order, window_order};
+use crate::pack::{Channels, Matrix, plain_order, window_order};
 use crate::requant::Requant;
 use crate::unit::{Isa, Kernel, Layer, Overlap, Unit};
 
@@ -109,9 +109,18 @@ impl Conv2d<'_> {
         let pointwise = self.is_pointwise();
         let order = if pointwise { plain_order(in_c) } else { window_order(k_h, k_w * in_c) };
         let per_output = k_h * k_w * in_c;
-        let folded = fold_bias(self.weights, self.bias, per_output, self.in_zero);
-        let matrix = Matrix { weights: self.weights, folded: &folded, per_output, order: &order };
-        let stream = matrix.stream(unit.isa(), &self.requant)?;
+        let channels =
+            Channels::settle(self.weights, self.bias, per_output, self.in_zero, &self.requant)?;
+        let matrix = Matrix {
+            weights: &channels.weights,
+            folded: &channels.folded,
+            fast: &channels.fast,
+            per_output,
+            order: &order,
+        };
+        let stream = matrix.stream(unit.isa())?;
+        let relu = self.requant.zero == -128;
+        unit.need(if relu { Helper::Mm42Relu } else { Helper::Mm42Any });
         unit.words(&format!("{name}_w"), &stream);
         let element = if unit.isa() == Isa::Dsp { 2 } else { 1 };
         let bytes = order.len() * 8 * element;

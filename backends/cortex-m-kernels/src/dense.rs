@@ -44,8 +44,13 @@ impl FullyConnected<'_> {
         }
         let (mantissa, shift1) = self.requant.fast(0)?;
         let order = plain_order(self.inputs);
-        let matrix =
-            Matrix { weights: self.weights, folded, per_output: self.inputs, order: &order };
+        let matrix = Matrix {
+            weights: self.weights,
+            folded,
+            fast: &[],
+            per_output: self.inputs,
+            order: &order,
+        };
         let stream = matrix.dense8()?;
         unit.need(Helper::Dense8);
         unit.words(&format!("{name}_w"), &stream);

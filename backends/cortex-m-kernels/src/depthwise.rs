@@ -1,5 +1,5 @@
 use crate::helpers::Helper;
-use crate::pack::{fold_bias, sums_fit};
+use crate::pack::Channels;
 use crate::requant::Requant;
 use crate::unit::{Isa, Kernel, Layer, Overlap, Unit};
 use crate::{Conv2d, KernelError};
@@ -44,8 +44,45 @@ struct Axis {
 impl Axis {
     /// Elements that the padded plane needs along this axis for `out` outputs.
     fn extent(&self, out: usize) -> usize {
-        (self.pad + self.size).max((out - 1) * self.stride + self.kernel)
+        (self.pad + self.size).max(self.window(out))
     }
+
+    /// Elements that `out` outputs see.
+    fn window(&self, out: usize) -> usize {
+        (out - 1) * self.stride + self.kernel
+    }
+}
+
+/// Planes larger than this are done in bands.
+const LARGE_PLANE: usize = 2048;
+
+/// Output rows that one filling of the plane gives.
+fn band(x: &Axis, y: &Axis, row_bytes: usize, exchange: bool) -> usize {
+    let small = y.extent(y.out) * row_bytes <= LARGE_PLANE;
+    // A band keeps the rows that it shares with the next one, so windows have to touch; exchanged
+    // axes in place need rows and columns to stay where they are.
+    let moves = exchange && (x.stride > 1 || y.stride > 1 || x.size != x.out);
+    if small || moves || y.kernel < y.stride {
+        return y.out;
+    }
+    let rows = (LARGE_PLANE / row_bytes).saturating_sub(y.kernel) / y.stride + 1;
+    // Bands of about the same height.
+    y.out.div_ceil(y.out.div_ceil(rows.max(4)))
+}
+
+/// Whether outputs may be written over the input as the bands are done: every row of the input that
+/// is still to be read lies above what has been written.
+fn fits_in_place(x: &Axis, y: &Axis, band: usize, exchange: bool) -> bool {
+    if x.out * y.out > x.size * y.size {
+        return false;
+    }
+    if exchange && band < y.out {
+        return x.size == x.out && y.size == y.out && y.kernel > y.pad;
+    }
+    (1..y.out.div_ceil(band)).map(|b| b * band).all(|done| {
+        let unread = ((done - 1) * y.stride + y.kernel).saturating_sub(y.pad);
+        unread * x.size >= done * x.out
+    })
 }
 
 impl DepthwiseConv2d<'_> {
@@ -66,9 +103,10 @@ impl DepthwiseConv2d<'_> {
         let dsp = unit.isa() == Isa::Dsp;
         let channels = self.output[2];
         let per_output = self.kernel[0] * self.kernel[1];
-        let folded = fold_bias(self.weights, self.bias, per_output, self.in_zero);
+        let settled =
+            Channels::settle(self.weights, self.bias, per_output, self.in_zero, &self.requant)?;
         let small = self.kernel.iter().chain(&self.stride).chain(&self.pad).all(|&v| v <= 127);
-        if self.dilation != [1, 1] || !small || !sums_fit(self.weights, &folded, per_output) {
+        if self.dilation != [1, 1] || !small {
             return None;
         }
         let [mut y, mut x] = self.axes();
@@ -84,16 +122,16 @@ impl DepthwiseConv2d<'_> {
         let reach = if quads { x.out.next_multiple_of(4) } else { x.out };
         // The last step of four reads up to two elements further.
         let pitch = (x.extent(reach) + usize::from(quads) * 2).next_multiple_of(2);
-        let rows = y.extent(y.out);
         let element = if dsp { 2 } else { 1 };
+        let band = band(&x, &y, pitch * element, exchange);
+        let rows = if band < y.out { y.window(band) } else { y.extent(y.out) };
         let mut records: Vec<u8> = Vec::new();
-        let record = (9 + per_output).next_multiple_of(4);
+        let record = 9 + per_output;
         for channel in 0..channels {
-            let (mantissa, shift1) = self.requant.fast(channel)?;
-            let begin = records.len();
-            records.extend(folded[channel].to_le_bytes());
+            let (mantissa, shift1) = settled.fast[channel];
+            records.extend(settled.folded[channel].to_le_bytes());
             records.extend(mantissa.to_le_bytes());
-            let w = &self.weights[channel * per_output..(channel + 1) * per_output];
+            let w = &settled.weights[channel * per_output..(channel + 1) * per_output];
             for ky in 0..y.kernel {
                 for kx in 0..x.kernel {
                     let at = if exchange { kx * y.kernel + ky } else { ky * x.kernel + kx };
@@ -101,27 +139,28 @@ impl DepthwiseConv2d<'_> {
                 }
             }
             records.push(shift1 as u8);
-            records.resize(begin + record, 0);
         }
-        let words: Vec<u32> = records
-            .chunks_exact(4)
-            .map(|c| c.iter().rev().fold(0, |w, &b| (w << 8) | u32::from(b)))
-            .collect();
         let fits = [pitch, rows, record, self.input[0], self.input[1]];
         if fits.iter().any(|&v| v > 32_767) {
             return None;
         }
-        unit.words(&format!("{name}_w"), &words);
+        unit.bytes(&format!("{name}_w"), &records);
         if three {
             unit.need(Helper::Depthwise3x3);
             if dsp {
-                unit.need(if x.stride == 1 { Helper::PlaneDw3S1 } else { Helper::PlaneDw3S2 });
+                let relu = self.requant.zero == -128;
+                unit.need(match (x.stride, relu) {
+                    (1, false) => Helper::PlaneDw3S1,
+                    (1, true) => Helper::PlaneDw3S1Relu,
+                    (_, false) => Helper::PlaneDw3S2,
+                    (_, true) => Helper::PlaneDw3S2Relu,
+                });
             }
         } else {
             unit.need(Helper::Depthwise);
         }
         let fields = format!(
-            "(const uint8_t *){name}_w, {}, {}, {}, {}, {channels}, {}, {}, {}, {}, {}, {pitch}, {rows}, {record}, {}, {}, {}, {}, {}, {}, {}, {}",
+            "{name}_w, {}, {}, {}, {}, {channels}, {}, {}, {}, {}, {}, {pitch}, {rows}, {band}, {record}, {}, {}, {}, {}, {}, {}, {}, {}",
             x.step[0],
             y.step[0],
             x.step[1],
@@ -142,9 +181,12 @@ impl DepthwiseConv2d<'_> {
         );
         unit.record("pr_plane", name, &fields);
         let function = if three { "pr_depthwise_3x3" } else { "pr_depthwise" };
-        let same = self.input[2] == channels
-            && self.output[0] * self.output[1] <= self.input[0] * self.input[1];
-        let overlap = if same { Overlap::Same } else { Overlap::Disjoint };
+        let one_to_one = self.input[2] == channels;
+        let overlap = if one_to_one && fits_in_place(&x, &y, band, exchange) {
+            Overlap::Same
+        } else {
+            Overlap::Disjoint
+        };
         let kernel =
             Kernel::new(format!("{function}(&{name}, @in0@, @out0@, @scratch@);"), "planes")
                 .scratch(pitch * rows * element)

@@ -12,14 +12,20 @@ pub(crate) enum Helper {
     MmParams,
     Pack,
     Mm42,
+    Mm42Any,
+    Mm42Relu,
+    MmChoice,
     Conv,
     Pointwise,
     ConvAny,
     Plane,
     PlaneElement,
+    Gather,
     PlaneDw3Plain,
     PlaneDw3S1,
+    PlaneDw3S1Relu,
     PlaneDw3S2,
+    PlaneDw3S2Relu,
     Channel3x3,
     Depthwise3x3,
     Channel,
@@ -40,21 +46,25 @@ pub(crate) enum Helper {
 }
 
 impl Helper {
-    pub fn needs(self, isa: Isa) -> &'static [Self] {
+    pub fn needs(self) -> &'static [Self] {
         use Helper as H;
         match self {
             H::Base | H::MulHr | H::Clamp | H::MmParams | H::Pack | H::Plane | H::Pool => &[],
             H::ScaleAny | H::Table | H::Copy | H::Dequantize => &[],
             H::Mm42 => &[H::Base, H::MmParams],
-            H::Conv | H::Pointwise => &[H::Mm42, H::Pack],
+            H::Mm42Any | H::Mm42Relu => &[H::Mm42, H::MmChoice],
+            H::MmChoice => &[],
+            H::Conv | H::Pointwise => &[H::MmChoice, H::Pack],
             H::ConvAny | H::Mul | H::Requantize | H::Dense1 => &[H::Base, H::ScaleAny],
             H::PlaneElement => &[H::Plane],
             H::PlaneDw3Plain => &[H::Base, H::PlaneElement],
-            H::PlaneDw3S1 | H::PlaneDw3S2 => &[H::PlaneDw3Plain],
+            H::PlaneDw3S1 | H::PlaneDw3S1Relu | H::PlaneDw3S2 | H::PlaneDw3S2Relu => {
+                &[H::PlaneDw3Plain]
+            }
             H::Channel3x3 | H::Channel => &[H::Base, H::PlaneElement],
-            H::Depthwise3x3 if isa == Isa::Dsp => &[H::Channel3x3],
-            H::Depthwise3x3 => &[H::Channel3x3],
-            H::Depthwise => &[H::Channel],
+            H::Gather => &[],
+            H::Depthwise3x3 => &[H::Channel3x3, H::Gather],
+            H::Depthwise => &[H::Channel, H::Gather],
             H::Dense8 | H::Softmax | H::Quantize => &[H::Base],
             H::Add => &[H::Base, H::MulHr],
             H::AvgPool | H::MaxPool => &[H::Pool],
@@ -73,26 +83,36 @@ impl Helper {
             Self::Pack => include_str!("c/widen_c.c"),
             Self::Mm42 if dsp => include_str!("c/mm_dsp.c"),
             Self::Mm42 => include_str!("c/mm_c.c"),
+            Self::Mm42Any if dsp => include_str!("c/mm_dsp_any.c"),
+            Self::Mm42Relu if dsp => include_str!("c/mm_dsp_relu.c"),
+            Self::Mm42Any | Self::Mm42Relu => "",
+            Self::MmChoice => {
+                let variants =
+                    (dsp && present.contains(&Self::Mm42Relu), present.contains(&Self::Mm42Any));
+                match variants {
+                    (true, true) => {
+                        "#define PR_MM(columns, stream, out, m) \\\n    ((m)->zero == -255 ? pr_mm42_relu : pr_mm42)(columns, stream, out, m)\n"
+                    }
+                    (true, false) => "#define PR_MM pr_mm42_relu\n",
+                    (false, _) => "#define PR_MM pr_mm42\n",
+                }
+            }
             Self::Conv => include_str!("c/conv.c"),
             Self::Pointwise => include_str!("c/pointwise.c"),
             Self::ConvAny => include_str!("c/conv_any.c"),
             Self::Plane => include_str!("c/plane.c"),
             Self::PlaneElement if dsp => include_str!("c/plane_dsp.c"),
             Self::PlaneElement => include_str!("c/plane_c.c"),
+            Self::Gather if dsp => include_str!("c/gather_dsp.c"),
+            Self::Gather => include_str!("c/gather_c.c"),
             Self::PlaneDw3Plain => include_str!("c/plane_dw3_plain.c"),
             Self::PlaneDw3S1 => include_str!("c/plane_dw3_s1.c"),
             Self::PlaneDw3S2 => include_str!("c/plane_dw3_s2.c"),
+            Self::PlaneDw3S1Relu => include_str!("c/plane_dw3_s1_relu.c"),
+            Self::PlaneDw3S2Relu => include_str!("c/plane_dw3_s2_relu.c"),
             Self::Channel3x3 if dsp => {
-                let strides =
-                    (present.contains(&Self::PlaneDw3S1), present.contains(&Self::PlaneDw3S2));
-                let call = match strides {
-                    (true, true) => {
-                        "if (c->stride_w == 1) {\n        pr_dw3_s1(&d);\n    } else {\n        pr_dw3_s2(&d);\n    }"
-                    }
-                    (true, false) => "pr_dw3_s1(&d);",
-                    _ => "pr_dw3_s2(&d);",
-                };
-                return include_str!("c/plane_dw3.c").replace("PR_DW3_BY_STRIDE", call);
+                return include_str!("c/plane_dw3.c")
+                    .replace("PR_DW3_BY_LAYER", &depthwise_choice(present));
             }
             Self::Channel3x3 => include_str!("c/plane_channel_3x3_c.c"),
             Self::Channel => include_str!("c/plane_channel.c"),
@@ -122,4 +142,26 @@ impl Helper {
         };
         plain.to_string()
     }
+}
+
+/// The statements that pick among the 3x3 loops that a unit has.
+fn depthwise_choice(present: &BTreeSet<Helper>) -> String {
+    let all = [
+        (Helper::PlaneDw3S1, "c->stride_w == 1 && c->zero != -255", "pr_dw3_s1(&d);"),
+        (Helper::PlaneDw3S1Relu, "c->stride_w == 1", "pr_dw3_s1_relu(&d);"),
+        (Helper::PlaneDw3S2, "c->zero != -255", "pr_dw3_s2(&d);"),
+        (Helper::PlaneDw3S2Relu, "1", "pr_dw3_s2_relu(&d);"),
+    ];
+    let used: Vec<_> = all.into_iter().filter(|(h, ..)| present.contains(h)).collect();
+    let mut text = String::new();
+    for (index, (_, condition, call)) in used.iter().enumerate() {
+        if index + 1 == used.len() {
+            text.push_str(call);
+        } else {
+            text.push_str(&format!(
+                "if ({condition}) {{\n        {call}\n        return;\n    }}\n    "
+            ));
+        }
+    }
+    text
 }

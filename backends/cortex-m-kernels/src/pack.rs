@@ -1,3 +1,5 @@
+use paring_qmath::Rounding;
+
 use crate::requant::Requant;
 use crate::unit::Isa;
 
@@ -25,11 +27,67 @@ fn bound(row: &[i8], bias: i32) -> i64 {
 }
 
 /// Whether every channel's sum stays where the fast requantization is exact.
-pub(crate) fn sums_fit(weights: &[i8], folded: &[i32], per_output: usize) -> bool {
+fn sums_fit(weights: &[i8], folded: &[i32], per_output: usize) -> bool {
     folded
         .iter()
         .enumerate()
         .all(|(o, &b)| bound(&weights[o * per_output..(o + 1) * per_output], b) < FAST_LIMIT)
+}
+
+/// The channels of a layer in the form that the fast requantization takes.
+pub(crate) struct Channels {
+    pub weights: Vec<i8>,
+    /// Biases with the input's zero point folded in.
+    pub folded: Vec<i32>,
+    /// Mantissa and right shift minus one of each.
+    pub fast: Vec<(i32, u32)>,
+}
+
+impl Channels {
+    /// Brings every channel into that form, or says `None` when one does not fit.
+    ///
+    /// A channel that gives one value for every possible input (filters of zeros, sums that always
+    /// saturate) gets no weights and a bias and multiplier that are sure to give that value: such
+    /// channels often come with scales far outside the ordinary.
+    pub fn settle(
+        weights: &[i8],
+        bias: &[i32],
+        per_output: usize,
+        in_zero: i32,
+        requant: &Requant,
+    ) -> Option<Self> {
+        let mut settled = Self {
+            weights: weights.to_vec(),
+            folded: fold_bias(weights, bias, per_output, in_zero),
+            fast: Vec::with_capacity(bias.len()),
+        };
+        for channel in 0..bias.len() {
+            let row = &mut settled.weights[channel * per_output..(channel + 1) * per_output];
+            if let Some(value) = constant(row, settled.folded[channel], requant, channel) {
+                row.fill(0);
+                settled.folded[channel] = 4 * (value - requant.zero);
+                settled.fast.push((1 << 30, 0));
+            } else {
+                settled.fast.push(requant.fast(channel)?);
+            }
+        }
+        sums_fit(&settled.weights, &settled.folded, per_output).then_some(settled)
+    }
+}
+
+/// The value that a channel gives for every input, if there is one: rescaling is monotone, so equal
+/// ends of the range of sums tell.
+fn constant(row: &[i8], folded: i32, requant: &Requant, channel: usize) -> Option<i32> {
+    let ends = row.iter().fold([i64::from(folded); 2], |[low, high], &w| {
+        let (a, b) = (-128 * i64::from(w), 127 * i64::from(w));
+        [low + a.min(b), high + a.max(b)]
+    });
+    let [low, high] = [i32::try_from(ends[0]).ok()?, i32::try_from(ends[1]).ok()?];
+    let value = |acc: i32| {
+        let scaled = requant.of(channel).apply(acc, Rounding::Double);
+        scaled.saturating_add(requant.zero).clamp(requant.low.max(-128), requant.high.min(127))
+    };
+    (value(low) == value(high)).then(|| value(low))
 }
 
 /// First channels of the groups of `size` that cover `channels`; the last group moves back so that
@@ -49,6 +107,8 @@ fn lane(lower: i8, upper: i8) -> Option<u16> {
 pub(crate) struct Matrix<'a> {
     pub weights: &'a [i8],
     pub folded: &'a [i32],
+    /// Mantissa and right shift minus one of each output; unused where one multiplier serves all.
+    pub fast: &'a [(i32, u32)],
     pub per_output: usize,
     pub order: &'a [[Option<usize>; 4]],
 }
@@ -79,7 +139,7 @@ impl Matrix<'_> {
     }
 
     /// The stream of `pr_mm42` for the DSP extension, or `None` when the packing cannot hold it.
-    fn dsp_stream(&self, requant: &Requant) -> Option<Vec<u32>> {
+    fn dsp_stream(&self) -> Option<Vec<u32>> {
         let mut out = Vec::new();
         for first in groups(self.folded.len(), 4) {
             if !(self.upper_fits(first + 1) && self.upper_fits(first + 3)) {
@@ -92,12 +152,12 @@ impl Matrix<'_> {
                     out.push(self.paired_word(first + 2, inputs)?);
                 }
             }
-            self.tail(first, requant, &mut out)?;
+            self.tail(first, &mut out);
         }
         Some(out)
     }
 
-    fn c_stream(&self, requant: &Requant) -> Option<Vec<u32>> {
+    fn c_stream(&self) -> Vec<u32> {
         let mut out = Vec::new();
         for first in groups(self.folded.len(), 4) {
             out.extend(self.folded[first..first + 4].iter().map(|&b| b as u32));
@@ -105,34 +165,33 @@ impl Matrix<'_> {
                 let bytes: [u8; 4] = std::array::from_fn(|i| self.weight(first + i, input) as u8);
                 out.push(u32::from_le_bytes(bytes));
             }
-            self.tail(first, requant, &mut out)?;
+            self.tail(first, &mut out);
         }
-        Some(out)
+        out
     }
 
-    fn tail(&self, first: usize, requant: &Requant, out: &mut Vec<u32>) -> Option<()> {
+    fn tail(&self, first: usize, out: &mut Vec<u32>) {
         let mut shifts = [0_u8; 4];
         let mut multipliers = [0_u32; 4];
         for i in 0..4 {
-            let (mantissa, shift1) = requant.fast(first + i)?;
+            let (mantissa, shift1) = self.fast[first + i];
             shifts[i] = shift1 as u8;
             multipliers[i] = mantissa as u32;
         }
-        out.push(first as u32);
-        out.push(u32::from_le_bytes(shifts));
+        // Groups before this one end at the next multiple of 4.
+        let back = first.next_multiple_of(4) - first;
+        out.push(u32::from_le_bytes(shifts) | (back as u32) << 30);
         out.extend(multipliers);
-        Some(())
     }
 
     /// The weight stream of `pr_mm42`, when the fast path can do this layer.
-    pub fn stream(&self, isa: Isa, requant: &Requant) -> Option<Vec<u32>> {
-        let channels = self.folded.len();
-        if channels < 4 || !sums_fit(self.weights, self.folded, self.per_output) {
+    pub fn stream(&self, isa: Isa) -> Option<Vec<u32>> {
+        if self.folded.len() < 4 {
             return None;
         }
         match isa {
-            Isa::Dsp => self.dsp_stream(requant),
-            _ => self.c_stream(requant),
+            Isa::Dsp => self.dsp_stream(),
+            _ => Some(self.c_stream()),
         }
     }
 

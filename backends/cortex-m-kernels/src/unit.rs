@@ -157,7 +157,7 @@ impl Unit {
 
     pub(crate) fn need(&mut self, helper: Helper) {
         if self.helpers.insert(helper) {
-            for &other in helper.needs(self.isa) {
+            for &other in helper.needs() {
                 self.need(other);
             }
         }
@@ -175,6 +175,10 @@ impl Unit {
         self.array("int32_t", name, values.iter().map(|&v| int(v)), 10);
     }
 
+    pub(crate) fn bytes(&mut self, name: &str, bytes: &[u8]) {
+        self.array("uint8_t", name, bytes.iter().map(u8::to_string), 24);
+    }
+
     pub(crate) fn i8s(&mut self, name: &str, values: &[i8]) {
         self.array("int8_t", name, values.iter().map(i8::to_string), 24);
     }
@@ -186,7 +190,7 @@ impl Unit {
         items: impl ExactSizeIterator<Item = String>,
         per_line: usize,
     ) {
-        let size = if c_type == "int8_t" { 1 } else { 4 };
+        let size = if c_type.ends_with("int8_t") { 1 } else { 4 };
         self.constant_bytes += items.len() * size;
         let _ = write!(self.constants, "static const {c_type} {name}[{}] = {{", items.len().max(1));
         for (index, item) in items.enumerate() {

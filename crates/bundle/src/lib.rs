@@ -6,7 +6,16 @@
 #![forbid(unsafe_code)]
 
 use paring_cortex_m as _;
+use paring_format_onnx as _;
+use paring_format_paring as _;
+use paring_format_tflite as _;
+use paring_pass_calibrate as _;
 use paring_pass_cleanup as _;
+use paring_pass_dead_channels as _;
+use paring_pass_fold_bn as _;
+use paring_pass_fuse as _;
+use paring_pass_layout as _;
+use paring_pass_quantize as _;
 
 use paring_backend::{ExecOptions, backend_named};
 use paring_format::{FormatError, ReadOptions};

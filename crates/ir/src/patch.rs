@@ -9,7 +9,9 @@ use std::collections::{HashMap, HashSet};
 /// New values get their ids at once, so later parts of the patch can use them. A patch belongs to the
 /// graph state it was made for: applied to another one it is refused.
 ///
-/// After [`Graph::apply`] everything that nothing reads any more because of the patch is gone.
+/// After [`Graph::apply`] everything that nothing reads any more because of the patch is gone, and a
+/// new node or value has the name it was given even if that was the name of something that went; a
+/// name that is still taken gets a number behind it.
 #[derive(Debug)]
 pub struct Patch {
     name: String,
@@ -242,8 +244,14 @@ impl Graph {
             self.set_external(port, external);
         }
         // Existing uses move before the patch's own nodes add theirs.
+        let mut renamed_values = Vec::new();
+        let mut renamed_nodes = Vec::new();
         for mut value in patch.new_values {
+            let wanted = value.name.clone();
             value.name = unique(&self.value_names, value.name);
+            if value.name != wanted {
+                renamed_values.push((value.id, wanted));
+            }
             self.value_names.insert(value.name.clone(), value.id);
             orphans.push(value.id);
             self.values.push(Some(value));
@@ -256,7 +264,11 @@ impl Graph {
             orphans.push(*old);
         }
         for mut node in patch.new_nodes {
+            let wanted = node.name.clone();
             node.name = unique(&self.node_names, node.name);
+            if node.name != wanted {
+                renamed_nodes.push((node.id, wanted));
+            }
             self.node_names.insert(node.name.clone(), node.id);
             for (i, v) in node.inputs.iter().enumerate() {
                 self.value_mut(*v).uses.push((node.id, i));
@@ -271,6 +283,20 @@ impl Graph {
             .map(|(old, new)| (self.value(*old).name.clone(), self.value(*old).range, *new))
             .collect();
         self.sweep(orphans);
+        for (id, wanted) in renamed_nodes {
+            if !self.node_names.contains_key(&wanted)
+                && let Some(node) = self.nodes[id.index()].as_mut()
+            {
+                let old = std::mem::replace(&mut node.name, wanted.clone());
+                self.node_names.remove(&old);
+                self.node_names.insert(wanted, id);
+            }
+        }
+        for (id, wanted) in renamed_values {
+            if !self.value_names.contains_key(&wanted) && self.get_value(id).is_some() {
+                self.rename(id, wanted);
+            }
+        }
         for (name, range, new) in inherit {
             if let Some(value) = self.values[new.index()].as_mut() {
                 value.range = value.range.or(range);
@@ -453,6 +479,9 @@ impl Graph {
     }
 
     fn rename(&mut self, value: ValueId, name: String) {
+        if self.value(value).name == name {
+            return;
+        }
         let name = unique(&self.value_names, name);
         let old = std::mem::replace(&mut self.value_mut(value).name, name.clone());
         self.value_names.remove(&old);

@@ -8,21 +8,30 @@ typedef struct {
 } pr_dense;
 
 #if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
-#define PR_DENSE_PAIR(low, high, w) \
-    "smlad " high ", r12, " w ", " high "\n\t" \
-    "sxtb16 " w ", " w "\n\t"        \
-    "smlad " low ", r12, " w ", " low "\n\t"
-#define PR_DENSE_REQUANT(r)               \
-    "smmulr " r ", " r ", r10\n\t"        \
-    "add " r ", " r ", " r ", asr #31\n\t" \
-    "add " r ", " r ", r12\n\t"           \
-    "asr " r ", " r ", r11\n\t"           \
-    "ssat " r ", #8, " r ", asr #1\n\t"   \
+#define PR_DENSE_PAIR(x, low, high, w)       \
+    "smlad " high ", " x ", " w ", " high "\n\t" \
+    "sxtb16 " w ", " w "\n\t"                \
+    "smlad " low ", " x ", " w ", " low "\n\t"
+#define PR_DENSE_OUT(r, before)              \
+    "add r9, r12, " r ", asr #31\n\t" before \
+    "smmlar " r ", " r ", r10, r9\n\t"       \
+    "asr " r ", " r ", r11\n\t"              \
+    "ssat " r ", #8, " r ", asr #1\n\t"      \
     "strb " r ", [lr], #1\n\t"
-#define PR_DENSE_TWO(low, high)           \
-    "subs " high ", " high ", " low "\n\t" \
-    "lsls " low ", " low ", #1\n\t"       \
-    "asrs " high ", " high ", #7\n\t" PR_DENSE_REQUANT(low) PR_DENSE_REQUANT(high)
+#define PR_DENSE_TWO(low, high)              \
+    "subs " high ", " high ", " low "\n\t"   \
+    PR_DENSE_OUT(low, "lsls " low ", " low ", #1\n\t") \
+    PR_DENSE_OUT(high, "asrs " high ", " high ", #7\n\t")
+#define PR_DENSE_FOUR(x)                     \
+    "ldrd r10, r11, [r8], #8\n\t"            \
+    PR_DENSE_PAIR(x, "r0", "r1", "r10") PR_DENSE_PAIR(x, "r2", "r3", "r11") \
+    "ldrd r10, r11, [r8], #8\n\t"            \
+    PR_DENSE_PAIR(x, "r4", "r5", "r10") PR_DENSE_PAIR(x, "r6", "r7", "r11")
+#define PR_DENSE_WORD                        \
+    "ldr r12, [r9], #4\n\t"                  \
+    "sxtb16 lr, r12, ror #8\n\t"             \
+    "sxtb16 r12, r12\n\t"                    \
+    PR_DENSE_FOUR("r12") PR_DENSE_FOUR("lr")
 __attribute__((naked, noinline)) static void pr_dense8(const pr_dense *c, const int8_t *in, int8_t *out)
 {
     (void)c, (void)in, (void)out;
@@ -39,22 +48,15 @@ __attribute__((naked, noinline)) static void pr_dense8(const pr_dense *c, const 
         "mov r8, r3\n"
         "1:\n\t"
         "ldm r8!, {r0-r7}\n\t"
-        "ldr r9, [sp]\n"
+        "ldrd r9, r12, [sp]\n\t"
+        "tst r12, #1\n\t"
+        "bne 3f\n"
         "2:\n\t"
-        "ldr r12, [r9], #4\n\t"
-        "ldrd r10, r11, [r8], #8\n\t"
-        "sxtb16 lr, r12, ror #8\n\t"
-        "sxtb16 r12, r12\n\t"
-        PR_DENSE_PAIR("r0", "r1", "r10") PR_DENSE_PAIR("r2", "r3", "r11")
-        "ldrd r10, r11, [r8], #8\n\t"
-        PR_DENSE_PAIR("r4", "r5", "r10") PR_DENSE_PAIR("r6", "r7", "r11")
-        "mov r12, lr\n\t"
-        "ldrd r10, r11, [r8], #8\n\t"
-        "ldr lr, [sp, #28]\n\t"
-        PR_DENSE_PAIR("r0", "r1", "r10") PR_DENSE_PAIR("r2", "r3", "r11")
-        "ldrd r10, r11, [r8], #8\n\t"
-        "cmp r9, lr\n\t"
-        PR_DENSE_PAIR("r4", "r5", "r10") PR_DENSE_PAIR("r6", "r7", "r11")
+        PR_DENSE_WORD
+        "3:\n\t"
+        PR_DENSE_WORD
+        "ldr r10, [sp, #28]\n\t"
+        "cmp r9, r10\n\t"
         "blo 2b\n\t"
         "ldrd r10, r12, [sp, #16]\n\t"
         "ldr r11, [sp, #24]\n\t"

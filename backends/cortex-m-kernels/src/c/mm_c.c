@@ -1,6 +1,6 @@
 /* Two pixels by all output channels, four channels at a time. A group of the weight stream holds
- * 4 words of bias, bytes / 2 words of weights (a byte for each channel), first channel, shifts - 1
- * (a byte each), 4 multipliers. */
+ * 4 words of bias, bytes / 2 words of weights (a byte for each channel), shifts - 1 (a byte each, the top two
+ * bits: how many channels the last group steps back), 4 multipliers. */
 static void pr_mm42(const int32_t *columns, const uint32_t *stream, int8_t *out, const pr_mm *m)
 {
     for (int32_t g = m->groups; g > 0; g--) {
@@ -26,14 +26,16 @@ static void pr_mm42(const int32_t *columns, const uint32_t *stream, int8_t *out,
             w += 16;
         }
         stream = (const uint32_t *)w;
-        int8_t *to = out + stream[0], *to2 = to + m->stride;
-        uint32_t shifts = stream[1];
+        uint32_t shifts = stream[0];
+        out -= shifts >> 30;
+        int8_t *to = out, *to2 = to + m->stride;
         int32_t sums[8] = {s0, t0, s1, t1, s2, t2, s3, t3};
         for (int32_t i = 0; i < 4; i++, shifts >>= 8) {
-            int32_t multiplier = (int32_t)stream[2 + i];
+            int32_t multiplier = (int32_t)stream[1 + i];
             to[i] = (int8_t)pr_requant(sums[2 * i], multiplier, shifts & 31, m->zero);
             to2[i] = (int8_t)pr_requant(sums[2 * i + 1], multiplier, shifts & 31, m->zero);
         }
-        stream += 6;
+        stream += 5;
+        out += 4;
     }
 }

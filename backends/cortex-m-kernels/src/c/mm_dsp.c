@@ -1,145 +1,122 @@
 /* Two pixels by all output channels, four channels at a time. A group of the weight stream holds
- *   4 words of bias, bytes / 4 words of weights, first channel, shifts - 1 (a byte each), 4 multipliers.
- * The halves of a weight word belong to two inputs; a half is 256 * w[1] + w[0] of two neighbouring channels. SMLAD on
- * the word as it is sums 256 * s[1] + s[0], SMLAD on its sign-extended low bytes sums s[0], so one
- * SXTB16 serves four weights; s[1] is their difference over 256, exact while it fits 24 bits. */
+ *   4 words of bias, bytes / 4 words of weights, shifts - 1 (a byte each), 4 multipliers.
+ * The halves of a weight word belong to two inputs; a half is 256 * w[1] + w[0] of two neighbouring
+ * channels. SMLAD on the word as it is sums 256 * s[1] + s[0], SMLAD on its sign-extended low bytes
+ * sums s[0], so one SXTB16 serves four weights; s[1] is their difference over 256, exact while it
+ * fits 24 bits. The top two bits of the shifts say how many channels the last group steps back to end
+ * with the last channel.
+ *
+ * Requantization, with 2^32 * (2 * acc * multiplier / 2^32, rounded) in one SMMLAR: ties of the shift go away from
+ * zero by taking 1 from negative numbers, and the sum's sign may stand for the product's, as a
+ * product of 0 gives 0 either way. When the output's zero point is -128, negative numbers saturate
+ * however they round.
+ *
+ * r0-r3 and r4-r7 are the sums of both pixels. On the stack: columns, their end, out, groups,
+ * stride - 1, zero, entry of the unrolled loop (a step is 8 bytes of columns and 48 of code). */
 #if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
-__attribute__((naked, noinline)) static void pr_mm42(
-    const int32_t *columns, const uint32_t *stream, int8_t *out, const pr_mm *m)
-{
-    (void)columns, (void)stream, (void)out, (void)m;
-    __asm__ volatile(
-        "push {r4-r11, lr}\n\t"
-        "ldm r3, {r4-r7}\n\t"
-        "sub sp, sp, #28\n\t"
-        "mov r8, r1\n\t"
-        "subs r6, r6, #1\n\t"
-        "add r12, r0, r4\n\t"
-        "rsbs r4, r4, #0\n\t"
-        "and r4, r4, #63\n\t" /* 8 bytes for each step the first round skips, 48 bytes of code each */
-        "add r4, r4, r4, lsl #1\n\t"
-        "adr r3, 2f\n\t"
-        "add r3, r3, r4, lsl #1\n\t"
-        "orr r3, r3, #1\n\t"
-        "strd r0, r12, [sp]\n\t"      /* columns, their end */
-        "strd r2, r5, [sp, #8]\n\t"   /* out, groups */
-        "strd r6, r7, [sp, #16]\n\t"  /* stride - 1, zero */
-        "str r3, [sp, #24]\n"         /* entry of the unrolled loop */
-        "1:\n\t"
-        "ldm r8!, {r0-r3}\n\t"
-        "ldr r9, [sp]\n\t"
-        "ldr r10, [sp, #24]\n\t"
-        "mov r4, r0\n\t"
-        "mov r5, r1\n\t"
-        "mov r6, r2\n\t"
-        "mov r7, r3\n\t"
-        "bx r10\n\t"
-        ".balign 4\n"
-        "2:\n\t"
-        ".rept 8\n\t"
-        "ldrd r12, lr, [r9], #8\n\t"
-        "ldrd r10, r11, [r8], #8\n\t"
-        "smlad r1, r12, r10, r1\n\t"
-        "smlad r5, lr, r10, r5\n\t"
-        "sxtb16 r10, r10\n\t"
-        "smlad r3, r12, r11, r3\n\t"
-        "smlad r7, lr, r11, r7\n\t"
-        "sxtb16 r11, r11\n\t"
-        "smlad r0, r12, r10, r0\n\t"
-        "smlad r4, lr, r10, r4\n\t"
-        "smlad r2, r12, r11, r2\n\t"
-        "smlad r6, lr, r11, r6\n\t"
-        ".endr\n\t"
-        "ldr r10, [sp, #4]\n\t"
-        "cmp r9, r10\n\t"
-        "blo 2b\n\t"
-        "ldrd r9, r10, [r8], #8\n\t"
-        "ldr r11, [sp, #8]\n\t"
-        "ldr lr, [sp, #20]\n\t"
-        "add r9, r9, r11\n\t"
-        "subs r1, r1, r0\n\t"
-        "subs r5, r5, r4\n\t"
-        "subs r3, r3, r2\n\t"
-        "subs r7, r7, r6\n\t"
-        /* channel 0 */
-        "ldr r11, [r8], #4\n\t"
-        "lsl r12, lr, r10\n\t"
-        "lsls r0, r0, #1\n\t"
-        "smmulr r0, r0, r11\n\t"
-        "add r0, r0, r0, asr #31\n\t"
-        "add r0, r0, r12\n\t"
-        "asr r0, r0, r10\n\t"
-        "ssat r0, #8, r0, asr #1\n\t"
-        "strb r0, [r9], #1\n\t"
-        "ldr r0, [sp, #16]\n\t"
-        "lsls r4, r4, #1\n\t"
-        "smmulr r4, r4, r11\n\t"
-        "add r4, r4, r4, asr #31\n\t"
-        "add r4, r4, r12\n\t"
-        "asr r4, r4, r10\n\t"
-        "ssat r4, #8, r4, asr #1\n\t"
-        "strb r4, [r9, r0]\n\t"
-        /* channel 1 */
-        "lsr r10, r10, #8\n\t"
-        "ldr r11, [r8], #4\n\t"
-        "lsl r12, lr, r10\n\t"
-        "asrs r1, r1, #7\n\t"
-        "smmulr r1, r1, r11\n\t"
-        "add r1, r1, r1, asr #31\n\t"
-        "add r1, r1, r12\n\t"
-        "asr r1, r1, r10\n\t"
-        "ssat r1, #8, r1, asr #1\n\t"
-        "strb r1, [r9], #1\n\t"
-        "asrs r5, r5, #7\n\t"
-        "smmulr r5, r5, r11\n\t"
-        "add r5, r5, r5, asr #31\n\t"
-        "add r5, r5, r12\n\t"
-        "asr r5, r5, r10\n\t"
-        "ssat r5, #8, r5, asr #1\n\t"
-        "strb r5, [r9, r0]\n\t"
-        /* channel 2 */
-        "lsr r10, r10, #8\n\t"
-        "ldr r11, [r8], #4\n\t"
-        "lsl r12, lr, r10\n\t"
-        "lsls r2, r2, #1\n\t"
-        "smmulr r2, r2, r11\n\t"
-        "add r2, r2, r2, asr #31\n\t"
-        "add r2, r2, r12\n\t"
-        "asr r2, r2, r10\n\t"
-        "ssat r2, #8, r2, asr #1\n\t"
-        "strb r2, [r9], #1\n\t"
-        "lsls r6, r6, #1\n\t"
-        "smmulr r6, r6, r11\n\t"
-        "add r6, r6, r6, asr #31\n\t"
-        "add r6, r6, r12\n\t"
-        "asr r6, r6, r10\n\t"
-        "ssat r6, #8, r6, asr #1\n\t"
-        "strb r6, [r9, r0]\n\t"
-        /* channel 3 */
-        "lsr r10, r10, #8\n\t"
-        "ldr r11, [r8], #4\n\t"
-        "lsl r12, lr, r10\n\t"
-        "asrs r3, r3, #7\n\t"
-        "smmulr r3, r3, r11\n\t"
-        "add r3, r3, r3, asr #31\n\t"
-        "add r3, r3, r12\n\t"
-        "asr r3, r3, r10\n\t"
-        "ssat r3, #8, r3, asr #1\n\t"
-        "strb r3, [r9], #1\n\t"
-        "asrs r7, r7, #7\n\t"
-        "smmulr r7, r7, r11\n\t"
-        "add r7, r7, r7, asr #31\n\t"
-        "add r7, r7, r12\n\t"
-        "asr r7, r7, r10\n\t"
-        "ssat r7, #8, r7, asr #1\n\t"
-        "strb r7, [r9, r0]\n\t"
-        "ldr r10, [sp, #12]\n\t"
-        "subs r10, r10, #1\n\t"
-        "str r10, [sp, #12]\n\t"
-        "bne 1b\n\t"
-        "add sp, sp, #28\n\t"
-        "pop {r4-r11, pc}");
-}
+#define PR_SCALE_FIRST(r, before)            \
+    before "smmulr " r ", " r ", r11\n\t"    \
+    "add " r ", " r ", " r ", asr #31\n\t"   \
+    "add " r ", " r ", r12\n\t"              \
+    "asr " r ", " r ", r10\n\t"              \
+    "ssat " r ", #8, " r ", asr #1\n\t"
+#define PR_SCALE(r, before)                  \
+    "add r4, r12, " r ", asr #31\n\t" before \
+    "smmlar " r ", " r ", r11, r4\n\t"       \
+    "asr " r ", " r ", r10\n\t"              \
+    "ssat " r ", #8, " r ", asr #1\n\t"
+#define PR_SCALE_RELU(r, before)             \
+    before "smmlar " r ", " r ", r11, r12\n\t" \
+    "asr " r ", " r ", r10\n\t"              \
+    "ssat " r ", #8, " r ", asr #1\n\t"
+#define PR_MM42(scale0, scale)          \
+    "push {r4-r11, lr}\n\t"             \
+    "ldm r3, {r4-r7}\n\t"               \
+    "sub sp, sp, #28\n\t"               \
+    "mov r8, r1\n\t"                    \
+    "subs r6, r6, #1\n\t"               \
+    "add r12, r0, r4\n\t"               \
+    "rsbs r4, r4, #0\n\t"               \
+    "and r4, r4, #63\n\t"               \
+    "add r4, r4, r4, lsl #1\n\t"        \
+    "adr r3, 2f\n\t"                    \
+    "add r3, r3, r4, lsl #1\n\t"        \
+    "orr r3, r3, #1\n\t"                \
+    "strd r0, r12, [sp]\n\t"            \
+    "strd r2, r5, [sp, #8]\n\t"         \
+    "strd r6, r7, [sp, #16]\n\t"        \
+    "str r3, [sp, #24]\n"               \
+    "1:\n\t"                            \
+    "ldm r8!, {r0-r3}\n\t"              \
+    "ldr r9, [sp]\n\t"                  \
+    "ldr r10, [sp, #24]\n\t"            \
+    "mov r4, r0\n\t"                    \
+    "mov r5, r1\n\t"                    \
+    "mov r6, r2\n\t"                    \
+    "mov r7, r3\n\t"                    \
+    "bx r10\n\t"                        \
+    ".balign 4\n"                       \
+    "2:\n\t"                            \
+    ".rept 8\n\t"                       \
+    "ldrd r12, lr, [r9], #8\n\t"        \
+    "ldrd r10, r11, [r8], #8\n\t"       \
+    "smlad r1, r12, r10, r1\n\t"        \
+    "smlad r5, lr, r10, r5\n\t"         \
+    "sxtb16 r10, r10\n\t"               \
+    "smlad r3, r12, r11, r3\n\t"        \
+    "smlad r7, lr, r11, r7\n\t"         \
+    "sxtb16 r11, r11\n\t"               \
+    "smlad r0, r12, r10, r0\n\t"        \
+    "smlad r4, lr, r10, r4\n\t"         \
+    "smlad r2, r12, r11, r2\n\t"        \
+    "smlad r6, lr, r11, r6\n\t"         \
+    ".endr\n\t"                         \
+    "ldr r10, [sp, #4]\n\t"             \
+    "cmp r9, r10\n\t"                   \
+    "blo 2b\n\t"                        \
+    "ldr r10, [r8], #4\n\t"             \
+    "ldr r9, [sp, #8]\n\t"              \
+    "ldr lr, [sp, #20]\n\t"             \
+    "sub r9, r9, r10, lsr #30\n\t"      \
+    "subs r1, r1, r0\n\t"               \
+    "subs r5, r5, r4\n\t"               \
+    "subs r3, r3, r2\n\t"               \
+    "subs r7, r7, r6\n\t"               \
+    "ldr r11, [r8], #4\n\t"             \
+    "lsl r12, lr, r10\n\t"              \
+    scale0("r0", "lsls r0, r0, #1\n\t") \
+    "strb r0, [r9], #1\n\t"             \
+    "ldr r0, [sp, #16]\n\t"             \
+    scale0("r4", "lsls r4, r4, #1\n\t") \
+    "strb r4, [r9, r0]\n\t"             \
+    "lsr r10, r10, #8\n\t"              \
+    "ldr r11, [r8], #4\n\t"             \
+    "lsl r12, lr, r10\n\t"              \
+    scale("r1", "asrs r1, r1, #7\n\t")  \
+    "strb r1, [r9], #1\n\t"             \
+    scale("r5", "asrs r5, r5, #7\n\t")  \
+    "strb r5, [r9, r0]\n\t"             \
+    "lsr r10, r10, #8\n\t"              \
+    "ldr r11, [r8], #4\n\t"             \
+    "lsl r12, lr, r10\n\t"              \
+    scale("r2", "lsls r2, r2, #1\n\t")  \
+    "strb r2, [r9], #1\n\t"             \
+    scale("r6", "lsls r6, r6, #1\n\t")  \
+    "strb r6, [r9, r0]\n\t"             \
+    "ubfx r10, r10, #8, #5\n\t"         \
+    "ldr r11, [r8], #4\n\t"             \
+    "lsl r12, lr, r10\n\t"              \
+    scale("r3", "asrs r3, r3, #7\n\t")  \
+    "strb r3, [r9], #1\n\t"             \
+    scale("r7", "asrs r7, r7, #7\n\t")  \
+    "strb r7, [r9, r0]\n\t"             \
+    "ldr r10, [sp, #12]\n\t"            \
+    "str r9, [sp, #8]\n\t"              \
+    "subs r10, r10, #1\n\t"             \
+    "str r10, [sp, #12]\n\t"            \
+    "bne 1b\n\t"                        \
+    "add sp, sp, #28\n\t"               \
+    "pop {r4-r11, pc}"
 #else
 static void pr_mm42(const int32_t *columns, const uint32_t *stream, int8_t *out, const pr_mm *m)
 {
@@ -160,16 +137,18 @@ static void pr_mm42(const int32_t *columns, const uint32_t *stream, int8_t *out,
                 }
             }
         }
-        int8_t *to = out + *stream++;
         uint32_t shifts = *stream++;
+        out -= shifts >> 30;
         for (int32_t i = 0; i < 4; i++, shifts >>= 8) {
             int32_t multiplier = (int32_t)*stream++;
             for (int32_t p = 0; p < 2; p++) {
                 int32_t acc = (int32_t)((i & 1) ? sum[p][i] - sum[p][i - 1] : sum[p][i]);
                 acc = (i & 1) ? acc >> 8 : acc;
-                to[p * m->stride + i] = (int8_t)pr_requant(acc, multiplier, shifts & 31, m->zero);
+                out[p * m->stride + i] = (int8_t)pr_requant(acc, multiplier, shifts & 31, m->zero);
             }
         }
+        out += 4;
     }
 }
+#define pr_mm42_relu pr_mm42
 #endif

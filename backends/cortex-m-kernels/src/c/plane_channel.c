@@ -1,10 +1,10 @@
-static void pr_channel(const pr_plane *c, const uint8_t *record, const pr_element *plane, int8_t *out)
+static void pr_channel(const pr_plane *c, const uint8_t *record, const pr_element *plane, int8_t *out, int32_t height)
 {
     int32_t head[2];
     memcpy(head, record, 8);
     const int8_t *w = (const int8_t *)record + 8;
     uint32_t shift1 = record[8 + c->k_h * c->k_w];
-    for (int32_t y = 0; y < c->out_h; y++) {
+    for (int32_t y = 0; y < height; y++) {
         const pr_element *from = plane + y * c->stride_h * c->pitch;
         int8_t *to = out + y * c->out_y;
         for (int32_t x = c->out_w; x > 0; x--, from += c->stride_w, to += c->out_x) {

@@ -1,35 +1,32 @@
 static void PR_NAME(const pr_plane *c, const int8_t *in, int8_t *out, void *scratch)
 {
     pr_element *plane = (pr_element *)scratch;
-    for (int32_t i = 0; i < c->rows * c->pitch; i++) {
+    int32_t pitch = c->pitch, step = c->in_x, banded = c->band < c->out_h;
+    for (int32_t i = 0; i < c->rows * pitch; i++) {
         plane[i] = c->in_zero;
     }
     const uint8_t *record = c->weights;
-    pr_element *inner = plane + c->pad_top * c->pitch + c->pad_left;
-    int32_t used = 0, step = c->in_x;
-    for (int32_t left = c->channels; left > 0; left--, out++, record += c->record) {
-        if (used == 0) {
-            pr_element *to = inner;
-            const int8_t *row = in++;
-            for (int32_t y = c->in_h; y > 0; y--, row += c->in_y, to += c->pitch) {
-                const int8_t *from = row;
-                pr_element *t = to;
-                int32_t x = c->in_w;
-                for (; x >= 4; x -= 4, t += 4) {
-                    const int8_t *third = from + 2 * step;
-                    t[0] = from[0];
-                    t[1] = from[step];
-                    t[2] = third[0];
-                    t[3] = third[step];
-                    from = third + 2 * step;
+    for (int32_t channel = 0; channel < c->channels; channel++, record += c->record) {
+        const int8_t *from = in + channel / c->per_input;
+        int32_t first = 0;
+        for (int32_t y = 0; y < c->out_h; y += c->band) {
+            int32_t height = c->out_h - y < c->band ? c->out_h - y : c->band;
+            int32_t top = y * c->stride_h - c->pad_top;
+            for (int32_t i = first; i < (height - 1) * c->stride_h + c->k_h; i++) {
+                pr_element *t = plane + i * pitch;
+                if (top + i < 0 || top + i >= c->in_h) {
+                    for (int32_t x = banded ? pitch : 0; x > 0; x--) {
+                        *t++ = c->in_zero;
+                    }
+                    continue;
                 }
-                for (; x > 0; x--, from += step) {
-                    *t++ = *from;
-                }
+                PR_GATHER(t + c->pad_left, from + (top + i) * c->in_y, step, c->in_w);
             }
-            used = c->per_input;
+            PR_CHANNEL(c, record, plane, out + channel + y * c->out_y, height);
+            if (banded) {
+                first = c->k_h - c->stride_h;
+                memmove(plane, plane + c->band * c->stride_h * pitch, (size_t)(first * pitch) * sizeof *plane);
+            }
         }
-        used--;
-        PR_CHANNEL(c, record, plane, out);
     }
 }

@@ -14,13 +14,16 @@ typedef struct {
 
 #if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
 /* r0-r3 sums, r4-r6 values, r7 and r8 weights, r9 plane, r10 out, r11 step, r12 pitch, lr columns left */
-#define PR_DW_REQUANT(r)                  \
-    "smmulr " r ", " r ", r4\n\t"         \
-    "add " r ", " r ", " r ", asr #31\n\t" \
-    "add " r ", " r ", r5\n\t"            \
+#define PR_DW_SCALE(r)                    \
+    "add r7, r5, " r ", asr #31\n\t"      \
+    "smmlar " r ", " r ", r4, r7\n\t"     \
     "asr " r ", " r ", r6\n\t"            \
     "ssat " r ", #8, " r ", asr #1\n\t"
-#define PR_DW_LOOP(row, advance)                                          \
+#define PR_DW_SCALE_RELU(r)               \
+    "smmlar " r ", " r ", r4, r5\n\t"     \
+    "asr " r ", " r ", r6\n\t"            \
+    "ssat " r ", #8, " r ", asr #1\n\t"
+#define PR_DW_LOOP(row, advance, scale)                                   \
     "push {r4-r11, lr}\n\t"                                               \
     "sub sp, sp, #76\n\t"                                                 \
     "mov r1, sp\n\t"                                                      \
@@ -44,8 +47,8 @@ typedef struct {
     "sub r9, r9, r12, lsl #1\n\t"                                         \
     "adds r9, r9, " advance "\n\t"                                        \
     "ldrd r4, r5, [sp, #28]\n\t"                                          \
-    "ldr r6, [sp, #36]\n\t" PR_DW_REQUANT("r0") PR_DW_REQUANT("r1")       \
-    PR_DW_REQUANT("r2") PR_DW_REQUANT("r3")                               \
+    "ldr r6, [sp, #36]\n\t" scale("r0") scale("r1")       \
+    scale("r2") scale("r3")                               \
     "strb r0, [r10]\n\t"                                                  \
     "subs lr, lr, #4\n\t"                                                 \
     "blt 4f\n\t"                                                          \

@@ -1,4 +1,4 @@
-static void pr_channel_3x3(const pr_plane *c, const uint8_t *record, const pr_element *plane, int8_t *out)
+static void pr_channel_3x3(const pr_plane *c, const uint8_t *record, const pr_element *plane, int8_t *out, int32_t height)
 {
     pr_dw3 d;
     int32_t head[2];
@@ -20,6 +20,6 @@ static void pr_channel_3x3(const pr_plane *c, const uint8_t *record, const pr_el
     d.out = out;
     d.row = d.pitch * c->stride_h;
     d.out_y = c->out_y;
-    d.height = c->out_h;
-    PR_DW3_BY_STRIDE
+    d.height = height;
+    PR_DW3_BY_LAYER
 }

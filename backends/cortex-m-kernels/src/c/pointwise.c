@@ -15,7 +15,7 @@ static void pr_pointwise(const pr_point *c, const int8_t *in, int8_t *out, int32
             m.stride = 0;
         }
         pr_pack(scratch, in, second, (c->in_c + 3) >> 2);
-        pr_mm42(scratch, c->weights, out, &m);
+        PR_MM(scratch, c->weights, out, &m);
         in += 2 * c->in_c;
         out += 2 * c->out_c;
     }

@@ -34,14 +34,26 @@ pub struct Parsed {
 /// The first thing that is wrong with the text. The graph is not verified: a text can say things that
 /// [`verify`](crate::verify) refuses.
 pub fn parse(text: &str) -> Result<Graph, ParseError> {
-    parse_with(text, &|_| None).map(|p| p.graph)
+    parse_with(text, &no_blobs).map(|p| p.graph)
 }
 
-/// Parses a graph; `blobs` gives the bytes of a blob by its name.
+/// Gives the elements of the blob of a name, element type and shape, or why there are none: no such
+/// blob, or a damaged one.
+pub type Blobs<'a> = &'a dyn Fn(&str, DType, &[usize]) -> std::result::Result<Bytes, String>;
+
+/// The [`Blobs`] of a text that has none.
+///
+/// # Errors
+/// Always.
+pub fn no_blobs(_: &str, _: DType, _: &[usize]) -> std::result::Result<Bytes, String> {
+    Err("this text has no blobs beside it".to_owned())
+}
+
+/// Parses a graph whose blobs come from `blobs`.
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_with(text: &str, blobs: &dyn Fn(&str) -> Option<Bytes>) -> Result<Parsed, ParseError> {
+pub fn parse_with(text: &str, blobs: Blobs<'_>) -> Result<Parsed, ParseError> {
     let tokens = lex(text).map_err(|(line, why)| ParseError { line, why })?;
     let mut parser = Parser {
         tokens,
@@ -61,7 +73,7 @@ const LARGEST_FILL: usize = 1 << 30;
 struct Parser<'t> {
     tokens: Vec<(Token<'t>, Line)>,
     at: usize,
-    blobs: &'t dyn Fn(&str) -> Option<Bytes>,
+    blobs: Blobs<'t>,
     quants: HashMap<String, Quant>,
     out: Parsed,
     states: HashMap<ValueId, ConstData>,
@@ -507,9 +519,9 @@ impl<'t> Parser<'t> {
             let Token::Text(name) = self.next()? else {
                 return self.error("expected the quoted name of a blob");
             };
-            let Some(bytes) = (self.blobs)(&name) else {
-                return self.error(format!("there is no blob \"{name}\""));
-            };
+            let bytes =
+                (self.blobs)(&name, dtype, shape).map_err(|why| format!("blob \"{name}\": {why}"));
+            let bytes = self.wrap(bytes)?;
             return self.wrap(Tensor::new(dtype, shape, bytes));
         }
         if self.accept(&Token::Word("splat")) {

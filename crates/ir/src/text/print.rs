@@ -20,8 +20,8 @@ pub enum Large {
 pub struct Printed {
     /// The text.
     pub text: String,
-    /// Names and bytes of what the text calls `blob`.
-    pub blobs: Vec<(String, Bytes)>,
+    /// Names and elements of what the text calls `blob`.
+    pub blobs: Vec<(String, Tensor)>,
 }
 
 /// Prints a graph.
@@ -71,7 +71,7 @@ struct Printer<'g> {
     graph: &'g Graph,
     large: Large,
     fills: &'g HashMap<ValueId, u64>,
-    blobs: Vec<(String, Bytes)>,
+    blobs: Vec<(String, Tensor)>,
     quants: Vec<String>,
 }
 
@@ -238,8 +238,13 @@ impl Printer<'_> {
             return format!("[{}]", literals(tensor).join(", "));
         }
         if self.large == Large::Blob {
-            self.blobs.push((label.to_owned(), tensor.bytes().clone()));
-            return format!("blob {}", quoted(label));
+            // A part of one constant may be called as another constant is.
+            let mut label = label.to_owned();
+            while self.blobs.iter().any(|(taken, _)| *taken == label) {
+                label.push('\'');
+            }
+            self.blobs.push((label.clone(), tensor.clone()));
+            return format!("blob {}", quoted(&label));
         }
         let values = tensor.to_f64();
         let count = values.len() as f64;

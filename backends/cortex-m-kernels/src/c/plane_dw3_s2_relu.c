@@ -1,0 +1,10 @@
+/* 3x3, stride 2 along x, four outputs at a time, zero point -128. */
+#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
+__attribute__((naked, noinline)) static void pr_dw3_s2_relu(const pr_dw3 *c)
+{
+    (void)c;
+    __asm__ volatile(PR_DW_LOOP(PR_DW_ROW2, "#16", PR_DW_SCALE_RELU));
+}
+#else
+#define pr_dw3_s2_relu(c) pr_dw3_plain(c, 2)
+#endif

@@ -1,0 +1,186 @@
+//! What passes ask of constants, and changes to constants that keep their storage.
+
+use paring_ir::{Graph, ValueId};
+use paring_tensor::{ConstData, DType, Palette, Shape, Sparse, Tensor, TensorError};
+
+/// The elements of a constant of plain `f32` numbers.
+#[must_use]
+pub fn dense_f32(graph: &Graph, value: ValueId) -> Option<Vec<f32>> {
+    let value = graph.get_value(value)?;
+    if value.ty.dtype != DType::F32 {
+        return None;
+    }
+    Some(value.constant()?.dense().to_f32())
+}
+
+/// The one number that every element of a constant of plain `f32` numbers has.
+#[must_use]
+pub fn splat(graph: &Graph, value: ValueId) -> Option<f32> {
+    let data = dense_f32(graph, value)?;
+    let first = *data.first()?;
+    data.iter().all(|x| x.to_bits() == first.to_bits()).then_some(first)
+}
+
+/// The numbers that a constant operand has for each channel (last axis) of a result of shape
+/// `result`, if it broadcasts to that shape and is the same at every other place.
+#[must_use]
+pub fn per_channel(graph: &Graph, value: ValueId, result: &Shape) -> Option<Vec<f32>> {
+    let channels = result.dims().last()?.fixed()?;
+    let shape = graph.get_value(value)?.ty.shape.fixed()?;
+    if shape.len() > result.rank() {
+        return None;
+    }
+    let data = dense_f32(graph, value)?;
+    match data.as_slice() {
+        [one] => Some(vec![*one; channels]),
+        all if all.len() == channels && shape.last() == Some(&channels) => Some(data),
+        _ => None,
+    }
+}
+
+/// Multiplies the elements at each index of the outermost axis by a factor of its own, in `f32`.
+///
+/// Sparse storage keeps its mask. A palette gets a codebook for each index, so that it keeps its
+/// codes; the palette of a sparse constant's values cannot, and those values become dense.
+///
+/// # Errors
+/// If the factors are not as many as the axis is long.
+pub fn scale_outer(data: &ConstData, factors: &[f32]) -> Result<ConstData, TensorError> {
+    let outer = data.shape().first().copied().unwrap_or(0);
+    if outer != factors.len() || outer == 0 {
+        return Err(TensorError::Shape(format!(
+            "{} factors for the outermost axis of {:?}",
+            factors.len(),
+            data.shape()
+        )));
+    }
+    let inner = data.len() / outer;
+    let scaled = |values: Vec<f32>, at: &dyn Fn(usize) -> usize| -> Vec<f32> {
+        values.into_iter().enumerate().map(|(i, x)| x * factors[at(i)]).collect()
+    };
+    Ok(match data {
+        ConstData::Dense(t) => {
+            Tensor::from_vec(t.shape(), scaled(t.to_f32(), &|i| i / inner.max(1)))?.into()
+        }
+        ConstData::Palette(p) => {
+            let entries = p.entries();
+            let book = p.codebook().to_f32();
+            let groups = book.len() / entries;
+            let per_group = outer.div_ceil(groups).max(1);
+            let books: Vec<f32> = (0..outer)
+                .flat_map(|o| {
+                    let from = (o / per_group) * entries;
+                    book[from..from + entries].iter().map(move |x| x * factors[o])
+                })
+                .collect();
+            let codebook = Tensor::from_vec([outer, entries], books)?;
+            ConstData::Palette(Palette::new(p.shape(), p.codes().clone(), codebook)?)
+        }
+        ConstData::Sparse(s) => {
+            let kept = s.kept();
+            let values = scaled(s.values().dense().to_f32(), &|i| kept[i] / inner.max(1));
+            ConstData::Sparse(s.with_values(Tensor::from_vec([kept.len()], values)?.into())?)
+        }
+    })
+}
+
+/// The constant with other elements, given in row-major order, in the same storage where the new
+/// elements allow it: a sparse constant stays sparse with its mask if everything outside of the mask
+/// is still zero. A palette becomes dense.
+///
+/// # Errors
+/// If the number of elements differs.
+pub fn with_elements(data: &ConstData, elements: &Tensor) -> Result<ConstData, TensorError> {
+    let elements = elements.reshape(data.shape())?;
+    let ConstData::Sparse(s) = data else { return Ok(elements.into()) };
+    let size = elements.dtype().size();
+    let mut outside = vec![true; elements.len()];
+    let mut values = Vec::with_capacity(s.values().len() * size);
+    for i in s.kept() {
+        outside[i] = false;
+        values.extend_from_slice(&elements.bytes()[i * size..(i + 1) * size]);
+    }
+    let zero = Tensor::scalar(s.fill()).cast(elements.dtype());
+    let blank = |i: usize| elements.bytes()[i * size..(i + 1) * size] == zero.bytes()[..];
+    if outside.iter().enumerate().any(|(i, out)| *out && !blank(i)) {
+        return Ok(elements.into());
+    }
+    let kept = values.len() / size;
+    let values = Tensor::new(elements.dtype(), [kept], values.into())?;
+    Ok(ConstData::Sparse(s.with_values(values.into())?))
+}
+
+/// Some indices of an axis of a constant, in the given order. Sparse storage stays sparse (with its
+/// blocks), a palette that has one codebook stays a palette.
+///
+/// # Errors
+/// If the axis or an index is out of range.
+pub fn select(data: &ConstData, axis: usize, indices: &[usize]) -> Result<ConstData, TensorError> {
+    Ok(match data {
+        ConstData::Dense(t) => select_tensor(t, axis, indices)?.into(),
+        ConstData::Palette(p) if p.codebook().shape().len() == 1 => {
+            let codes = Tensor::new(DType::U8, p.shape(), p.codes().clone())?;
+            let codes = select_tensor(&codes, axis, indices)?;
+            let palette = Palette::new(codes.shape(), codes.bytes().clone(), p.codebook().clone())?;
+            ConstData::Palette(palette)
+        }
+        ConstData::Palette(_) => select_tensor(&data.dense(), axis, indices)?.into(),
+        ConstData::Sparse(s) => {
+            let dense = select_tensor(&data.dense(), axis, indices)?;
+            ConstData::Sparse(Sparse::from_dense(&dense, s.block(), s.fill())?)
+        }
+    })
+}
+
+fn select_tensor(t: &Tensor, axis: usize, indices: &[usize]) -> Result<Tensor, TensorError> {
+    let shape = t.shape();
+    let Some(&n) = shape.get(axis) else {
+        return Err(TensorError::Shape(format!("axis {axis} is not in {shape:?}")));
+    };
+    if let Some(i) = indices.iter().find(|i| **i >= n) {
+        return Err(TensorError::Shape(format!("index {i} is not in axis {axis} of {shape:?}")));
+    }
+    let run = shape[axis + 1..].iter().product::<usize>() * t.dtype().size();
+    let outer: usize = shape[..axis].iter().product();
+    let mut data = Vec::with_capacity(outer * indices.len() * run);
+    for o in 0..outer {
+        for &i in indices {
+            let at = (o * n + i) * run;
+            data.extend_from_slice(&t.bytes()[at..at + run]);
+        }
+    }
+    let mut shape = shape.to_vec();
+    shape[axis] = indices.len();
+    Tensor::new(t.dtype(), shape, data.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paring_tensor::Bytes;
+
+    #[test]
+    fn scaling_keeps_masks_and_codes() {
+        let dense = Tensor::from_vec([2, 3], vec![1.0_f32, 0.0, 2.0, 0.0, 3.0, 0.0]).unwrap();
+        let want = [2.0, 0.0, 4.0, 0.0, -3.0, 0.0];
+        let sparse = Sparse::from_dense(&dense, &[1, 1], 0).unwrap();
+        let scaled = scale_outer(&ConstData::Sparse(sparse.clone()), &[2.0, -1.0]).unwrap();
+        assert_eq!(scaled.sparse().unwrap().mask(), sparse.mask());
+        assert_eq!(scaled.dense().to_f32(), want);
+        let book = Tensor::from_vec([4], vec![0.0_f32, 1.0, 2.0, 3.0]).unwrap();
+        let palette = Palette::new([2, 3], Bytes::from_static(&[1, 0, 2, 0, 3, 0]), book).unwrap();
+        let scaled = scale_outer(&ConstData::Palette(palette.clone()), &[2.0, -1.0]).unwrap();
+        assert_eq!(scaled.palette().unwrap().codes(), palette.codes());
+        assert_eq!(scaled.dense().to_f32(), [2.0, 0.0, 4.0, -0.0, -3.0, -0.0]);
+        assert!(scale_outer(&dense.into(), &[1.0]).is_err());
+    }
+
+    #[test]
+    fn selecting_takes_slices_of_any_axis() {
+        let t = Tensor::from_vec([2, 3], vec![1_i8, 2, 3, 4, 5, 6]).unwrap();
+        assert_eq!(select(&t.clone().into(), 1, &[2, 0]).unwrap().dense().to_i64(), [3, 1, 6, 4]);
+        assert_eq!(select(&t.clone().into(), 0, &[1]).unwrap().dense().to_i64(), [4, 5, 6]);
+        assert!(select(&t.clone().into(), 0, &[2]).is_err());
+        assert!(select(&t.into(), 2, &[0]).is_err());
+    }
+}

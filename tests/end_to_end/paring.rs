@@ -1,0 +1,51 @@
+//! Runs the program.
+
+// Each test program that includes this uses a part of it.
+#![allow(dead_code)]
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The folder of real models and data sets, if it is there; says so if not.
+pub fn shared() -> Option<PathBuf> {
+    let dir = std::env::var_os("PARING_DATA")
+        .map_or_else(|| root().join("../shared/data"), PathBuf::from);
+    if dir.is_dir() {
+        return Some(dir.canonicalize().unwrap_or(dir));
+    }
+    eprintln!("skipped: there is no {} (set PARING_DATA)", dir.display());
+    None
+}
+
+/// Whether the emulator is installed; says so if not.
+pub fn emulator() -> bool {
+    let missing = paring_emulator::missing_packages();
+    if !missing.is_empty() {
+        eprintln!("skipped: not installed: {}", missing.join(" "));
+    }
+    missing.is_empty()
+}
+
+/// Runs `paring` with arguments.
+pub fn paring(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_paring")).args(args).arg("--quiet").output().unwrap()
+}
+
+/// Runs `paring ... --json`, which has to succeed, and parses what it prints.
+pub fn json(args: &[&str]) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_paring"))
+        .args(args)
+        .args(["--json", "--quiet"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "paring {}: {errors}", args.join(" "));
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"))
+}

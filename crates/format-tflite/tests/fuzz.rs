@@ -134,7 +134,7 @@ fn fuzz(name: &str, seed: &[u8]) {
     let edge = seed.len().min(4096);
     let tables: Vec<usize> =
         (0..edge).chain(seed.len() - seed.len().min(24 * 1024)..seed.len()).collect();
-    let mut random = Random(name.bytes().fold(7, |h, b| h * 31 + u64::from(b)));
+    let mut random = Random(name.bytes().fold(7, |h: u64, b| h.wrapping_mul(31) ^ u64::from(b)));
     let (start, limit) = (Instant::now(), seconds());
     let (mut count, mut good) = (0_u32, 0_u32);
     while start.elapsed() < limit || count < 200 {

@@ -362,6 +362,20 @@ impl Graph {
         self.value_names.insert(name, id);
     }
 
+    /// Gives a node another name; a number is appended if the name is taken.
+    pub fn rename_node(&mut self, id: NodeId, name: impl Into<String>) {
+        let name = name.into();
+        if self.get_node(id).is_none_or(|n| n.name == name) {
+            return;
+        }
+        let name = unique(&self.node_names, name);
+        if let Some(node) = self.nodes[id.index()].as_mut() {
+            let old = std::mem::replace(&mut node.name, name.clone());
+            self.node_names.remove(&old);
+            self.node_names.insert(name, id);
+        }
+    }
+
     /// Makes a value an output of the graph.
     pub fn add_output(&mut self, name: impl Into<String>, value: ValueId) {
         self.outputs.push(Port { name: name.into(), value, external: None });

@@ -350,6 +350,18 @@ impl Graph {
         ids
     }
 
+    /// Gives a value another name; a number is appended if the name is taken. Names of ports stay.
+    pub fn rename_value(&mut self, id: ValueId, name: impl Into<String>) {
+        let name = name.into();
+        if self.value_mut(id).name == name {
+            return;
+        }
+        let name = unique(&self.value_names, name);
+        let old = std::mem::replace(&mut self.value_mut(id).name, name.clone());
+        self.value_names.remove(&old);
+        self.value_names.insert(name, id);
+    }
+
     /// Makes a value an output of the graph.
     pub fn add_output(&mut self, name: impl Into<String>, value: ValueId) {
         self.outputs.push(Port { name: name.into(), value, external: None });
@@ -577,6 +589,14 @@ pub enum PortRef {
 
 /// An op by value or shared; what methods that take an op accept.
 pub struct OpArg(pub(crate) OpRef);
+
+impl OpArg {
+    /// The op, shared.
+    #[must_use]
+    pub fn into_ref(self) -> OpRef {
+        self.0
+    }
+}
 
 impl<T: crate::op::DynOp> From<T> for OpArg {
     fn from(op: T) -> Self {

@@ -23,7 +23,7 @@ graph @conv {
 
 #[test]
 fn the_text_form_round_trips() {
-    let parsed = text::parse_with(CONV, &|_| None).unwrap();
+    let parsed = text::parse_with(CONV, &text::no_blobs).unwrap();
     parsed.graph.verified().unwrap();
     let printed = text::print_with_fills(&parsed.graph, text::Large::Summary, &parsed.fills).text;
     assert_eq!(printed, CONV);
@@ -53,7 +53,7 @@ fn storages_and_states_round_trip_through_blobs() {
     g.verified().unwrap();
     let printed = text::print(&g, text::Large::Blob);
     let blobs: HashMap<_, _> = printed.blobs.iter().cloned().collect();
-    let again = text::parse_with(&printed.text, &|n| blobs.get(n).cloned()).unwrap();
+    let again = text::parse_with(&printed.text, &|n, _, _| Ok(blobs[n].bytes().clone())).unwrap();
     again.graph.verified().unwrap();
     assert_eq!(text::print(&again.graph, text::Large::Blob).text, printed.text);
     let inline = text::print(&g, text::Large::Inline).text;

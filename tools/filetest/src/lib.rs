@@ -96,7 +96,7 @@ pub fn check(path: &Path, bless: bool) -> Result<()> {
     let contents = std::fs::read_to_string(path)?;
     let file = split(&contents)?;
     let command = file.setting("test ").context("the header has no line `; test COMMAND`")?;
-    let parsed = text::parse_with(file.graph, &|_| None)?;
+    let parsed = text::parse_with(file.graph, &text::no_blobs)?;
     round_trip(&parsed)?;
     let (name, rest) = command.split_once(' ').unwrap_or((command, ""));
     let actual = match name {
@@ -135,7 +135,7 @@ pub fn check(path: &Path, bless: bool) -> Result<()> {
 
 fn round_trip(parsed: &text::Parsed) -> Result<()> {
     let once = text::print_with_fills(&parsed.graph, text::Large::Inline, &parsed.fills).text;
-    let again = text::parse_with(&once, &|_| None).context("printed text does not parse")?;
+    let again = text::parse_with(&once, &text::no_blobs).context("printed text does not parse")?;
     let twice = text::print_with_fills(&again.graph, text::Large::Inline, &again.fills).text;
     ensure!(once == twice, "the printed text changes when it is parsed and printed again");
     Ok(())

@@ -20,8 +20,8 @@ pub enum Large {
 pub struct Printed {
     /// The text.
     pub text: String,
-    /// Names and bytes of what the text calls `blob`.
-    pub blobs: Vec<(String, Bytes)>,
+    /// Names and elements of what the text calls `blob`.
+    pub blobs: Vec<(String, Tensor)>,
 }
 
 /// Prints a graph.
@@ -34,7 +34,14 @@ pub fn print(graph: &Graph, large: Large) -> Printed {
 /// `fill(seed=..)`.
 #[must_use]
 pub fn print_with_fills(graph: &Graph, large: Large, fills: &HashMap<ValueId, u64>) -> Printed {
-    let mut printer = Printer { graph, large, fills, blobs: Vec::new(), quants: Vec::new() };
+    let mut printer = Printer {
+        graph,
+        large,
+        fills,
+        blobs: Vec::new(),
+        labels: HashSet::new(),
+        quants: Vec::new(),
+    };
     let body = printer.body();
     let mut text = String::new();
     for (i, quant) in printer.quants.iter().enumerate() {
@@ -71,9 +78,14 @@ struct Printer<'g> {
     graph: &'g Graph,
     large: Large,
     fills: &'g HashMap<ValueId, u64>,
-    blobs: Vec<(String, Bytes)>,
+    blobs: Vec<(String, Tensor)>,
+    labels: HashSet<String>,
     quants: Vec<String>,
 }
+
+/// Bytes of one repeated element above which a blob is used where there are blobs, so that a reader of
+/// files can bound what texts expand to.
+const LARGEST_SPLAT: usize = 1 << 16;
 
 impl Printer<'_> {
     fn body(&mut self) -> String {
@@ -230,6 +242,7 @@ impl Printer<'_> {
         if let Some(first) = first
             && tensor.len() > 1
             && chunks.all(|c| c == first)
+            && !(self.large == Large::Blob && tensor.bytes().len() > LARGEST_SPLAT)
         {
             let one = Tensor::new(tensor.dtype(), [1], Bytes::copy_from_slice(first));
             return format!("splat({})", one.map(|t| literals(&t).concat()).unwrap_or_default());
@@ -238,8 +251,13 @@ impl Printer<'_> {
             return format!("[{}]", literals(tensor).join(", "));
         }
         if self.large == Large::Blob {
-            self.blobs.push((label.to_owned(), tensor.bytes().clone()));
-            return format!("blob {}", quoted(label));
+            // A part of one constant may be called as another constant is.
+            let mut label = label.to_owned();
+            while !self.labels.insert(label.clone()) {
+                label.push('\'');
+            }
+            self.blobs.push((label.clone(), tensor.clone()));
+            return format!("blob {}", quoted(&label));
         }
         let values = tensor.to_f64();
         let count = values.len() as f64;

@@ -29,7 +29,12 @@ fn tensors(case: &Path, kind: &str) -> Vec<paring_tensor::Tensor> {
 fn import(model: &Path) -> Result<paring_ir::Graph, String> {
     let values = tensors(model.parent().unwrap(), "input");
     let dimensions = BTreeMap::new();
-    let options = ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &values };
+    let options = ReadOptions {
+        dimensions: &dimensions,
+        default_dimension: 1,
+        executor: None,
+        values: &values,
+    };
     let source = Source::open(model).map_err(|e| e.to_string())?;
     let g = paring_format_onnx::read(&source, &options).map_err(|e| e.to_string())?;
     g.verified().map_err(|e| e.to_string())?;
@@ -52,7 +57,11 @@ fn imports() {
             total += 1;
             if let Err(e) = import(&case.join("model.onnx")) {
                 failed += 1;
-                println!("{}: {}", case.file_name().unwrap().display(), e.replace(&*case.to_string_lossy(), ""));
+                println!(
+                    "{}: {}",
+                    case.file_name().unwrap().display(),
+                    e.replace(&*case.to_string_lossy(), "")
+                );
             }
         }
     }

@@ -50,15 +50,9 @@ impl Helper {
     pub fn needs(self) -> &'static [Self] {
         use Helper as H;
         match self {
-            H::Base
-            | H::Helium
-            | H::MulHr
-            | H::Clamp
-            | H::MmParams
-            | H::Pack
-            | H::Plane
-            | H::Pool => &[],
+            H::Base | H::Helium | H::MulHr | H::Clamp | H::MmParams | H::Plane | H::Pool => &[],
             H::ScaleAny | H::Table | H::Copy | H::Dequantize => &[],
+            H::Pack => &[H::Helium],
             H::Mm42 => &[H::Base, H::Helium, H::MmParams],
             H::Mm42Any | H::Mm42Relu => &[H::Mm42, H::MmChoice],
             H::MmChoice => &[],
@@ -85,14 +79,14 @@ impl Helper {
         let mve = isa == Isa::Helium;
         let plain = match self {
             Self::Base => include_str!("c/base.c"),
-            Self::Helium if mve => include_str!("c/pack_mve.c"),
+            Self::Helium if mve => include_str!("c/helium.c"),
             Self::Helium => "",
             Self::MulHr => include_str!("c/mulhr.c"),
             Self::ScaleAny => include_str!("c/requant_any.c"),
             Self::Clamp => include_str!("c/clamp.c"),
             Self::MmParams => include_str!("c/mm_params.c"),
             Self::Pack if dsp => include_str!("c/widen_dsp.c"),
-            Self::Pack if mve => "",
+            Self::Pack if mve => include_str!("c/pack_mve.c"),
             Self::Pack => include_str!("c/widen_c.c"),
             Self::Mm42 if dsp => include_str!("c/mm_dsp.c"),
             Self::Mm42 if mve => include_str!("c/mm_mve.c"),

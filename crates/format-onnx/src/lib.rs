@@ -26,7 +26,23 @@ mod reader;
 mod reject;
 mod tensor;
 
+use paring_format::FormatError;
+use reject::Reject;
+
 pub use reader::read;
+
+/// Reads one serialized tensor (a `TensorProto`, as the test data of ONNX models has).
+///
+/// # Errors
+/// If the bytes are no tensor or its element type is not supported.
+pub fn read_tensor(source: &paring_format::Source) -> Result<paring_tensor::Tensor, FormatError> {
+    let proto = <proto::TensorProto as prost::Message>::decode(source.bytes.clone())
+        .map_err(|e| source.malformed("the file", format!("is not an ONNX tensor: {e}")))?;
+    tensor::read(&proto, &mut tensor::External::new(source)).map_err(|e| {
+        let (Reject::Malformed(why) | Reject::Unsupported(why)) = e;
+        source.malformed(format!("tensor `{}`", proto.name), why)
+    })
+}
 
 paring_format::register_format! {
     paring_format::Format {

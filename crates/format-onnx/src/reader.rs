@@ -27,7 +27,7 @@ const NODE_LIMIT: usize = 1 << 20;
 const DEPTH_LIMIT: usize = 64;
 
 /// The oldest operator set that is read.
-const OLDEST_OPSET: i64 = 6;
+const OLDEST_OPSET: i64 = 1;
 
 /// Versions of operator sets, by domain.
 pub(crate) type Opsets = HashMap<String, i64>;
@@ -437,6 +437,8 @@ impl<'p> Reader<'_, 'p> {
             return Ok(outputs);
         }
         let first_new = self.build.graph.value_bound();
+        let options = self.options;
+        let resolve = |graph: &Graph, id: ValueId| known(options, graph, id);
         let wanted = node.output.iter().map(|o| !o.is_empty()).collect();
         let mut cx = Cx::new(
             opset,
@@ -447,6 +449,7 @@ impl<'p> Reader<'_, 'p> {
             attrs,
             &mut self.build,
             &mut self.budget,
+            &resolve,
         );
         (entry.import)(&mut cx)?;
         let outputs = std::mem::take(&mut cx.outputs);
@@ -482,6 +485,7 @@ impl<'p> Reader<'_, 'p> {
             attrs,
             &mut scratch,
             &mut self.budget,
+            &|_, _| None,
         );
         (entry.import)(&mut cx)?;
         let mut outputs = std::mem::take(&mut cx.outputs);
@@ -623,4 +627,19 @@ fn uses<'n>(node: &'n NodeProto, read: &mut Vec<&'n str>) {
         }
         read.extend(graph.output.iter().map(|o| o.name.as_str()));
     }
+}
+
+/// Computes a value of a graph from the values that its inputs are known to have.
+fn known(options: &ReadOptions<'_>, graph: &Graph, id: ValueId) -> Option<Tensor> {
+    if options.values.is_empty() {
+        return None;
+    }
+    if let Some(i) = graph.inputs().iter().position(|p| p.value == id) {
+        return options.values.get(i).filter(|t| TensorType::of(t) == *graph.ty(id)).cloned();
+    }
+    let mut upto = graph.clone();
+    upto.add_output("known", id);
+    let verified = upto.verified().ok()?;
+    let mut session = options.executor?.prepare(verified).ok()?;
+    session.run(options.values.get(..graph.inputs().len())?).ok()?.pop()
 }

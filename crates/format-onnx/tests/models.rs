@@ -22,7 +22,7 @@ fn data() -> Option<PathBuf> {
 fn every_model_imports() {
     let Some(data) = data() else { return };
     let dimensions = BTreeMap::new();
-    let options = ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None };
+    let options = ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
     let mut paths: Vec<PathBuf> =
         std::fs::read_dir(data.join("models/onnx")).unwrap().map(|e| e.unwrap().path()).collect();
     paths.sort();

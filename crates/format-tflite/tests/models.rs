@@ -18,7 +18,7 @@ fn data() -> Option<PathBuf> {
 
 fn read(path: &Path) -> Result<Graph, FormatError> {
     let dimensions = BTreeMap::new();
-    let options = ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None };
+    let options = ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
     paring_format_tflite::read(&Source::open(path)?, &options)
 }
 

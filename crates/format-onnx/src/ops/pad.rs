@@ -28,6 +28,11 @@ fn pad(cx: &mut Cx<'_, '_>) -> Outcome {
             _ => 0.0,
         },
     };
+    // The graph pads quantized values with a real number.
+    let value = match cx.input_type(0)?.quant.and_then(|q| q.as_per_tensor()) {
+        Some((scale, zero)) => f64::from(scale) * (value - f64::from(zero)),
+        None => value,
+    };
     let mode = match cx.text("mode", "constant")? {
         "constant" => PadMode::Constant(value),
         "reflect" => PadMode::Reflect,

@@ -116,7 +116,7 @@ fn split(cx: &mut Cx<'_, '_>) -> Outcome {
     Ok(())
 }
 
-fn concat(cx: &mut Cx<'_, '_>) -> Outcome {
+pub(super) fn concat(cx: &mut Cx<'_, '_>) -> Outcome {
     let axis = cx.opt_int("axis")?.ok_or_else(|| Reject::malformed("`axis` is missing"))?;
     let rank = cx.input_shape(0)?.len();
     let axis = cx.axis(axis, rank)?;

@@ -1,6 +1,6 @@
 use crate::kernel::{Call, Done, Fault, Types, filled, one};
 use crate::number::{Number, each_number};
-use crate::quantized::{Affine, ints, is_quantized, stored};
+use crate::quantized::{Affine, ints, is_quantized, scale, stored};
 use crate::register_kernel;
 use crate::walk::{strides, walk};
 use paring_backend::requantize;
@@ -183,7 +183,7 @@ fn quantized_sum(op: &Reduce, call: &Call<'_>) -> Done {
         .into_iter()
         .map(|sum| {
             let sum = sum - i64::from(from.zero) * n;
-            to.cut(m.apply(sum as i32, call.rounding).saturating_add(to.zero))
+            to.cut(scale(m, sum as i32).saturating_add(to.zero))
         })
         .collect();
     Ok(vec![stored(ty.dtype, &call.out_shape(0)?, q)?])

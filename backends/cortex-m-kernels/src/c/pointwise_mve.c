@@ -1,0 +1,23 @@
+/* A 1x1 convolution: every pixel's channels are its window. */
+typedef struct {
+    const uint32_t *weights; /* stream of pr_mm42 */
+    int32_t pixels, in_c, out_c;
+    int32_t bytes, zero; /* as in pr_mm */
+} pr_point;
+
+static void pr_pointwise(const pr_point *c, const int8_t *in, int8_t *out, int32_t *scratch)
+{
+    pr_mm m = {c->bytes, c->out_c, c->out_c, c->zero};
+    for (int32_t left = c->pixels; left > 0; left -= 2) {
+        const int8_t *second = in + c->in_c;
+        if (left == 1) {
+            second = in;
+            m.stride = 0;
+        }
+        pr_row((int8_t *)scratch, in, c->in_c);
+        pr_row((int8_t *)scratch + c->bytes, second, c->in_c);
+        PR_MM(scratch, c->weights, out, &m);
+        in += 2 * c->in_c;
+        out += 2 * c->out_c;
+    }
+}

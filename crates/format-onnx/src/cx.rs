@@ -4,7 +4,8 @@ use crate::attrs::Attrs;
 use crate::build::{Build, Val};
 use crate::reject::Reject;
 use paring_ir::ops::{
-    Cast, Concat, Dequantize, Pool, PoolKind, Reduce, ReduceFn, Reshape, Resize, ResizeMethod, Transpose,
+    Cast, Concat, Dequantize, Pool, PoolKind, Reduce, ReduceFn, Reshape, Resize, ResizeMethod,
+    Transpose,
 };
 use paring_ir::{DynOp, Graph, OpArg, QuantRule, ValueId};
 use paring_tensor::{DType, Quant, Tensor, TensorType};

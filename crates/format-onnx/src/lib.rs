@@ -1,6 +1,6 @@
 //! Reads and writes ONNX models.
 //!
-//! Reading covers operator sets from 6 on. The file is mapped and weights stay in it wherever their
+//! Reading covers operator sets from 6 on (and of older ones what has the same meaning). The file is mapped and weights stay in it wherever their
 //! layout allows (`OIHW` filters are reordered to `OHWI`; one-by-one and depthwise filters need no
 //! reordering). Every operator has its importer in `src/ops/`, one file for each family.
 //!

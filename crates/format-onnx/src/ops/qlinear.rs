@@ -18,9 +18,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("MatMulInteger", matmul_integer),
     Entry::microsoft("QLinearAdd", |cx| two(cx, BinaryFn::Add)),
     Entry::microsoft("QLinearMul", |cx| two(cx, BinaryFn::Mul)),
-    Entry::microsoft("QLinearSigmoid", |cx| {
-        one(cx, |cx, x| cx.emit(Unary::Sigmoid, &[x]))
-    }),
+    Entry::microsoft("QLinearSigmoid", |cx| one(cx, |cx, x| cx.emit(Unary::Sigmoid, &[x]))),
     Entry::microsoft("QLinearLeakyRelu", |cx| {
         let alpha = cx.float("alpha", 0.01)?;
         one(cx, |cx, x| cx.emit(Unary::LeakyRelu { alpha }, &[x]))
@@ -154,12 +152,7 @@ fn qlinear_matmul(cx: &mut Cx<'_, '_>) -> Outcome {
 
 /// An operand less its zero point, as `i32`. The zero point's numbers lie along `axis` if there are
 /// several.
-fn centred(
-    cx: &mut Cx<'_, '_>,
-    input: usize,
-    zero: usize,
-    axis: usize,
-) -> Result<Val, Reject> {
+fn centred(cx: &mut Cx<'_, '_>, input: usize, zero: usize, axis: usize) -> Result<Val, Reject> {
     let shape = cx.input_shape(input)?;
     let mut along = vec![1; shape.len()];
     let zeros = if cx.has(zero) { cx.input_shape(zero)?.iter().product() } else { 0 };

@@ -158,6 +158,7 @@ impl Helper {
             }
             Self::Dense8 if mve => include_str!("c/dense_mve.c"),
             Self::Dense8 => include_str!("c/dense_dsp.c"),
+            Self::Dense1 if matches!(isa, Isa::V6m | Isa::V7m) => include_str!("c/dense_c4.c"),
             Self::Dense1 => include_str!("c/dense_c.c"),
             Self::Add if mve => {
                 return include_str!("c/add.c").replace("pr_add(", "pr_add_rest(")

@@ -108,7 +108,7 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
         return Err(format!("blocks {a} and {b} of the memory plan collide; please report this"));
     }
     let reach = overreads.iter().map(|&(b, more)| plan.offsets[b] + blocks[b].size + more);
-    let arena_bytes = reach.max().unwrap_or(0).max(plan.size).next_multiple_of(4).max(4);
+    let arena_bytes = reach.max().unwrap_or(0).max(plan.size).next_multiple_of(8).max(8);
     let live = (0..end)
         .map(|at| {
             let live = blocks.iter().filter(|b| b.first <= at && at <= b.last);

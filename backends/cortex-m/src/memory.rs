@@ -1,6 +1,7 @@
 //! Which values share memory, and where each lies in the arena.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use paring_backend::planner::{self, Block, Nearness, Rule};
 use paring_cortex_m_kernels::Overlap;
@@ -43,8 +44,8 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
         })
     };
     for port in graph.inputs() {
-        if !block_of.contains_key(&port.value) {
-            block_of.insert(port.value, blocks.len());
+        if let Entry::Vacant(entry) = block_of.entry(port.value) {
+            entry.insert(blocks.len());
             blocks.push(Block::new(bytes(port.value)?, 0, 0));
         }
     }
@@ -67,8 +68,8 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
                     blocks[block].last = at;
                 }
             }
-            if !block_of.contains_key(&call.output) {
-                block_of.insert(call.output, blocks.len());
+            if let Entry::Vacant(entry) = block_of.entry(call.output) {
+                entry.insert(blocks.len());
                 blocks.push(Block::new(bytes(call.output)?, at, at));
             }
         }

@@ -61,8 +61,9 @@ pub fn compare(got: &Tensor, want: &Tensor, relative: f64, absolute: f64) -> Res
     let (got, want) = (got.to_f64(), want.to_f64());
     for (i, (g, w)) in got.iter().zip(&want).enumerate() {
         let same = g == w || (g.is_nan() && w.is_nan());
-        if !same && (g - w).abs().partial_cmp(&(absolute + relative * w.abs()))
-            != Some(std::cmp::Ordering::Less)
+        if !same
+            && (g - w).abs().partial_cmp(&(absolute + relative * w.abs()))
+                != Some(std::cmp::Ordering::Less)
         {
             return Err(format!("element {i}: got {g}, expected {w}"));
         }

@@ -40,6 +40,7 @@ pub(crate) enum Helper {
     Pool,
     AvgPool,
     MaxPool,
+    Mean,
     Copy,
     Quantize,
     Dequantize,
@@ -50,20 +51,14 @@ impl Helper {
     pub fn needs(self) -> &'static [Self] {
         use Helper as H;
         match self {
-            H::Base
-            | H::Helium
-            | H::MulHr
-            | H::Clamp
-            | H::MmParams
-            | H::Pack
-            | H::Plane
-            | H::Pool => &[],
+            H::Base | H::Helium | H::MulHr | H::Clamp | H::MmParams | H::Plane | H::Pool => &[],
             H::ScaleAny | H::Table | H::Copy | H::Dequantize => &[],
+            H::Pack => &[H::Helium],
             H::Mm42 => &[H::Base, H::Helium, H::MmParams],
             H::Mm42Any | H::Mm42Relu => &[H::Mm42, H::MmChoice],
             H::MmChoice => &[],
             H::Conv | H::Pointwise => &[H::MmChoice, H::Pack],
-            H::ConvAny | H::Mul | H::Requantize | H::Dense1 => &[H::Base, H::ScaleAny],
+            H::ConvAny | H::Mul | H::Mean | H::Requantize | H::Dense1 => &[H::Base, H::ScaleAny],
             H::PlaneElement => &[H::Plane, H::Helium],
             H::PlaneDw3Plain => &[H::Base, H::PlaneElement],
             H::PlaneDw3S1 | H::PlaneDw3S1Relu | H::PlaneDw3S2 | H::PlaneDw3S2Relu => {
@@ -85,14 +80,14 @@ impl Helper {
         let mve = isa == Isa::Helium;
         let plain = match self {
             Self::Base => include_str!("c/base.c"),
-            Self::Helium if mve => include_str!("c/pack_mve.c"),
+            Self::Helium if mve => include_str!("c/helium.c"),
             Self::Helium => "",
             Self::MulHr => include_str!("c/mulhr.c"),
             Self::ScaleAny => include_str!("c/requant_any.c"),
             Self::Clamp => include_str!("c/clamp.c"),
             Self::MmParams => include_str!("c/mm_params.c"),
             Self::Pack if dsp => include_str!("c/widen_dsp.c"),
-            Self::Pack if mve => "",
+            Self::Pack if mve => include_str!("c/pack_mve.c"),
             Self::Pack => include_str!("c/widen_c.c"),
             Self::Mm42 if dsp => include_str!("c/mm_dsp.c"),
             Self::Mm42 if mve => include_str!("c/mm_mve.c"),
@@ -163,6 +158,7 @@ impl Helper {
             Self::Pool => include_str!("c/pool.c"),
             Self::AvgPool => include_str!("c/avg_pool.c"),
             Self::MaxPool => include_str!("c/max_pool.c"),
+            Self::Mean => include_str!("c/mean.c"),
             Self::Copy => include_str!("c/copy.c"),
             Self::Quantize => include_str!("c/quantize.c"),
             Self::Dequantize => include_str!("c/dequantize.c"),

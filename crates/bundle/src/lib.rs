@@ -52,6 +52,11 @@ pub fn executor(backend: &str, options: ExecOptions) -> Result<Box<dyn Executor>
 /// See [`FormatError`].
 pub fn read_model(path: &Path, dimensions: &BTreeMap<String, usize>) -> Result<Graph, FormatError> {
     let reference = executor(REFERENCE, ExecOptions::default()).ok();
-    let options = ReadOptions { dimensions, default_dimension: 1, executor: reference.as_deref(), values: &[] };
+    let options = ReadOptions {
+        dimensions,
+        default_dimension: 1,
+        executor: reference.as_deref(),
+        values: &[],
+    };
     paring_format::read(path, &options)
 }

@@ -18,7 +18,8 @@ fn data() -> Option<PathBuf> {
 
 fn read(path: &Path) -> Result<Graph, FormatError> {
     let dimensions = BTreeMap::new();
-    let options = ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
+    let options =
+        ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
     paring_format_tflite::read(&Source::open(path)?, &options)
 }
 
@@ -28,15 +29,7 @@ fn every_shared_model_imports_and_verifies() {
     let mut count = 0;
     for entry in std::fs::read_dir(data.join("models/tflite")).unwrap() {
         let path = entry.unwrap().path();
-        let graph = match read(&path) {
-            Err(FormatError::Unsupported { refused, .. })
-                if path.ends_with("mnist_lstm_int8.tflite") =>
-            {
-                assert_eq!(refused.len(), 1);
-                continue;
-            }
-            other => other.unwrap_or_else(|e| panic!("{e}")),
-        };
+        let graph = read(&path).unwrap_or_else(|e| panic!("{e}"));
         graph.verified().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         count += 1;
         if std::env::var_os("PRINT_GRAPHS").is_some() {

@@ -319,6 +319,14 @@ impl<'a> Import<'a> {
         Ok(Some(tensor))
     }
 
+    /// The value that the caller states for an input.
+    fn given(&self, input: ValueId) -> Option<&'a Tensor> {
+        let at = self.graph.inputs().iter().position(|p| p.value == input)?;
+        let ty = self.graph.ty(input);
+        let fits = |t: &&Tensor| t.dtype() == ty.dtype && ty.shape == t.shape().into();
+        self.options.values.get(at).filter(fits)
+    }
+
     /// The nodes that compute a value, as a graph, if they depend on constants alone.
     fn constant_part(&mut self, value: ValueId) -> Result<Option<Graph>> {
         let mut order = Vec::new();
@@ -340,6 +348,7 @@ impl<'a> Import<'a> {
                     let inputs = self.graph.producer(v).map(|n| n.inputs().to_vec());
                     stack.extend(inputs.unwrap_or_default().into_iter().map(|v| (v, false)));
                 }
+                Def::Input if self.given(v).is_some() => {}
                 Def::Input | Def::State => return Ok(None),
             }
         }
@@ -350,8 +359,9 @@ impl<'a> Import<'a> {
                 continue;
             }
             let from = self.graph.value(v);
-            if let Some(data) = from.constant() {
-                let id = part.add_const(from.name.clone(), data.clone(), from.ty.quant.clone())?;
+            let given = self.given(v).cloned().map(ConstData::from);
+            if let Some(data) = from.constant().cloned().or(given) {
+                let id = part.add_const(from.name.clone(), data, from.ty.quant.clone())?;
                 map.insert(v, id);
             } else if let Some(node) = self.graph.producer(v) {
                 let inputs: Option<Vec<_>> =

@@ -19,6 +19,8 @@ mod elementwise_avx512;
 mod f32_avx2;
 #[cfg(target_arch = "x86_64")]
 mod f32_avx512;
+#[cfg(target_arch = "x86_64")]
+mod f32_depthwise;
 pub mod gemm;
 #[cfg(target_arch = "x86_64")]
 mod i8_avx512;

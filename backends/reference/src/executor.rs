@@ -226,9 +226,10 @@ mod tests {
         let mut run = session(
             "graph @count {
                %x = input : f32[1]
-               %s = state [0.0], next=%y : f32[1]
+               %s = state [0.0] : f32[1]
                %y = binary(%x, %s) { f = \"add\" } : f32[1]
                output %y
+               next %s = %y
              }",
         );
         let one = [Tensor::from_vec([1], vec![1.0_f32]).unwrap()];

@@ -4,7 +4,7 @@
 //! A number of format `Qm.n` has `m` integer bits and `n = 31 - m` fraction bits. Formulas and constants
 //! are those of gemmlowp (Benoit Jacob and others, 2015).
 
-use paring_qmath::{Multiplier, Rounding, doubling_high_mul as mul, rounding_shift_right};
+use paring_qmath::{Multiplier, doubling_high_mul as mul, rounding_shift_right};
 
 /// One in Q0.31, which is as close as it gets.
 const ONE_Q0: i32 = i32::MAX;
@@ -184,11 +184,6 @@ impl Table16 {
             if x >= 0 { result - (1 << 23) + (1 << 7) } else { -result + (1 << 23) + (1 << 7) - 1 };
         i32::from((result >> 8) as i16)
     }
-}
-
-/// A number in Q5.26 from a difference of stored numbers, for [`exp_of_negative`].
-pub(crate) fn scaled_difference(m: Multiplier, x: i32, rounding: Rounding) -> i32 {
-    crate::quantized::multiply_greater_than_one(m, x, rounding)
 }
 
 #[cfg(test)]

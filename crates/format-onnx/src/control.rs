@@ -195,6 +195,7 @@ fn stack(
         Attrs::new(&node, &bindings),
         &mut reader.build,
         &mut reader.budget,
+        &|_, _| None,
     );
     let rank = cx.input_shape(0)?.len() + 1;
     let axis = resolve_axis(axis, rank)?;
@@ -247,6 +248,7 @@ fn scan<'p>(
             Attrs::new(&empty, &bindings),
             &mut reader.build,
             &mut reader.budget,
+            &|_, _| None,
         );
         let shape = cx.input_shape(0)?;
         let axis = resolve_axis(at(&in_axes, i), shape.len())?;
@@ -275,6 +277,7 @@ fn scan<'p>(
                 Attrs::new(&empty, &bindings),
                 &mut reader.build,
                 &mut reader.budget,
+                &|_, _| None,
             );
             let x = cx.input(0)?;
             let mut shape = cx.shape(x)?;

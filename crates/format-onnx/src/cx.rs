@@ -3,8 +3,11 @@
 use crate::attrs::Attrs;
 use crate::build::{Build, Val};
 use crate::reject::Reject;
-use paring_ir::ops::{Dequantize, Reshape, Transpose};
-use paring_ir::{DynOp, OpArg, ValueId};
+use paring_ir::ops::{
+    Cast, Concat, Dequantize, Pool, PoolKind, Reduce, ReduceFn, Reshape, Resize, ResizeMethod,
+    Transpose,
+};
+use paring_ir::{DynOp, Graph, OpArg, QuantRule, ValueId};
 use paring_tensor::{DType, Quant, Tensor, TensorType};
 use std::ops::Deref;
 
@@ -25,7 +28,12 @@ pub(crate) struct Cx<'n, 'p> {
     attrs: Attrs<'n, 'p>,
     /// Bytes that constants may still grow by.
     pub(crate) budget: &'n mut usize,
+    /// Computes a value of the graph from the values that the inputs are known to have.
+    known: Known<'n>,
 }
+
+/// A way to compute a value of the graph, where the model's inputs allow it.
+pub(crate) type Known<'n> = &'n dyn Fn(&Graph, ValueId) -> Option<Tensor>;
 
 impl<'n, 'p> Deref for Cx<'n, 'p> {
     type Target = Attrs<'n, 'p>;
@@ -45,9 +53,10 @@ impl<'n, 'p: 'n> Cx<'n, 'p> {
         attrs: Attrs<'n, 'p>,
         build: &'n mut Build,
         budget: &'n mut usize,
+        known: Known<'n>,
     ) -> Self {
         let outputs = vec![Val::Absent; wanted.len()];
-        Self { opset, inputs, outputs, wanted, build, name, op_type, attrs, budget }
+        Self { opset, inputs, outputs, wanted, build, name, op_type, attrs, budget, known }
     }
 
     /// Whether an input is there.
@@ -91,6 +100,9 @@ impl<'n, 'p: 'n> Cx<'n, 'p> {
         match self.inputs.get(i) {
             None | Some(Val::Absent) => Ok(None),
             Some(Val::Const(c)) => Ok(Some(c.tensor.clone())),
+            Some(Val::Node(id)) if let Some(t) = (self.known)(&self.build.graph, *id) => {
+                Ok(Some(t))
+            }
             Some(_) => Err(Reject::unsupported(format!(
                 "the {what} (input {i}) is computed from the model's inputs; it has to be constant"
             ))),
@@ -177,7 +189,8 @@ impl<'n, 'p: 'n> Cx<'n, 'p> {
         op: impl Into<OpArg>,
         inputs: &[ValueId],
     ) -> Result<Vec<ValueId>, Reject> {
-        Ok(self.build.graph.add_node(self.name.clone(), op, inputs)?)
+        let inputs = self.plain(inputs)?;
+        Ok(self.build.graph.add_node(self.name.clone(), op, &inputs)?)
     }
 
     /// Adds a node that helps the one that the file's node is about.
@@ -187,7 +200,55 @@ impl<'n, 'p: 'n> Cx<'n, 'p> {
     }
 
     fn one(&mut self, name: String, op: OpArg, inputs: &[ValueId]) -> Result<ValueId, Reject> {
-        let outputs = self.build.graph.add_node(name, op, inputs)?;
+        let op = op.into_ref();
+        if !inputs.iter().any(|v| self.ty(*v).quant.is_some()) {
+            return self.single(name, op, inputs);
+        }
+        // Operators of the file see stored integers. Where that is what the op does with quantized
+        // values of one quantization too, the result has it; other ops are given plain integers.
+        let quantizing = op.quant_rule() != QuantRule::Computes;
+        if quantizing || op.is::<Dequantize>() {
+            return self.single(name, op, inputs);
+        }
+        let quant = self.ty(inputs[0]).quant.clone();
+        let shared = inputs.iter().all(|v| self.ty(*v).quant == quant);
+        if shared && orders(&op) {
+            let types: Vec<&TensorType> = inputs.iter().map(|v| self.ty(*v)).collect();
+            let types = op.infer(&types).map_err(|e| Reject::malformed(e.to_string()))?;
+            let typed = types
+                .into_iter()
+                .map(|ty| (name.clone(), TensorType { quant: quant.clone(), ..ty }))
+                .collect();
+            let outputs = self.build.graph.add_typed_node(name, &op, inputs, typed)?;
+            return outputs.first().copied().ok_or_else(|| Reject::malformed("no output"));
+        }
+        let inputs = if op.is::<Cast>() { inputs.to_vec() } else { self.plain(inputs)? };
+        self.single(name, op, &inputs)
+    }
+
+    /// Values without their quantization, where they have one.
+    fn plain(&mut self, inputs: &[ValueId]) -> Result<Vec<ValueId>, Reject> {
+        let mut plain = Vec::with_capacity(inputs.len());
+        for v in inputs {
+            let ty = self.ty(*v);
+            if ty.quant.is_none() {
+                plain.push(*v);
+                continue;
+            }
+            let to = ty.dtype;
+            let name = format!("{}.stored", self.name);
+            plain.push(self.single(name, std::sync::Arc::new(Cast { to }), &[*v])?);
+        }
+        Ok(plain)
+    }
+
+    fn single(
+        &mut self,
+        name: String,
+        op: paring_ir::OpRef,
+        inputs: &[ValueId],
+    ) -> Result<ValueId, Reject> {
+        let outputs = self.build.graph.add_node(name, &op, inputs)?;
         match outputs.as_slice() {
             [only] => Ok(*only),
             other => Err(Reject::unsupported(format!("an op of {} outputs", other.len()))),
@@ -307,6 +368,20 @@ impl<'n, 'p: 'n> Cx<'n, 'p> {
     pub(crate) fn charge(&mut self, bytes: usize) -> Result<(), Reject> {
         charge(self.budget, bytes)
     }
+}
+
+/// Whether an op picks among stored integers in an order that is also that of the real numbers.
+fn orders(op: &paring_ir::OpRef) -> bool {
+    if let Some(pool) = op.downcast_ref::<Pool>() {
+        return pool.kind == PoolKind::Max;
+    }
+    if let Some(resize) = op.downcast_ref::<Resize>() {
+        return resize.method == ResizeMethod::Nearest;
+    }
+    if let Some(reduce) = op.downcast_ref::<Reduce>() {
+        return matches!(reduce.f, ReduceFn::Max | ReduceFn::Min);
+    }
+    op.is::<Concat>()
 }
 
 /// One step of rearranging elements.

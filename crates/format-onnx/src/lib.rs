@@ -1,6 +1,6 @@
 //! Reads and writes ONNX models.
 //!
-//! Reading covers operator sets from 6 on. The file is mapped and weights stay in it wherever their
+//! Reading covers operator sets from 6 on (and of older ones what has the same meaning). The file is mapped and weights stay in it wherever their
 //! layout allows (`OIHW` filters are reordered to `OHWI`; one-by-one and depthwise filters need no
 //! reordering). Every operator has its importer in `src/ops/`, one file for each family.
 //!
@@ -26,7 +26,23 @@ mod reader;
 mod reject;
 mod tensor;
 
+use paring_format::FormatError;
+use reject::Reject;
+
 pub use reader::read;
+
+/// Reads one serialized tensor (a `TensorProto`, as the test data of ONNX models has).
+///
+/// # Errors
+/// If the bytes are no tensor or its element type is not supported.
+pub fn read_tensor(source: &paring_format::Source) -> Result<paring_tensor::Tensor, FormatError> {
+    let proto = <proto::TensorProto as prost::Message>::decode(source.bytes.clone())
+        .map_err(|e| source.malformed("the file", format!("is not an ONNX tensor: {e}")))?;
+    tensor::read(&proto, &mut tensor::External::new(source)).map_err(|e| {
+        let (Reject::Malformed(why) | Reject::Unsupported(why)) = e;
+        source.malformed(format!("tensor `{}`", proto.name), why)
+    })
+}
 
 paring_format::register_format! {
     paring_format::Format {

@@ -26,9 +26,6 @@ const NODE_LIMIT: usize = 1 << 20;
 /// How deep functions and branches may nest.
 const DEPTH_LIMIT: usize = 64;
 
-/// The oldest operator set that is read.
-const OLDEST_OPSET: i64 = 6;
-
 /// Versions of operator sets, by domain.
 pub(crate) type Opsets = HashMap<String, i64>;
 
@@ -105,16 +102,6 @@ pub fn read(source: &Source, options: &ReadOptions<'_>) -> Result<Graph, FormatE
         return Err(source.malformed("the file", why));
     }
     let opsets = opsets(&model.opset_import);
-    if opsets.get("").is_some_and(|v| *v < OLDEST_OPSET) {
-        return Err(FormatError::Unsupported {
-            path: source.path.clone(),
-            refused: vec![Refusal {
-                node: proto.name.clone(),
-                op: format!("operator set {}", opsets[""]),
-                why: format!("sets from {OLDEST_OPSET} on are read; export the model anew"),
-            }],
-        });
-    }
     let functions = model
         .functions
         .iter()
@@ -437,6 +424,8 @@ impl<'p> Reader<'_, 'p> {
             return Ok(outputs);
         }
         let first_new = self.build.graph.value_bound();
+        let options = self.options;
+        let resolve = |graph: &Graph, id: ValueId| known(options, graph, id);
         let wanted = node.output.iter().map(|o| !o.is_empty()).collect();
         let mut cx = Cx::new(
             opset,
@@ -447,6 +436,7 @@ impl<'p> Reader<'_, 'p> {
             attrs,
             &mut self.build,
             &mut self.budget,
+            &resolve,
         );
         (entry.import)(&mut cx)?;
         let outputs = std::mem::take(&mut cx.outputs);
@@ -482,6 +472,7 @@ impl<'p> Reader<'_, 'p> {
             attrs,
             &mut scratch,
             &mut self.budget,
+            &|_, _| None,
         );
         (entry.import)(&mut cx)?;
         let mut outputs = std::mem::take(&mut cx.outputs);
@@ -623,4 +614,19 @@ fn uses<'n>(node: &'n NodeProto, read: &mut Vec<&'n str>) {
         }
         read.extend(graph.output.iter().map(|o| o.name.as_str()));
     }
+}
+
+/// Computes a value of a graph from the values that its inputs are known to have.
+fn known(options: &ReadOptions<'_>, graph: &Graph, id: ValueId) -> Option<Tensor> {
+    if options.values.is_empty() {
+        return None;
+    }
+    if let Some(i) = graph.inputs().iter().position(|p| p.value == id) {
+        return options.values.get(i).filter(|t| TensorType::of(t) == *graph.ty(id)).cloned();
+    }
+    let mut upto = graph.clone();
+    upto.add_output("known", id);
+    let verified = upto.verified().ok()?;
+    let mut session = options.executor?.prepare(verified).ok()?;
+    session.run(options.values.get(..graph.inputs().len())?).ok()?.pop()
 }

@@ -41,7 +41,6 @@ pub(crate) struct Import<'a> {
 struct Operator<'a> {
     table: OperatorRef<'a>,
     code: i32,
-    version: i32,
     custom: Option<&'a str>,
 }
 
@@ -127,7 +126,7 @@ fn operator<'a>(
     let number = builtin::code(code.deprecated_builtin_code()?, code.builtin_code()?);
     let custom = (number == builtin::CUSTOM)
         .then(|| code.custom_code().ok().flatten().unwrap_or("without a name"));
-    Ok(Operator { table, code: number, version: code.version()?, custom })
+    Ok(Operator { table, code: number, custom })
 }
 
 impl<'a> Import<'a> {
@@ -241,7 +240,8 @@ impl<'a> Import<'a> {
         }
         let info = &self.tensors[i];
         if info.variable {
-            return self.state(i);
+            let shape = info.shape.clone();
+            return self.state(i, shape);
         }
         if !info.is_const() && !info.is_empty() {
             return Err(ReadError::malformed(format!(
@@ -262,10 +262,14 @@ impl<'a> Import<'a> {
 
     /// The state that a variable tensor is. It starts as real zeros where it is `i8`, and as stored
     /// zeros otherwise, as the format's runtimes have it.
-    fn state(&mut self, i: usize) -> Result<ValueId> {
-        let ty = self.tensors[i].ty(&mut self.budget)?;
+    fn state(&mut self, i: usize, shape: Vec<usize>) -> Result<ValueId> {
+        let mut ty = self.tensors[i].ty(&mut self.budget)?;
         self.budget.take(ty.byte_len().unwrap_or(usize::MAX))?;
-        let mut initial = Tensor::zeros(ty.dtype, self.tensors[i].shape.clone())?;
+        if ty.shape.elements() != paring_tensor::Shape::from(&shape).elements() {
+            return Err(ReadError::malformed(format!("state {} is not {shape:?}", ty.shape)));
+        }
+        ty.shape = (&shape).into();
+        let mut initial = Tensor::zeros(ty.dtype, shape)?;
         if let (paring_tensor::DType::I8, Some((_, zero))) =
             (ty.dtype, ty.quant.as_ref().and_then(paring_tensor::Quant::as_per_tensor))
         {
@@ -315,6 +319,14 @@ impl<'a> Import<'a> {
         Ok(Some(tensor))
     }
 
+    /// The value that the caller states for an input.
+    fn given(&self, input: ValueId) -> Option<&'a Tensor> {
+        let at = self.graph.inputs().iter().position(|p| p.value == input)?;
+        let ty = self.graph.ty(input);
+        let fits = |t: &&Tensor| t.dtype() == ty.dtype && ty.shape == t.shape().into();
+        self.options.values.get(at).filter(fits)
+    }
+
     /// The nodes that compute a value, as a graph, if they depend on constants alone.
     fn constant_part(&mut self, value: ValueId) -> Result<Option<Graph>> {
         let mut order = Vec::new();
@@ -336,6 +348,7 @@ impl<'a> Import<'a> {
                     let inputs = self.graph.producer(v).map(|n| n.inputs().to_vec());
                     stack.extend(inputs.unwrap_or_default().into_iter().map(|v| (v, false)));
                 }
+                Def::Input if self.given(v).is_some() => {}
                 Def::Input | Def::State => return Ok(None),
             }
         }
@@ -346,8 +359,9 @@ impl<'a> Import<'a> {
                 continue;
             }
             let from = self.graph.value(v);
-            if let Some(data) = from.constant() {
-                let id = part.add_const(from.name.clone(), data.clone(), from.ty.quant.clone())?;
+            let given = self.given(v).cloned().map(ConstData::from);
+            if let Some(data) = from.constant().cloned().or(given) {
+                let id = part.add_const(from.name.clone(), data, from.ty.quant.clone())?;
                 map.insert(v, id);
             } else if let Some(node) = self.graph.producer(v) {
                 let inputs: Option<Vec<_>> =
@@ -371,7 +385,6 @@ impl<'a> Import<'a> {
 pub(crate) struct OpCx<'i, 'a> {
     pub(crate) import: &'i mut Import<'a>,
     pub(crate) table: OperatorRef<'a>,
-    pub(crate) version: i32,
     inputs: Vec<i32>,
     outputs: Vec<usize>,
     position: usize,
@@ -397,7 +410,7 @@ impl<'i, 'a> OpCx<'i, 'a> {
         if outputs.iter().collect::<std::collections::HashSet<_>>().len() != outputs.len() {
             return Err(ReadError::malformed("two outputs are one tensor"));
         }
-        Ok(Self { import, table, version: operator.version, inputs, outputs, position })
+        Ok(Self { import, table, inputs, outputs, position })
     }
 
     /// The name of the node: that of the first output.
@@ -406,11 +419,6 @@ impl<'i, 'a> OpCx<'i, 'a> {
             Some(i) => self.import.tensors[*i].name.clone(),
             None => format!("operator {}", self.position),
         }
-    }
-
-    /// Number of operands, those left out at the end too.
-    pub(crate) fn input_count(&self) -> usize {
-        self.inputs.len()
     }
 
     /// Number of results.
@@ -509,56 +517,116 @@ impl<'i, 'a> OpCx<'i, 'a> {
     /// Adds the node that computes the operator's results. Their shapes are what the op makes of its
     /// inputs; element types and quantization are the declared ones where the op leaves a choice.
     pub(crate) fn emit<T: paring_ir::DynOp>(&mut self, op: T, inputs: &[ValueId]) -> Result<()> {
+        self.emit_range(0..self.outputs.len(), op, inputs)
+    }
+
+    /// As [`emit`](Self::emit), for a node that computes one of the results.
+    pub(crate) fn emit_one<T: paring_ir::DynOp>(
+        &mut self,
+        k: usize,
+        op: T,
+        inputs: &[ValueId],
+    ) -> Result<()> {
+        self.output_info(k)?;
+        self.emit_range(k..k + 1, op, inputs)
+    }
+
+    fn emit_range<T: paring_ir::DynOp>(
+        &mut self,
+        results: std::ops::Range<usize>,
+        op: T,
+        inputs: &[ValueId],
+    ) -> Result<()> {
         let (op, types): (paring_ir::OpRef, _) = self.inferred(op, inputs)?;
-        if types.len() < self.outputs.len() {
-            let (has, wants) = (types.len(), self.outputs.len());
+        if types.len() < results.len() {
+            let (has, wants) = (types.len(), results.len());
             return Err(ReadError::malformed(format!("{wants} outputs where there are {has}")));
         }
         let quantized = inputs.iter().any(|v| self.ty(*v).quant.is_some());
-        let rule = op.quant_rule();
         let mut outputs = Vec::with_capacity(types.len());
-        for (k, inferred) in types.into_iter().enumerate() {
-            if k >= self.outputs.len() {
-                let name = format!("{}:{k}", self.name());
+        for (offset, inferred) in types.into_iter().enumerate() {
+            if offset >= results.len() {
+                let name = format!("{}:{offset}", self.name());
                 outputs.push((self.import.fresh(&name)?, inferred));
                 continue;
             }
-            let declared = self.output_type(k)?;
-            let free = match rule {
-                paring_ir::QuantRule::Computes => quantized,
-                paring_ir::QuantRule::Quantizes => true,
-                paring_ir::QuantRule::Moves => false,
-            };
-            // The runtimes move the numbers and do not look. What only the caller sees keeps the
-            // quantization that the numbers really have.
-            if rule == paring_ir::QuantRule::Moves
-                && declared.quant.is_some()
-                && declared.quant != inferred.quant
-                && self.import.read[self.outputs[k]]
-            {
-                return Err(ReadError::unsupported(format!(
-                    "output {k} declares another quantization than the input whose numbers it moves"
-                )));
-            }
-            let ty = if free && declared.quant.is_some() {
-                TensorType { shape: inferred.shape, ..declared }
-            } else if declared.dtype == inferred.dtype {
-                inferred
-            } else {
-                let why =
-                    format!("holds {} elements where {} belong", declared.dtype, inferred.dtype);
-                return Err(ReadError::malformed(why).at(|| format!("output {k}")));
-            };
-            ty.check()?;
+            let k = results.start + offset;
+            let ty = self.declared(k, op.quant_rule(), quantized, inferred)?;
             let name = self.import.tensors[self.outputs[k]].name.clone();
             outputs.push((self.import.fresh(&name)?, ty));
         }
         let node = outputs.first().map_or_else(|| self.name(), |(name, _)| name.clone());
         let ids = self.import.graph.add_typed_node(node, op, inputs, outputs)?;
-        for (i, id) in self.outputs.iter().zip(ids) {
+        for (i, id) in self.outputs[results].iter().zip(ids) {
             self.import.values[*i] = Some(id);
         }
         Ok(())
+    }
+
+    /// The type of result `k` of the operator where an op computes it as its first output.
+    pub(crate) fn result_type<T: paring_ir::DynOp>(
+        &mut self,
+        k: usize,
+        op: &T,
+        inputs: &[ValueId],
+    ) -> Result<TensorType> {
+        let quantized = inputs.iter().any(|v| self.ty(*v).quant.is_some());
+        let types: Vec<&TensorType> = inputs.iter().map(|v| self.ty(*v)).collect();
+        let found = op.infer(&types).map_err(|e| unfit(&e))?;
+        let inferred = found.into_iter().next();
+        let inferred = inferred.ok_or_else(|| ReadError::malformed("computes nothing"))?;
+        self.declared(k, op.quant_rule(), quantized, inferred)
+    }
+
+    /// Adds a node whose first output is the operator's result, of these types.
+    pub(crate) fn results<T: paring_ir::DynOp>(
+        &mut self,
+        op: T,
+        inputs: &[ValueId],
+        types: Vec<TensorType>,
+    ) -> Result<Vec<ValueId>> {
+        self.output_info(0)?;
+        let name = self.name();
+        let ids = self.before_typed(&name, std::sync::Arc::new(op), inputs, types)?;
+        self.import.values[self.outputs[0]] = ids.first().copied();
+        Ok(ids)
+    }
+
+    /// The type of a result that an op infers to be of type `inferred`.
+    fn declared(
+        &mut self,
+        k: usize,
+        rule: paring_ir::QuantRule,
+        quantized: bool,
+        inferred: TensorType,
+    ) -> Result<TensorType> {
+        let declared = self.output_type(k)?;
+        let free = match rule {
+            paring_ir::QuantRule::Computes => quantized,
+            paring_ir::QuantRule::Quantizes => true,
+            paring_ir::QuantRule::Moves => false,
+        };
+        // The runtimes move the numbers and do not look. What only the caller sees keeps the
+        // quantization that the numbers really have.
+        if rule == paring_ir::QuantRule::Moves
+            && declared.quant.is_some()
+            && declared.quant != inferred.quant
+            && self.import.read[self.outputs[k]]
+        {
+            return Err(ReadError::unsupported(format!(
+                "output {k} declares another quantization than the input whose numbers it moves"
+            )));
+        }
+        let ty = if free && declared.quant.is_some() {
+            TensorType { shape: inferred.shape, ..declared }
+        } else if declared.dtype == inferred.dtype {
+            inferred
+        } else {
+            let why = format!("holds {} elements where {} belong", declared.dtype, inferred.dtype);
+            return Err(ReadError::malformed(why).at(|| format!("output {k}")));
+        };
+        ty.check()?;
+        Ok(ty)
     }
 
     /// Adds a node before the one that computes the results; one output, of the inferred type, with
@@ -571,19 +639,20 @@ impl<'i, 'a> OpCx<'i, 'a> {
     ) -> Result<ValueId> {
         let (op, types): (paring_ir::OpRef, _) = self.inferred(op, inputs)?;
         let name = format!("{}/{suffix}", self.name());
-        self.before_typed(&name, op, inputs, types)
+        let outputs = self.before_typed(&name, op, inputs, types)?;
+        outputs.first().copied().ok_or_else(|| ReadError::malformed("computes nothing"))
     }
 
-    /// As [`before`](Self::before), with the output's declared type.
+    /// As [`before`](Self::before), with the types of all outputs.
     pub(crate) fn before_as<T: paring_ir::DynOp>(
         &mut self,
         suffix: &str,
         op: T,
         inputs: &[ValueId],
-        ty: TensorType,
-    ) -> Result<ValueId> {
+        types: Vec<TensorType>,
+    ) -> Result<Vec<ValueId>> {
         let name = format!("{}/{suffix}", self.name());
-        self.before_typed(&name, std::sync::Arc::new(op), inputs, vec![ty])
+        self.before_typed(&name, std::sync::Arc::new(op), inputs, types)
     }
 
     fn before_typed(
@@ -592,14 +661,13 @@ impl<'i, 'a> OpCx<'i, 'a> {
         op: paring_ir::OpRef,
         inputs: &[ValueId],
         types: Vec<TensorType>,
-    ) -> Result<ValueId> {
+    ) -> Result<Vec<ValueId>> {
         let mut outputs = Vec::with_capacity(types.len());
         for ty in types {
             outputs.push((self.import.fresh(name)?, ty));
         }
         let node = outputs.first().map_or_else(|| name.to_owned(), |(name, _)| name.clone());
-        let ids = self.import.graph.add_typed_node(node, op, inputs, outputs)?;
-        ids.first().copied().ok_or_else(|| ReadError::malformed("computes nothing"))
+        Ok(self.import.graph.add_typed_node(node, op, inputs, outputs)?)
     }
 
     fn inferred<T: paring_ir::DynOp>(
@@ -608,9 +676,7 @@ impl<'i, 'a> OpCx<'i, 'a> {
         inputs: &[ValueId],
     ) -> Result<(paring_ir::OpRef, Vec<TensorType>)> {
         let types: Vec<&TensorType> = inputs.iter().map(|v| self.ty(*v)).collect();
-        let found = op
-            .infer(&types)
-            .map_err(|e| ReadError::malformed(format!("its operands do not fit: {e}")))?;
+        let found = op.infer(&types).map_err(|e| unfit(&e))?;
         Ok((std::sync::Arc::new(op), found))
     }
 
@@ -634,12 +700,16 @@ impl<'i, 'a> OpCx<'i, 'a> {
         Ok(self.import.graph.add_const(name, data, quant)?)
     }
 
-    /// The operand as a state, which must be a variable tensor.
-    pub(crate) fn state(&mut self, k: usize) -> Result<ValueId> {
-        match self.input_info(k) {
-            Some(info) if info.variable => self.input(k),
-            _ => Err(ReadError::malformed("is not a variable tensor").at(|| format!("input {k}"))),
+    /// The operand as a state of this shape; it must be a variable tensor.
+    pub(crate) fn state(&mut self, k: usize, shape: &[usize]) -> Result<ValueId> {
+        let at = |e: ReadError| e.at(|| format!("input {k}"));
+        let Some(i) = self.input_index(k).filter(|i| self.import.tensors[*i].variable) else {
+            return Err(at(ReadError::malformed("is not a variable tensor")));
+        };
+        if let Some(value) = self.import.values[i] {
+            return Ok(value);
         }
+        self.import.state(i, shape.to_vec()).map_err(at)
     }
 
     /// What the state becomes.
@@ -684,4 +754,8 @@ impl<'i, 'a> OpCx<'i, 'a> {
             }
         }
     }
+}
+
+fn unfit(error: &paring_ir::OpError) -> ReadError {
+    ReadError::malformed(format!("its operands do not fit: {error}"))
 }

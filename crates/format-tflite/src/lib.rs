@@ -16,6 +16,7 @@ mod error;
 mod import;
 mod model;
 mod ops;
+mod sparse;
 #[rustfmt::skip]
 #[allow(unsafe_code, dead_code, unused_imports, unreachable_pub, missing_docs, clippy::all)]
 mod schema;

@@ -3,8 +3,12 @@
 use crate::budget::Budget;
 use crate::error::{ReadError, Result};
 use crate::schema::tflite::{BufferRef, ModelRef, SubGraphRef, TensorRef};
+use crate::sparse;
 use paring_tensor::{Bytes, ConstData, DType, Quant, Tensor, TensorType};
 use planus::Vector;
+
+/// More axes than any kernel of the format has.
+const LARGEST_RANK: usize = 32;
 
 /// A tensor of a subgraph.
 pub(crate) struct TensorInfo<'a> {
@@ -87,6 +91,9 @@ impl<'a> TensorInfo<'a> {
         budget.take(name.len().saturating_add(128))?;
         let name = if name.is_empty() { format!("tensor_{index}") } else { name.to_owned() };
         let shape = numbers(budget, table.shape()?)?.unwrap_or_default();
+        if shape.len() > LARGEST_RANK {
+            return Err(ReadError::malformed(format!("has {} dimensions", shape.len())));
+        }
         let shape = shape.into_iter().map(|n| natural("a dimension", i64::from(n)));
         let shape = shape.collect::<Result<Vec<_>>>()?;
         let data = data(table.buffer()?, buffers, file)?;
@@ -181,8 +188,19 @@ impl<'a> TensorInfo<'a> {
     pub(crate) fn constant(&self, budget: &mut Budget) -> Result<Option<ConstData>> {
         let Some(bytes) = &self.data else { return Ok(None) };
         let dtype = self.dtype()?;
-        if self.table.sparsity()?.is_some() {
-            return Err(ReadError::unsupported("sparse storage"));
+        if let Some(sparsity) = self.table.sparsity()? {
+            if dtype.bits() < 8 {
+                return Err(ReadError::unsupported(format!("sparse storage of {dtype} elements")));
+            }
+            let quant = self.quant(budget)?;
+            let zeros = quant.as_ref().map_or(&[0][..], Quant::zero_points);
+            let fill = zeros.first().copied().unwrap_or(0);
+            if zeros.iter().any(|z| *z != fill) {
+                return Err(ReadError::unsupported("sparse storage with many zero points"));
+            }
+            let sparse =
+                sparse::read(&sparsity, dtype, &self.shape, i64::from(fill), bytes, budget)?;
+            return Ok(Some(ConstData::Sparse(sparse)));
         }
         let tensor = match dtype {
             DType::I4 => {

@@ -1,26 +1,8 @@
 //! Real models import completely.
 
-use paring_format::{FormatError, ReadOptions, Source};
-use paring_ir::Graph;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod common;
 
-/// The folder of shared data, or `None` (and a line) where there is none.
-fn data() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let dir = std::env::var_os("PARING_DATA").map_or(root, PathBuf::from);
-    if !dir.is_dir() {
-        println!("skipped: {} is not there", dir.display());
-        return None;
-    }
-    Some(dir)
-}
-
-fn read(path: &Path) -> Result<Graph, FormatError> {
-    let dimensions = BTreeMap::new();
-    let options = ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None };
-    paring_format_tflite::read(&Source::open(path)?, &options)
-}
+use common::{data, read};
 
 #[test]
 fn every_shared_model_imports_and_verifies() {
@@ -28,20 +10,9 @@ fn every_shared_model_imports_and_verifies() {
     let mut count = 0;
     for entry in std::fs::read_dir(data.join("models/tflite")).unwrap() {
         let path = entry.unwrap().path();
-        let graph = match read(&path) {
-            Err(FormatError::Unsupported { refused, .. })
-                if path.ends_with("mnist_lstm_int8.tflite") =>
-            {
-                assert_eq!(refused.len(), 1);
-                continue;
-            }
-            other => other.unwrap_or_else(|e| panic!("{e}")),
-        };
+        let graph = read(&path, None).unwrap_or_else(|e| panic!("{e}"));
         graph.verified().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         count += 1;
-        if std::env::var_os("PRINT_GRAPHS").is_some() {
-            println!("{graph}");
-        }
     }
     assert!(count >= 20, "{count} models");
 }

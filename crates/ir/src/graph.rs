@@ -590,6 +590,14 @@ pub enum PortRef {
 /// An op by value or shared; what methods that take an op accept.
 pub struct OpArg(pub(crate) OpRef);
 
+impl OpArg {
+    /// The op, shared.
+    #[must_use]
+    pub fn into_ref(self) -> OpRef {
+        self.0
+    }
+}
+
 impl<T: crate::op::DynOp> From<T> for OpArg {
     fn from(op: T) -> Self {
         Self(std::sync::Arc::new(op))

@@ -191,7 +191,7 @@ fn ranks(cx: &Cx<'_, '_>) -> Result<(Vec<usize>, Vec<usize>), Reject> {
     Ok((x, w))
 }
 
-fn conv(cx: &mut Cx<'_, '_>) -> Outcome {
+pub(super) fn conv(cx: &mut Cx<'_, '_>) -> Outcome {
     let (shape, w) = ranks(cx)?;
     let rank = shape.len();
     let window = Window::read(cx, rank - 2, Some(&w[2..]))?;

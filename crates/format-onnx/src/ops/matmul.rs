@@ -45,7 +45,7 @@ fn is_weight(cx: &Cx<'_, '_>, i: usize) -> bool {
     }
 }
 
-fn matmul(cx: &mut Cx<'_, '_>) -> Outcome {
+pub(super) fn matmul(cx: &mut Cx<'_, '_>) -> Outcome {
     let (left, right) = (cx.input_shape(0)?, cx.input_shape(1)?);
     let float = cx.input_type(0)?.dtype == DType::F32;
     let y = if float && left.len() >= 2 && right.len() == 2 && is_weight(cx, 1) {

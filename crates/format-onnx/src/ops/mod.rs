@@ -11,6 +11,7 @@ mod matmul;
 mod norm;
 mod pad;
 mod pool;
+mod qlinear;
 mod quant;
 mod recurrent;
 mod reduce;
@@ -61,7 +62,7 @@ impl Entry {
     }
 }
 
-const FAMILIES: [&[Entry]; 21] = [
+const FAMILIES: [&[Entry]; 22] = [
     activation::ENTRIES,
     binary::ENTRIES,
     cast::ENTRIES,
@@ -73,6 +74,7 @@ const FAMILIES: [&[Entry]; 21] = [
     norm::ENTRIES,
     pad::ENTRIES,
     pool::ENTRIES,
+    qlinear::ENTRIES,
     quant::ENTRIES,
     recurrent::ENTRIES,
     reduce::ENTRIES,

@@ -9,7 +9,9 @@ pub(super) const ENTRIES: &[Entry] = &[Entry::new("Pad", pad)];
 
 fn pad(cx: &mut Cx<'_, '_>) -> Outcome {
     let rank = cx.input_shape(0)?.len();
-    let list = cx.ints_of("pads", 1)?.ok_or_else(|| Reject::malformed("the pads are missing"))?;
+    // Before set 2 the attribute had another name.
+    let name = if cx.opset < 2 { "paddings" } else { "pads" };
+    let list = cx.ints_of(name, 1)?.ok_or_else(|| Reject::malformed("the pads are missing"))?;
     let axes: Vec<usize> = match cx.need_const(3, "axes")? {
         Some(t) => t.to_i64().iter().map(|a| cx.axis(*a, rank)).collect::<Result<_, _>>()?,
         None => (0..rank).collect(),
@@ -27,6 +29,11 @@ fn pad(cx: &mut Cx<'_, '_>) -> Outcome {
             Some(t) if !t.is_empty() => t.to_f64()[0],
             _ => 0.0,
         },
+    };
+    // The graph pads quantized values with a real number.
+    let value = match cx.input_type(0)?.quant.and_then(|q| q.as_per_tensor()) {
+        Some((scale, zero)) => f64::from(scale) * (value - f64::from(zero)),
+        None => value,
     };
     let mode = match cx.text("mode", "constant")? {
         "constant" => PadMode::Constant(value),

@@ -14,15 +14,12 @@ use paring_tensor::{DType, Tensor};
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("MaxPool", max_pool),
-    Entry::new("AveragePool", |cx| {
-        let include = cx.flag("count_include_pad", false)?;
-        pool(cx, PoolKind::Average, include)
-    }),
+    Entry::new("AveragePool", average),
     Entry::new("LpPool", |cx| {
         let p = power(cx)?;
         pool(cx, PoolKind::Lp(p), false)
     }),
-    Entry::new("GlobalAveragePool", |cx| global(cx, ReduceFn::Mean)),
+    Entry::new("GlobalAveragePool", global_average),
     Entry::new("GlobalMaxPool", |cx| global(cx, ReduceFn::Max)),
     Entry::new("GlobalLpPool", |cx| match power(cx)? {
         1 => global(cx, ReduceFn::L1),
@@ -38,6 +35,15 @@ fn power(cx: &Cx<'_, '_>) -> Result<u32, Reject> {
         .ok()
         .filter(|p| *p > 0)
         .ok_or_else(|| Reject::malformed(format!("a norm of power {p}")))
+}
+
+pub(super) fn average(cx: &mut Cx<'_, '_>) -> Outcome {
+    let include = cx.flag("count_include_pad", false)?;
+    pool(cx, PoolKind::Average, include)
+}
+
+pub(super) fn global_average(cx: &mut Cx<'_, '_>) -> Outcome {
+    global(cx, ReduceFn::Mean)
 }
 
 fn max_pool(cx: &mut Cx<'_, '_>) -> Outcome {

@@ -31,14 +31,24 @@ pub(super) enum Grain {
 }
 
 impl Grain {
-    fn read(cx: &Cx<'_, '_>, shape: &[usize], scale: &[usize]) -> Result<Self, Reject> {
+    fn read(
+        cx: &Cx<'_, '_>,
+        shape: &[usize],
+        scale: &[usize],
+        axis: Option<usize>,
+    ) -> Result<Self, Reject> {
         let block = cx.int("block_size", 0)?;
         let count: usize = scale.iter().product();
         if count == 1 && block == 0 {
             return Ok(Self::Tensor);
         }
-        let axis = cx.int("axis", 1)?;
-        let axis = cx.axis(axis, shape.len())?;
+        let axis = match axis {
+            Some(axis) => axis,
+            None => {
+                let axis = cx.int("axis", 1)?;
+                cx.axis(axis, shape.len())?
+            }
+        };
         if block == 0 {
             return if count == shape[axis] {
                 Ok(Self::Axis(axis))
@@ -121,8 +131,13 @@ struct Params {
 }
 
 impl Params {
-    fn read(cx: &Cx<'_, '_>, shape: &[usize], scale: usize) -> Result<Self, Reject> {
-        let grain = Grain::read(cx, shape, &cx.input_shape(scale)?)?;
+    fn read(
+        cx: &Cx<'_, '_>,
+        shape: &[usize],
+        scale: usize,
+        axis: Option<usize>,
+    ) -> Result<Self, Reject> {
+        let grain = Grain::read(cx, shape, &cx.input_shape(scale)?, axis)?;
         let zero = scale + 1;
         let quant = match (cx.constant(scale), cx.constant(zero)) {
             (Some(s), z) if z.is_some() || !cx.has(zero) => grain.quant(shape, s, z),
@@ -132,14 +147,15 @@ impl Params {
     }
 }
 
-/// The numbers that a value stands for.
+/// The numbers that an input stands for. Several scales lie along `axis`, or where the attributes say.
 pub(super) fn dequantized(
     cx: &mut Cx<'_, '_>,
     input: usize,
     scale: usize,
+    axis: Option<usize>,
 ) -> Result<ValueId, Reject> {
     let shape = cx.input_shape(input)?;
-    let params = Params::read(cx, &shape, scale)?;
+    let params = Params::read(cx, &shape, scale, axis)?;
     let ty = cx.input_type(input)?;
     let fits = |q: &Quant| q.check(ty.dtype, &ty.shape).is_ok();
     if let Some(quant) = params.quant.clone().filter(fits) {
@@ -196,7 +212,7 @@ fn narrowed(unsigned4: bool, tensor: Tensor, quant: Quant) -> (Tensor, Quant) {
 /// A value in the quantization of inputs `scale` and `scale + 1`.
 pub(super) fn quantized(cx: &mut Cx<'_, '_>, x: ValueId, scale: usize) -> Result<ValueId, Reject> {
     let shape = cx.shape(x)?;
-    let params = Params::read(cx, &shape, scale)?;
+    let params = Params::read(cx, &shape, scale, None)?;
     let stated = cx.int("output_dtype", 0)?;
     let unsigned4 = matches!(cx.inputs.get(params.zero), Some(Val::Const(c)) if c.unsigned4);
     if unsigned4 || stated == i64::from(crate::proto::data_type::UINT4) {
@@ -247,7 +263,7 @@ fn quantize_linear(cx: &mut Cx<'_, '_>) -> Outcome {
 }
 
 fn dequantize_linear(cx: &mut Cx<'_, '_>) -> Outcome {
-    let y = dequantized(cx, 0, 1)?;
+    let y = dequantized(cx, 0, 1, None)?;
     cx.set(0, y);
     Ok(())
 }

@@ -3,14 +3,25 @@
 mod binary;
 mod conv;
 mod dense;
+mod fill;
+mod gather;
 mod join;
+mod lstm;
+mod matmul;
+mod normalize;
+mod order;
 mod pad;
 mod pool;
 mod quantize;
 mod reduce;
 mod reshape;
+mod resize;
+mod select;
+mod slice;
 mod softmax;
+mod svdf;
 mod unary;
+mod variable;
 
 use crate::builtin;
 use crate::error::{ReadError, Result};
@@ -25,18 +36,29 @@ use std::sync::LazyLock;
 pub(crate) type Read = fn(&mut OpCx<'_, '_>) -> Result<()>;
 
 /// Every operator that is read, by its published name.
-const READERS: [&[(&str, Read)]; 11] = [
+const READERS: [&[(&str, Read)]; 22] = [
     binary::READERS,
     conv::READERS,
     dense::READERS,
+    fill::READERS,
+    gather::READERS,
     join::READERS,
+    lstm::READERS,
+    matmul::READERS,
+    normalize::READERS,
+    order::READERS,
     pad::READERS,
     pool::READERS,
     quantize::READERS,
     reduce::READERS,
     reshape::READERS,
+    resize::READERS,
+    select::READERS,
+    slice::READERS,
     softmax::READERS,
+    svdf::READERS,
     unary::READERS,
+    variable::READERS,
 ];
 
 /// The reader of an operator code.

@@ -25,11 +25,13 @@ mod proto;
 mod reader;
 mod reject;
 mod tensor;
+mod write;
 
 use paring_format::FormatError;
 use reject::Reject;
 
 pub use reader::read;
+pub use write::write;
 
 /// Reads one serialized tensor (a `TensorProto`, as the test data of ONNX models has).
 ///
@@ -51,6 +53,6 @@ paring_format::register_format! {
         extensions: &["onnx"],
         sniff: |_| false,
         read: Some(reader::read),
-        write: None,
+        write: Some(write::write),
     }
 }

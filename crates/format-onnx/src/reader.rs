@@ -178,7 +178,7 @@ impl<'p> Reader<'_, 'p> {
                 refused: self.refused,
             });
         }
-        Ok(self.build.graph)
+        Ok(self.build.graph.live())
     }
 
     pub(crate) fn refuse(&mut self, node: &str, op: &str, why: impl Into<String>) {

@@ -103,6 +103,7 @@ impl Conv2d<'_> {
         let [out_h, out_w, out_c] = self.output;
         let [k_h, k_w] = self.kernel;
         let small = self.kernel.iter().chain(&self.stride).chain(&self.pad).all(|&v| v <= 127);
+        let small = small && self.input.iter().chain(&self.output).all(|&v| v <= 65_535);
         if self.groups != 1 || self.dilation != [1, 1] || !small {
             return None;
         }
@@ -142,9 +143,9 @@ impl Conv2d<'_> {
             let fields = format!("{name}_w, {pixels}, {in_c}, {out_c}, {counts}, {zero}");
             unit.record("pr_point", name, &fields);
             Kernel::new(format!("pr_pointwise(&{name}, @in0@, @out0@, @scratch@);"), "pointwise")
-                .scratch(if vectors { 2 * bytes + 16 } else { bytes })
+                .scratch(if vectors { 2 * bytes } else { bytes })
                 .overlap(&[self.pointwise_overlap()])
-                .overread(if vectors { 15 } else { in_c.next_multiple_of(4) - in_c })
+                .overread(if vectors { 0 } else { in_c.next_multiple_of(4) - in_c })
         } else {
             unit.need(Helper::Conv);
             let fields = format!(
@@ -155,9 +156,8 @@ impl Conv2d<'_> {
             let row = k_w * in_c;
             let edges = 2 * row.next_multiple_of(4) + 2 * (row % 4 * k_h).next_multiple_of(4);
             Kernel::new(format!("pr_conv2d(&{name}, @in0@, @out0@, @scratch@);"), "windows")
-                .scratch(if vectors { 2 * bytes + 16 } else { bytes + edges })
+                .scratch(if vectors { 2 * bytes } else { bytes + edges })
                 .overlap(&[self.pair_overlap()])
-                .overread(if vectors { 15 } else { 0 })
         };
         Some(kernel)
     }

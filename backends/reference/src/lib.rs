@@ -4,8 +4,10 @@
 //! and 16-bit integers, bit for bit, in the two forms that exist in the field:
 //! [`Rounding::Double`](paring_qmath::Rounding::Double) computes what TFLite Micro's reference kernels
 //! and CMSIS-NN compute, [`Rounding::Single`](paring_qmath::Rounding::Single) what LiteRT's reference
-//! kernels compute on a desktop. The two differ in the rounding of products, and for a few ops in how
-//! constants are derived or whether a table is used; each kernel says so where it does.
+//! kernels compute on a desktop. LiteRT as it is distributed scales most sums as TFLite Micro does, in
+//! gemmlowp's two steps; what is rounded once there are the sums of fully connected layers, which are
+//! multiplied with the real factor in double precision. A few ops derive constants in another precision
+//! or use a table; each kernel says so where it does.
 //!
 //! Symbols need no binding: extents that a type leaves open are taken from the values that arrive.
 //!

@@ -3,7 +3,7 @@
 use crate::kernel::Fault;
 use paring_backend::requantize::per_tensor;
 use paring_ir::ops::Activation;
-use paring_qmath::{Multiplier, Rounding};
+use paring_qmath::{Multiplier, Rounding, doubling_high_mul};
 use paring_tensor::{DType, Tensor, TensorType};
 
 /// Scale, zero point and element range of a value that is quantized per tensor.
@@ -105,14 +105,16 @@ pub(crate) fn dense_multipliers(
     paring_backend::requantize::dense_multipliers(x, w, y, channels)
 }
 
-/// gemmlowp's product with a factor that is at least one, shifted without saturation; one rounding
-/// for `Single`.
+/// gemmlowp's product with a factor that is at least one, shifted without saturation.
 #[inline]
-pub(crate) fn multiply_greater_than_one(m: Multiplier, x: i32, rounding: Rounding) -> i32 {
-    match rounding {
-        Rounding::Single => m.apply(x, rounding),
-        Rounding::Double => {
-            paring_qmath::doubling_high_mul(x.wrapping_shl(m.shift.max(0) as u32), m.mantissa)
-        }
-    }
+pub(crate) fn multiply_greater_than_one(m: Multiplier, x: i32) -> i32 {
+    doubling_high_mul(x.wrapping_shl(m.shift.max(0) as u32), m.mantissa)
+}
+
+/// gemmlowp's product of a sum with a multiplier. Both TFLite Micro and LiteRT as it is distributed scale
+/// their fixed-point sums so, whatever the [`Rounding`] of the run; kernels that differ between the two
+/// say so.
+#[inline]
+pub(crate) fn scale(m: Multiplier, x: i32) -> i32 {
+    m.apply(x, Rounding::Double)
 }

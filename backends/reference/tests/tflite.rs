@@ -22,7 +22,8 @@ fn data() -> Option<PathBuf> {
 
 fn read(path: &Path) -> Graph {
     let dimensions = BTreeMap::new();
-    let options = ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None };
+    let options =
+        ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
     let source = Source::open(path).unwrap();
     paring_format_tflite::read(&source, &options).unwrap_or_else(|e| panic!("{e}"))
 }

@@ -73,3 +73,20 @@ pub fn dense_multipliers(
     let real = f64::from(x_scale * w_scale) / f64::from(y_scale);
     Ok(vec![Multiplier::from_real(real); channels])
 }
+
+/// The multiplier of a mean of `count` numbers: the rescaling with the division folded in, shifted as
+/// far as the precision of 32 bits allows, as TFLite's integer kernel has it.
+///
+/// # Errors
+/// If a type is not quantized per tensor.
+pub fn mean_multiplier(x: &TensorType, y: &TensorType, count: u32) -> Result<Multiplier, String> {
+    let (x_scale, _) = per_tensor("the input", x)?;
+    let (y_scale, _) = per_tensor("the output", y)?;
+    let mut m = Multiplier::from_real(f64::from(x_scale) / f64::from(y_scale));
+    if count > 0 {
+        let shift = (32 - count.leading_zeros() as i32 - 1).min(31 + m.shift).clamp(0, 32);
+        m.mantissa = ((i64::from(m.mantissa) << shift) / i64::from(count)) as i32;
+        m.shift -= shift;
+    }
+    Ok(m)
+}

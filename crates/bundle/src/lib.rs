@@ -14,6 +14,7 @@ use paring_pass_cleanup as _;
 use paring_pass_dead_channels as _;
 use paring_pass_fold_bn as _;
 use paring_pass_fuse as _;
+use paring_pass_gptq as _;
 use paring_pass_layout as _;
 use paring_pass_quantize as _;
 use paring_reference as _;
@@ -52,6 +53,11 @@ pub fn executor(backend: &str, options: ExecOptions) -> Result<Box<dyn Executor>
 /// See [`FormatError`].
 pub fn read_model(path: &Path, dimensions: &BTreeMap<String, usize>) -> Result<Graph, FormatError> {
     let reference = executor(REFERENCE, ExecOptions::default()).ok();
-    let options = ReadOptions { dimensions, default_dimension: 1, executor: reference.as_deref(), values: &[] };
+    let options = ReadOptions {
+        dimensions,
+        default_dimension: 1,
+        executor: reference.as_deref(),
+        values: &[],
+    };
     paring_format::read(path, &options)
 }

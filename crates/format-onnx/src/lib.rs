@@ -1,6 +1,6 @@
 //! Reads and writes ONNX models.
 //!
-//! Reading covers operator sets from 6 on. The file is mapped and weights stay in it wherever their
+//! Reading covers operator sets from 6 on (and of older ones what has the same meaning). The file is mapped and weights stay in it wherever their
 //! layout allows (`OIHW` filters are reordered to `OHWI`; one-by-one and depthwise filters need no
 //! reordering). Every operator has its importer in `src/ops/`, one file for each family.
 //!
@@ -25,11 +25,13 @@ mod proto;
 mod reader;
 mod reject;
 mod tensor;
+mod write;
 
 use paring_format::FormatError;
 use reject::Reject;
 
 pub use reader::read;
+pub use write::write;
 
 /// Reads one serialized tensor (a `TensorProto`, as the test data of ONNX models has).
 ///
@@ -51,6 +53,6 @@ paring_format::register_format! {
         extensions: &["onnx"],
         sniff: |_| false,
         read: Some(reader::read),
-        write: None,
+        write: Some(write::write),
     }
 }

@@ -26,9 +26,6 @@ const NODE_LIMIT: usize = 1 << 20;
 /// How deep functions and branches may nest.
 const DEPTH_LIMIT: usize = 64;
 
-/// The oldest operator set that is read.
-const OLDEST_OPSET: i64 = 1;
-
 /// Versions of operator sets, by domain.
 pub(crate) type Opsets = HashMap<String, i64>;
 
@@ -105,16 +102,6 @@ pub fn read(source: &Source, options: &ReadOptions<'_>) -> Result<Graph, FormatE
         return Err(source.malformed("the file", why));
     }
     let opsets = opsets(&model.opset_import);
-    if opsets.get("").is_some_and(|v| *v < OLDEST_OPSET) {
-        return Err(FormatError::Unsupported {
-            path: source.path.clone(),
-            refused: vec![Refusal {
-                node: proto.name.clone(),
-                op: format!("operator set {}", opsets[""]),
-                why: format!("sets from {OLDEST_OPSET} on are read; export the model anew"),
-            }],
-        });
-    }
     let functions = model
         .functions
         .iter()
@@ -191,7 +178,7 @@ impl<'p> Reader<'_, 'p> {
                 refused: self.refused,
             });
         }
-        Ok(self.build.graph)
+        Ok(self.build.graph.live())
     }
 
     pub(crate) fn refuse(&mut self, node: &str, op: &str, why: impl Into<String>) {

@@ -82,7 +82,10 @@ fn known(graph: &Graph, node: &Node) -> Result<Role, String> {
         return Ok(Role::Fixed((1.0 / 128.0, 0), UNIT));
     }
     if let Some(op) = node.op_as::<Pool>() {
-        return Ok(if op.kind == PoolKind::L2 { Role::Computes } else { Role::Shares });
+        return Ok(match op.kind {
+            PoolKind::Max | PoolKind::Average => Role::Shares,
+            _ => Role::Computes,
+        });
     }
     if let Some(op) = node.op_as::<Reduce>() {
         return match op.f {

@@ -49,7 +49,7 @@ fn allowed(from: &str, to: &str) -> bool {
             _ if name.starts_with("format-") => any(&["format", "ir", "tensor"]),
             _ => panic!("crates/{name} has no rule; add one here"),
         },
-        Some(("passes", _)) => any(&["pass", "ir", "tensor", "train", "data"]),
+        Some(("passes", _)) => any(&["pass", "ir", "tensor", "qmath", "train", "data"]),
         Some(("backends", name)) if name.ends_with("-kernels") => any(&["qmath"]),
         Some(("backends", _)) => {
             any(&["backend", "engine", "ir", "tensor", "qmath"]) || to == format!("{from}-kernels")

@@ -1,7 +1,7 @@
 /* A convolution whose windows are gathered for two pixels at a time. */
 typedef struct {
     const uint32_t *weights; /* stream of pr_mm42 */
-    int32_t in_h, in_w, in_c, out_h, out_w, out_c;
+    uint16_t in_h, in_w, in_c, out_h, out_w, out_c;
     int32_t bytes, zero; /* as in pr_mm */
     int8_t k_h, k_w, stride_h, stride_w, pad_top, pad_left, in_zero;
 } pr_conv;
@@ -13,9 +13,7 @@ static void pr_window(const pr_conv *c, const int8_t *in, int8_t *to, int32_t y,
     int32_t depth = c->in_c, row = c->k_w * depth, line = c->in_w * depth;
     const int8_t *from = in + (y * c->in_w + x) * depth;
     if (y >= 0 && y + c->k_h <= c->in_h && first == 0 && last == c->k_w) {
-        for (int32_t i = c->k_h; i > 0; i--, from += line) {
-            to = pr_row(to, from, row);
-        }
+        pr_copy_rows(to, from, row, c->k_h, line);
         return;
     }
     memset(to, c->in_zero, (size_t)(c->k_h * row));
@@ -33,7 +31,6 @@ static void pr_conv2d(const pr_conv *c, const int8_t *in, int8_t *out, int32_t *
     for (int32_t oy = c->out_h; oy > 0; oy--, y += c->stride_h) {
         int32_t x = -c->pad_left;
         for (int32_t ox = c->out_w; ox > 0; ox -= 2) {
-            /* The copy of a first window may run over the second's place. */
             pr_window(c, in, (int8_t *)scratch, y, x);
             if (ox > 1) {
                 pr_window(c, in, (int8_t *)scratch + c->bytes, y, x + c->stride_w);

@@ -1,17 +1,31 @@
-#if defined(__ARM_FEATURE_MVE) && defined(__GNUC__)
-#include <arm_mve.h>
-#define PR_HELIUM 1
-#endif
-
-/* Copies n bytes, and up to 15 more so that whole vectors move. */
-static inline int8_t *pr_row(int8_t *to, const int8_t *from, int32_t n)
-{
+/* Copies rows of n bytes that are line bytes apart to one place. */
 #ifdef PR_HELIUM
-    for (int32_t i = 0; i < n; i += 16) {
-        vstrbq_s8(to + i, vldrbq_s8(from + i));
-    }
-#else
-    memmove(to, from, (size_t)n);
-#endif
-    return to + n;
+__attribute__((naked, noinline)) static void pr_copy_rows(int8_t *to, const int8_t *from, int32_t n, int32_t rows, int32_t line)
+{
+    (void)to, (void)from, (void)n, (void)rows, (void)line;
+    __asm__ volatile(
+        "push {r4, r5, r6, lr}\n\t"
+        "ldr r4, [sp, #16]\n"
+        "1:\n\t"
+        "mov r5, r0\n\t"
+        "mov r6, r1\n\t"
+        "wlstp.8 lr, r2, 3f\n"
+        "2:\n\t"
+        "vldrb.8 q0, [r6], #16\n\t"
+        "vstrb.8 q0, [r5], #16\n\t"
+        "letp lr, 2b\n"
+        "3:\n\t"
+        "add r0, r0, r2\n\t"
+        "add r1, r1, r4\n\t"
+        "subs r3, r3, #1\n\t"
+        "bne 1b\n\t"
+        "pop {r4, r5, r6, pc}");
 }
+#else
+static void pr_copy_rows(int8_t *to, const int8_t *from, int32_t n, int32_t rows, int32_t line)
+{
+    for (; rows > 0; rows--, to += n, from += line) {
+        memcpy(to, from, (size_t)n);
+    }
+}
+#endif

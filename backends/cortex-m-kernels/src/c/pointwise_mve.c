@@ -9,13 +9,11 @@ static void pr_pointwise(const pr_point *c, const int8_t *in, int8_t *out, int32
 {
     pr_mm m = {c->bytes, c->out_c, c->out_c, c->zero};
     for (int32_t left = c->pixels; left > 0; left -= 2) {
-        const int8_t *second = in + c->in_c;
         if (left == 1) {
-            second = in;
             m.stride = 0;
         }
-        pr_row((int8_t *)scratch, in, c->in_c);
-        pr_row((int8_t *)scratch + c->bytes, second, c->in_c);
+        pr_copy_rows((int8_t *)scratch, in, c->in_c, 1, 0);
+        pr_copy_rows((int8_t *)scratch + c->bytes, left > 1 ? in + c->in_c : in, c->in_c, 1, 0);
         PR_MM(scratch, c->weights, out, &m);
         in += 2 * c->in_c;
         out += 2 * c->out_c;

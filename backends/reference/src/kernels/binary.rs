@@ -1,6 +1,6 @@
 use crate::kernel::{Call, Done, Fault, Types, one, room};
 use crate::number::{Number, each_number};
-use crate::quantized::{Affine, ints, stored};
+use crate::quantized::{Affine, ints, scale, stored};
 use crate::register_kernel;
 use crate::walk::{broadcast_strides, walk};
 use paring_ir::ops::{Activation, Binary, BinaryFn};
@@ -212,17 +212,17 @@ fn quantized(op: &Binary, call: &Call<'_>) -> Done {
     let (x, y) = (ints(&call.inputs[0])?, ints(&call.inputs[1])?);
     let rounding = call.rounding;
     if op.f.compares() {
-        let f = comparison(op.f, a, b, rounding);
+        let f = comparison(op.f, a, b);
         let q: Vec<u8> = pairs(call, &x, &y, |x, y| u8::from(f(x, y)))?;
         return Ok(vec![Tensor::from_vec(call.out_shape(0)?, q)?.reinterpret(DType::Bool)?]);
     }
     let ty = call.types.outputs[0];
     let to = Affine::of("the result", ty)?.clamped(op.activation);
     let f: Stored = match op.f {
-        BinaryFn::Add => sum(a, b, to, rounding, false),
-        BinaryFn::Sub => sum(a, b, to, rounding, true),
+        BinaryFn::Add => sum(a, b, to, false),
+        BinaryFn::Sub => sum(a, b, to, true),
         BinaryFn::Mul => product(a, b, to, rounding),
-        BinaryFn::SquaredDifference => squared_difference(a, b, to, rounding),
+        BinaryFn::SquaredDifference => squared_difference(a, b, to),
         BinaryFn::Prelu => prelu(a, b, to, rounding),
         BinaryFn::Min if same(a, b, to) => Box::new(move |x, y| to.cut(x.min(y))),
         BinaryFn::Max if same(a, b, to) => Box::new(move |x, y| to.cut(x.max(y))),
@@ -255,7 +255,7 @@ fn same(a: Affine, b: Affine, to: Affine) -> bool {
 
 /// Both operands are brought to half the larger scale with spare bits below, then added, then scaled to
 /// the output.
-fn sum(a: Affine, b: Affine, to: Affine, rounding: Rounding, subtract: bool) -> Stored {
+fn sum(a: Affine, b: Affine, to: Affine, subtract: bool) -> Stored {
     let left = if to.dtype == DType::I16 { 15 } else { 20 };
     let twice = 2.0 * f64::from(a.scale.max(b.scale));
     let ma = Multiplier::from_real(f64::from(a.scale) / twice);
@@ -263,10 +263,10 @@ fn sum(a: Affine, b: Affine, to: Affine, rounding: Rounding, subtract: bool) -> 
     // LiteRT multiplies the shift with the scale in single precision, which is exact.
     let out = Multiplier::from_real(twice / (f64::from(1 << left) * f64::from(to.scale)));
     Box::new(move |x, y| {
-        let x = ma.apply((x - a.zero).wrapping_shl(left), rounding);
-        let y = mb.apply((y - b.zero).wrapping_shl(left), rounding);
+        let x = scale(ma, (x - a.zero).wrapping_shl(left));
+        let y = scale(mb, (y - b.zero).wrapping_shl(left));
         let raw = if subtract { x.wrapping_sub(y) } else { x.wrapping_add(y) };
-        to.cut(out.apply(raw, rounding).saturating_add(to.zero))
+        to.cut(scale(out, raw).saturating_add(to.zero))
     })
 }
 
@@ -279,11 +279,11 @@ fn product(a: Affine, b: Affine, to: Affine, rounding: Rounding) -> Stored {
     let m = Multiplier::from_real(real);
     Box::new(move |x, y| {
         let raw = (x - a.zero).wrapping_mul(y - b.zero);
-        to.cut(m.apply(raw, rounding).saturating_add(to.zero))
+        to.cut(scale(m, raw).saturating_add(to.zero))
     })
 }
 
-fn squared_difference(a: Affine, b: Affine, to: Affine, rounding: Rounding) -> Stored {
+fn squared_difference(a: Affine, b: Affine, to: Affine) -> Stored {
     let left = if to.dtype == DType::I16 { 0 } else { 7 };
     let twice = 2.0 * f64::from(a.scale.max(b.scale));
     let ma = Multiplier::from_real(f64::from(a.scale) / twice);
@@ -292,10 +292,10 @@ fn squared_difference(a: Affine, b: Affine, to: Affine, rounding: Rounding) -> S
         twice * twice / (f64::from(1_u32 << (2 * left)) * f64::from(to.scale)),
     );
     Box::new(move |x, y| {
-        let x = ma.apply((x - a.zero).wrapping_shl(left), rounding);
-        let y = mb.apply((y - b.zero).wrapping_shl(left), rounding);
+        let x = scale(ma, (x - a.zero).wrapping_shl(left));
+        let y = scale(mb, (y - b.zero).wrapping_shl(left));
         let d = x.wrapping_sub(y);
-        to.cut(out.apply(d.wrapping_mul(d), rounding).saturating_add(to.zero))
+        to.cut(scale(out, d.wrapping_mul(d)).saturating_add(to.zero))
     })
 }
 
@@ -306,35 +306,29 @@ fn prelu(x: Affine, alpha: Affine, to: Affine, rounding: Rounding) -> Stored {
             (f64::from(x.scale / to.scale), f64::from(x.scale * alpha.scale / to.scale))
         }
         Rounding::Double => {
-            let scale = f64::from(x.scale);
-            let to = f64::from(to.scale);
-            (scale / to, scale * f64::from(alpha.scale) / to)
+            let (from, to) = (f64::from(x.scale), f64::from(to.scale));
+            (from / to, from * f64::from(alpha.scale) / to)
         }
     };
     let (positive, negative) = (Multiplier::from_real(positive), Multiplier::from_real(negative));
     Box::new(move |v, a| {
         let v = v - x.zero;
         let y = if v >= 0 {
-            positive.apply(v, rounding)
+            scale(positive, v)
         } else {
-            negative.apply(v.wrapping_mul(a - alpha.zero), rounding)
+            scale(negative, v.wrapping_mul(a - alpha.zero))
         };
         to.cut(y.saturating_add(to.zero))
     })
 }
 
 /// Operands are compared as real numbers in fixed point with eight spare bits.
-fn comparison(
-    f: BinaryFn,
-    a: Affine,
-    b: Affine,
-    rounding: Rounding,
-) -> Box<dyn Fn(i32, i32) -> bool> {
+fn comparison(f: BinaryFn, a: Affine, b: Affine) -> Box<dyn Fn(i32, i32) -> bool> {
     let (ma, mb) =
         (Multiplier::from_real(f64::from(a.scale)), Multiplier::from_real(f64::from(b.scale)));
     Box::new(move |x, y| {
-        let x = ma.apply((x - a.zero).wrapping_shl(8), rounding);
-        let y = mb.apply((y - b.zero).wrapping_shl(8), rounding);
+        let x = scale(ma, (x - a.zero).wrapping_shl(8));
+        let y = scale(mb, (y - b.zero).wrapping_shl(8));
         holds(f, &x, &y)
     })
 }

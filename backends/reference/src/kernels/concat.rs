@@ -1,5 +1,5 @@
 use crate::kernel::{Call, Done, Types, room};
-use crate::quantized::{Affine, ints, is_quantized, stored};
+use crate::quantized::{Affine, ints, is_quantized, scale, stored};
 use crate::register_kernel;
 use crate::walk::around;
 use paring_ir::ops::Concat;
@@ -26,7 +26,7 @@ fn run(op: &Concat, call: &Call<'_>) -> Done {
         for (x, ty) in inputs.iter_mut().zip(call.types.inputs) {
             let from = Affine::of("an input", ty)?;
             if (from.scale, from.zero, from.dtype) != (to.scale, to.zero, to.dtype) {
-                *x = rescale(x, from, to, call)?;
+                *x = rescale(x, from, to)?;
             }
         }
     }
@@ -45,20 +45,18 @@ fn run(op: &Concat, call: &Call<'_>) -> Done {
 
 /// Brings stored numbers to the output's quantization. TFLite has this for unsigned 8-bit numbers only,
 /// in single precision; signed ones are requantized in integers as `QUANTIZE` would do it.
-fn rescale(x: &Tensor, from: Affine, to: Affine, call: &Call<'_>) -> Result<Tensor, crate::Fault> {
+fn rescale(x: &Tensor, from: Affine, to: Affine) -> Result<Tensor, crate::Fault> {
     let data = ints(x)?;
     let q = if from.dtype == paring_tensor::DType::U8 && to.dtype == from.dtype {
         let inverse = 1.0 / to.scale;
-        let scale = from.scale * inverse;
-        let bias = -(from.zero as f32) * scale;
+        let factor = from.scale * inverse;
+        let bias = -(from.zero as f32) * factor;
         data.into_iter()
-            .map(|x| to.cut((x as f32 * scale + bias).round() as i32 + to.zero))
+            .map(|x| to.cut((x as f32 * factor + bias).round() as i32 + to.zero))
             .collect()
     } else {
         let m = Multiplier::from_real(f64::from(from.scale) / f64::from(to.scale));
-        data.into_iter()
-            .map(|x| to.cut(m.apply(x - from.zero, call.rounding).saturating_add(to.zero)))
-            .collect()
+        data.into_iter().map(|x| to.cut(scale(m, x - from.zero).saturating_add(to.zero))).collect()
     };
     stored(to.dtype, x.shape(), q)
 }

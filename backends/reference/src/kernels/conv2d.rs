@@ -1,6 +1,6 @@
 use super::window::{Geometry, Mac, dot, vector_matrix};
 use crate::kernel::{Call, Done, Fault, Types, one};
-use crate::quantized::{Affine, centred, is_quantized, stored};
+use crate::quantized::{Affine, centred, is_quantized, scale, stored};
 use crate::register_kernel;
 use paring_backend::requantize::{channel_multipliers, dense_multipliers};
 use paring_ir::ops::{Activation, Conv2d};
@@ -262,7 +262,6 @@ fn integer(op: &Conv2d, call: &Call<'_>, g: &Geometry) -> Done {
     let data = centred(&call.inputs[0], from.zero)?;
     let weights = centred(&call.inputs[1], weight_zero(w)?)?;
     let shape = call.out_shape(0)?;
-    let rounding = call.rounding;
     let q = if x.dtype == DType::I16 {
         let bias = call.inputs.get(2).map(Tensor::to_i64);
         sums(g, &data, &weights, |sum: i64, f, _| {
@@ -273,7 +272,7 @@ fn integer(op: &Conv2d, call: &Call<'_>, g: &Geometry) -> Done {
         let bias = call.optional::<i32>(2)?;
         sums(g, &data, &weights, |sum: i32, f, _| {
             let sum = bias.as_ref().map_or(sum, |b| sum.wrapping_add(b[f]));
-            to.cut(multipliers[f].apply(sum, rounding).saturating_add(to.zero))
+            to.cut(scale(multipliers[f], sum).saturating_add(to.zero))
         })?
     };
     Ok(vec![stored(y.dtype, &shape, q)?])
@@ -311,7 +310,20 @@ pub(super) fn quantize_by_range(values: &[f32]) -> DynamicRow {
     DynamicRow { centred: values.iter().map(store).collect(), scale }
 }
 
+/// Quantizes numbers symmetrically by the largest magnitude, as LiteRT's `SymmetricQuantizeFloats` does.
+fn quantize_by_magnitude(values: &[f32]) -> DynamicRow {
+    let range = values.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+    if range == 0.0 {
+        return DynamicRow { centred: vec![0; values.len()], scale: 1.0 };
+    }
+    let inverse = 127.0 / range;
+    let store = |x: &f32| (x * inverse).round().clamp(-127.0, 127.0) as i16;
+    DynamicRow { centred: values.iter().map(store).collect(), scale: range / 127.0 }
+}
+
 /// TFLite's dynamic-range convolution: each image is quantized by its own range, the sums are integer.
+/// Where all weights share one scale the images are quantized symmetrically, but never for depthwise
+/// filters.
 fn hybrid(op: &Conv2d, call: &Call<'_>, g: &Geometry) -> Done {
     let w = call.types.inputs[1];
     let scales = paring_backend::requantize::weight_scales(w, g.filters)?;
@@ -319,8 +331,9 @@ fn hybrid(op: &Conv2d, call: &Call<'_>, g: &Geometry) -> Done {
     let image = g.size[0] * g.size[1] * g.channels;
     let mut data = Vec::with_capacity(x.len());
     let mut image_scales = Vec::with_capacity(g.batch);
+    let symmetric = !is_depthwise(g) && scales.windows(2).all(|w| w[0] == w[1]);
     for image in x.chunks_exact(image.max(1)) {
-        let row = quantize_by_range(image);
+        let row = if symmetric { quantize_by_magnitude(image) } else { quantize_by_range(image) };
         data.extend(row.centred);
         image_scales.push(row.scale);
     }

@@ -1,7 +1,7 @@
 use super::conv2d::{clamp_f32, quantize_by_range, weight_zero, weighted_support};
 use super::window::{Mac, dot};
 use crate::kernel::{Call, Done, Fault, one, room};
-use crate::quantized::{Affine, centred, dense_multipliers, is_quantized, stored};
+use crate::quantized::{Affine, centred, dense_multipliers, is_quantized, scale, stored};
 use crate::register_kernel;
 use paring_backend::requantize::weight_scales;
 use paring_ir::ops::Dense;
@@ -151,7 +151,7 @@ fn integer(op: &Dense, call: &Call<'_>) -> Done {
         let scaled = match call.rounding {
             Rounding::Single => (sum as f64 * factors[unit]).round() as i32,
             Rounding::Double if wide => multipliers[unit].apply_wide(sum),
-            Rounding::Double => multipliers[unit].apply(sum as i32, Rounding::Double),
+            Rounding::Double => scale(multipliers[unit], sum as i32),
         };
         to.cut(scaled.saturating_add(to.zero))
     };
@@ -184,9 +184,9 @@ fn hybrid(op: &Dense, call: &Call<'_>) -> Done {
     let mut y = room(rows * units)?;
     for n in 0..rows {
         let row = quantize_by_range(&x[n * depth..(n + 1) * depth]);
-        for (unit, scale) in scales.iter().enumerate() {
+        for (unit, w_scale) in scales.iter().enumerate() {
             let sum: i32 = dot(&row.centred, &weights[unit * depth..(unit + 1) * depth]);
-            let real = sum as f32 * (row.scale * scale);
+            let real = sum as f32 * (row.scale * w_scale);
             y.push(clamp(bias.as_ref().map_or(real, |b| real + b[unit])));
         }
     }

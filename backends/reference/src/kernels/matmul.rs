@@ -1,6 +1,6 @@
 use super::window::{Mac, vector_matrix};
 use crate::kernel::{Call, Done, Types, one, room};
-use crate::quantized::{Affine, centred, is_quantized, stored};
+use crate::quantized::{Affine, centred, is_quantized, scale, stored};
 use crate::register_kernel;
 use crate::walk::{broadcast_strides, walk};
 use paring_ir::ops::MatMul;
@@ -94,7 +94,7 @@ fn integer(call: &Call<'_>) -> Done {
     let q = sums
         .into_iter()
         .map(|sum| {
-            let y = if wide { m.apply_wide(sum) } else { m.apply(sum as i32, call.rounding) };
+            let y = if wide { m.apply_wide(sum) } else { scale(m, sum as i32) };
             to.cut(y.saturating_add(to.zero))
         })
         .collect();

@@ -1,5 +1,5 @@
 use crate::kernel::{Call, Done, Types};
-use crate::quantized::{Affine, ints, is_quantized, stored};
+use crate::quantized::{Affine, ints, is_quantized, scale, stored};
 use crate::register_kernel;
 use paring_ir::ops::{Dequantize, Quantize};
 use paring_qmath::Multiplier;
@@ -39,7 +39,7 @@ fn run(op: &Quantize, call: &Call<'_>) -> Done {
         let q = ints(&call.inputs[0])?
             .into_iter()
             .map(|x| {
-                let y = m.apply(x.wrapping_sub(from.zero), call.rounding);
+                let y = scale(m, x.wrapping_sub(from.zero));
                 to.cut(y.saturating_add(to.zero))
             })
             .collect();

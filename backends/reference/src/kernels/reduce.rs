@@ -1,10 +1,10 @@
 use crate::kernel::{Call, Done, Fault, Types, filled, one};
 use crate::number::{Number, each_number};
-use crate::quantized::{Affine, ints, is_quantized, stored};
+use crate::quantized::{Affine, ints, is_quantized, scale, stored};
 use crate::register_kernel;
 use crate::walk::{strides, walk};
+use paring_backend::requantize;
 use paring_ir::ops::{Reduce, ReduceFn};
-use paring_qmath::Multiplier;
 use paring_tensor::{DType, Tensor};
 
 register_kernel!(Reduce, support, run);
@@ -169,8 +169,7 @@ fn real(op: &Reduce, call: &Call<'_>) -> Done {
     Ok(vec![Tensor::from_vec(shape, y)?.cast(call.dtype(0))])
 }
 
-/// TFLite's integer sum and mean. A mean folds the number of elements into the multiplier, shifted as
-/// far as precision allows.
+/// TFLite's integer sum and mean. A mean folds the number of elements into the multiplier.
 fn quantized_sum(op: &Reduce, call: &Call<'_>) -> Done {
     let ty = call.types.outputs[0];
     let from = Affine::of("the input", call.types.inputs[0])?;
@@ -178,18 +177,13 @@ fn quantized_sum(op: &Reduce, call: &Call<'_>) -> Done {
     let x = ints(&call.inputs[0])?;
     let n = count(op, call) as i64;
     let sums = fold(op, call, &x, 0_i64, |y, x| *y += i64::from(x))?;
-    let real = f64::from(from.scale) / f64::from(to.scale);
-    let mut m = Multiplier::from_real(real);
-    if op.f == ReduceFn::Mean && n > 0 {
-        let shift = (63 - n.leading_zeros() as i32).min(32).min(31 + m.shift);
-        m.mantissa = ((i64::from(m.mantissa) << shift) / n) as i32;
-        m.shift -= shift;
-    }
+    let folded = if op.f == ReduceFn::Mean { u32::try_from(n).unwrap_or(u32::MAX) } else { 0 };
+    let m = requantize::mean_multiplier(call.types.inputs[0], ty, folded)?;
     let q = sums
         .into_iter()
         .map(|sum| {
             let sum = sum - i64::from(from.zero) * n;
-            to.cut(m.apply(sum as i32, call.rounding).saturating_add(to.zero))
+            to.cut(scale(m, sum as i32).saturating_add(to.zero))
         })
         .collect();
     Ok(vec![stored(ty.dtype, &call.out_shape(0)?, q)?])

@@ -1,10 +1,10 @@
-use crate::fixed::{exp_of_negative, input_radius, reciprocal, scaled_difference};
+use crate::fixed::{Width, exp_of_negative, input_radius, reciprocal};
 use crate::kernel::{Call, Done, Fault, Types, filled, one};
-use crate::quantized::{Affine, ints, is_quantized, stored};
+use crate::quantized::{Affine, ints, is_quantized, multiply_greater_than_one, scale, stored};
 use crate::register_kernel;
 use crate::walk::around;
 use paring_ir::ops::Softmax;
-use paring_qmath::{Multiplier, Rounding, doubling_high_mul, rounding_shift_right};
+use paring_qmath::{Multiplier, doubling_high_mul, rounding_shift_right};
 use paring_tensor::DType;
 
 register_kernel!(Softmax, support, run);
@@ -44,7 +44,7 @@ fn run(op: &Softmax, call: &Call<'_>) -> Done {
     }
     let (from, to) = (Affine::of("the input", x)?, Affine::of("the output", y)?);
     let data = ints(&call.inputs[0])?;
-    let row: fn(&Softmax, Affine, Affine, &[i32], Rounding) -> Vec<i32> =
+    let row: fn(&Softmax, Affine, Affine, &[i32]) -> Vec<i32> =
         if from.dtype == DType::I16 { row_16 } else { row_8 };
     let shape = call.shape(0);
     let (outer, len, inner) = around(shape, op.axis);
@@ -56,7 +56,7 @@ fn run(op: &Softmax, call: &Call<'_>) -> Done {
             for (k, v) in line.iter_mut().enumerate() {
                 *v = data[at(k)];
             }
-            for (k, v) in row(op, from, to, &line, call.rounding).into_iter().enumerate() {
+            for (k, v) in row(op, from, to, &line).into_iter().enumerate() {
                 out[at(k)] = v;
             }
         }
@@ -106,32 +106,28 @@ fn real(op: &Softmax, call: &Call<'_>) -> Done {
 }
 
 /// TFLite's 8-bit softmax: exponentials of differences in fixed point, their sum with 12 integer bits.
-fn row_8(op: &Softmax, from: Affine, to: Affine, x: &[i32], rounding: Rounding) -> Vec<i32> {
+fn row_8(op: &Softmax, from: Affine, to: Affine, x: &[i32]) -> Vec<i32> {
     const DIFFERENCE_BITS: u32 = 5;
     const SUM_BITS: i32 = 12;
-    // The single-rounding product has room for one bit less.
-    let most = match rounding {
-        Rounding::Double => f64::from(u32::MAX >> 1),
-        Rounding::Single => f64::from((1_u32 << 30) - 1),
-    };
     let factor = f64::from(op.beta) * f64::from(from.scale) * f64::from(1 << 26);
-    let m = Multiplier::from_real(factor.min(most));
+    let m = Multiplier::from_real(factor.min(f64::from(i32::MAX)));
     let least = -input_radius(DIFFERENCE_BITS, m.shift, 31);
     let max = x.iter().copied().max().unwrap_or(0);
     let exp = |x: i32| {
-        (x - max >= least)
-            .then(|| exp_of_negative(scaled_difference(m, x - max, rounding), DIFFERENCE_BITS))
+        (x - max >= least).then(|| {
+            exp_of_negative(Width::W32, multiply_greater_than_one(m, x - max), DIFFERENCE_BITS)
+        })
     };
     let sum = x
         .iter()
         .filter_map(|x| exp(*x))
         .fold(0_i32, |sum, e| sum.wrapping_add(rounding_shift_right(e, SUM_BITS as u32)));
-    let (scale, over) = reciprocal(sum, SUM_BITS);
+    let (inverse, over) = reciprocal(sum, SUM_BITS);
     let shift = (over + 31 - to.dtype.size() as i32 * 8).clamp(0, 31) as u32;
     x.iter()
         .map(|x| match exp(*x) {
             Some(e) => {
-                let y = rounding_shift_right(doubling_high_mul(scale, e), shift);
+                let y = rounding_shift_right(doubling_high_mul(inverse, e), shift);
                 to.cut(y.saturating_add(to.low))
             }
             None => to.low,
@@ -175,7 +171,7 @@ impl Lut16 {
 }
 
 /// TFLite's 16-bit softmax: tables of `exp` over `[-10, 0]` and of `1 / (1 + x)` over `[0, 1]`.
-fn row_16(op: &Softmax, from: Affine, _: Affine, x: &[i32], rounding: Rounding) -> Vec<i32> {
+fn row_16(op: &Softmax, from: Affine, _: Affine, x: &[i32]) -> Vec<i32> {
     let range = 65535.0_f32;
     let ten = 10.0 / range;
     let exp = Lut16::new(ten * (-32768.0 - 32767.0), 0.0, f32::exp);
@@ -185,7 +181,7 @@ fn row_16(op: &Softmax, from: Affine, _: Affine, x: &[i32], rounding: Rounding) 
     let max = x.iter().copied().max().unwrap_or(0);
     let exps: Vec<i32> = x
         .iter()
-        .map(|x| exp.get((m.apply(x - max, rounding).saturating_add(32767)).clamp(-32768, 32767)))
+        .map(|x| exp.get((scale(m, x - max).saturating_add(32767)).clamp(-32768, 32767)))
         .collect();
     let sum = exps.iter().fold(0_i32, |s, e| s.wrapping_add(*e));
     let headroom = (sum as u32).leading_zeros();
@@ -193,10 +189,10 @@ fn row_16(op: &Softmax, from: Affine, _: Affine, x: &[i32], rounding: Rounding) 
         return vec![0; x.len()];
     }
     let shifted = ((i64::from(sum) << (headroom - 1)) + (1 << 13)) >> 14;
-    let scale = inverse.get((shifted as i32 - ((1 << 15) + (1 << 16))).clamp(-32768, 32767));
+    let factor = inverse.get((shifted as i32 - ((1 << 15) + (1 << 16))).clamp(-32768, 32767));
     let shift = 31 - headroom;
     let round = 1_i64 << (shift - 1).min(62);
     exps.iter()
-        .map(|e| (((i64::from(*e) * i64::from(scale) + round) >> shift) as i32).clamp(0, 32767))
+        .map(|e| (((i64::from(*e) * i64::from(factor) + round) >> shift) as i32).clamp(0, 32767))
         .collect()
 }

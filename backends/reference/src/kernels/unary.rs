@@ -1,7 +1,7 @@
-use crate::fixed::{Table16, input_radius, logistic, tanh};
+use crate::fixed::{Table16, Width, high_mul_16, input_radius, logistic, tanh};
 use crate::kernel::{Call, Done, Types, one, room};
 use crate::number::{Number, each_number};
-use crate::quantized::{Affine, ints, is_quantized, stored};
+use crate::quantized::{Affine, ints, is_quantized, scale, stored};
 use crate::register_kernel;
 use paring_ir::ops::Unary;
 use paring_qmath::{Multiplier, Rounding, rounding_shift_right};
@@ -264,13 +264,13 @@ fn quantized(op: &Unary, call: &Call<'_>) -> Done {
         });
     }
     let (from, to) = (Affine::of("the input", x)?, Affine::of("the output", y)?);
-    let rounding = call.rounding;
+    let micro = call.rounding == Rounding::Double;
     let f: Box<dyn Fn(i32) -> i32> = match op {
-        Unary::Relu => rescale(from, to, 0.0, f32::INFINITY, rounding),
-        Unary::Relu6 => rescale(from, to, 0.0, 6.0, rounding),
-        Unary::ReluN1To1 => rescale(from, to, -1.0, 1.0, rounding),
-        Unary::Clip { min, max } => rescale(from, to, *min, *max, rounding),
-        Unary::LeakyRelu { alpha } => leaky_relu(from, to, *alpha, rounding),
+        Unary::Relu => rescale(from, to, 0.0, f32::INFINITY),
+        Unary::Relu6 => rescale(from, to, 0.0, 6.0),
+        Unary::ReluN1To1 => rescale(from, to, -1.0, 1.0),
+        Unary::Clip { min, max } => rescale(from, to, *min, *max),
+        Unary::LeakyRelu { alpha } => leaky_relu(from, to, *alpha),
         Unary::HardSwish if from.dtype.size() == 1 && from.dtype == to.dtype => {
             hard_swish(from, to)
         }
@@ -282,14 +282,14 @@ fn quantized(op: &Unary, call: &Call<'_>) -> Done {
             let table = Table16::new(from.scale, true);
             Box::new(move |x| table.tanh(x))
         }
-        Unary::Sigmoid if rounding == Rounding::Double && is_micro(from, to, 256.0, -128) => {
-            let f = saturating(from, rounding, |x| {
-                rounding_shift_right(logistic(x), 23).saturating_sub(128)
+        Unary::Sigmoid if micro && is_micro(from, to, 256.0, -128) => {
+            let f = saturating(from, |x| {
+                rounding_shift_right(logistic(Width::W32, x, 4), 23).saturating_sub(128)
             });
             Box::new(move |x| to.cut(f(x)))
         }
-        Unary::Tanh if rounding == Rounding::Double && is_micro(from, to, 128.0, 0) => {
-            let f = saturating(from, rounding, |x| rounding_shift_right(tanh(x, 4), 24));
+        Unary::Tanh if micro && is_micro(from, to, 128.0, 0) => {
+            let f = saturating(from, |x| rounding_shift_right(tanh(Width::W32, x, 4), 24));
             Box::new(move |x| to.cut(f(x)))
         }
         _ => table_8(op, from, to),
@@ -309,11 +309,7 @@ fn is_micro(from: Affine, to: Affine, inverse_scale: f32, zero: i32) -> bool {
 
 /// TFLite Micro's way to a saturating function of a number in Q4.27: inputs too far from zero to be
 /// represented give the ends of the range.
-fn saturating(
-    from: Affine,
-    rounding: Rounding,
-    f: impl Fn(i32) -> i32 + 'static,
-) -> impl Fn(i32) -> i32 {
+fn saturating(from: Affine, f: impl Fn(i32) -> i32 + 'static) -> impl Fn(i32) -> i32 {
     let m = crate::fixed::to_format(from.scale, 4);
     let radius = input_radius(4, m.shift, 31);
     move |x| {
@@ -323,41 +319,35 @@ fn saturating(
         } else if x >= radius {
             i32::MAX
         } else {
-            f(m.apply(x, rounding))
+            f(scale(m, x))
         }
     }
 }
 
 /// The input on the output's scale, cut to real bounds. TFLite divides the scales in single precision.
-fn rescale(
-    from: Affine,
-    to: Affine,
-    low: f32,
-    high: f32,
-    rounding: Rounding,
-) -> Box<dyn Fn(i32) -> i32> {
+fn rescale(from: Affine, to: Affine, low: f32, high: f32) -> Box<dyn Fn(i32) -> i32> {
     let m = Multiplier::from_real(f64::from(from.scale / to.scale));
     let bound = |x: f32, end: i32| if x.is_finite() { to.store(x) } else { end };
     let (low, high) = (bound(low, to.low), bound(high, to.high));
     Box::new(move |x| {
-        let y = m.apply(x - from.zero, rounding).saturating_add(to.zero);
+        let y = scale(m, x - from.zero).saturating_add(to.zero);
         y.max(low).min(high)
     })
 }
 
 /// TFLite computes both factors in single precision.
-fn leaky_relu(from: Affine, to: Affine, alpha: f32, rounding: Rounding) -> Box<dyn Fn(i32) -> i32> {
+fn leaky_relu(from: Affine, to: Affine, alpha: f32) -> Box<dyn Fn(i32) -> i32> {
     let identity = Multiplier::from_real(f64::from(from.scale / to.scale));
     let factor = f64::from(from.scale * alpha / to.scale);
     let slope = Multiplier::from_real(factor.abs());
     Box::new(move |x| {
         let x = x - from.zero;
         let y = if x >= 0 {
-            identity.apply(x, rounding)
+            scale(identity, x)
         } else if factor < 0.0 {
-            -slope.apply(x, rounding)
+            -scale(slope, x)
         } else {
-            slope.apply(x, rounding)
+            scale(slope, x)
         };
         to.cut(y.saturating_add(to.zero))
     })
@@ -376,12 +366,12 @@ fn hard_swish(from: Affine, to: Affine) -> Box<dyn Fn(i32) -> i32> {
     let cut = |x: i64| x.clamp(-32768, 32767) as i32;
     Box::new(move |x| {
         let x = (x - from.zero) << 7;
-        let scaled = round_mul_16(x, out);
+        let scaled = high_mul_16(x, out);
         let mut gate = x;
         if relu_shift > 0 {
             gate = cut(i64::from(gate) << (relu_shift - 1));
         }
-        gate = round_mul_16(gate, relu);
+        gate = high_mul_16(gate, relu);
         if relu_shift > 0 {
             gate = cut(i64::from(gate) << 1);
         }
@@ -394,16 +384,6 @@ fn hard_swish(from: Affine, to: Affine) -> Box<dyn Fn(i32) -> i32> {
         let y = rounding_shift_right(product, (-out_shift).max(0) as u32);
         to.cut(y.saturating_add(to.zero))
     })
-}
-
-/// `round(a * b / 2^15)` of 16-bit numbers, ties away from zero as gemmlowp has it.
-fn round_mul_16(a: i32, b: i32) -> i32 {
-    if a == -32768 && b == -32768 {
-        return 32767;
-    }
-    let product = a * b;
-    let nudge = if product >= 0 { 1 << 14 } else { 1 - (1 << 14) };
-    (product + nudge) / (1 << 15)
 }
 
 /// Other functions: by a table of the real function, as TFLite has them for 8 bits.

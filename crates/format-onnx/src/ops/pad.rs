@@ -9,7 +9,9 @@ pub(super) const ENTRIES: &[Entry] = &[Entry::new("Pad", pad)];
 
 fn pad(cx: &mut Cx<'_, '_>) -> Outcome {
     let rank = cx.input_shape(0)?.len();
-    let list = cx.ints_of("pads", 1)?.ok_or_else(|| Reject::malformed("the pads are missing"))?;
+    // Before set 2 the attribute had another name.
+    let name = if cx.opset < 2 { "paddings" } else { "pads" };
+    let list = cx.ints_of(name, 1)?.ok_or_else(|| Reject::malformed("the pads are missing"))?;
     let axes: Vec<usize> = match cx.need_const(3, "axes")? {
         Some(t) => t.to_i64().iter().map(|a| cx.axis(*a, rank)).collect::<Result<_, _>>()?,
         None => (0..rank).collect(),

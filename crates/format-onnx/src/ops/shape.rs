@@ -33,10 +33,8 @@ pub(super) fn to_shape(cx: &mut Cx<'_, '_>, shape: &[usize]) -> Outcome {
 }
 
 fn reshape(cx: &mut Cx<'_, '_>) -> Outcome {
-    let wanted = cx
-        .need_const(1, "shape")?
-        .map(|t| t.to_i64())
-        .ok_or_else(|| Reject::malformed("input 1 is missing"))?;
+    let wanted =
+        cx.ints_of("shape", 1)?.ok_or_else(|| Reject::malformed("the shape is missing"))?;
     let from = cx.input_shape(0)?;
     let keep_zero = cx.flag("allowzero", false)?;
     let fail = || Reject::malformed(format!("{from:?} does not reshape to {wanted:?}"));

@@ -117,7 +117,10 @@ fn split(cx: &mut Cx<'_, '_>) -> Outcome {
 }
 
 pub(super) fn concat(cx: &mut Cx<'_, '_>) -> Outcome {
-    let axis = cx.opt_int("axis")?.ok_or_else(|| Reject::malformed("`axis` is missing"))?;
+    // Before set 4 the axis had a default.
+    let default = (cx.opset < 4).then_some(1);
+    let axis = cx.opt_int("axis")?.or(default);
+    let axis = axis.ok_or_else(|| Reject::malformed("`axis` is missing"))?;
     let rank = cx.input_shape(0)?.len();
     let axis = cx.axis(axis, rank)?;
     if let [only] = cx.inputs.as_slice() {

@@ -39,7 +39,7 @@ pub(super) const WRITERS: &[(super::Key, Write)] = &[
         if op.p != 2 || op.axis + 1 != cx.input_type(0)?.shape.rank() {
             return Err("the format has the Euclidean norm along the last axis only".to_owned());
         }
-        let options = BuiltinOptions::L2NormOptions(Box::new(AddOptions::default()));
+        let options = BuiltinOptions::L2NormOptions(Box::<AddOptions>::default());
         cx.simple("L2_NORMALIZATION", Some(options))
     }),
     (of::<Lrn>, |cx| {
@@ -81,7 +81,7 @@ fn write_batch_norm(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
     let shape = cx.shape(ty)?;
     let scaled = cx.between("scaled", DType::F32, &shape, None)?;
     let (x, output) = (cx.input(0)?, cx.output(0)?);
-    let options = Box::new(AddOptions::default());
+    let options = Box::<AddOptions>::default();
     let mul = BuiltinOptions::MulOptions(options.clone());
     cx.operator("MUL", Some(mul), vec![x, factor], vec![scaled])?;
     cx.operator(

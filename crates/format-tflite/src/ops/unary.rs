@@ -120,6 +120,6 @@ fn write_silu(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
     let (x, output) = (cx.input(0)?, cx.output(0)?);
     let gate = cx.between("gate", ty.dtype, &shape, None)?;
     cx.operator("LOGISTIC", None, vec![x], vec![gate])?;
-    let options = BuiltinOptions::MulOptions(Box::new(AddOptions::default()));
+    let options = BuiltinOptions::MulOptions(Box::<AddOptions>::default());
     cx.operator("MUL", Some(options), vec![x, gate], vec![output])
 }

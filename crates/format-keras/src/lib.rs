@@ -1,0 +1,49 @@
+//! Keras models: `.h5` and `.hdf5` files of Keras 1 and 2 with their configuration, and `.keras`
+//! archives of Keras 3.
+//!
+//! Layers become nodes of their names; a layer with an activation gets a second node, `name/relu`.
+//! Weights are read through [`hdf5_pure`] and rearranged to the graph's layout. Layers that the reader
+//! does not know are listed in one error.
+#![forbid(unsafe_code)]
+
+mod build;
+mod config;
+mod error;
+mod layers;
+mod store;
+
+use error::KerasError;
+use paring_format::{Format, FormatError, ReadOptions, Source, register_format};
+use paring_ir::Graph;
+use serde_json::Value;
+
+register_format!(Format {
+    name: "keras",
+    summary: "Keras",
+    extensions: &["h5", "hdf5", "keras"],
+    sniff: |bytes| {
+        // The first member of an archive that Keras 3 writes.
+        bytes.starts_with(b"\x89HDF\r\n\x1a\n")
+            || (bytes.starts_with(b"PK\x03\x04") && bytes.get(30..43) == Some(b"metadata.json"))
+    },
+    read: Some(read),
+    write: None,
+});
+
+/// Reads a model.
+///
+/// # Errors
+/// [`FormatError::Malformed`] with the place of what is wrong, [`FormatError::Unsupported`] with every
+/// layer that is not known.
+pub fn read(source: &Source, options: &ReadOptions<'_>) -> Result<Graph, FormatError> {
+    let fail = |error: KerasError| error.into_format(source);
+    let store = store::Store::open(&source.bytes).map_err(fail)?;
+    let json: Value = serde_json::from_str(&store.config)
+        .map_err(|e| fail(KerasError::malformed("the configuration", e.to_string())))?;
+    let model = config::Model::parse(&json).map_err(fail)?;
+    let refused = layers::unknown(&model);
+    if !refused.is_empty() {
+        return Err(FormatError::Unsupported { path: source.path.clone(), refused });
+    }
+    build::build(&model, &store, options).map_err(fail)
+}

@@ -1,6 +1,6 @@
 //! Fully connected layers.
 
-use super::{Read, activation, real_weights, required};
+use super::{Read, activation, required, weights};
 use crate::error::{ReadError, Result};
 use crate::import::OpCx;
 use paring_ir::ops::{Dense, Reshape};
@@ -27,7 +27,7 @@ fn dense(cx: &mut OpCx<'_, '_>) -> Result<()> {
         x = cx.before("flat", Reshape::to(&[rows, depth]), &[x])?;
     }
     let op = Dense { activation: activation(options.fused_activation_function()?)? };
-    let mut inputs = vec![x, real_weights(cx, x, w)?];
+    let mut inputs = vec![x, weights(cx, x, w)?];
     inputs.extend(cx.optional(2)?);
     cx.emit(op, &inputs)
 }

@@ -60,7 +60,7 @@ impl Shape {
 }
 
 /// e^-x for x >= 0.
-fn exp_minus(x: f64) -> f64 {
+pub(crate) fn exp_minus(x: f64) -> f64 {
     let octaves = x * std::f64::consts::LOG2_E;
     if octaves > 1000.0 {
         return 0.0;

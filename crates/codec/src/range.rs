@@ -84,6 +84,11 @@ impl Prob {
         u32::from(self.p).clamp(24, 65_536 - 24)
     }
 
+    /// The same probability, which learns as if it had seen `seen` decisions at most.
+    pub(crate) fn slowed(self, seen: u8) -> Self {
+        Self { seen: self.seen.min(seen), ..self }
+    }
+
     #[inline]
     pub(crate) fn update(&mut self, bit: bool) {
         let rate = i32::from(RATES[usize::from(self.seen & 127)]);
@@ -239,11 +244,10 @@ impl Coder for Decoder<'_> {
     fn bit(&mut self, p: u32, _: bool) -> bool {
         let bound = (self.range >> 16) * u64::from(p);
         let bit = self.code < bound;
-        if bit {
-            self.narrow(0, bound);
-        } else {
-            self.narrow(bound, self.range - bound);
-        }
+        // Coded decisions are not predictable, so this has no branch on them.
+        let low = if bit { 0 } else { bound };
+        let high = if bit { bound } else { self.range };
+        self.narrow(low, high - low);
         bit
     }
 

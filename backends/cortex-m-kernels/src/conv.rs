@@ -122,30 +122,40 @@ impl Conv2d<'_> {
         let relu = self.requant.zero == -128;
         unit.need(if relu { Helper::Mm42Relu } else { Helper::Mm42Any });
         unit.words(&format!("{name}_w"), &stream);
-        let element = if unit.isa() == Isa::Dsp { 2 } else { 1 };
-        let bytes = order.len() * 8 * element;
-        let groups = out_c.div_ceil(4);
+        let isa = unit.isa();
+        let bytes = match isa {
+            Isa::Helium => per_output.next_multiple_of(16),
+            Isa::Dsp => order.len() * 16,
+            _ => order.len() * 8,
+        };
+        // Helium kernels count channels, the others groups of four.
+        let counts = if isa == Isa::Helium {
+            format!("{bytes}")
+        } else {
+            format!("{bytes}, {}", out_c.div_ceil(4))
+        };
         let zero = self.requant.zero_term();
+        let vectors = isa == Isa::Helium;
         let kernel = if pointwise {
             unit.need(Helper::Pointwise);
             let pixels = in_h * in_w;
-            let fields = format!("{name}_w, {pixels}, {in_c}, {out_c}, {bytes}, {groups}, {zero}");
+            let fields = format!("{name}_w, {pixels}, {in_c}, {out_c}, {counts}, {zero}");
             unit.record("pr_point", name, &fields);
             Kernel::new(format!("pr_pointwise(&{name}, @in0@, @out0@, @scratch@);"), "pointwise")
-                .scratch(bytes)
+                .scratch(if vectors { 2 * bytes } else { bytes })
                 .overlap(&[self.pointwise_overlap()])
-                .overread(in_c.next_multiple_of(4) - in_c)
+                .overread(if vectors { 0 } else { in_c.next_multiple_of(4) - in_c })
         } else {
             unit.need(Helper::Conv);
             let fields = format!(
-                "{name}_w, {in_h}, {in_w}, {in_c}, {out_h}, {out_w}, {out_c}, {bytes}, {groups}, {zero}, {k_h}, {k_w}, {}, {}, {}, {}, {}",
+                "{name}_w, {in_h}, {in_w}, {in_c}, {out_h}, {out_w}, {out_c}, {counts}, {zero}, {k_h}, {k_w}, {}, {}, {}, {}, {}",
                 self.stride[0], self.stride[1], self.pad[0], self.pad[1], self.in_zero
             );
             unit.record("pr_conv", name, &fields);
             let row = k_w * in_c;
             let edges = 2 * row.next_multiple_of(4) + 2 * (row % 4 * k_h).next_multiple_of(4);
             Kernel::new(format!("pr_conv2d(&{name}, @in0@, @out0@, @scratch@);"), "windows")
-                .scratch(bytes + edges)
+                .scratch(if vectors { 2 * bytes } else { bytes + edges })
                 .overlap(&[self.pair_overlap()])
         };
         Some(kernel)

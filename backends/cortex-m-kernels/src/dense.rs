@@ -39,7 +39,8 @@ impl FullyConnected<'_> {
     }
 
     fn eights(&self, unit: &mut Unit, name: &str, folded: &[i32]) -> Option<Kernel> {
-        if unit.isa() != Isa::Dsp || self.requant.multipliers.len() != 1 {
+        let vectors = unit.isa() == Isa::Helium;
+        if !(vectors || unit.isa() == Isa::Dsp) || self.requant.multipliers.len() != 1 {
             return None;
         }
         let (mantissa, shift1) = self.requant.fast(0)?;
@@ -51,18 +52,28 @@ impl FullyConnected<'_> {
             per_output: self.inputs,
             order: &order,
         };
-        let stream = matrix.dense8()?;
+        let stream = if vectors { matrix.helium_dense8()? } else { matrix.dense8()? };
         unit.need(Helper::Dense8);
         unit.words(&format!("{name}_w"), &stream);
-        let fields = format!(
-            "{name}_w, {}, {}, {mantissa}, {shift1}, {}",
-            order.len(),
-            self.outputs / 8,
-            self.requant.zero_term() << shift1
-        );
+        let (fields, overread) = if vectors {
+            let blocks = self.inputs.div_ceil(16);
+            let zero = self.requant.zero;
+            let shift = -1 - shift1 as i32;
+            (
+                format!("{name}_w, {blocks}, {}, {mantissa}, {shift}, {zero}", self.outputs),
+                16 * blocks - self.inputs,
+            )
+        } else {
+            let offset = self.requant.zero_term() << shift1;
+            let (words, groups) = (order.len(), self.outputs / 8);
+            (
+                format!("{name}_w, {words}, {groups}, {mantissa}, {shift1}, {offset}"),
+                4 * words - self.inputs,
+            )
+        };
         unit.record("pr_dense", name, &fields);
         let kernel = Kernel::new(format!("pr_dense8(&{name}, @in0@, @out0@);"), "eight outputs");
-        Some(kernel.overread(self.inputs.next_multiple_of(4) - self.inputs))
+        Some(kernel.overread(overread))
     }
 
     fn plain(&self, unit: &mut Unit, name: &str, folded: &[i32]) -> Kernel {

@@ -113,12 +113,14 @@ impl DepthwiseConv2d<'_> {
         let three = self.kernel == [3, 3] && (!dsp || self.stride[0].max(self.stride[1]) <= 2);
         // Four outputs a step: the axis that fills its steps best runs fastest.
         let waste = |fast: &Axis, slow: &Axis| fast.out.next_multiple_of(4) * slow.out;
-        let exchange =
-            dsp && three && self.stride[0] == self.stride[1] && waste(&y, &x) < waste(&x, &y);
+        let exchange = (dsp || unit.isa() == Isa::Helium)
+            && three
+            && self.stride[0] == self.stride[1]
+            && waste(&y, &x) < waste(&x, &y);
         if exchange {
             std::mem::swap(&mut y, &mut x);
         }
-        let quads = dsp && three;
+        let quads = (dsp || unit.isa() == Isa::Helium) && three;
         let reach = if quads { x.out.next_multiple_of(4) } else { x.out };
         // The last step of four reads up to two elements further.
         let pitch = (x.extent(reach) + usize::from(quads) * 2).next_multiple_of(2);

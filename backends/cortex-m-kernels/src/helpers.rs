@@ -6,9 +6,11 @@ use crate::Isa;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Helper {
     Base,
+    Helium,
     MulHr,
     ScaleAny,
     Clamp,
+    Move,
     MmParams,
     Pack,
     Mm42,
@@ -35,10 +37,12 @@ pub(crate) enum Helper {
     Add,
     Mul,
     Table,
+    Exp,
     Softmax,
     Pool,
     AvgPool,
     MaxPool,
+    Mean,
     Copy,
     Quantize,
     Dequantize,
@@ -49,46 +53,68 @@ impl Helper {
     pub fn needs(self) -> &'static [Self] {
         use Helper as H;
         match self {
-            H::Base | H::MulHr | H::Clamp | H::MmParams | H::Pack | H::Plane | H::Pool => &[],
+            H::Base
+            | H::Helium
+            | H::MulHr
+            | H::Clamp
+            | H::Move
+            | H::MmParams
+            | H::Plane
+            | H::Pool => &[],
             H::ScaleAny | H::Table | H::Copy | H::Dequantize => &[],
-            H::Mm42 => &[H::Base, H::MmParams],
+            H::Pack => &[H::Helium],
+            H::Mm42 => &[H::Base, H::Helium, H::MmParams],
             H::Mm42Any | H::Mm42Relu => &[H::Mm42, H::MmChoice],
             H::MmChoice => &[],
-            H::Conv | H::Pointwise => &[H::MmChoice, H::Pack],
-            H::ConvAny | H::Mul | H::Requantize | H::Dense1 => &[H::Base, H::ScaleAny],
-            H::PlaneElement => &[H::Plane],
+            H::Conv => &[H::MmChoice, H::Move, H::Pack],
+            H::Pointwise => &[H::MmChoice, H::Pack],
+            H::ConvAny | H::Mul | H::Mean | H::Requantize | H::Dense1 => &[H::Base, H::ScaleAny],
+            H::PlaneElement => &[H::Plane, H::Helium],
             H::PlaneDw3Plain => &[H::Base, H::PlaneElement],
             H::PlaneDw3S1 | H::PlaneDw3S1Relu | H::PlaneDw3S2 | H::PlaneDw3S2Relu => {
                 &[H::PlaneDw3Plain]
             }
             H::Channel3x3 | H::Channel => &[H::Base, H::PlaneElement],
             H::Gather => &[],
-            H::Depthwise3x3 => &[H::Channel3x3, H::Gather],
-            H::Depthwise => &[H::Channel, H::Gather],
-            H::Dense8 | H::Softmax | H::Quantize => &[H::Base],
-            H::Add => &[H::Base, H::MulHr],
+            H::Depthwise3x3 => &[H::Channel3x3, H::Gather, H::Move],
+            H::Depthwise => &[H::Channel, H::Gather, H::Move],
+            H::Dense8 => &[H::Base, H::Helium],
+            H::Exp | H::Quantize => &[H::Base],
+            H::Softmax => &[H::Exp],
+            H::Add => &[H::Base, H::Helium, H::MulHr],
             H::AvgPool | H::MaxPool => &[H::Pool],
         }
     }
 
     pub fn text(self, isa: Isa, present: &BTreeSet<Self>) -> String {
         let dsp = isa == Isa::Dsp;
+        let mve = isa == Isa::Helium;
         let plain = match self {
             Self::Base => include_str!("c/base.c"),
+            Self::Helium if mve => include_str!("c/helium.c"),
+            Self::Helium => "",
             Self::MulHr => include_str!("c/mulhr.c"),
             Self::ScaleAny => include_str!("c/requant_any.c"),
             Self::Clamp => include_str!("c/clamp.c"),
+            Self::Move => include_str!("c/move.c"),
+            Self::Exp => include_str!("c/exp.c"),
             Self::MmParams => include_str!("c/mm_params.c"),
             Self::Pack if dsp => include_str!("c/widen_dsp.c"),
+            Self::Pack if mve => include_str!("c/pack_mve.c"),
             Self::Pack => include_str!("c/widen_c.c"),
             Self::Mm42 if dsp => include_str!("c/mm_dsp.c"),
+            Self::Mm42 if mve => include_str!("c/mm_mve.c"),
+            Self::Mm42Any if mve => include_str!("c/mm_mve_any.c"),
+            Self::Mm42Relu if mve => include_str!("c/mm_mve_relu.c"),
             Self::Mm42 => include_str!("c/mm_c.c"),
             Self::Mm42Any if dsp => include_str!("c/mm_dsp_any.c"),
             Self::Mm42Relu if dsp => include_str!("c/mm_dsp_relu.c"),
             Self::Mm42Any | Self::Mm42Relu => "",
             Self::MmChoice => {
-                let variants =
-                    (dsp && present.contains(&Self::Mm42Relu), present.contains(&Self::Mm42Any));
+                let variants = (
+                    (dsp || mve) && present.contains(&Self::Mm42Relu),
+                    present.contains(&Self::Mm42Any),
+                );
                 match variants {
                     (true, true) => {
                         "#define PR_MM(columns, stream, out, m) \\\n    ((m)->zero == -255 ? pr_mm42_relu : pr_mm42)(columns, stream, out, m)\n"
@@ -97,12 +123,15 @@ impl Helper {
                     (false, _) => "#define PR_MM pr_mm42\n",
                 }
             }
+            Self::Conv if mve => include_str!("c/conv_mve.c"),
+            Self::Pointwise if mve => include_str!("c/pointwise_mve.c"),
             Self::Conv => include_str!("c/conv.c"),
             Self::Pointwise => include_str!("c/pointwise.c"),
             Self::ConvAny => include_str!("c/conv_any.c"),
             Self::Plane => include_str!("c/plane.c"),
             Self::PlaneElement if dsp => include_str!("c/plane_dsp.c"),
             Self::PlaneElement => include_str!("c/plane_c.c"),
+            Self::Gather if mve => include_str!("c/gather_mve.c"),
             Self::Gather if dsp => include_str!("c/gather_dsp.c"),
             Self::Gather => include_str!("c/gather_c.c"),
             Self::PlaneDw3Plain => include_str!("c/plane_dw3_plain.c"),
@@ -114,6 +143,7 @@ impl Helper {
                 return include_str!("c/plane_dw3.c")
                     .replace("PR_DW3_BY_LAYER", &depthwise_choice(present));
             }
+            Self::Channel3x3 if mve => include_str!("c/plane_channel_3x3_mve.c"),
             Self::Channel3x3 => include_str!("c/plane_channel_3x3_c.c"),
             Self::Channel => include_str!("c/plane_channel.c"),
             Self::Depthwise3x3 => {
@@ -126,8 +156,15 @@ impl Helper {
                     .replace("PR_NAME", "pr_depthwise")
                     .replace("PR_CHANNEL", "pr_channel");
             }
+            Self::Dense8 if mve => include_str!("c/dense_mve.c"),
             Self::Dense8 => include_str!("c/dense_dsp.c"),
+            Self::Dense1 if matches!(isa, Isa::V6m | Isa::V7m) => include_str!("c/dense_c4.c"),
             Self::Dense1 => include_str!("c/dense_c.c"),
+            Self::Add if mve => {
+                return include_str!("c/add.c").replace("pr_add(", "pr_add_rest(")
+                    + "\n"
+                    + include_str!("c/add_mve.c");
+            }
             Self::Add => include_str!("c/add.c"),
             Self::Mul => include_str!("c/mul.c"),
             Self::Table => include_str!("c/table.c"),
@@ -135,6 +172,7 @@ impl Helper {
             Self::Pool => include_str!("c/pool.c"),
             Self::AvgPool => include_str!("c/avg_pool.c"),
             Self::MaxPool => include_str!("c/max_pool.c"),
+            Self::Mean => include_str!("c/mean.c"),
             Self::Copy => include_str!("c/copy.c"),
             Self::Quantize => include_str!("c/quantize.c"),
             Self::Dequantize => include_str!("c/dequantize.c"),

@@ -47,9 +47,9 @@ pub use dense::FullyConnected;
 pub use depthwise::DepthwiseConv2d;
 pub use elementwise::{Add, AddOperand, Dequantize, Mul, Quantize, Requantize, Table};
 pub use moves::{BoxCopy, Fill};
-pub use pool::{Pool2d, PoolKind};
+pub use pool::{Mean, Pool2d, PoolKind};
 pub use requant::Requant;
-pub use softmax::{Softmax, exp_table};
+pub use softmax::Softmax;
 pub use unit::{Isa, Kernel, Layer, Overlap, Unit};
 
 /// Why a layer has no kernel.

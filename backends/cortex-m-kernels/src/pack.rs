@@ -170,6 +170,48 @@ impl Matrix<'_> {
         out
     }
 
+    /// Blocks of 16 inputs by `size` channels of a group; channels past the last are zeros.
+    fn helium_group(&self, first: usize, size: usize, out: &mut Vec<u32>) {
+        let channels = self.folded.len();
+        for block in (0..self.per_output).step_by(16) {
+            for channel in first..first + size {
+                for word in (block..block + 16).step_by(4) {
+                    let bytes: [u8; 4] = std::array::from_fn(|i| {
+                        let known = channel < channels && word + i < self.per_output;
+                        if known { self.weight(channel, Some(word + i)) as u8 } else { 0 }
+                    });
+                    out.push(u32::from_le_bytes(bytes));
+                }
+            }
+        }
+        let bias = |o: usize| self.folded.get(o).map_or(0, |&b| b as u32);
+        out.extend((first..first + size).map(bias));
+    }
+
+    fn helium_stream(&self) -> Vec<u32> {
+        let mut out = Vec::new();
+        for first in (0..self.folded.len()).step_by(4) {
+            self.helium_group(first, 4, &mut out);
+            let fast = |i: usize| self.fast.get(first + i).copied().unwrap_or((0, 0));
+            out.extend((0..4).map(|i| fast(i).0 as u32));
+            let shifts = std::array::from_fn(|i| (-1 - fast(i).1 as i8) as u8);
+            out.push(u32::from_le_bytes(shifts));
+        }
+        out
+    }
+
+    /// The weight stream of `pr_dense8` for Helium.
+    pub fn helium_dense8(&self) -> Option<Vec<u32>> {
+        if !sums_fit(self.weights, self.folded, self.per_output) {
+            return None;
+        }
+        let mut out = Vec::new();
+        for first in (0..self.folded.len()).step_by(8) {
+            self.helium_group(first, 8, &mut out);
+        }
+        Some(out)
+    }
+
     fn tail(&self, first: usize, out: &mut Vec<u32>) {
         let mut shifts = [0_u8; 4];
         let mut multipliers = [0_u32; 4];
@@ -186,10 +228,11 @@ impl Matrix<'_> {
 
     /// The weight stream of `pr_mm42`, when the fast path can do this layer.
     pub fn stream(&self, isa: Isa) -> Option<Vec<u32>> {
-        if self.folded.len() < 4 {
+        if self.folded.len() < 4 && isa != Isa::Helium {
             return None;
         }
         match isa {
+            Isa::Helium => Some(self.helium_stream()),
             Isa::Dsp => self.dsp_stream(),
             _ => Some(self.c_stream()),
         }
@@ -198,7 +241,7 @@ impl Matrix<'_> {
     /// The weight stream of `pr_dense8`, when the fast path can do this layer.
     pub fn dense8(&self) -> Option<Vec<u32>> {
         let channels = self.folded.len();
-        if channels % 8 != 0 || !sums_fit(self.weights, self.folded, self.per_output) {
+        if !channels.is_multiple_of(8) || !sums_fit(self.weights, self.folded, self.per_output) {
             return None;
         }
         let mut out = Vec::new();

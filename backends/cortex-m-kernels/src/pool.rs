@@ -1,6 +1,7 @@
 use crate::KernelError;
 use crate::helpers::Helper;
-use crate::unit::{Kernel, Layer, Overlap, Unit};
+use crate::requant::Requant;
+use crate::unit::{Kernel, Layer, Overlap, Unit, int};
 
 /// What a pool does with its window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,5 +87,43 @@ impl Layer for Pool2d {
         // Windows that overlap along a row reread channels already passed.
         let apart = self.stride[0] >= self.kernel[0] && self.stride[1] >= self.kernel[1];
         Ok(if apart { kernel.overlap(&[self.overlap()]) } else { kernel })
+    }
+}
+
+/// The mean over pixels, channel by channel, in a quantization of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mean {
+    /// Numbers that a mean is taken of.
+    pub count: usize,
+    /// Means; number `i` of mean `c` is at `i * channels + c`.
+    pub channels: usize,
+    /// The input's zero point.
+    pub in_zero: i32,
+    /// From the sum of the real input's integers to the output: the count is folded in.
+    pub requant: Requant,
+}
+
+impl Layer for Mean {
+    fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
+        // Beyond this a sum of int8 might not fit 32 bits.
+        if self.count == 0 || self.count > 1 << 23 {
+            return Err(KernelError::Invalid {
+                layer: name.into(),
+                what: format!("a mean of {} numbers", self.count),
+            });
+        }
+        unit.need(Helper::Mean);
+        let m = self.requant.of(0);
+        let template = format!(
+            "pr_mean(@in0@, @out0@, {}, {}, {}, {}, {}, {});",
+            self.count,
+            self.channels,
+            self.in_zero * self.count as i32,
+            int(m.mantissa),
+            m.shift,
+            self.requant.zero
+        );
+        let kernel = Kernel::new(template, "means");
+        Ok(self.requant.clamp(unit, kernel, self.channels))
     }
 }

@@ -50,3 +50,43 @@ pub fn weight_scales(w: &TensorType, channels: usize) -> Result<Vec<f32>, String
         None => Err(format!("the weights ({w}) are not quantized")),
     }
 }
+
+/// The multipliers of a fully connected layer, one for each output channel.
+///
+/// Where all weights share one scale, TFLite multiplies it with the input's in single precision before
+/// it divides by the output's in double precision; with one scale a channel it computes as for
+/// [`channel_multipliers`].
+///
+/// # Errors
+/// If a type is not quantized so.
+pub fn dense_multipliers(
+    x: &TensorType,
+    w: &TensorType,
+    y: &TensorType,
+    channels: usize,
+) -> Result<Vec<Multiplier>, String> {
+    let Some((w_scale, _)) = w.quant.as_ref().and_then(Quant::as_per_tensor) else {
+        return channel_multipliers(x, w, y, channels);
+    };
+    let (x_scale, _) = per_tensor("the input", x)?;
+    let (y_scale, _) = per_tensor("the output", y)?;
+    let real = f64::from(x_scale * w_scale) / f64::from(y_scale);
+    Ok(vec![Multiplier::from_real(real); channels])
+}
+
+/// The multiplier of a mean of `count` numbers: the rescaling with the division folded in, shifted as
+/// far as the precision of 32 bits allows, as TFLite's integer kernel has it.
+///
+/// # Errors
+/// If a type is not quantized per tensor.
+pub fn mean_multiplier(x: &TensorType, y: &TensorType, count: u32) -> Result<Multiplier, String> {
+    let (x_scale, _) = per_tensor("the input", x)?;
+    let (y_scale, _) = per_tensor("the output", y)?;
+    let mut m = Multiplier::from_real(f64::from(x_scale) / f64::from(y_scale));
+    if count > 0 {
+        let shift = (32 - count.leading_zeros() as i32 - 1).min(31 + m.shift).clamp(0, 32);
+        m.mantissa = ((i64::from(m.mantissa) << shift) / i64::from(count)) as i32;
+        m.shift -= shift;
+    }
+    Ok(m)
+}

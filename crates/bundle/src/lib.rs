@@ -6,8 +6,18 @@
 #![forbid(unsafe_code)]
 
 use paring_cortex_m as _;
+use paring_format_onnx as _;
 use paring_format_paring as _;
+use paring_format_tflite as _;
+use paring_pass_calibrate as _;
 use paring_pass_cleanup as _;
+use paring_pass_dead_channels as _;
+use paring_pass_fold_bn as _;
+use paring_pass_fuse as _;
+use paring_pass_gptq as _;
+use paring_pass_layout as _;
+use paring_pass_quantize as _;
+use paring_reference as _;
 
 use paring_backend::{ExecOptions, backend_named};
 use paring_format::{FormatError, ReadOptions};
@@ -43,6 +53,11 @@ pub fn executor(backend: &str, options: ExecOptions) -> Result<Box<dyn Executor>
 /// See [`FormatError`].
 pub fn read_model(path: &Path, dimensions: &BTreeMap<String, usize>) -> Result<Graph, FormatError> {
     let reference = executor(REFERENCE, ExecOptions::default()).ok();
-    let options = ReadOptions { dimensions, default_dimension: 1, executor: reference.as_deref() };
+    let options = ReadOptions {
+        dimensions,
+        default_dimension: 1,
+        executor: reference.as_deref(),
+        values: &[],
+    };
     paring_format::read(path, &options)
 }

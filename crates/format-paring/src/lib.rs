@@ -12,8 +12,10 @@
 //! | ... | the directory: for each blob the length of its name (4) and the name, its codec (4), offset (8), stored length (8) and the CRC-32 of the stored bytes (4) |
 //!
 //! The first blob, whose name is empty, is the graph in its text form (see [`paring_ir::text`]); the others
-//! are the constants that the text calls `blob`. A raw blob is used in the mapped file without a copy.
-//! The same graph gives the same bytes.
+//! are the constants that the text calls `blob`. A raw blob (codec 0) is used in the mapped file without
+//! a copy; a packed one (codec 1) holds elements of a byte that need at most four bits: the number of
+//! bits, the smallest element, and each element less the smallest, the first in the lowest bits. Blobs
+//! that the text does not name are ignored. The same graph gives the same bytes.
 //!
 //! No length in a file is trusted: every range is checked against the file, every blob against its
 //! checksum and against the size that the graph gives it.
@@ -36,6 +38,9 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod codec;
+
+use codec::Codec;
 use paring_format::{Format, FormatError, ReadOptions, Source, WriteOptions, register_format};
 use paring_ir::{Graph, text};
 use paring_tensor::{Bytes, DType};
@@ -46,6 +51,8 @@ const MARK: &[u8; 8] = b"\x89PARING\n";
 const VERSION: u32 = 1;
 const HEADER: usize = 32;
 const ALIGNMENT: usize = 64;
+/// How many times the file's size constants that the text does not spell out may take.
+const EXPANSION: usize = 64;
 /// Name of the blob that is the graph's text.
 const GRAPH: &str = "";
 
@@ -73,31 +80,6 @@ fn write(graph: &Graph, _: &WriteOptions) -> Result<Vec<u8>, FormatError> {
     Ok(encode(graph))
 }
 
-/// How a blob is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Codec {
-    /// The elements as they are in memory.
-    Raw = 0,
-}
-
-impl Codec {
-    fn from_id(id: u32) -> Option<Self> {
-        [Self::Raw].into_iter().find(|c| *c as u32 == id)
-    }
-
-    /// The elements of a blob of this element type and shape.
-    fn decode(self, stored: &Bytes, dtype: DType, shape: &[usize]) -> Result<Bytes, String> {
-        let size = shape.iter().try_fold(dtype.size(), |n, d| n.checked_mul(*d));
-        match self {
-            Self::Raw if size == Some(stored.len()) => Ok(stored.clone()),
-            Self::Raw => Err(format!(
-                "has {} bytes where {dtype}{shape:?} needs another number",
-                stored.len()
-            )),
-        }
-    }
-}
-
 /// The container of a graph.
 #[must_use]
 pub fn encode(graph: &Graph) -> Vec<u8> {
@@ -110,11 +92,13 @@ pub fn encode(graph: &Graph) -> Vec<u8> {
         out.resize(out.len().next_multiple_of(ALIGNMENT), 0);
         directory.extend((name.len() as u32).to_le_bytes());
         directory.extend(name.as_bytes());
-        directory.extend((Codec::Raw as u32).to_le_bytes());
+        let (codec, stored) =
+            if name == GRAPH { (Codec::Raw, bytes.clone()) } else { Codec::encode(bytes) };
+        directory.extend((codec as u32).to_le_bytes());
         directory.extend((out.len() as u64).to_le_bytes());
-        directory.extend((bytes.len() as u64).to_le_bytes());
-        directory.extend(crc32fast::hash(bytes).to_le_bytes());
-        out.extend_from_slice(bytes);
+        directory.extend((stored.len() as u64).to_le_bytes());
+        directory.extend(crc32fast::hash(&stored).to_le_bytes());
+        out.extend_from_slice(&stored);
     }
     let header = [
         MARK.as_slice(),
@@ -213,7 +197,9 @@ pub fn decode(file: &Bytes, path: &Path) -> Result<Graph, FormatError> {
         })?;
         codec.decode(entry.checked()?, dtype, shape)
     };
-    let parsed = text::parse_with(graph, &blobs).map_err(|e| fail("graph", e.to_string()))?;
+    let limit = file.len().saturating_mul(EXPANSION).saturating_add(1 << 20);
+    let parsed =
+        text::parse_limited(graph, &blobs, limit).map_err(|e| fail("graph", e.to_string()))?;
     Ok(parsed.graph)
 }
 

@@ -69,3 +69,20 @@ fn cut_off_files_are_refused() {
         assert!(decode(&whole[..len].to_vec().into(), Path::new("m.paring")).is_err(), "{len}");
     }
 }
+
+#[test]
+fn four_bit_elements_are_packed_and_long_splats_are_not_expanded_from_nothing() {
+    let graph = text::parse(
+        "graph @g {
+           %q = const fill(seed=4) : i4[64,32] q(0.5, 0)
+           %z = const splat(1.5) : f32[400,400]
+           output %q
+           output %z
+         }",
+    )
+    .unwrap();
+    let file = encode(&graph);
+    assert!(file.len() > 640_000 && file.len() < 642_000, "{}", file.len());
+    let again = decode(&file.into(), Path::new("m.paring")).unwrap();
+    assert_eq!(inline(&again), inline(&graph));
+}

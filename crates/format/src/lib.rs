@@ -11,7 +11,7 @@
 pub use inventory;
 
 use paring_ir::{Executor, Graph, GraphError, Refusal, VerifyErrors};
-use paring_tensor::Bytes;
+use paring_tensor::{Bytes, Tensor};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,10 @@ pub struct ReadOptions<'a> {
     pub default_dimension: usize,
     /// Evaluates what is constant in the file, such as shape arithmetic.
     pub executor: Option<&'a dyn Executor>,
+    /// Values of the inputs, in order, if they are known: where a model needs a constant (a shape, an
+    /// axis) but computes it from its inputs, the reader takes it from these, and the graph is then for
+    /// such inputs only.
+    pub values: &'a [Tensor],
 }
 
 /// How a model is written.

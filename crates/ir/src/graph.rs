@@ -350,6 +350,84 @@ impl Graph {
         ids
     }
 
+    /// Gives a value another name; a number is appended if the name is taken. Names of ports stay.
+    pub fn rename_value(&mut self, id: ValueId, name: impl Into<String>) {
+        let name = name.into();
+        if self.value_mut(id).name == name {
+            return;
+        }
+        let name = unique(&self.value_names, name);
+        let old = std::mem::replace(&mut self.value_mut(id).name, name.clone());
+        self.value_names.remove(&old);
+        self.value_names.insert(name, id);
+    }
+
+    /// Gives a node another name; a number is appended if the name is taken.
+    pub fn rename_node(&mut self, id: NodeId, name: impl Into<String>) {
+        let name = unique(&self.node_names, name.into());
+        if let Some(node) = self.nodes.get_mut(id.index()).and_then(Option::as_mut) {
+            let old = std::mem::replace(&mut node.name, name.clone());
+            self.node_names.remove(&old);
+            self.node_names.insert(name, id);
+        }
+    }
+
+    /// The graph without the nodes and constants that no output and no state depends on. Inputs stay.
+    /// Ids are given anew.
+    #[must_use]
+    pub fn live(&self) -> Self {
+        let mut needed = vec![false; self.value_bound()];
+        let mut open: Vec<ValueId> = self.outputs.iter().map(|p| p.value).collect();
+        open.extend(self.states.iter().flat_map(|s| [s.current, s.next]));
+        while let Some(id) = open.pop() {
+            if !std::mem::replace(&mut needed[id.index()], true)
+                && let Some(node) = self.producer(id)
+            {
+                open.extend(&node.inputs);
+            }
+        }
+        let lives = |n: &Node| n.outputs.iter().any(|v| needed[v.index()]);
+        let mut live = Self::new(self.name.clone());
+        let mut ids: HashMap<ValueId, ValueId> = HashMap::new();
+        for value in self.values() {
+            let keep = match &value.def {
+                Def::Input => true,
+                Def::Node(node, _) => self.get_node(*node).is_some_and(lives),
+                Def::Const(_) | Def::State => needed[value.id.index()],
+            };
+            if keep {
+                let id = live.push_value(value.name.clone(), value.ty.clone(), value.def.clone());
+                live.value_mut(id).range = value.range;
+                ids.insert(value.id, id);
+            }
+        }
+        let renew = |v: &ValueId| ids.get(v).copied().unwrap_or(*v);
+        for node in self.nodes().filter(|n| lives(n)) {
+            let id = NodeId(live.nodes.len() as u32);
+            let inputs: Vec<ValueId> = node.inputs.iter().map(renew).collect();
+            let outputs: Vec<ValueId> = node.outputs.iter().map(renew).collect();
+            for (i, v) in inputs.iter().enumerate() {
+                live.value_mut(*v).uses.push((id, i));
+            }
+            for (i, v) in outputs.iter().enumerate() {
+                live.value_mut(*v).def = Def::Node(id, i);
+            }
+            live.node_names.insert(node.name.clone(), id);
+            let (name, op) = (node.name.clone(), node.op.clone());
+            live.nodes.push(Some(Node { id, name, op, inputs, outputs }));
+        }
+        let port = |p: &Port| Port { value: renew(&p.value), ..p.clone() };
+        live.inputs = self.inputs.iter().map(port).collect();
+        live.outputs = self.outputs.iter().map(port).collect();
+        let state = |s: &State| State {
+            current: renew(&s.current),
+            next: renew(&s.next),
+            initial: s.initial.clone(),
+        };
+        live.states = self.states.iter().map(state).collect();
+        live
+    }
+
     /// Makes a value an output of the graph.
     pub fn add_output(&mut self, name: impl Into<String>, value: ValueId) {
         self.outputs.push(Port { name: name.into(), value, external: None });
@@ -577,6 +655,14 @@ pub enum PortRef {
 
 /// An op by value or shared; what methods that take an op accept.
 pub struct OpArg(pub(crate) OpRef);
+
+impl OpArg {
+    /// The op, shared.
+    #[must_use]
+    pub fn into_ref(self) -> OpRef {
+        self.0
+    }
+}
 
 impl<T: crate::op::DynOp> From<T> for OpArg {
     fn from(op: T) -> Self {

@@ -292,15 +292,15 @@ impl Graph {
                 self.node_names.insert(wanted, id);
             }
         }
-        for (id, wanted) in renamed_values {
-            if !self.value_names.contains_key(&wanted) && self.get_value(id).is_some() {
-                self.rename(id, wanted);
-            }
-        }
         for (name, range, new) in inherit {
             if let Some(value) = self.values[new.index()].as_mut() {
                 value.range = value.range.or(range);
                 self.rename(new, name);
+            }
+        }
+        for (id, wanted) in renamed_values {
+            if !self.value_names.contains_key(&wanted) && self.get_value(id).is_some() {
+                self.rename(id, wanted);
             }
         }
         Ok(())

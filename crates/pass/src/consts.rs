@@ -132,6 +132,44 @@ pub fn select(data: &ConstData, axis: usize, indices: &[usize]) -> Result<ConstD
     })
 }
 
+/// The constant in another shape. A palette of one codebook and unstructured sparsity are kept.
+///
+/// # Errors
+/// If the number of elements differs.
+pub fn reshape(data: &ConstData, shape: &[usize]) -> Result<ConstData, TensorError> {
+    match data {
+        ConstData::Palette(p) if p.codebook().shape().len() == 1 => {
+            Palette::new(shape, p.codes().clone(), p.codebook().clone()).map(ConstData::Palette)
+        }
+        ConstData::Sparse(s) if s.block().iter().all(|b| *b == 1) => {
+            let (mask, values) = (s.mask().clone(), s.values().clone());
+            Sparse::new(shape, vec![1; shape.len()], mask, s.fill(), values).map(ConstData::Sparse)
+        }
+        other => other.dense().reshape(shape).map(ConstData::Dense),
+    }
+}
+
+/// The constant with its axes in another order, as [`Tensor::transpose`]. A palette of one codebook
+/// and sparsity are kept.
+///
+/// # Errors
+/// If `perm` is not a permutation of the axes.
+pub fn permute(data: &ConstData, perm: &[usize]) -> Result<ConstData, TensorError> {
+    match data {
+        ConstData::Palette(p) if p.codebook().shape().len() == 1 => {
+            let codes = Tensor::new(DType::U8, p.shape(), p.codes().clone())?.transpose(perm)?;
+            let palette = Palette::new(codes.shape(), codes.bytes().clone(), p.codebook().clone())?;
+            Ok(ConstData::Palette(palette))
+        }
+        ConstData::Sparse(s) => {
+            let dense = data.dense().transpose(perm)?;
+            let block: Vec<usize> = perm.iter().map(|&p| s.block()[p]).collect();
+            Sparse::from_dense(&dense, &block, s.fill()).map(ConstData::Sparse)
+        }
+        other => other.dense().transpose(perm).map(ConstData::Dense),
+    }
+}
+
 fn select_tensor(t: &Tensor, axis: usize, indices: &[usize]) -> Result<Tensor, TensorError> {
     let shape = t.shape();
     let Some(&n) = shape.get(axis) else {

@@ -64,6 +64,7 @@ mod manager;
 mod pipeline;
 mod registry;
 mod rewrite;
+mod stream;
 
 pub use context::{Host, NoHost, PassContext, Samples};
 #[doc(hidden)]
@@ -74,6 +75,7 @@ pub use pipeline::{Pipeline, PipelineError, Step};
 pub use registry::parse_config;
 pub use registry::{Effect, Pass, PassEntry, PassInfo, registered_passes};
 pub use rewrite::{Rewrite, Verdict, rewrite};
+pub use stream::{Stream, prepare};
 #[doc(hidden)]
 pub use toml;
 

@@ -24,7 +24,9 @@ pub enum Rounding {
     #[default]
     Double,
     /// One 64-bit product rounded once, ties toward positive infinity:
-    /// `(x * m + 2^(t-1)) >> t`. LiteRT on the desktop does this.
+    /// `(x * m + 2^(t-1)) >> t`. TFLite built with `TFLITE_SINGLE_ROUNDING` does this. As the choice of
+    /// a whole run it stands for LiteRT's reference kernels as they are distributed, which round once
+    /// only where the interpreter says so.
     Single,
 }
 

@@ -1,7 +1,7 @@
 use paring_ir::ops::{Dequantize, Reshape, Transpose};
 use paring_ir::{Executor, Graph, GraphError, Node, Patch};
-use paring_pass::{Rewrite, Verdict};
-use paring_tensor::{ConstData, Palette, Sparse, TensorError};
+use paring_pass::{Rewrite, Verdict, consts};
+use paring_tensor::{ConstData, TensorError};
 
 /// Computes nodes whose operands are all constants.
 pub(crate) struct Fold<'a> {
@@ -92,40 +92,8 @@ fn moved(
     let &[data] = constants else { return None };
     if node.op.is::<Reshape>() {
         let shape = graph.ty(*node.outputs().first()?).shape.fixed()?;
-        return Some(reshape(data, &shape));
+        return Some(consts::reshape(data, &shape));
     }
     let transpose = node.op_as::<Transpose>()?;
-    Some(permute(data, &transpose.perm))
-}
-
-fn reshape(data: &ConstData, shape: &[usize]) -> Result<ConstData, TensorError> {
-    match data {
-        ConstData::Palette(p) if p.codebook().shape().len() == 1 => {
-            Palette::new(shape, p.codes().clone(), p.codebook().clone()).map(ConstData::Palette)
-        }
-        ConstData::Sparse(s) if s.block().iter().all(|b| *b == 1) => {
-            let (mask, values) = (s.mask().clone(), s.values().clone());
-            Sparse::new(shape, vec![1; shape.len()], mask, s.fill(), values).map(ConstData::Sparse)
-        }
-        other => other.dense().reshape(shape).map(ConstData::Dense),
-    }
-}
-
-fn permute(data: &ConstData, perm: &[usize]) -> Result<ConstData, TensorError> {
-    match data {
-        ConstData::Palette(p) if p.codebook().shape().len() == 1 => {
-            let codes =
-                paring_tensor::Tensor::new(paring_tensor::DType::U8, p.shape(), p.codes().clone())?
-                    .transpose(perm)?;
-            let codes_shape = codes.shape().to_vec();
-            Palette::new(codes_shape, codes.bytes().clone(), p.codebook().clone())
-                .map(ConstData::Palette)
-        }
-        ConstData::Sparse(s) => {
-            let dense = data.dense().transpose(perm)?;
-            let block: Vec<usize> = perm.iter().map(|&p| s.block()[p]).collect();
-            Sparse::from_dense(&dense, &block, s.fill()).map(ConstData::Sparse)
-        }
-        other => other.dense().transpose(perm).map(ConstData::Dense),
-    }
+    Some(consts::permute(data, &transpose.perm))
 }

@@ -39,7 +39,9 @@ fn unchanged(graph: &Graph, node: &Node) -> Option<paring_ir::ValueId> {
     } else if node.op.is::<Concat>() {
         node.inputs().len() == 1
     } else if let Some(p) = node.op_as::<Pool>() {
-        p.kernel == [1, 1] && p.kind != PoolKind::L2 && p.activation.is_none()
+        p.kernel == [1, 1]
+            && matches!(p.kind, PoolKind::Max | PoolKind::Average)
+            && p.activation.is_none()
     } else if node.op.is::<Quantize>() {
         // Equal types, so the numbers are already those of the output's quantization. A
         // dequantization to those numbers in between changes nothing either.

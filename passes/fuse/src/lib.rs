@@ -8,6 +8,7 @@
 //! - **Composed activations**: the products that frameworks write for SiLU, hard-sigmoid, hard-swish,
 //!   GELU (both forms) and Mish become the one op. Constants may differ from the definition by the
 //!   rounding of single precision.
+//! - **Averages** over the whole image become means, which may have a quantization of their own.
 //!
 //! Additions and multiplications of constants are the work of `fold-bn`.
 //!
@@ -33,6 +34,7 @@
 mod activation;
 mod composed;
 mod matmul;
+mod mean;
 mod pad;
 
 use paring_ir::Graph;
@@ -58,7 +60,7 @@ register_pass!(
 impl Pass for Fuse {
     fn run(&self, graph: &mut Graph, cx: &mut PassContext<'_>) -> Result<(), PassError> {
         // Composed functions first: their parts are activations too.
-        rewrite(graph, cx, &[&matmul::to_dense, &composed::recognise])?;
+        rewrite(graph, cx, &[&matmul::to_dense, &composed::recognise, &mean::of_whole_image])?;
         rewrite(graph, cx, &[&activation::canonical, &activation::fuse, &pad::fuse])
     }
 }

@@ -111,3 +111,20 @@ fn products_with_constants_become_dense_layers() {
     assert!(out.contains(r#"dense(%x, %k) { activation = "relu" }"#), "{out}");
     assert!(out.contains("[1.0, 4.0, 2.0, 5.0, 3.0, 6.0] : f32[3,2]"), "{out}");
 }
+
+#[test]
+fn averages_of_the_whole_image_become_means() {
+    let pool = |kernel: &str, out: &str| {
+        fuse(&format!(
+            r#"%x = input : f32[n,4,4,3]
+               %y = pool(%x) {{ kernel = {kernel}, kind = "average", pad = "valid", stride = [1, 1] }} : f32[n,{out},3]
+               output %y"#
+        ))
+    };
+    let whole = pool("[4, 4]", "1,1");
+    assert!(
+        whole.contains(r#"reduce(%x) { axes = [1, 2], f = "mean", keep_dims = true }"#),
+        "{whole}"
+    );
+    assert!(pool("[4, 3]", "1,2").contains("pool("));
+}

@@ -8,10 +8,12 @@ mod dequantize;
 mod pad;
 mod pool;
 mod quantize;
+mod reduce;
 mod reshape;
 mod slice;
 mod softmax;
 mod transpose;
+mod unary;
 
 use crate::lower::Site;
 
@@ -28,10 +30,12 @@ pub(crate) fn lowering(op: &str) -> Option<Lower> {
         "pad" => pad::lower,
         "pool" => pool::lower,
         "quantize" => quantize::lower,
+        "reduce" => reduce::lower,
         "reshape" => reshape::lower,
         "slice" => slice::lower,
         "softmax" => softmax::lower,
         "transpose" => transpose::lower,
+        "unary" => unary::lower,
         _ => return None,
     })
 }

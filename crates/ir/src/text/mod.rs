@@ -27,7 +27,7 @@ mod lex;
 mod parse;
 mod print;
 
-pub use parse::{Blobs, ParseError, Parsed, no_blobs, parse, parse_with};
+pub use parse::{Blobs, ParseError, Parsed, no_blobs, parse, parse_limited, parse_with};
 pub use print::{Large, Printed, print, print_with_fills};
 
 use paring_tensor::{Bytes, DType, Element, Tensor, TensorError};

@@ -54,6 +54,15 @@ pub fn no_blobs(_: &str, _: DType, _: &[usize]) -> std::result::Result<Bytes, St
 /// # Errors
 /// As [`parse`].
 pub fn parse_with(text: &str, blobs: Blobs<'_>) -> Result<Parsed, ParseError> {
+    parse_limited(text, blobs, LARGEST_FILL)
+}
+
+/// As [`parse_with`], for texts from files: constants that are not spelled out, such as `splat(0)`,
+/// may expand to `limit` bytes in all.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_limited(text: &str, blobs: Blobs<'_>, limit: usize) -> Result<Parsed, ParseError> {
     let tokens = lex(text).map_err(|(line, why)| ParseError { line, why })?;
     let mut parser = Parser {
         tokens,
@@ -62,12 +71,14 @@ pub fn parse_with(text: &str, blobs: Blobs<'_>) -> Result<Parsed, ParseError> {
         quants: HashMap::new(),
         out: Parsed { graph: Graph::default(), fills: HashMap::new(), lines: HashMap::new() },
         states: HashMap::new(),
+        limit,
+        depth: 0,
     };
     parser.document()?;
     Ok(parser.out)
 }
 
-/// The most bytes that a constant which is not spelled out may expand to.
+/// The most bytes that constants which are not spelled out may expand to.
 const LARGEST_FILL: usize = 1 << 30;
 
 struct Parser<'t> {
@@ -77,7 +88,14 @@ struct Parser<'t> {
     quants: HashMap<String, Quant>,
     out: Parsed,
     states: HashMap<ValueId, ConstData>,
+    /// Bytes that constants may still expand to.
+    limit: usize,
+    /// Storages around the one that is parsed.
+    depth: usize,
 }
+
+/// Storages may stand in each other: the values of a sparse one can be a palette.
+const DEEPEST: usize = 4;
 
 type Result<T, E = ParseError> = std::result::Result<T, E>;
 
@@ -419,6 +437,19 @@ impl<'t> Parser<'t> {
     /// needs the type, so the parser looks ahead for it.
     #[allow(clippy::type_complexity)]
     fn constant(&mut self) -> Result<(ConstData, TensorType, Option<(f32, f32)>, Option<u64>)> {
+        if self.depth == DEEPEST {
+            return self.error("storages are nested too deep");
+        }
+        self.depth += 1;
+        let found = self.constant_at_depth();
+        self.depth -= 1;
+        found
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn constant_at_depth(
+        &mut self,
+    ) -> Result<(ConstData, TensorType, Option<(f32, f32)>, Option<u64>)> {
         let start = self.at;
         self.skip_storage()?;
         self.expect(':')?;
@@ -504,12 +535,17 @@ impl<'t> Parser<'t> {
         Ok((self.elements(dtype, shape)?.into(), None))
     }
 
-    fn check_size(&self, dtype: DType, shape: &[usize]) -> Result<()> {
+    /// Takes what a constant expands to from the limit.
+    fn check_size(&mut self, dtype: DType, shape: &[usize]) -> Result<()> {
         let size = shape.iter().try_fold(dtype.size(), |n, d| n.checked_mul(*d));
-        match size {
-            Some(n) if n <= LARGEST_FILL => Ok(()),
-            _ => self.error(format!(
-                "{dtype}{shape:?} is over the {LARGEST_FILL} bytes that a generated constant may have"
+        match size.and_then(|n| self.limit.checked_sub(n)) {
+            Some(left) => {
+                self.limit = left;
+                Ok(())
+            }
+            None => self.error(format!(
+                "{dtype}{shape:?} is over the {} bytes that generated constants may still have",
+                self.limit
             )),
         }
     }

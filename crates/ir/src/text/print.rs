@@ -34,7 +34,14 @@ pub fn print(graph: &Graph, large: Large) -> Printed {
 /// `fill(seed=..)`.
 #[must_use]
 pub fn print_with_fills(graph: &Graph, large: Large, fills: &HashMap<ValueId, u64>) -> Printed {
-    let mut printer = Printer { graph, large, fills, blobs: Vec::new(), quants: Vec::new() };
+    let mut printer = Printer {
+        graph,
+        large,
+        fills,
+        blobs: Vec::new(),
+        labels: HashSet::new(),
+        quants: Vec::new(),
+    };
     let body = printer.body();
     let mut text = String::new();
     for (i, quant) in printer.quants.iter().enumerate() {
@@ -72,8 +79,13 @@ struct Printer<'g> {
     large: Large,
     fills: &'g HashMap<ValueId, u64>,
     blobs: Vec<(String, Tensor)>,
+    labels: HashSet<String>,
     quants: Vec<String>,
 }
+
+/// Bytes of one repeated element above which a blob is used where there are blobs, so that a reader of
+/// files can bound what texts expand to.
+const LARGEST_SPLAT: usize = 1 << 16;
 
 impl Printer<'_> {
     fn body(&mut self) -> String {
@@ -230,6 +242,7 @@ impl Printer<'_> {
         if let Some(first) = first
             && tensor.len() > 1
             && chunks.all(|c| c == first)
+            && !(self.large == Large::Blob && tensor.bytes().len() > LARGEST_SPLAT)
         {
             let one = Tensor::new(tensor.dtype(), [1], Bytes::copy_from_slice(first));
             return format!("splat({})", one.map(|t| literals(&t).concat()).unwrap_or_default());
@@ -240,7 +253,7 @@ impl Printer<'_> {
         if self.large == Large::Blob {
             // A part of one constant may be called as another constant is.
             let mut label = label.to_owned();
-            while self.blobs.iter().any(|(taken, _)| *taken == label) {
+            while !self.labels.insert(label.clone()) {
                 label.push('\'');
             }
             self.blobs.push((label.clone(), tensor.clone()));

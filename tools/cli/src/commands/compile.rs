@@ -1,10 +1,13 @@
 //! `paring compile`
 
+use crate::host::CliHost;
 use crate::model::ModelArgs;
+use crate::recipes;
 use crate::ui::{Ui, grouped, table};
 use anyhow::{Context, Result};
 use paring_backend::{CompileOptions, Package, backend_for};
 use paring_ir::Graph;
+use paring_pass::{Pipeline, RunOptions};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -29,6 +32,9 @@ pub struct LowerArgs {
     /// What generated files and symbols begin with
     #[arg(long, default_value = "model")]
     pub prefix: String,
+    /// Lower the model as it is, without the recipe `exact` before
+    #[arg(long)]
+    pub as_is: bool,
     /// A setting of the backend
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
     pub settings: Vec<(String, String)>,
@@ -40,6 +46,16 @@ fn setting(text: &str) -> Result<(String, String), String> {
 }
 
 impl LowerArgs {
+    /// The graph that is lowered: the model after the recipe `exact`, which changes no output bit.
+    pub fn prepare(&self, graph: Graph, ui: &Ui) -> Result<Graph> {
+        if self.as_is {
+            return Ok(graph);
+        }
+        let pipeline = Pipeline::parse(&recipes::load("exact")?)?;
+        let host = CliHost::new(paring_bundle::REFERENCE, None, ui).map_err(anyhow::Error::msg)?;
+        Ok(pipeline.run(&graph, &host, &mut RunOptions::default())?.graph)
+    }
+
     /// The package for a graph.
     pub fn compile(&self, graph: &Graph) -> Result<Package> {
         let backend = backend_for(&self.target).map_err(anyhow::Error::msg)?;
@@ -54,7 +70,7 @@ impl LowerArgs {
 
 /// Runs the command.
 pub fn run(args: &Args, ui: &Ui) -> Result<()> {
-    let graph = args.model.read()?;
+    let graph = args.lower.prepare(args.model.read()?, ui)?;
     let package = args.lower.compile(&graph)?;
     package.write(&args.output).with_context(|| args.output.display().to_string())?;
     let files: Vec<_> = package.files.iter().map(|(name, _)| name).collect();

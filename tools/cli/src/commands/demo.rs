@@ -63,9 +63,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         "4. paring compile {path}/int8/model.paring --target {} -o {path}/c",
         args.target
     ));
-    let lower =
-        LowerArgs { target: args.target.clone(), prefix: "model".to_owned(), settings: Vec::new() };
-    let package = lower.compile(&small)?;
+    let lower = LowerArgs {
+        target: args.target.clone(),
+        prefix: "model".to_owned(),
+        as_is: false,
+        settings: Vec::new(),
+    };
+    let lowered = lower.prepare(small.clone(), ui)?;
+    let package = lower.compile(&lowered)?;
     package.write(&dir.join("c")).with_context(|| path.to_string())?;
 
     ui.say(format!("5. paring verify {path}/int8/model.paring --target {}", args.target));
@@ -73,7 +78,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     let device = if missing.is_empty() {
         let data = Fitted::new(open(TEST)?, &small)?;
         let samples = (0..4).map(|i| data.stored(&data.get(i)?)).collect::<Result<Vec<_>>>()?;
-        Some(verify(&small, &lower, &samples, ui)?)
+        Some(verify(&lowered, &small, &lower, &samples, ui)?)
     } else {
         let names = missing.join(" ");
         ui.say(format!(

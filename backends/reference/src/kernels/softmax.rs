@@ -1,0 +1,198 @@
+use crate::fixed::{Width, exp_of_negative, input_radius, reciprocal};
+use crate::kernel::{Call, Done, Fault, Types, filled, one};
+use crate::quantized::{Affine, ints, is_quantized, multiply_greater_than_one, scale, stored};
+use crate::register_kernel;
+use crate::walk::around;
+use paring_ir::ops::Softmax;
+use paring_qmath::{Multiplier, doubling_high_mul, rounding_shift_right};
+use paring_tensor::DType;
+
+register_kernel!(Softmax, support, run);
+
+fn support(op: &Softmax, types: Types<'_>) -> Result<(), String> {
+    let (x, y) = (types.inputs[0], types.outputs[0]);
+    if !is_quantized(x) && !is_quantized(y) {
+        return super::floats_only("softmax", x.dtype);
+    }
+    let (from, to) = (Affine::of("the input", x)?, Affine::of("the output", y)?);
+    if op.log {
+        return super::through_real_support(types);
+    }
+    let wanted = match (from.dtype, to.dtype) {
+        (DType::I8, DType::I8) => (1.0 / 256.0, -128),
+        (DType::U8, DType::U8) => (1.0 / 256.0, 0),
+        (DType::I8 | DType::U8, DType::I16) => (1.0 / 65536.0, -32768),
+        (DType::I16, DType::I16) => (1.0 / 32768.0, 0),
+        (a, b) => return Err(format!("softmax from {a} to {b}")),
+    };
+    if (to.scale - wanted.0).abs() > 0.001 * wanted.0 || to.zero != wanted.1 {
+        return Err(format!(
+            "the output of an integer softmax has scale {} and zero point {}, not {} and {}",
+            wanted.0, wanted.1, to.scale, to.zero
+        ));
+    }
+    Ok(())
+}
+
+fn run(op: &Softmax, call: &Call<'_>) -> Done {
+    let (x, y) = (call.types.inputs[0], call.types.outputs[0]);
+    if !is_quantized(x) && !is_quantized(y) {
+        return real(op, call);
+    }
+    if op.log {
+        return super::through_real(call, |call| real(op, call));
+    }
+    let (from, to) = (Affine::of("the input", x)?, Affine::of("the output", y)?);
+    let data = ints(&call.inputs[0])?;
+    let row: fn(&Softmax, Affine, Affine, &[i32]) -> Vec<i32> =
+        if from.dtype == DType::I16 { row_16 } else { row_8 };
+    let shape = call.shape(0);
+    let (outer, len, inner) = around(shape, op.axis);
+    let mut out = filled(data.len(), 0)?;
+    let mut line = vec![0; len];
+    for o in 0..outer {
+        for i in 0..inner {
+            let at = |k: usize| (o * len + k) * inner + i;
+            for (k, v) in line.iter_mut().enumerate() {
+                *v = data[at(k)];
+            }
+            for (k, v) in row(op, from, to, &line).into_iter().enumerate() {
+                out[at(k)] = v;
+            }
+        }
+    }
+    Ok(vec![stored(y.dtype, shape, out)?])
+}
+
+fn real(op: &Softmax, call: &Call<'_>) -> Done {
+    let shape = call.shape(0);
+    let (outer, len, inner) = around(shape, op.axis);
+    if call.dtype(0) == DType::F64 {
+        let x = call.view::<f64>(0)?;
+        let mut y = filled(x.len(), 0.0)?;
+        for o in 0..outer {
+            for i in 0..inner {
+                let at = |k: usize| (o * len + k) * inner + i;
+                let beta = f64::from(op.beta);
+                let max = (0..len).map(|k| x[at(k)] * beta).fold(f64::NEG_INFINITY, f64::max);
+                let sum: f64 = (0..len).map(|k| (x[at(k)] * beta - max).exp()).sum();
+                for k in 0..len {
+                    let d = x[at(k)] * beta - max;
+                    y[at(k)] = if op.log { d - sum.ln() } else { d.exp() / sum };
+                }
+            }
+        }
+        return one(shape, y);
+    }
+    let x = call.inputs[0].to_f32();
+    let mut y = filled(x.len(), 0.0_f32)?;
+    for o in 0..outer {
+        for i in 0..inner {
+            let at = |k: usize| (o * len + k) * inner + i;
+            let max = (0..len).map(|k| x[at(k)]).fold(f32::NEG_INFINITY, f32::max);
+            let mut sum = 0.0_f32;
+            for k in 0..len {
+                let e = ((x[at(k)] - max) * op.beta).exp();
+                y[at(k)] = e;
+                sum += e;
+            }
+            for k in 0..len {
+                y[at(k)] =
+                    if op.log { (x[at(k)] - max) * op.beta - sum.ln() } else { y[at(k)] / sum };
+            }
+        }
+    }
+    super::floats(shape, y, call.dtype(0)).map_err(Fault::from)
+}
+
+/// TFLite's 8-bit softmax: exponentials of differences in fixed point, their sum with 12 integer bits.
+fn row_8(op: &Softmax, from: Affine, to: Affine, x: &[i32]) -> Vec<i32> {
+    const DIFFERENCE_BITS: u32 = 5;
+    const SUM_BITS: i32 = 12;
+    let factor = f64::from(op.beta) * f64::from(from.scale) * f64::from(1 << 26);
+    let m = Multiplier::from_real(factor.min(f64::from(i32::MAX)));
+    let least = -input_radius(DIFFERENCE_BITS, m.shift, 31);
+    let max = x.iter().copied().max().unwrap_or(0);
+    let exp = |x: i32| {
+        (x - max >= least).then(|| {
+            exp_of_negative(Width::W32, multiply_greater_than_one(m, x - max), DIFFERENCE_BITS)
+        })
+    };
+    let sum = x
+        .iter()
+        .filter_map(|x| exp(*x))
+        .fold(0_i32, |sum, e| sum.wrapping_add(rounding_shift_right(e, SUM_BITS as u32)));
+    let (inverse, over) = reciprocal(sum, SUM_BITS);
+    let shift = (over + 31 - to.dtype.size() as i32 * 8).clamp(0, 31) as u32;
+    x.iter()
+        .map(|x| match exp(*x) {
+            Some(e) => {
+                let y = rounding_shift_right(doubling_high_mul(inverse, e), shift);
+                to.cut(y.saturating_add(to.low))
+            }
+            None => to.low,
+        })
+        .collect()
+}
+
+/// A table of a function of 16-bit numbers at 513 places, to be interpolated; each entry is corrected by
+/// half the error in the middle of its interval.
+struct Lut16(Vec<i32>);
+
+impl Lut16 {
+    /// Over inputs from `low` to `high`; the outputs are in Q0.15.
+    fn new(low: f32, high: f32, f: impl Fn(f32) -> f32) -> Self {
+        let step = (high - low) / 512.0;
+        let half = step / 2.0;
+        // 65536 stored steps over the real range of the outputs.
+        let range = 2.0_f32 / 65535.0;
+        let inverse = 65536.0 / (range * 32767.0 - range * -32768.0);
+        let cut = |x: f32| x.clamp(-32768.0, 32767.0) as i32;
+        let mut table = Vec::with_capacity(513);
+        for i in 0..512 {
+            let at = low + i as f32 * step;
+            let value = (f(at) * inverse).round();
+            let next = f(low + (i + 1) as f32 * step);
+            let interpolated = ((next * inverse + value) / 2.0).round();
+            let error = interpolated - (f(at + half) * inverse).round();
+            table.push(cut(value - (error / 2.0).round()));
+        }
+        table.push(cut((f(high) * inverse).round()));
+        Self(table)
+    }
+
+    fn get(&self, x: i32) -> i32 {
+        let at = (256 + (x >> 7)) as usize;
+        let offset = x & 0x7F;
+        let (base, next) = (self.0[at], self.0[at + 1]);
+        let delta = ((next - base) * offset + 64) >> 7;
+        i32::from((base + delta) as i16)
+    }
+}
+
+/// TFLite's 16-bit softmax: tables of `exp` over `[-10, 0]` and of `1 / (1 + x)` over `[0, 1]`.
+fn row_16(op: &Softmax, from: Affine, _: Affine, x: &[i32]) -> Vec<i32> {
+    let range = 65535.0_f32;
+    let ten = 10.0 / range;
+    let exp = Lut16::new(ten * (-32768.0 - 32767.0), 0.0, f32::exp);
+    let unit = 1.0 / range;
+    let inverse = Lut16::new(0.0, unit * (32767.0 + 32768.0), |x| 1.0 / (1.0 + x));
+    let m = Multiplier::from_real(f64::from(from.scale) * f64::from(op.beta) / (10.0 / 65535.0));
+    let max = x.iter().copied().max().unwrap_or(0);
+    let exps: Vec<i32> = x
+        .iter()
+        .map(|x| exp.get((scale(m, x - max).saturating_add(32767)).clamp(-32768, 32767)))
+        .collect();
+    let sum = exps.iter().fold(0_i32, |s, e| s.wrapping_add(*e));
+    let headroom = (sum as u32).leading_zeros();
+    if sum <= 0 {
+        return vec![0; x.len()];
+    }
+    let shifted = ((i64::from(sum) << (headroom - 1)) + (1 << 13)) >> 14;
+    let factor = inverse.get((shifted as i32 - ((1 << 15) + (1 << 16))).clamp(-32768, 32767));
+    let shift = 31 - headroom;
+    let round = 1_i64 << (shift - 1).min(62);
+    exps.iter()
+        .map(|e| (((i64::from(*e) * i64::from(factor) + round) >> shift) as i32).clamp(0, 32767))
+        .collect()
+}

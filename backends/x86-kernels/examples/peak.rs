@@ -1,0 +1,82 @@
+//! Multiply-accumulates a second of the products, on data in the cache.
+
+use paring_qmath::{Multiplier, Rounding};
+use paring_x86_kernels::Level;
+use paring_x86_kernels::gemm::{self, I8Panel, Rows};
+use std::time::Instant;
+
+/// Seconds of one call: the least of many short measurements.
+fn least(mut f: impl FnMut()) -> f64 {
+    let mut best = f64::INFINITY;
+    for _ in 0..200 {
+        let start = Instant::now();
+        f();
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    best
+}
+
+fn main() {
+    let (rows, width) = (14 * 4, 32);
+    for depth in [16, 32, 64, 128, 256, 512] {
+        for level in [Level::Avx2, Level::Avx512] {
+            let Some(tile) = gemm::f32_tile(level).filter(|_| level.is_available()) else {
+                continue;
+            };
+            let a = vec![0.5_f32; rows * depth];
+            let padded = rows.next_multiple_of(tile.rows);
+            let at: Vec<u32> = (0..padded).map(|r| (r.min(rows - 1) * depth) as u32).collect();
+            let r = Rows { a: &a, at: &at, pad: &a, taps: 1, depth, rows };
+            let panel = vec![0.25_f32; tile.width * (1 + depth)];
+            let mut out = vec![0.0_f32; rows * width];
+            let runs = 20;
+            let time = least(|| {
+                for _ in 0..runs {
+                    gemm::f32_gemm(
+                        level,
+                        &r,
+                        &panel,
+                        tile.width,
+                        None,
+                        (-1e9, 1e9),
+                        tile.width,
+                        width,
+                        &mut out,
+                    );
+                }
+            });
+            let macs = (runs * rows * depth * tile.width) as f64;
+            println!("f32 {} depth {depth}: {:.1} GMAC/s", level.name(), macs / time / 1e9);
+        }
+        if Level::Avx512.is_available() {
+            let a = vec![3_i8; rows * depth];
+            let at: Vec<u32> = (0..rows).map(|r| (r * depth) as u32).collect();
+            let r = Rows { a: &a, at: &at, pad: &a, taps: 1, depth, rows };
+            let mut panel = vec![0_u8; gemm::i8_panel_len(1, depth, width)];
+            let ok = gemm::i8_pack(
+                &I8Panel {
+                    weights: &vec![5; width * depth],
+                    taps: 1,
+                    depth,
+                    width,
+                    bias: &[7; 32],
+                    multipliers: &[Multiplier::from_real(0.01); 32],
+                    rounding: Rounding::Double,
+                    zero_point: 3,
+                    bounds: (-128, 127),
+                },
+                &mut panel,
+            );
+            assert!(ok);
+            let mut out = vec![0_i8; rows * width];
+            let runs = 20;
+            let time = least(|| {
+                for _ in 0..runs {
+                    gemm::i8_gemm(Level::Avx512, &r, &panel, width, width, width, &mut out);
+                }
+            });
+            let macs = (runs * rows * depth * width) as f64;
+            println!("i8 avx512 depth {depth}: {:.1} GMAC/s", macs / time / 1e9);
+        }
+    }
+}

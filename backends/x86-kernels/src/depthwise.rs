@@ -1,0 +1,184 @@
+//! Depthwise convolutions of one image in NHWC, some rows of the output at a time.
+
+use crate::Level;
+use crate::requant::Affine;
+use paring_qmath::{Multiplier, Rounding};
+use std::ops::Range;
+
+/// Taps that a window may have.
+pub const MAX_TAPS: usize = 64;
+
+/// The geometry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Rows and columns of the input.
+    pub input: [usize; 2],
+    /// Channels.
+    pub channels: usize,
+    /// Rows and columns of the window.
+    pub kernel: [usize; 2],
+    /// Steps of the window.
+    pub stride: [usize; 2],
+    /// Distance between taps.
+    pub dilation: [usize; 2],
+    /// Rows of padding above and columns to the left.
+    pub pad: [usize; 2],
+    /// Columns of the output.
+    pub out_width: usize,
+}
+
+impl Window {
+    pub(crate) fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    /// The position in the input of a tap along an axis, if it is inside.
+    #[inline(always)]
+    pub(crate) fn at(&self, axis: usize, out: usize, tap: usize) -> Option<usize> {
+        let i =
+            (out * self.stride[axis] + tap * self.dilation[axis]).checked_sub(self.pad[axis])?;
+        (i < self.input[axis]).then_some(i)
+    }
+
+    /// The output columns for which every tap of a row is inside.
+    pub(crate) fn inner_columns(&self) -> Range<usize> {
+        let first = self.pad[1].div_ceil(self.stride[1]);
+        let reach = (self.kernel[1] - 1) * self.dilation[1];
+        let room = (self.input[1] + self.pad[1]).checked_sub(reach + 1);
+        let end = room.map_or(0, |r| r / self.stride[1] + 1).min(self.out_width);
+        first.min(end)..end
+    }
+
+    fn check(&self, x: usize, rows: &Range<usize>, out: usize) {
+        assert!(self.kernel[0] > 0 && self.kernel[1] > 0 && self.taps() <= MAX_TAPS);
+        assert!(self.stride[0] > 0 && self.stride[1] > 0);
+        assert!(rows.start <= rows.end);
+        assert_eq!(x, self.input[0] * self.input[1] * self.channels);
+        assert_eq!(out, rows.len() * self.out_width * self.channels);
+    }
+}
+
+/// `f32`: the weights are `taps` rows of one number a channel.
+///
+/// # Panics
+/// If lengths disagree, there is no kernel, or the processor lacks the level's features.
+pub fn f32_depthwise(
+    level: Level,
+    window: &Window,
+    x: &[f32],
+    weights: &[f32],
+    bias: &[f32],
+    clamp: (f32, f32),
+    rows: Range<usize>,
+    out: &mut [f32],
+) {
+    window.check(x.len(), &rows, out.len());
+    assert!(level != Level::Scalar && level.is_available());
+    assert_eq!(weights.len(), window.taps() * window.channels);
+    assert_eq!(bias.len(), window.channels);
+    // SAFETY: lengths and features are checked above.
+    unsafe {
+        match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => {
+                crate::f32_depthwise::avx512::rows(window, x, weights, bias, clamp, rows, out)
+            }
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => {
+                crate::f32_depthwise::avx2::rows(window, x, weights, bias, clamp, rows, out)
+            }
+            _ => unreachable!("a level with a kernel"),
+        }
+    }
+}
+
+/// What depthwise `i8` weights are packed from.
+#[derive(Clone, Copy, Debug)]
+pub struct I8Depthwise<'a> {
+    /// `taps` rows of one number a channel.
+    pub weights: &'a [i8],
+    /// Channels.
+    pub channels: usize,
+    /// What each channel's sum begins with; the zero point of the input is already in it.
+    pub bias: &'a [i32],
+    /// The factor of each channel.
+    pub multipliers: &'a [Multiplier],
+    /// How products with it are rounded.
+    pub rounding: Rounding,
+    /// Zero point of the output.
+    pub zero_point: i32,
+    /// Bounds of the output.
+    pub bounds: (i8, i8),
+}
+
+impl I8Depthwise<'_> {
+    /// As [`crate::gemm::I8Panel::lane`].
+    pub(crate) fn lane(&self, channel: usize, taps: usize) -> Option<(i32, Affine)> {
+        let mut w = [0; MAX_TAPS];
+        for (tap, w) in w.iter_mut().enumerate().take(taps) {
+            *w = self.weights[tap * self.channels + channel];
+        }
+        crate::gemm::lane(
+            &w[..taps],
+            self.bias[channel],
+            self.multipliers[channel],
+            self.rounding,
+            self.zero_point,
+        )
+    }
+}
+
+/// Whether there is an `i8` kernel.
+#[must_use]
+pub fn has_i8(level: Level) -> bool {
+    level == Level::Avx512
+}
+
+/// Bytes of the packed weights.
+#[must_use]
+pub fn i8_len(taps: usize, channels: usize) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    return crate::i8_depthwise_avx512::len(taps, channels);
+    #[cfg(not(target_arch = "x86_64"))]
+    return 0 * (taps + channels);
+}
+
+/// Packs the weights; `false` where the requantization of a channel could overflow.
+///
+/// # Panics
+/// If lengths disagree.
+#[must_use]
+pub fn i8_pack(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
+    let taps = p.weights.len() / p.channels.max(1);
+    assert!(taps > 0 && taps <= MAX_TAPS && taps * p.channels == p.weights.len());
+    assert!(p.bias.len() == p.channels && p.multipliers.len() == p.channels);
+    assert_eq!(packed.len(), i8_len(taps, p.channels));
+    #[cfg(target_arch = "x86_64")]
+    return crate::i8_depthwise_avx512::pack(p, taps, packed);
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
+/// `i8` with packed weights. `pad` is one pixel of the input's zero point.
+///
+/// # Panics
+/// If lengths disagree, there is no kernel, or the processor lacks the level's features.
+pub fn i8_depthwise(
+    level: Level,
+    window: &Window,
+    x: &[i8],
+    pad: &[i8],
+    packed: &[u8],
+    rows: Range<usize>,
+    out: &mut [i8],
+) {
+    window.check(x.len(), &rows, out.len());
+    assert!(has_i8(level) && level.is_available());
+    assert_eq!(pad.len(), window.channels);
+    assert_eq!(packed.len(), i8_len(window.taps(), window.channels));
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: lengths and features are checked above.
+    unsafe {
+        crate::i8_depthwise_avx512::rows(window, x, pad, packed, rows, out);
+    }
+}

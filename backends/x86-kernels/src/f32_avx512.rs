@@ -1,0 +1,133 @@
+//! `f32` products with tiles of up to 14 rows by two vectors of 16 channels.
+
+use crate::gemm::{PAD, Rows};
+use core::arch::x86_64::*;
+
+const TILE: usize = 14;
+
+struct Tile<'a> {
+    a: *const f32,
+    pad: *const f32,
+    taps: usize,
+    depth: usize,
+    panel: *const f32,
+    rest: Option<*const f32>,
+    clamp: (f32, f32),
+    cols: usize,
+    stride: usize,
+    lives: core::marker::PhantomData<&'a f32>,
+}
+
+/// See [`crate::gemm::f32_gemm`], which checks the lengths.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(crate) unsafe fn gemm(
+    rows: &Rows<'_, f32>,
+    panel: &[f32],
+    width: usize,
+    rest: Option<&[f32]>,
+    clamp: (f32, f32),
+    cols: usize,
+    stride: usize,
+    out: &mut [f32],
+) {
+    let mut tile = Tile {
+        a: rows.a.as_ptr(),
+        pad: rows.pad.as_ptr(),
+        taps: rows.taps,
+        depth: rows.depth,
+        panel: panel.as_ptr(),
+        rest: None,
+        clamp,
+        cols,
+        stride,
+        lives: core::marker::PhantomData,
+    };
+    let mut done = 0;
+    let mut at = rows.at.as_ptr();
+    while done < rows.rows {
+        let m = (rows.rows - done).min(TILE);
+        tile.rest = rest.map(|r| unsafe { r.as_ptr().add(done * stride) });
+        // SAFETY: the caller checked that the rows are inside their slices.
+        unsafe {
+            let out = out.as_mut_ptr().add(done * stride);
+            if width == 32 {
+                by_rows::<2>(&tile, m, at, out)
+            } else {
+                by_rows::<1>(&tile, m, at, out)
+            }
+            at = at.add(rows.taps * TILE);
+        }
+        done += m;
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn by_rows<const V: usize>(t: &Tile<'_>, m: usize, at: *const u32, out: *mut f32) {
+    macro_rules! of {
+        ($($m:literal)*) => {
+            match m {
+                // SAFETY: as the caller's.
+                $($m => unsafe { tile::<$m, V>(t, at, out) },)*
+                _ => unreachable!("tiles have 1 to 14 rows"),
+            }
+        };
+    }
+    of!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn tile<const M: usize, const V: usize>(t: &Tile<'_>, at: *const u32, out: *mut f32) {
+    // SAFETY: the caller checked every piece, the panel and the rows of the output.
+    unsafe {
+        let mut acc = [[_mm512_setzero_ps(); V]; M];
+        for v in 0..V {
+            let bias = _mm512_loadu_ps(t.panel.add(16 * v));
+            for row in &mut acc {
+                row[v] = bias;
+            }
+        }
+        let mut w = t.panel.add(16 * V);
+        for tap in 0..t.taps {
+            let mut p = [t.pad; M];
+            for (m, p) in p.iter_mut().enumerate() {
+                let offset = *at.add(tap * TILE + m);
+                if offset != PAD {
+                    *p = t.a.add(offset as usize);
+                }
+            }
+            for k in 0..t.depth {
+                let mut b = [_mm512_setzero_ps(); V];
+                for (v, b) in b.iter_mut().enumerate() {
+                    *b = _mm512_loadu_ps(w.add(16 * v));
+                }
+                for m in 0..M {
+                    let x = _mm512_set1_ps(*p[m].add(k));
+                    for v in 0..V {
+                        acc[m][v] = _mm512_fmadd_ps(x, b[v], acc[m][v]);
+                    }
+                }
+                w = w.add(16 * V);
+            }
+        }
+        let (low, high) = (_mm512_set1_ps(t.clamp.0), _mm512_set1_ps(t.clamp.1));
+        for v in 0..V {
+            let left = t.cols.saturating_sub(16 * v).min(16);
+            let mask = ((1_u32 << left) - 1) as __mmask16;
+            for m in 0..M {
+                let mut y = acc[m][v];
+                if let Some(rest) = t.rest {
+                    let rest = rest.add(m * t.stride + 16 * v);
+                    y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(mask, rest));
+                }
+                // The second operand is the result where one is not a number.
+                y = _mm512_min_ps(high, _mm512_max_ps(low, y));
+                let to = out.add(m * t.stride + 16 * v);
+                if left == 16 {
+                    _mm512_storeu_ps(to, y);
+                } else {
+                    _mm512_mask_storeu_ps(to, mask, y);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Products of an indirect left side with packed panels.
+
+use crate::Level;
+use crate::requant::Affine;
+use paring_qmath::{Multiplier, Rounding};
+
+/// The offset that stands for the row of padding.
+pub const PAD: u32 = u32::MAX;
+
+/// The left side of a product: `rows` rows of `taps` pieces of `depth` elements each.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a, T> {
+    /// The elements.
+    pub a: &'a [T],
+    /// Where each piece begins in `a`, or [`PAD`]: for each tile of rows and each tap, one offset a
+    /// row of the tile. The rows that a last tile lacks repeat others.
+    pub at: &'a [u32],
+    /// The piece that [`PAD`] stands for.
+    pub pad: &'a [T],
+    /// Pieces of a row.
+    pub taps: usize,
+    /// Elements of a piece.
+    pub depth: usize,
+    /// Rows.
+    pub rows: usize,
+}
+
+/// Rows of a tile and channels of a panel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// Rows of a tile.
+    pub rows: usize,
+    /// Channels of a panel; a narrow panel has half as many.
+    pub width: usize,
+}
+
+impl<T> Rows<'_, T> {
+    /// Whether every piece of `depth` elements is inside, for tiles of `tile` rows.
+    pub(crate) fn is_inside(&self, tile: usize, depth: usize) -> bool {
+        // PAD wraps to 0, so one maximum finds the farthest piece.
+        let far = self.at.iter().fold(0, |m: u32, &o| m.max(o.wrapping_add(1)));
+        let end = far as usize;
+        Some(self.at.len()) == self.rows.div_ceil(tile).checked_mul(self.taps * tile)
+            && (end == 0 || end - 1 + depth <= self.a.len())
+            && self.pad.len() >= depth
+    }
+}
+
+/// Whether `rows` rows of `cols` elements that are `stride` apart fit a slice.
+pub(crate) fn fits(len: usize, rows: usize, cols: usize, stride: usize) -> bool {
+    rows > 0 && cols > 0 && cols <= stride && len >= (rows - 1) * stride + cols
+}
+
+/// The tile of `f32` products; `None` where there is no kernel.
+#[must_use]
+pub fn f32_tile(level: Level) -> Option<Tile> {
+    match level {
+        Level::Scalar => None,
+        Level::Avx2 => Some(Tile { rows: 6, width: 16 }),
+        Level::Avx512 => Some(Tile { rows: 14, width: 32 }),
+    }
+}
+
+/// `out[r][c] = clamp(bias[c] + sum(a[r][k] * w[k][c]) + rest[r][c])` for one panel: `width` biases,
+/// then for each `k` the `width` weights. Rows of `out` and `rest` are `stride` elements apart; `cols`
+/// channels are written.
+///
+/// # Panics
+/// If a slice is too short, the level has no tile, or the processor lacks its features.
+pub fn f32_gemm(
+    level: Level,
+    rows: &Rows<'_, f32>,
+    panel: &[f32],
+    width: usize,
+    rest: Option<&[f32]>,
+    clamp: (f32, f32),
+    cols: usize,
+    stride: usize,
+    out: &mut [f32],
+) {
+    let tile = f32_tile(level).expect("a level with a tile");
+    assert!(level.is_available());
+    assert!(width == tile.width || width == tile.width / 2);
+    assert!(rows.is_inside(tile.rows, rows.depth));
+    assert!(cols <= width && fits(out.len(), rows.rows, cols, stride));
+    assert!(rest.is_none_or(|r| fits(r.len(), rows.rows, cols, stride)));
+    assert_eq!(panel.len(), width * (1 + rows.taps * rows.depth));
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: features and lengths are checked above.
+    unsafe {
+        if level == Level::Avx512 {
+            crate::f32_avx512::gemm(rows, panel, width, rest, clamp, cols, stride, out);
+        } else {
+            crate::f32_avx2::gemm(rows, panel, width, rest, clamp, cols, stride, out);
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = clamp;
+}
+
+/// The tile of `i8` products; `None` where there is no kernel.
+#[must_use]
+pub fn i8_tile(level: Level) -> Option<Tile> {
+    match level {
+        Level::Scalar | Level::Avx2 => None,
+        Level::Avx512 => Some(Tile { rows: 14, width: 32 }),
+    }
+}
+
+/// What a panel of `i8` weights is packed from.
+#[derive(Clone, Copy, Debug)]
+pub struct I8Panel<'a> {
+    /// The weights of each channel: `taps * depth` each.
+    pub weights: &'a [i8],
+    /// Pieces of a row of the left side.
+    pub taps: usize,
+    /// Elements of a piece.
+    pub depth: usize,
+    /// Channels with padding: the tile's width or half of it.
+    pub width: usize,
+    /// What each channel's sum begins with; the zero point of the left side is already in it.
+    pub bias: &'a [i32],
+    /// The factor of each channel.
+    pub multipliers: &'a [Multiplier],
+    /// How products with it are rounded.
+    pub rounding: Rounding,
+    /// Zero point of the output.
+    pub zero_point: i32,
+    /// Bounds of the output.
+    pub bounds: (i8, i8),
+}
+
+impl I8Panel<'_> {
+    /// The first value of a channel's accumulator when the left side is offset by 128, and its
+    /// requantization.
+    pub(crate) fn lane(&self, channel: usize, weights: &[i8]) -> Option<(i32, Affine)> {
+        let (bias, m) = (self.bias[channel], self.multipliers[channel]);
+        lane(weights, bias, m, self.rounding, self.zero_point)
+    }
+}
+
+/// The first value of an accumulator for a left side that is offset by 128, and its requantization;
+/// `None` where something could overflow.
+pub(crate) fn lane(
+    weights: &[i8],
+    bias: i32,
+    multiplier: Multiplier,
+    rounding: Rounding,
+    zero_point: i32,
+) -> Option<(i32, Affine)> {
+    let sum: i64 = weights.iter().map(|w| i64::from(*w)).sum();
+    let magnitude: i64 = weights.iter().map(|w| i64::from(w.unsigned_abs())).sum();
+    // The largest true sum, and the largest on the way to it.
+    let bound = i64::from(bias).abs() + 128 * magnitude;
+    let start = i64::from(bias) - 128 * sum;
+    if start.abs() + 255 * magnitude > i64::from(i32::MAX) {
+        return None;
+    }
+    Some((start as i32, Affine::new(multiplier, rounding, zero_point, bound)?))
+}
+
+/// Bytes of a packed panel.
+#[must_use]
+pub fn i8_panel_len(taps: usize, depth: usize, width: usize) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    return crate::i8_avx512::panel_len(taps, depth, width);
+    #[cfg(not(target_arch = "x86_64"))]
+    return 0 * (taps + depth + width);
+}
+
+/// Packs a panel; `false` where the requantization of a channel could overflow.
+///
+/// # Panics
+/// If lengths disagree.
+#[must_use]
+pub fn i8_pack(p: &I8Panel<'_>, panel: &mut [u8]) -> bool {
+    assert_eq!(panel.len(), i8_panel_len(p.taps, p.depth, p.width));
+    assert!(p.width == 16 || p.width == 32);
+    assert!(p.bias.len() <= p.width && p.bias.len() == p.multipliers.len());
+    assert_eq!(p.weights.len(), p.bias.len() * p.taps * p.depth);
+    #[cfg(target_arch = "x86_64")]
+    return crate::i8_avx512::pack(p, panel);
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
+/// `out[r][c]` is the requantized `bias[c] + sum(a[r][k] * w[k][c])` for one packed panel. Pieces are
+/// read to the next multiple of four elements, so `a` and the row of padding reach that far.
+///
+/// # Panics
+/// If a slice is too short, the level has no tile, or the processor lacks its features.
+pub fn i8_gemm(
+    level: Level,
+    rows: &Rows<'_, i8>,
+    panel: &[u8],
+    width: usize,
+    cols: usize,
+    stride: usize,
+    out: &mut [i8],
+) {
+    let tile = i8_tile(level).expect("a level with a tile");
+    assert!(level.is_available());
+    assert!(width == tile.width || width == tile.width / 2);
+    assert!(rows.is_inside(tile.rows, rows.depth.next_multiple_of(4)));
+    assert!(cols <= width && fits(out.len(), rows.rows, cols, stride));
+    assert_eq!(panel.len(), i8_panel_len(rows.taps, rows.depth, width));
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: features and lengths are checked above.
+    unsafe {
+        crate::i8_avx512::gemm(rows, panel, width, cols, stride, out);
+    }
+}

@@ -1,0 +1,214 @@
+//! `i8` products with VNNI: tiles of up to 14 rows by two vectors of 16 channels.
+//!
+//! `VPDPBUSD` multiplies unsigned by signed bytes. The left side becomes unsigned by flipping its top
+//! bit, which adds 128; the biases take `128 * sum(w)` off again. All sums are exact.
+
+use crate::gemm::{I8Panel, PAD, Rows};
+use crate::requant::Affine;
+use core::arch::x86_64::*;
+
+const TILE: usize = 14;
+/// Bytes of the constants of a vector of channels.
+pub(crate) const VECTOR: usize = 8 * 64;
+/// Bytes of the bounds that lead a panel.
+const HEAD: usize = 64;
+
+pub(crate) fn panel_len(taps: usize, depth: usize, width: usize) -> usize {
+    HEAD + width / 16 * VECTOR + taps * depth.div_ceil(4) * 4 * width
+}
+
+/// The channel that a lane of a vector holds: such that packing two vectors to 16 bits restores the
+/// order.
+fn channel(width: usize, v: usize, lane: usize) -> usize {
+    if width == 32 { 8 * (lane / 4) + 4 * v + lane % 4 } else { lane }
+}
+
+/// Writes the constants of a vector whose lanes hold these accumulator offsets and requantizations.
+pub(crate) fn write_vector(to: &mut [u8], lanes: &[(i32, Affine); 16]) {
+    let mut put = |block: usize, at: usize, bytes: &[u8]| {
+        to[block * 64 + at..][..bytes.len()].copy_from_slice(bytes);
+    };
+    for (lane, (bias, affine)) in lanes.iter().enumerate() {
+        put(0, 4 * lane, &bias.to_le_bytes());
+        put(1, 4 * lane, &affine.m.to_le_bytes());
+        let (odd, at) = (lane % 2, 8 * (lane / 2));
+        put(2 + odd, at, &affine.k.to_le_bytes());
+        put(4 + odd, at, &i64::from(affine.t).to_le_bytes());
+        put(6 + odd, at, &i64::from(affine.sign).to_le_bytes());
+    }
+}
+
+/// Packs a panel; `false` where the requantization of a channel has no form here.
+pub(crate) fn pack(p: &I8Panel<'_>, panel: &mut [u8]) -> bool {
+    let (taps, depth, width) = (p.taps, p.depth, p.width);
+    let (groups, vectors, len) = (depth.div_ceil(4), width / 16, taps * depth);
+    panel.fill(0);
+    panel[0] = p.bounds.0 as u8;
+    panel[1] = p.bounds.1 as u8;
+    let base = HEAD + vectors * VECTOR;
+    for v in 0..vectors {
+        let unused = Affine { m: 0, k: 0, t: 31, sign: 0 };
+        let mut lanes = [(0, unused); 16];
+        for (lane, slot) in lanes.iter_mut().enumerate() {
+            let c = channel(width, v, lane);
+            if c >= p.bias.len() {
+                continue;
+            }
+            let w = &p.weights[c * len..(c + 1) * len];
+            let Some(entry) = p.lane(c, w) else { return false };
+            *slot = entry;
+            for tap in 0..taps {
+                for k in 0..depth {
+                    let group = (tap * groups + k / 4) * vectors + v;
+                    panel[base + group * 64 + 4 * lane + k % 4] = w[tap * depth + k] as u8;
+                }
+            }
+        }
+        write_vector(&mut panel[HEAD + v * VECTOR..][..VECTOR], &lanes);
+    }
+    true
+}
+
+struct Tile {
+    a: *const i8,
+    pad: *const i8,
+    taps: usize,
+    groups: usize,
+    panel: *const u8,
+    cols: usize,
+    stride: usize,
+}
+
+/// See [`crate::gemm::i8_gemm`], which checks the lengths.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+pub(crate) unsafe fn gemm(
+    rows: &Rows<'_, i8>,
+    panel: &[u8],
+    width: usize,
+    cols: usize,
+    stride: usize,
+    out: &mut [i8],
+) {
+    let tile = Tile {
+        a: rows.a.as_ptr(),
+        pad: rows.pad.as_ptr(),
+        taps: rows.taps,
+        groups: rows.depth.div_ceil(4),
+        panel: panel.as_ptr(),
+        cols,
+        stride,
+    };
+    let mut done = 0;
+    let mut at = rows.at.as_ptr();
+    while done < rows.rows {
+        let m = (rows.rows - done).min(TILE);
+        // SAFETY: the caller checked that the rows are inside their slices.
+        unsafe {
+            let out = out.as_mut_ptr().add(done * stride);
+            if width == 32 {
+                by_rows::<2>(&tile, m, at, out)
+            } else {
+                by_rows::<1>(&tile, m, at, out)
+            }
+            at = at.add(rows.taps * TILE);
+        }
+        done += m;
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn by_rows<const V: usize>(t: &Tile, m: usize, at: *const u32, out: *mut i8) {
+    macro_rules! of {
+        ($($m:literal)*) => {
+            match m {
+                // SAFETY: as the caller's.
+                $($m => unsafe { tile::<$m, V>(t, at, out) },)*
+                _ => unreachable!("tiles have 1 to 14 rows"),
+            }
+        };
+    }
+    of!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+}
+
+/// Sixteen accumulators to numbers in the output's quantization, not yet cut to its range.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(crate) unsafe fn requantize(acc: __m512i, vector: *const u8) -> __m512i {
+    // SAFETY: the caller gives constants of `VECTOR` bytes.
+    unsafe {
+        let get = |block: usize| _mm512_loadu_si512(vector.add(64 * block).cast());
+        let m = get(1);
+        let high = _mm512_srli_epi64::<32>(acc);
+        let even = _mm512_add_epi64(_mm512_mul_epi32(acc, m), get(2));
+        let odd = _mm512_mul_epi32(high, _mm512_srli_epi64::<32>(m));
+        let odd = _mm512_add_epi64(odd, get(3));
+        let even = _mm512_sub_epi64(even, _mm512_and_si512(acc, get(6)));
+        let odd = _mm512_sub_epi64(odd, _mm512_and_si512(high, get(7)));
+        let even = _mm512_srav_epi64(even, get(4));
+        let odd = _mm512_srav_epi64(odd, get(5));
+        _mm512_castps_si512(_mm512_mask_moveldup_ps(
+            _mm512_castsi512_ps(even),
+            0xAAAA,
+            _mm512_castsi512_ps(odd),
+        ))
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn tile<const M: usize, const V: usize>(t: &Tile, at: *const u32, out: *mut i8) {
+    // SAFETY: the caller checked every piece, the panel and the rows of the output.
+    unsafe {
+        let mut acc = [[_mm512_setzero_si512(); V]; M];
+        for v in 0..V {
+            let bias = _mm512_loadu_si512(t.panel.add(HEAD + v * VECTOR).cast());
+            for row in &mut acc {
+                row[v] = bias;
+            }
+        }
+        let flip = _mm512_set1_epi8(-128);
+        let mut w = t.panel.add(HEAD + V * VECTOR);
+        for tap in 0..t.taps {
+            let mut p = [t.pad; M];
+            for (m, p) in p.iter_mut().enumerate() {
+                let offset = *at.add(tap * TILE + m);
+                if offset != PAD {
+                    *p = t.a.add(offset as usize);
+                }
+            }
+            for g in 0..t.groups {
+                let mut b = [_mm512_setzero_si512(); V];
+                for (v, b) in b.iter_mut().enumerate() {
+                    *b = _mm512_loadu_si512(w.add(64 * v).cast());
+                }
+                for m in 0..M {
+                    let x = p[m].add(4 * g).cast::<i32>().read_unaligned();
+                    let x = _mm512_xor_si512(_mm512_set1_epi32(x), flip);
+                    for v in 0..V {
+                        acc[m][v] = _mm512_dpbusd_epi32(acc[m][v], x, b[v]);
+                    }
+                }
+                w = w.add(64 * V);
+            }
+        }
+        let vector = t.panel.add(HEAD);
+        let low = _mm256_set1_epi8(*t.panel as i8);
+        let high = _mm256_set1_epi8(*t.panel.add(1) as i8);
+        for m in 0..M {
+            let y = if V == 2 {
+                let y0 = requantize(acc[m][0], vector);
+                let y1 = requantize(acc[m][V - 1], vector.add(VECTOR));
+                _mm512_cvtsepi16_epi8(_mm512_packs_epi32(y0, y1))
+            } else {
+                _mm256_castsi128_si256(_mm512_cvtsepi32_epi8(requantize(acc[m][0], vector)))
+            };
+            let y = _mm256_min_epi8(_mm256_max_epi8(y, low), high);
+            let to = out.add(m * t.stride);
+            if t.cols == 32 {
+                _mm256_storeu_si256(to.cast(), y);
+            } else {
+                let mask = ((1_u64 << t.cols) - 1) as __mmask32;
+                _mm256_mask_storeu_epi8(to, mask, y);
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Requantization in one 64-bit step.
+//!
+//! Both roundings of `acc * m / 2^31 * 2^shift` are a floor of a sum. Write `p = acc * m`.
+//!
+//! - Rounding once is `(p + 2^(t-1)) >> t` with `t = 31 - shift`.
+//! - Rounding twice first makes `h = (p + 2^30) >> 31`: the truncating division of the definition
+//!   rounds ties upward, which is this. Then, for a right shift `e >= 1`, it adds `2^(e-1)`, less one
+//!   for negative `h`, and shifts by `e`. A floor of a floor is one floor:
+//!   `(p + 2^30 + 2^(30+e) - (h < 0) 2^31) >> (31 + e)`. The sign of `acc` may stand for that of `h`,
+//!   since where they differ `h` is 0 and the result is 0 either way.
+//! - Without a right shift, `h` of the accumulator shifted left is the result, which is the formula of
+//!   rounding once.
+//!
+//! The zero point joins the sum as `zero_point << t`.
+
+use paring_qmath::{Multiplier, Rounding};
+
+/// `(acc * m + k - (acc < 0 ? sign : 0)) >> t`, which includes the zero point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Affine {
+    /// The mantissa.
+    pub m: i32,
+    /// Rounding and zero point.
+    pub k: i64,
+    /// The right shift, at most 60.
+    pub t: u32,
+    /// 2^31 where ties round away from zero, or 0.
+    pub sign: u32,
+}
+
+impl Affine {
+    /// The constants for accumulators of a magnitude of at most `bound`; `None` where a step of the
+    /// definition could saturate or a sum could overflow.
+    #[must_use]
+    pub fn new(
+        multiplier: Multiplier,
+        rounding: Rounding,
+        zero_point: i32,
+        bound: i64,
+    ) -> Option<Self> {
+        let Multiplier { mantissa: m, shift } = multiplier;
+        if !(0..1 << 30).contains(&bound)
+            || (shift > 0
+                && bound.checked_shl(shift as u32).is_none_or(|b| b >= 1 << 30 || shift > 30))
+        {
+            return None;
+        }
+        let (k, t, sign) = if rounding == Rounding::Double && shift < 0 {
+            ((1 << 30) + (1_i64 << (30 - shift)), (31 - shift) as u32, 1 << 31)
+        } else {
+            (1_i64 << (30 - shift), (31 - shift) as u32, 0)
+        };
+        let zero = i64::from(zero_point);
+        // The product is below 2^61 and the rounding below 2^60.
+        if t <= 60 && zero.abs() <= (1 << 62) >> t {
+            return Some(Self { m, k: k + (zero << t), t, sign });
+        }
+        // Without room for the zero point it has to be shown that everything rounds to zero.
+        let largest = bound.checked_mul(i64::from(m))?;
+        (largest < 1_i64 << (t - 1).min(61)).then_some(Self { m: 0, k: zero << 31, t: 31, sign: 0 })
+    }
+
+    /// The result for an accumulator within the bound.
+    #[must_use]
+    pub fn apply(self, acc: i32) -> i32 {
+        let sign = if acc < 0 { i64::from(self.sign) } else { 0 };
+        ((i64::from(acc) * i64::from(self.m) + self.k - sign) >> self.t) as i32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equals_both_definitions() {
+        let mut state = 1_u64;
+        let mut next = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as i32
+        };
+        let mut tried = 0;
+        for round in 0..200_000 {
+            let shift = next().rem_euclid(38) - 32;
+            let shift = shift.clamp(-31, 5);
+            let m = Multiplier { mantissa: (next() & 0x3FFF_FFFF) | 0x4000_0000, shift };
+            let bound = 1_i64 << (next().rem_euclid(24) + 1);
+            let zero = next().rem_euclid(256) - 128;
+            let rounding = if round % 2 == 0 { Rounding::Double } else { Rounding::Single };
+            let Some(affine) = Affine::new(m, rounding, zero, bound) else { continue };
+            tried += 1;
+            let wild = i64::from(next()) - (1 << 30);
+            // Values at ties are the ones that part the roundings.
+            let tie = (1_i64 << (30 - shift)) / i64::from(m.mantissa);
+            for acc in [0, 1, -1, bound, -bound, wild % (bound + 1), tie, -tie, tie + 1, -tie - 1] {
+                if acc.abs() <= bound {
+                    let want = m.apply(acc as i32, rounding) + zero;
+                    assert_eq!(affine.apply(acc as i32), want, "{acc} {m:?} {rounding:?}");
+                }
+            }
+        }
+        assert!(tried > 100_000, "{tried}");
+    }
+
+    #[test]
+    fn exact_ties_round_as_defined() {
+        for shift in -8..0 {
+            let m = Multiplier { mantissa: 1 << 30, shift };
+            for rounding in [Rounding::Double, Rounding::Single] {
+                let affine = Affine::new(m, rounding, 3, 1 << 20).unwrap();
+                for acc in -5000..5000 {
+                    assert_eq!(affine.apply(acc), m.apply(acc, rounding) + 3);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_could_overflow_is_refused() {
+        let m = Multiplier { mantissa: i32::MAX, shift: 4 };
+        assert_eq!(Affine::new(m, Rounding::Double, 0, 1 << 27), None);
+        assert!(Affine::new(m, Rounding::Double, 0, 1 << 20).is_some());
+        assert_eq!(Affine::new(m, Rounding::Single, 0, 1 << 40), None);
+    }
+}

@@ -1,0 +1,87 @@
+//! What the tests share: the data folder, reading with the reference interpreter, comparing.
+#![allow(dead_code)]
+
+use paring_backend::{Backend, ExecOptions};
+use paring_format::{ReadOptions, Source};
+use paring_ir::{Executor, Graph};
+use paring_tensor::Tensor;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The shared data folder, if it is there.
+pub fn data() -> Option<PathBuf> {
+    let path = std::env::var_os("PARING_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
+        PathBuf::from,
+    );
+    if path.is_dir() {
+        return Some(path);
+    }
+    println!("skipped: {} is not there (set PARING_DATA)", path.display());
+    None
+}
+
+/// The reference interpreter.
+pub fn executor() -> Box<dyn Executor> {
+    paring_reference::Reference.executor(ExecOptions::default()).expect("it runs in process")
+}
+
+/// Reads and verifies a model; `values` are those of its inputs, if known.
+pub fn read(path: &Path, values: &[Tensor]) -> Result<Graph, String> {
+    let dimensions = BTreeMap::new();
+    let executor = executor();
+    let options = ReadOptions {
+        dimensions: &dimensions,
+        default_dimension: 1,
+        executor: Some(&*executor),
+        values,
+    };
+    let source = Source::open(path).map_err(|e| e.to_string())?;
+    let graph = paring_format_onnx::read(&source, &options).map_err(|e| e.to_string())?;
+    graph.verified().map_err(|e| e.to_string())?;
+    Ok(graph)
+}
+
+/// Runs a graph once.
+pub fn run(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>, String> {
+    let verified = graph.verified().map_err(|e| e.to_string())?;
+    let mut session = executor().prepare(verified).map_err(|e| e.to_string())?;
+    session.run(inputs).map_err(|e| e.to_string())
+}
+
+/// Compares as ONNX's own test runner does: floats within a relative and an absolute tolerance,
+/// everything else exactly.
+pub fn compare(got: &Tensor, want: &Tensor, relative: f64, absolute: f64) -> Result<(), String> {
+    if got.dtype() != want.dtype() || got.shape() != want.shape() {
+        return Err(format!("got {got:?}, expected {want:?}"));
+    }
+    if !want.dtype().is_float() {
+        return if got == want { Ok(()) } else { Err(format!("got {got:?}, expected {want:?}")) };
+    }
+    let (got, want) = (got.to_f64(), want.to_f64());
+    for (i, (g, w)) in got.iter().zip(&want).enumerate() {
+        let same = g == w || (g.is_nan() && w.is_nan());
+        if !same
+            && (g - w).abs().partial_cmp(&(absolute + relative * w.abs()))
+                != Some(std::cmp::Ordering::Less)
+        {
+            return Err(format!("element {i}: got {g}, expected {w}"));
+        }
+    }
+    Ok(())
+}
+
+/// The tensors `KIND_0.pb`, `KIND_1.pb`, ... of a folder.
+pub fn tensors(folder: &Path, kind: &str) -> Vec<Tensor> {
+    (0..)
+        .map(|k| folder.join(format!("{kind}_{k}.pb")))
+        .take_while(|p| p.is_file())
+        .map(|p| tensor(&p))
+        .collect()
+}
+
+/// One serialized tensor.
+pub fn tensor(path: &Path) -> Tensor {
+    let source = Source::open(path).expect("a tensor file");
+    paring_format_onnx::read_tensor(&source).expect("a tensor")
+}

@@ -1,0 +1,43 @@
+//! TensorFlow Lite models.
+//!
+//! The reader keeps weights where they lie in the mapped file; only what the graph stores otherwise
+//! (depthwise filters, four-bit integers) is copied. Operators have no names in this format: a node is
+//! named after its first output tensor. Importing is faithful: the operators of the file become the
+//! graph's, quantization and storage types included, and everything the reader does not know is listed
+//! in one error.
+//!
+//! Nothing in a file is trusted: offsets, lengths, indices and shapes are checked where they are used,
+//! and what the reader allocates is bounded by a multiple of the file's size (`budget` in the source).
+#![deny(unsafe_code)]
+
+mod budget;
+mod builtin;
+mod error;
+mod import;
+mod model;
+mod ops;
+mod sparse;
+#[rustfmt::skip]
+#[allow(unsafe_code, dead_code, unused_imports, unreachable_pub, missing_docs, clippy::all)]
+mod schema;
+
+use paring_format::{Format, FormatError, ReadOptions, Source, register_format};
+use paring_ir::Graph;
+
+register_format!(Format {
+    name: "tflite",
+    summary: "TensorFlow Lite",
+    extensions: &["tflite", "lite"],
+    sniff: |bytes| bytes.get(4..8) == Some(b"TFL3"),
+    read: Some(read),
+    write: None,
+});
+
+/// Reads a model.
+///
+/// # Errors
+/// [`FormatError::Malformed`] with the place of what is wrong, [`FormatError::Unsupported`] with every
+/// operator that is not known.
+pub fn read(source: &Source, options: &ReadOptions<'_>) -> Result<Graph, FormatError> {
+    import::import(source, options)
+}

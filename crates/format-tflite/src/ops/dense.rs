@@ -1,0 +1,33 @@
+//! Fully connected layers.
+
+use super::{Read, activation, real_weights, required};
+use crate::error::{ReadError, Result};
+use crate::import::OpCx;
+use paring_ir::ops::{Dense, Reshape};
+
+pub(super) const READERS: &[(&str, Read)] = &[("FULLY_CONNECTED", dense)];
+
+/// Flattens its input to rows of the weights' length unless it is told to keep the axes.
+fn dense(cx: &mut OpCx<'_, '_>) -> Result<()> {
+    let options = required!(cx, FullyConnectedOptions);
+    if options.weights_format()? != 0 {
+        return Err(ReadError::unsupported("shuffled weights"));
+    }
+    let (mut x, w) = (cx.input(0)?, cx.input(1)?);
+    let (shape, &[_, depth]) = (cx.shape(x)?, cx.shape(w)?.as_slice()) else {
+        return Err(ReadError::malformed("the weights are not [outputs, inputs]"));
+    };
+    let keep = options.keep_num_dims()? && shape.last() == Some(&depth);
+    if !keep && shape != [shape.first().copied().unwrap_or(0), depth] {
+        let total = cx.ty(x).shape.elements();
+        let rows = total.and_then(|n| n.checked_div(depth).filter(|r| r * depth == n));
+        let rows = rows.ok_or_else(|| {
+            ReadError::malformed(format!("an input {shape:?} for weights over {depth} inputs"))
+        })?;
+        x = cx.before("flat", Reshape::to(&[rows, depth]), &[x])?;
+    }
+    let op = Dense { activation: activation(options.fused_activation_function()?)? };
+    let mut inputs = vec![x, real_weights(cx, x, w)?];
+    inputs.extend(cx.optional(2)?);
+    cx.emit(op, &inputs)
+}

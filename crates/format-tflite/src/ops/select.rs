@@ -1,0 +1,45 @@
+//! One of two values, and other functions of elements with a condition or another type.
+
+use super::{Read, axis, options};
+use crate::error::{ReadError, Result};
+use crate::import::OpCx;
+use paring_ir::ops::{Cast, CumSum, Reshape, Select};
+
+pub(super) const READERS: &[(&str, Read)] = &[
+    ("SELECT", |cx| {
+        let mut condition = cx.input(0)?;
+        let (a, b) = (cx.input(1)?, cx.input(2)?);
+        // A vector of conditions goes with the first axis, not the last.
+        let rank = cx.shape(a)?.len();
+        if let (&[n], 2..) = (cx.shape(condition)?.as_slice(), rank) {
+            let mut shape = vec![1; rank];
+            shape[0] = n;
+            condition = cx.before("condition", Reshape::to(&shape), &[condition])?;
+        }
+        cx.emit(Select {}, &[condition, a, b])
+    }),
+    ("SELECT_V2", |cx| {
+        let inputs = [cx.input(0)?, cx.input(1)?, cx.input(2)?];
+        cx.emit(Select {}, &inputs)
+    }),
+    ("CAST", |cx| {
+        let x = cx.input(0)?;
+        let to = cx.output_info(0)?.dtype()?;
+        cx.emit(Cast { to }, &[x])
+    }),
+    ("CUMSUM", cumsum),
+];
+
+fn cumsum(cx: &mut OpCx<'_, '_>) -> Result<()> {
+    let given = options!(cx, CumsumOptions);
+    let (exclusive, reverse) = match &given {
+        Some(options) => (options.exclusive()?, options.reverse()?),
+        None => (false, false),
+    };
+    let x = cx.input(0)?;
+    if cx.ty(x).quant.is_some() {
+        return Err(ReadError::unsupported("a running sum of quantized numbers"));
+    }
+    let axis = axis(cx.int(1)?, cx.shape(x)?.len())?;
+    cx.emit(CumSum { axis, exclusive, reverse }, &[x])
+}

@@ -1,0 +1,322 @@
+use crate::groups::Plan;
+use crate::role::{Role, packed};
+use crate::weights::{self, sqnr};
+use crate::{Io, Quantize};
+use paring_ir::ops::{Dequantize, Quantize as ToQuantized};
+use paring_ir::{Def, Graph, GraphError, Node, Patch, ValueId};
+use paring_pass::PassError;
+use paring_tensor::{DType, Quant, TensorType};
+use std::collections::HashMap;
+
+struct Emitter<'a> {
+    settings: &'a Quantize,
+    limit: f32,
+    graph: &'a Graph,
+    plan: &'a Plan,
+    patch: Patch,
+    /// The quantized form of values.
+    quantized: HashMap<ValueId, ValueId>,
+    /// The real form of values that are computed quantized.
+    real: HashMap<ValueId, ValueId>,
+    /// What stands for values that were quantized before.
+    moved: HashMap<ValueId, ValueId>,
+    notes: Vec<String>,
+}
+
+/// Builds the quantized network and the lines for the report.
+pub(crate) fn emit(
+    settings: &Quantize,
+    limit: f32,
+    graph: &Graph,
+    plan: &Plan,
+) -> Result<(Patch, Vec<String>), PassError> {
+    let patch = Patch::new(graph, "quantize");
+    let mut e = Emitter {
+        settings,
+        limit,
+        graph,
+        plan,
+        patch,
+        quantized: HashMap::new(),
+        real: HashMap::new(),
+        moved: HashMap::new(),
+        notes: plan.notes.clone(),
+    };
+    e.inputs();
+    for id in graph.topological() {
+        let node = graph.node(id);
+        match plan.roles.get(&id) {
+            Some(role) => e.node(node, *role)?,
+            None => e.island(node)?,
+        }
+    }
+    e.outputs()?;
+    Ok((e.patch, e.notes))
+}
+
+impl<'a> Emitter<'a> {
+    fn ty(&self, v: ValueId, quant: &Quant) -> TensorType {
+        let shape = self.graph.ty(v).shape.clone();
+        TensorType { dtype: self.settings.activations.dtype, shape, quant: Some(quant.clone()) }
+    }
+
+    /// Inputs that quantized nodes read become quantized in place, unless they are to stay real.
+    fn inputs(&mut self) {
+        if self.settings.io == Some(Io::F32) {
+            return;
+        }
+        for port in self.graph.inputs() {
+            let Some(quant) = self.plan.quants.get(&port.value) else { continue };
+            self.patch.set_type(port.value, self.ty(port.value, quant));
+            self.quantized.insert(port.value, port.value);
+        }
+    }
+
+    /// The quantized form of a value that the plan has a scale for.
+    fn quantized(&mut self, v: ValueId) -> Result<ValueId, GraphError> {
+        if let Some(q) = self.quantized.get(&v) {
+            return Ok(*q);
+        }
+        let Some(quant) = self.plan.quants.get(&v) else {
+            let why = format!("`{}` has no scale", self.graph.value(v).name);
+            return Err(GraphError::Patch { patch: "quantize".into(), why });
+        };
+        let ty = self.ty(v, quant);
+        let name = self.graph.value(v).name.clone();
+        let new = match self.graph.value(v).def() {
+            Def::Const(data) => {
+                let real = data.dense();
+                let fault =
+                    |e| GraphError::Patch { patch: "quantize".into(), why: format!("{name}: {e}") };
+                let stored = quant.quantize(&real, ty.dtype).map_err(fault)?;
+                self.patch.constant(&name, stored, Some(quant.clone()))
+            }
+            _ => {
+                let name = format!("{name}/quantize");
+                self.patch.typed_node(name, ToQuantized::default(), &[v], vec![ty])[0]
+            }
+        };
+        self.quantized.insert(v, new);
+        Ok(new)
+    }
+
+    /// The real form of a value.
+    fn real(&mut self, v: ValueId) -> Result<ValueId, GraphError> {
+        if let Some(real) = self.real.get(&v) {
+            return Ok(*real);
+        }
+        let computed_quantized = self.quantized.get(&v).copied().filter(|q| {
+            // A value that was real before and only has a quantized copy stays as it is.
+            *q == v || self.graph.producer(v).is_some_and(|n| self.plan.roles.contains_key(&n.id))
+        });
+        let Some(q) = computed_quantized else { return Ok(v) };
+        let name = format!("{}/dequantize", self.graph.value(v).name);
+        let new = self.patch.node(self.graph, name, Dequantize {}, &[q])?[0];
+        self.real.insert(v, new);
+        Ok(new)
+    }
+
+    /// A node that stays as it is; what it reads may not.
+    fn island(&mut self, node: &Node) -> Result<(), GraphError> {
+        let mut operands = Vec::with_capacity(node.inputs().len());
+        for &v in node.inputs() {
+            operands.push(self.real(v)?);
+        }
+        if operands != node.inputs() {
+            self.patch.set_operands(node.id, operands);
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, node: &Node, role: Role) -> Result<(), PassError> {
+        let graph = self.graph;
+        let is_real = |v: ValueId| graph.ty(v).dtype == DType::F32;
+        match role {
+            Role::Dequantizes => {
+                // Packed weights are taken up by their layers; other values are used as they are.
+                let v = node.inputs()[0];
+                if graph.constant(v).is_none()
+                    && graph.ty(v).dtype == self.settings.activations.dtype
+                {
+                    let now = self.moved.get(&v).copied().unwrap_or(v);
+                    self.quantized.insert(node.outputs()[0], now);
+                }
+                return Ok(());
+            }
+            Role::Quantizes if is_real(node.inputs()[0]) => {
+                let v = node.inputs()[0];
+                let output = node.outputs()[0];
+                let x = self.quantized(v)?;
+                let wanted = graph.ty(output).clone();
+                let new = if self.patch.ty(graph, x) == &wanted {
+                    x
+                } else {
+                    self.patch.typed_node(&node.name, ToQuantized::default(), &[x], vec![wanted])[0]
+                };
+                self.patch.replace(output, new);
+                self.moved.insert(output, new);
+                return Ok(());
+            }
+            _ => {}
+        }
+        let mut operands = Vec::with_capacity(node.inputs().len());
+        for (i, &v) in node.inputs().iter().enumerate() {
+            if role == Role::Layer && i > 0 {
+                break;
+            }
+            let now = self.moved.get(&v).copied().unwrap_or(v);
+            operands.push(if is_real(v) { self.quantized(v)? } else { now });
+        }
+        if role == Role::Layer {
+            self.layer(node, &mut operands)?;
+        }
+        let mut types = Vec::with_capacity(node.outputs().len());
+        for &v in node.outputs() {
+            types.push(
+                match (is_real(v), self.plan.natural.get(&v).or(self.plan.quants.get(&v))) {
+                    (true, Some(quant)) => self.ty(v, quant),
+                    _ => graph.ty(v).clone(),
+                },
+            );
+        }
+        let new = self.patch.typed_node(&node.name, &node.op, &operands, types);
+        for (&v, mut new) in node.outputs().iter().zip(new) {
+            if let (Some(_), Some(quant)) = (self.plan.natural.get(&v), self.plan.quants.get(&v)) {
+                let name = format!("{}/rescale", graph.value(v).name);
+                let ty = self.ty(v, quant);
+                new = self.patch.typed_node(name, ToQuantized::default(), &[new], vec![ty])[0];
+            }
+            if is_real(v) {
+                self.quantized.insert(v, new);
+            } else {
+                self.patch.replace(v, new);
+                self.moved.insert(v, new);
+            }
+        }
+        Ok(())
+    }
+
+    /// Weights and bias of a layer whose input is the first of `operands`.
+    fn layer(&mut self, node: &Node, operands: &mut Vec<ValueId>) -> Result<(), PassError> {
+        let graph = self.graph;
+        let input_type = self.patch.ty(graph, operands[0]).clone();
+        let input = input_type.quant.as_ref().and_then(Quant::as_per_tensor).map(|(s, _)| s);
+        let Some(input) = input else {
+            return Err(PassError::Internal(format!("`{}` has no input scale", node.name)));
+        };
+        let bias = match node.inputs().get(2) {
+            None => None,
+            Some(b) => Some(self.real_constant(*b)?),
+        };
+        let w = node.inputs()[1];
+        let name = graph.value(w).name.clone();
+        let (stored, scales, described) = match packed(graph, w) {
+            Some(stored) => {
+                let ty = graph.ty(stored);
+                let usable = match &ty.quant {
+                    Some(q @ Quant::PerAxis { axis: 0, .. }) => q.is_symmetric(),
+                    Some(q) => q.is_symmetric() && q.as_per_tensor().is_some(),
+                    None => false,
+                };
+                if !usable || !matches!(ty.dtype, DType::I8 | DType::I4) {
+                    return Err(PassError::Input(format!(
+                        "the weights of `{}` are {ty}, but integer layers take symmetric i8 or i4 \
+                         weights with one scale or one an output channel",
+                        node.name
+                    )));
+                }
+                let scales = ty.quant.as_ref().map_or_else(Vec::new, |q| q.scales().to_vec());
+                let described = format!("weights {} as they were", ty.dtype);
+                (stored, scales, described)
+            }
+            None => {
+                let Some(data) = graph.constant(w).filter(|d| d.dtype() == DType::F32) else {
+                    return Err(PassError::Input(format!(
+                        "the weights of `{}` are {}, not f32",
+                        node.name,
+                        graph.ty(w)
+                    )));
+                };
+                let real = data.dense().to_f32();
+                if real.iter().any(|x| !x.is_finite()) {
+                    return Err(PassError::Input(format!(
+                        "the weights `{name}` are not all finite"
+                    )));
+                }
+                let how = &self.settings.weights;
+                let channels = data.shape().first().copied().unwrap_or(1);
+                let mut scales = weights::scales(&real, channels, self.limit, how.per, how.range);
+                if let Some(bias) = &bias {
+                    weights::widen_for_bias(&mut scales, bias, input);
+                }
+                let stored = weights::round(data, &scales, self.limit, how.dtype)?;
+                let quant = weights::quant(scales.clone());
+                let error = sqnr(&real, &stored.dense(), &quant);
+                let described = format!(
+                    "weights {} ({} scales), error {:.1} dB below the weights",
+                    how.dtype,
+                    scales.len(),
+                    error
+                );
+                (self.patch.constant(&name, stored, Some(quant)), scales, described)
+            }
+        };
+        operands.push(stored);
+        if let (Some(bias), Some(b)) = (bias, node.inputs().get(2)) {
+            let wide = self.settings.activations.dtype == DType::I16;
+            let dtype = if wide { DType::I64 } else { DType::I32 };
+            let (tensor, quant) = weights::bias(&bias, input, &scales, dtype)?;
+            operands.push(self.patch.constant(&graph.value(*b).name, tensor, Some(quant)));
+        }
+        let output = node.outputs()[0];
+        let activation = self.plan.quants.get(&output).map_or_else(String::new, |q| {
+            format!("; result {} {q}", self.settings.activations.dtype)
+        });
+        self.notes.push(format!("`{}` ({}): {described}{activation}", node.name, node.op.name()));
+        Ok(())
+    }
+
+    /// The real numbers of a constant, quantized or not.
+    fn real_constant(&self, v: ValueId) -> Result<Vec<f32>, PassError> {
+        let graph = self.graph;
+        let of = packed(graph, v).unwrap_or(v);
+        let Some(data) = graph.constant(of) else {
+            return Err(PassError::Internal(format!("`{}` is no constant", graph.value(v).name)));
+        };
+        let numbers = match &graph.ty(of).quant {
+            Some(quant) => quant.dequantize(&data.dense())?.to_f32(),
+            None => data.dense().to_f32(),
+        };
+        if numbers.iter().any(|x| !x.is_finite()) {
+            let name = &graph.value(v).name;
+            return Err(PassError::Input(format!("the constant `{name}` is not all finite")));
+        }
+        Ok(numbers)
+    }
+
+    /// Puts the quantized values in the places of the real ones.
+    fn outputs(&mut self) -> Result<(), GraphError> {
+        let graph = self.graph;
+        let mut all: Vec<(ValueId, ValueId)> =
+            self.quantized.iter().map(|(v, q)| (*v, *q)).collect();
+        all.sort_unstable();
+        for (v, q) in all {
+            if v == q || graph.constant(v).is_some() {
+                continue;
+            }
+            let computed = graph.producer(v).is_some_and(|n| self.plan.roles.contains_key(&n.id));
+            if !computed {
+                continue;
+            }
+            if graph.is_visible(v) && self.settings.io == Some(Io::F32) {
+                let real = self.real(v)?;
+                self.patch.replace(v, real);
+            } else {
+                let ty = self.patch.ty(graph, q).clone();
+                self.patch.set_type(v, ty);
+                self.patch.replace(v, q);
+            }
+        }
+        Ok(())
+    }
+}

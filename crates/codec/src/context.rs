@@ -57,9 +57,8 @@ impl Settings {
 struct Around {
     left: usize,
     up: usize,
+    /// Whether three more neighbours have other symbols.
     others: [bool; 3],
-    before: usize,
-    above: usize,
 }
 
 fn run<C: Coder>(
@@ -90,17 +89,13 @@ fn run<C: Coder>(
     let row_len = g.row_len();
     // Classes of this row and the two before it.
     let mut classes = [vec![0_u8; row_len], vec![0_u8; row_len], vec![0_u8; row_len]];
-    let mut ask_mixer: Mixer<6> = Mixer::new();
+    let mut ask_mixer: Mixer<3> = Mixer::new();
     let mut near = [Prob::new(); 32];
-    let mut dense = [Prob::new(); 1024];
-    let mut placed = [Prob::new(); 64 * 8];
-    let mut past = [Prob::new(); 512];
     let mut column = vec![Prob::new(); g.inner];
     let mut overall = Prob::new();
     let nodes = 1_usize << s.bits;
-    let mut tree_mixers: Vec<Mixer<3>> = (0..8).map(|_| Mixer::new()).collect();
+    let mut tree_mixers: Vec<Mixer<2>> = (0..8).map(|_| Mixer::new()).collect();
     let mut tree = vec![Prob::new(); nodes * 9];
-    let mut tree_past = vec![Prob::new(); if s.mixed { nodes * 9 } else { 0 }];
     let mut tree_plain = vec![Prob::new(); if s.mixed { nodes } else { 0 }];
 
     for o in 0..g.rows {
@@ -123,7 +118,6 @@ fn run<C: Coder>(
                 }
                 continue;
             }
-            let mut count = 0_usize;
             let (mut tap_x, start) = (0, i * g.taps);
             for t in 0..g.taps {
                 let at = start + t;
@@ -141,8 +135,6 @@ fn run<C: Coder>(
                         left: class(now, 1),
                         up: class(one, 0),
                         others: [class(now, 2) != 0, class(now, 3) != 0, class(two, 0) != 0],
-                        before: class(now, 2),
-                        above: class(two, 0),
                     }
                 } else {
                     let inside = |dy: usize, ok: bool| ok && t >= dy * g.width;
@@ -155,40 +147,17 @@ fn run<C: Coder>(
                             tap(g.width - 1, inside(1, x + 1 < g.width)) != 0,
                             class(now, g.taps) != 0,
                         ],
-                        before: class(now, g.taps),
-                        above: class(one, 0),
                     }
                 };
-                let Around { left, up, others, before, above } = around;
+                let Around { left, up, others } = around;
                 let mut common = false;
                 if s.asks {
                     let bits = others.iter().fold(0, |n, &b| n << 1 | usize::from(b));
                     let near_at = (usize::from(left != 0) << 1 | usize::from(up != 0)) << 3 | bits;
                     let (row_logit, column_logit) =
                         (ask_mixer.stretch(row), ask_mixer.stretch(column[i]));
-                    let row_level = (row_logit + 2304) as usize >> 8 & 31;
-                    let column_level = (column_logit + 2304) as usize >> 8 & 31;
-                    let past_at = usize::from(class(one, 0) != 0)
-                        | usize::from(class(two, 0) != 0) << 1
-                        | usize::from(before != 0) << 2
-                        | usize::from(left != 0) << 3
-                        | row_level << 4;
-                    let inputs = [
-                        &mut near[near_at],
-                        &mut dense[row_level << 5 | column_level],
-                        &mut placed[(t & 63) << 3 | count.min(7)],
-                        &mut past[past_at],
-                        &mut row,
-                        &mut column[i],
-                    ];
-                    let logits = [
-                        ask_mixer.stretch(*inputs[0]),
-                        ask_mixer.stretch(*inputs[1]),
-                        ask_mixer.stretch(*inputs[2]),
-                        ask_mixer.stretch(*inputs[3]),
-                        row_logit,
-                        column_logit,
-                    ];
+                    let inputs = [&mut near[near_at], &mut row, &mut column[i]];
+                    let logits = [ask_mixer.stretch(*inputs[0]), row_logit, column_logit];
                     common = ask_mixer.code_with(coder, inputs, logits, data[place] == s.common);
                     overall.update(common);
                 }
@@ -196,18 +165,13 @@ fn run<C: Coder>(
                     data[place] = s.common;
                     continue;
                 }
-                count += 1;
                 let value = usize::from(data[place]);
                 let mut node = 1_usize;
                 let sides = left * 3 + up;
                 for depth in 0..s.bits {
                     let bit = value >> (s.bits - 1 - depth) & 1 == 1;
                     let bit = if s.mixed {
-                        let inputs = [
-                            &mut tree[sides * nodes + node],
-                            &mut tree_past[(before * 3 + above) * nodes + node],
-                            &mut tree_plain[node],
-                        ];
+                        let inputs = [&mut tree[sides * nodes + node], &mut tree_plain[node]];
                         tree_mixers[usize::from(depth & 7)].code(coder, inputs, bit)
                     } else {
                         coder.adaptive(&mut tree[sides * nodes + node], bit)
@@ -286,38 +250,22 @@ pub(crate) fn encode(
         middle: middle.unwrap_or(if asks { common } else { median } as u8),
         bits,
     };
-    let mut best: Option<(usize, Settings)> = None;
-    let mut attempt = |next: Settings| {
-        if let Some(mut geometry) = Geometry::new(next.kind, shape) {
-            geometry.rows = geometry.rows.min(SAMPLE.div_ceil(geometry.row_len().max(1)));
-            let len = code(&next, &geometry, present, data).len();
-            if best.is_none_or(|(least, _)| len < least) {
-                best = Some((len, next));
-            }
-        }
+    let sampled_len = |next: &Settings| {
+        let mut geometry = Geometry::new(next.kind, shape)?;
+        geometry.rows = geometry.rows.min(SAMPLE.div_ceil(geometry.row_len().max(1)));
+        Some(code(next, &geometry, present, data).len())
     };
-    for kind in 0..Geometry::KINDS {
-        attempt(Settings { kind, ..start });
-    }
-    let (_, found) = best?;
-    let mut attempt_more = |next: Settings| {
-        if let Some(mut geometry) = Geometry::new(next.kind, shape) {
-            geometry.rows = geometry.rows.min(SAMPLE.div_ceil(geometry.row_len().max(1)));
-            let len = code(&next, &geometry, present, data).len();
-            if best.is_none_or(|(least, _)| len < least) {
-                best = Some((len, next));
-            }
-        }
+    let shortest = |tries: &[Settings]| {
+        let known = tries.iter().filter_map(|next| Some((sampled_len(next)?, *next)));
+        known.min_by_key(|(len, _)| *len).map(|(_, next)| next)
     };
-    attempt_more(Settings { dead: false, ..found });
-    attempt_more(Settings { mixed: false, ..found });
-    let (_, best) = best?;
+    let kinds: Vec<_> = (0..Geometry::KINDS).map(|kind| Settings { kind, ..start }).collect();
+    let found = shortest(&kinds)?;
+    let plain = Settings { mixed: false, ..found };
+    let best = shortest(&[found, Settings { dead: false, ..found }, plain])?;
     let geometry = Geometry::new(best.kind, shape)?;
     let mut out = best.write().to_vec();
     out.extend_from_slice(&code(&best, &geometry, present, data));
-    if std::env::var_os("DEBUG_LINEAR").is_some() {
-        eprintln!("{shape:?} {best:?} {}", out.len());
-    }
     Some(out)
 }
 

@@ -82,7 +82,7 @@ const EIGHTHS: [f64; 8] = [
     1.090_507_732_665_257_7,
     1.189_207_115_002_721,
     1.296_839_554_651_009_6,
-    1.414_213_562_373_095_1,
+    std::f64::consts::SQRT_2,
     1.542_210_825_407_940_7,
     1.681_792_830_507_429,
     1.834_008_086_409_342_4,
@@ -101,7 +101,7 @@ pub(crate) fn log2_64(x: f64) -> i32 {
     let exponent = (bits >> 52 & 2047) as i32 - 1023;
     let mantissa = (bits >> 36 & 0xffff) as i64;
     // log2(1 + m) is about m + 0.3432 m (1 - m).
-    let bent = mantissa + ((mantissa * (65_536 - mantissa)) * 22_500 >> 32);
+    let bent = mantissa + ((mantissa * (65_536 - mantissa) * 22_500) >> 32);
     exponent * 64 + (bent >> 10) as i32
 }
 
@@ -219,8 +219,9 @@ mod tests {
                         p * f64::from(k - REACH).powi(2)
                     })
                     .sum();
-                let ratio = variance.sqrt() / deviation(scale);
-                assert!((0.93..1.05).contains(&ratio), "{shape:?} {scale} {ratio}");
+                // Rounding to whole positions adds a twelfth.
+                let ratio = (variance / (deviation(scale).powi(2) + 1.0 / 12.0)).sqrt();
+                assert!((0.95..1.03).contains(&ratio), "{shape:?} {scale} {ratio}");
             }
         }
     }

@@ -22,12 +22,13 @@ impl Geometry {
 
     /// The way of number `kind`, or `None` if it does not apply to this shape. Kind 0 always does.
     ///
-    /// 0: the first axis gives rows, everything else one vector after the other of a single tap.
+    /// 0: the first of several axes gives rows, everything else one vector after the other of a
+    ///    single tap.
     /// 1: filters; the first axis gives rows, the last axis the inner index, those between the taps;
     ///    where the first axis has extent 1 and there are taps, the last axis gives rows (depthwise).
     /// 2: the last axis gives rows, everything else single taps.
     pub(crate) fn new(kind: u8, shape: &[usize]) -> Option<Self> {
-        let first = shape.first().copied().unwrap_or(1);
+        let first = if shape.len() > 1 { shape[0] } else { 1 };
         let last = shape.last().copied().unwrap_or(1);
         let len: usize = shape.iter().product();
         let flat = Self {

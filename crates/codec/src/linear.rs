@@ -159,15 +159,16 @@ impl Taps {
                     (0..q).map(|k| lower[t * n + k] * lower[q * n + k] * diagonal[k]).sum();
                 lower[t * n + q] = (self.covariance[t * n + q] - known) / diagonal[q];
             }
-            let known: f64 = (0..t).map(|k| lower[t * n + k] * lower[t * n + k] * diagonal[k]).sum();
+            let known: f64 =
+                (0..t).map(|k| lower[t * n + k] * lower[t * n + k] * diagonal[k]).sum();
             let own = self.covariance[t * n + t] + self.prior;
             diagonal[t] = (own - known).max(own * 1e-4);
         }
         for (to, &from) in self.coefficients.iter_mut().zip(&lower) {
             *to = (from.clamp(-8.0, 8.0) * f64::from(1 << FRACTION)) as i32;
         }
-        for t in 0..n {
-            let variance = diagonal[t] / (self.weight + self.prior);
+        for (t, own) in diagonal.iter().enumerate() {
+            let variance = own / (self.weight + self.prior);
             self.log_variance[t] = log2_64(variance);
             self.precision[t] = 1.0 / variance;
         }
@@ -276,8 +277,8 @@ fn run<C: Coder>(coder: &mut C, s: &Settings, g: &Geometry, data: &mut [u8]) {
                 let place = g.index(o, i, t);
                 let coefficients = &taps.coefficients[t * g.taps..t * g.taps + t];
                 let dot: i32 = coefficients.iter().zip(&errors).map(|(c, e)| c * e).sum();
-                let mean = ((dot + (1 << (FRACTION - 1))) >> FRACTION)
-                    .clamp(stride * low, stride * high);
+                let mean =
+                    ((dot + (1 << (FRACTION - 1))) >> FRACTION).clamp(stride * low, stride * high);
                 let v = if at == peak_at {
                     let v = peak_value;
                     (peak_at, peak_value) = next_peak.next().unwrap_or((usize::MAX, 0));
@@ -326,7 +327,8 @@ fn run<C: Coder>(coder: &mut C, s: &Settings, g: &Geometry, data: &mut [u8]) {
             let own = (row_sum / row_count).max(1e-3);
             rows_seen += 1.0;
             let rate = f64::max(1.0 / (rows_seen + 1.0), 1.0 / 16.0);
-            let blended = (row_prior.min(16.0) * spread + row_sum) / (row_prior.min(16.0) + row_count);
+            let blended =
+                (row_prior.min(16.0) * spread + row_sum) / (row_prior.min(16.0) + row_count);
             spread += (own - spread) * rate;
             if use_columns {
                 column_count += g.taps as f64;
@@ -348,7 +350,6 @@ fn run<C: Coder>(coder: &mut C, s: &Settings, g: &Geometry, data: &mut [u8]) {
         }
     }
 }
-
 
 /// Longest row whose greatest elements can be placed.
 const MAX_PEAK_ROW: usize = 1 << 24;
@@ -391,10 +392,9 @@ pub(crate) fn encode(shape: &[usize], signed: bool, data: &[u8]) -> Option<Vec<u
     };
     let low = counts.iter().position(|&n| n > 0)? as i32 - center as i32;
     let high = counts.iter().rposition(|&n| n > 0)? as i32 - center as i32;
-    let squares: f64 = (0..256)
-        .map(|v| (v as f64 - center as f64).powi(2) * counts[v] as f64)
-        .sum::<f64>()
-        / data.len() as f64;
+    let squares: f64 =
+        (0..256).map(|v| (v as f64 - center as f64).powi(2) * counts[v] as f64).sum::<f64>()
+            / data.len() as f64;
     let peak = low.abs().max(high.abs());
     let mut best = Settings {
         kind: 0,
@@ -463,9 +463,6 @@ pub(crate) fn encode(shape: &[usize], signed: bool, data: &[u8]) -> Option<Vec<u
     let geometry = Geometry::new(best.kind, shape)?;
     let mut out = best.write().to_vec();
     out.extend_from_slice(&code(&best, &geometry, data));
-    if std::env::var_os("DEBUG_LINEAR").is_some() {
-        eprintln!("{shape:?} {best:?} {}", out.len());
-    }
     Some(out)
 }
 

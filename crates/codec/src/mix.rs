@@ -83,7 +83,7 @@ impl<const N: usize> Mixer<N> {
         let bit = coder.bit(p, bit);
         let error = (if bit { 65_536 } else { 0 }) - p as i32;
         for (weight, &logit) in self.weights.iter_mut().zip(&logits) {
-            let step = (logit * error) >> 13;
+            let step = (logit * error) >> 14;
             *weight = (*weight + step).clamp(-(8 << 16), 8 << 16);
         }
         for prob in inputs {

@@ -138,7 +138,8 @@ impl Encoder {
     /// The stream, with as few bytes as still say where in the last range it ends.
     pub(crate) fn finish(mut self) -> Vec<u8> {
         for keep in 0..=8_u32 {
-            let below = if keep == 0 { u64::MAX } else { u64::MAX.checked_shr(8 * keep).unwrap_or(0) };
+            let below =
+                if keep == 0 { u64::MAX } else { u64::MAX.checked_shr(8 * keep).unwrap_or(0) };
             let (rounded, carry) = self.low.overflowing_add(below);
             let end = rounded & !below;
             // The rounded-up value is inside the range if it is less than `range` above `low`.

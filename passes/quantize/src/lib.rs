@@ -54,9 +54,7 @@ mod role;
 mod weights;
 
 use paring_ir::Graph;
-use paring_pass::{
-    Effect, Pass, PassContext, PassError, PassInfo, facts, register_pass, rewrite,
-};
+use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, facts, register_pass, rewrite};
 use paring_tensor::DType;
 
 /// Settings of the pass.

@@ -34,6 +34,9 @@ impl Method {
     ];
 }
 
+/// Elements of more bits stay raw where they are to be mapped.
+const MAPPABLE_ABOVE: u32 = 4;
+
 /// Where the values of a sparse constant lie in it.
 pub(crate) struct Places<'a> {
     pub(crate) shape: &'a [usize],
@@ -87,8 +90,10 @@ pub(crate) fn encode_bytes(
             best = with_method(method, payload);
         }
     };
-    offer(Method::Packed, packed::encode(data, signed, 0));
-    offer(Method::Packed, packed::encode(data, signed, 1));
+    for least_bits in [0, 1] {
+        let fits = |payload: &Vec<u8>| options.entropy || packed::bits(payload) <= MAPPABLE_ABOVE;
+        offer(Method::Packed, packed::encode(data, signed, least_bits).filter(fits));
+    }
     if options.entropy {
         offer(Method::Histogram, histogram::encode(data));
         offer(Method::Context, context::encode(shape, None, middle, data));
@@ -191,7 +196,18 @@ pub(crate) fn decode_tensor(
             _ => return Err(CodecError::corrupt("a method that does not fit the elements")),
         }
     };
+    check_range(dtype, &data)?;
     Ok(Tensor::new(dtype, shape, Bytes::from(data))?)
+}
+
+/// Fails if an element is not of a type that has fewer values than its bytes.
+pub(crate) fn check_range(dtype: DType, data: &[u8]) -> Result<(), CodecError> {
+    let fits = match dtype {
+        DType::I4 => data.iter().all(|&b| (-8..8).contains(&(b as i8))),
+        DType::Bool => data.iter().all(|&b| b < 2),
+        _ => true,
+    };
+    if fits { Ok(()) } else { Err(CodecError::corrupt("an element is not of its type")) }
 }
 
 /// An element as a number whose high bytes say most: floats with the sign at the low end, signed

@@ -2,8 +2,8 @@
 
 use crate::CodecError;
 use crate::part::{
-    Places, admits, count, decode_bytes, decode_tensor, encode_bytes, encode_tensor, order,
-    read_number, read_slice, write_number, zeros,
+    Places, admits, check_range, count, decode_bytes, decode_tensor, encode_bytes, encode_tensor,
+    order, read_number, read_slice, write_number, zeros,
 };
 use paring_tensor::{Bytes, ConstData, DType, Palette, Sparse, Tensor};
 
@@ -91,6 +91,7 @@ pub fn decode(
     shape: &[usize],
 ) -> Result<ConstData, CodecError> {
     if codec == Codec::Raw {
+        check_range(dtype, bytes)?;
         return Ok(ConstData::Dense(Tensor::new(dtype, shape, bytes.clone())?));
     }
     let mut rest: &[u8] = bytes;

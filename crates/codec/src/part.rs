@@ -1,6 +1,6 @@
 //! One run of elements, coded by whichever method is shortest.
 
-use crate::{CodecError, Options, context, histogram, linear, packed};
+use crate::{CodecError, context, histogram, linear, packed};
 use paring_tensor::{Bytes, DType, Tensor};
 use std::collections::BTreeMap;
 
@@ -36,6 +36,15 @@ impl Method {
 
 /// Elements of more bits stay raw where they are to be mapped.
 const MAPPABLE_ABOVE: u32 = 4;
+
+/// Which coders may be used.
+#[derive(Clone, Copy)]
+pub(crate) struct Effort {
+    /// Entropy coders at all.
+    pub(crate) entropy: bool,
+    /// Only those that decode fastest: an element has several such parts.
+    pub(crate) fast: bool,
+}
 
 /// Where the values of a sparse constant lie in it.
 pub(crate) struct Places<'a> {
@@ -79,12 +88,19 @@ pub(crate) fn encode_bytes(
     shape: &[usize],
     middle: Option<u8>,
     places: Option<&Places>,
-    options: Options,
+    options: Effort,
 ) -> Vec<u8> {
     let mut best = with_method(Method::Raw, data.to_vec());
+    // Trees over many symbols decode slowly: they have to earn it.
+    let wide = data.iter().any(|&b| b >= 64);
+    let handicap = |method: Method, len: usize| match method {
+        Method::Context | Method::Scattered if wide => len / 16,
+        Method::Histogram if options.fast => len / 32,
+        _ => 0,
+    };
     let mut offer = |method: Method, payload: Option<Vec<u8>>| {
         if let Some(payload) = payload
-            && payload.len() + 1 < best.len()
+            && payload.len() + 1 + handicap(method, payload.len()) < best.len()
             && admits(payload.len(), data.len())
         {
             best = with_method(method, payload);
@@ -96,6 +112,8 @@ pub(crate) fn encode_bytes(
     }
     if options.entropy {
         offer(Method::Histogram, histogram::encode(data));
+    }
+    if options.entropy && !options.fast {
         offer(Method::Context, context::encode(shape, None, middle, data));
         offer(Method::Linear, linear::encode(shape, signed, data));
         if let Some(places) = places
@@ -159,7 +177,7 @@ fn is_signed(dtype: DType) -> bool {
 }
 
 /// Codes the elements of a tensor.
-pub(crate) fn encode_tensor(tensor: &Tensor, places: Option<&Places>, options: Options) -> Vec<u8> {
+pub(crate) fn encode_tensor(tensor: &Tensor, places: Option<&Places>, options: Effort) -> Vec<u8> {
     let dtype = tensor.dtype();
     let size = dtype.size();
     if size == 1 {
@@ -239,7 +257,7 @@ fn gather(dtype: DType, number: u64) -> u64 {
     }
 }
 
-fn encode_planes(tensor: &Tensor, options: Options) -> Vec<u8> {
+fn encode_planes(tensor: &Tensor, options: Effort) -> Vec<u8> {
     let dtype = tensor.dtype();
     let size = dtype.size();
     let numbers: Vec<[u8; 8]> = tensor
@@ -254,7 +272,14 @@ fn encode_planes(tensor: &Tensor, options: Options) -> Vec<u8> {
     let mut out = vec![Method::Planes as u8];
     for plane in (0..size).rev() {
         let data: Vec<u8> = numbers.iter().map(|n| n[plane]).collect();
-        let part = encode_bytes(&data, false, tensor.shape(), None, None, options);
+        let part = encode_bytes(
+            &data,
+            false,
+            tensor.shape(),
+            None,
+            None,
+            Effort { fast: true, ..options },
+        );
         write_number(&mut out, part.len() as u64);
         out.extend_from_slice(&part);
     }
@@ -280,7 +305,7 @@ fn decode_planes(payload: &[u8], dtype: DType, shape: &[usize]) -> Result<Vec<u8
     Ok(out)
 }
 
-fn encode_distinct(tensor: &Tensor, places: Option<&Places>, options: Options) -> Option<Vec<u8>> {
+fn encode_distinct(tensor: &Tensor, places: Option<&Places>, options: Effort) -> Option<Vec<u8>> {
     let size = tensor.dtype().size();
     let mut codes: BTreeMap<&[u8], u8> = BTreeMap::new();
     for element in tensor.bytes().chunks_exact(size) {

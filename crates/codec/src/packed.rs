@@ -25,6 +25,11 @@ pub(crate) fn encode(data: &[u8], signed: bool, least_bits: u32) -> Option<Vec<u
     Some(out)
 }
 
+/// Bits an element of what [`encode`] wrote.
+pub(crate) fn bits(payload: &[u8]) -> u32 {
+    payload.get(1).map_or(0, |form| u32::from(form & 0x7f))
+}
+
 /// Reads what [`encode`] wrote into `data`.
 pub(crate) fn decode(bytes: &[u8], data: &mut [u8]) -> Result<(), CodecError> {
     let [least, form, packed @ ..] = bytes else {

@@ -1,6 +1,6 @@
 //! One run of elements, coded by whichever method is shortest.
 
-use crate::{CodecError, Options, context, histogram, linear, packed};
+use crate::{CodecError, context, histogram, linear, packed};
 use paring_tensor::{Bytes, DType, Tensor};
 use std::collections::BTreeMap;
 
@@ -32,6 +32,18 @@ impl Method {
         Self::Distinct,
         Self::Scattered,
     ];
+}
+
+/// Elements of more bits stay raw where they are to be mapped.
+const MAPPABLE_ABOVE: u32 = 4;
+
+/// Which coders may be used.
+#[derive(Clone, Copy)]
+pub(crate) struct Effort {
+    /// Entropy coders at all.
+    pub(crate) entropy: bool,
+    /// Only those that decode fastest: an element has several such parts.
+    pub(crate) fast: bool,
 }
 
 /// Where the values of a sparse constant lie in it.
@@ -76,21 +88,32 @@ pub(crate) fn encode_bytes(
     shape: &[usize],
     middle: Option<u8>,
     places: Option<&Places>,
-    options: Options,
+    options: Effort,
 ) -> Vec<u8> {
     let mut best = with_method(Method::Raw, data.to_vec());
+    // Trees over many symbols decode slowly: they have to earn it.
+    let wide = data.iter().any(|&b| b >= 64);
+    let handicap = |method: Method, len: usize| match method {
+        Method::Context | Method::Scattered if wide => len / 16,
+        Method::Histogram if options.fast => len / 32,
+        _ => 0,
+    };
     let mut offer = |method: Method, payload: Option<Vec<u8>>| {
         if let Some(payload) = payload
-            && payload.len() + 1 < best.len()
+            && payload.len() + 1 + handicap(method, payload.len()) < best.len()
             && admits(payload.len(), data.len())
         {
             best = with_method(method, payload);
         }
     };
-    offer(Method::Packed, packed::encode(data, signed, 0));
-    offer(Method::Packed, packed::encode(data, signed, 1));
+    for least_bits in [0, 1] {
+        let fits = |payload: &Vec<u8>| options.entropy || packed::bits(payload) <= MAPPABLE_ABOVE;
+        offer(Method::Packed, packed::encode(data, signed, least_bits).filter(fits));
+    }
     if options.entropy {
         offer(Method::Histogram, histogram::encode(data));
+    }
+    if options.entropy && !options.fast {
         offer(Method::Context, context::encode(shape, None, middle, data));
         offer(Method::Linear, linear::encode(shape, signed, data));
         if let Some(places) = places
@@ -154,7 +177,7 @@ fn is_signed(dtype: DType) -> bool {
 }
 
 /// Codes the elements of a tensor.
-pub(crate) fn encode_tensor(tensor: &Tensor, places: Option<&Places>, options: Options) -> Vec<u8> {
+pub(crate) fn encode_tensor(tensor: &Tensor, places: Option<&Places>, options: Effort) -> Vec<u8> {
     let dtype = tensor.dtype();
     let size = dtype.size();
     if size == 1 {
@@ -191,7 +214,18 @@ pub(crate) fn decode_tensor(
             _ => return Err(CodecError::corrupt("a method that does not fit the elements")),
         }
     };
+    check_range(dtype, &data)?;
     Ok(Tensor::new(dtype, shape, Bytes::from(data))?)
+}
+
+/// Fails if an element is not of a type that has fewer values than its bytes.
+pub(crate) fn check_range(dtype: DType, data: &[u8]) -> Result<(), CodecError> {
+    let fits = match dtype {
+        DType::I4 => data.iter().all(|&b| (-8..8).contains(&(b as i8))),
+        DType::Bool => data.iter().all(|&b| b < 2),
+        _ => true,
+    };
+    if fits { Ok(()) } else { Err(CodecError::corrupt("an element is not of its type")) }
 }
 
 /// An element as a number whose high bytes say most: floats with the sign at the low end, signed
@@ -223,7 +257,7 @@ fn gather(dtype: DType, number: u64) -> u64 {
     }
 }
 
-fn encode_planes(tensor: &Tensor, options: Options) -> Vec<u8> {
+fn encode_planes(tensor: &Tensor, options: Effort) -> Vec<u8> {
     let dtype = tensor.dtype();
     let size = dtype.size();
     let numbers: Vec<[u8; 8]> = tensor
@@ -238,7 +272,14 @@ fn encode_planes(tensor: &Tensor, options: Options) -> Vec<u8> {
     let mut out = vec![Method::Planes as u8];
     for plane in (0..size).rev() {
         let data: Vec<u8> = numbers.iter().map(|n| n[plane]).collect();
-        let part = encode_bytes(&data, false, tensor.shape(), None, None, options);
+        let part = encode_bytes(
+            &data,
+            false,
+            tensor.shape(),
+            None,
+            None,
+            Effort { fast: true, ..options },
+        );
         write_number(&mut out, part.len() as u64);
         out.extend_from_slice(&part);
     }
@@ -264,7 +305,7 @@ fn decode_planes(payload: &[u8], dtype: DType, shape: &[usize]) -> Result<Vec<u8
     Ok(out)
 }
 
-fn encode_distinct(tensor: &Tensor, places: Option<&Places>, options: Options) -> Option<Vec<u8>> {
+fn encode_distinct(tensor: &Tensor, places: Option<&Places>, options: Effort) -> Option<Vec<u8>> {
     let size = tensor.dtype().size();
     let mut codes: BTreeMap<&[u8], u8> = BTreeMap::new();
     for element in tensor.bytes().chunks_exact(size) {

@@ -2,8 +2,8 @@
 
 use crate::CodecError;
 use crate::part::{
-    Places, admits, count, decode_bytes, decode_tensor, encode_bytes, encode_tensor, order,
-    read_number, read_slice, write_number, zeros,
+    Effort, Places, admits, check_range, count, decode_bytes, decode_tensor, encode_bytes,
+    encode_tensor, order, read_number, read_slice, write_number, zeros,
 };
 use paring_tensor::{Bytes, ConstData, DType, Palette, Sparse, Tensor};
 
@@ -67,6 +67,7 @@ const SPARSE: u8 = 2;
 /// Codes a constant. The same constant and options give the same bytes on every machine.
 #[must_use]
 pub fn encode(data: &ConstData, options: Options) -> Coded {
+    let options = Effort { entropy: options.entropy, fast: false };
     let mut bytes = Vec::new();
     match data {
         ConstData::Sparse(sparse) => encode_sparse(&mut bytes, sparse, options),
@@ -91,6 +92,7 @@ pub fn decode(
     shape: &[usize],
 ) -> Result<ConstData, CodecError> {
     if codec == Codec::Raw {
+        check_range(dtype, bytes)?;
         return Ok(ConstData::Dense(Tensor::new(dtype, shape, bytes.clone())?));
     }
     let mut rest: &[u8] = bytes;
@@ -108,7 +110,7 @@ fn take(rest: &mut &[u8]) -> Result<u8, CodecError> {
 }
 
 /// Writes a dense or palette constant. (The values of a sparse one are never sparse themselves.)
-fn encode_full(out: &mut Vec<u8>, data: &ConstData, places: Option<&Places>, options: Options) {
+fn encode_full(out: &mut Vec<u8>, data: &ConstData, places: Option<&Places>, options: Effort) {
     match data {
         ConstData::Palette(palette) => {
             out.push(PALETTE);
@@ -197,7 +199,7 @@ impl Ranks {
     }
 }
 
-fn encode_sparse(out: &mut Vec<u8>, sparse: &Sparse, options: Options) {
+fn encode_sparse(out: &mut Vec<u8>, sparse: &Sparse, options: Effort) {
     out.push(SPARSE);
     let unstructured = sparse.block().iter().all(|&b| b == 1);
     out.push(u8::from(!unstructured));
@@ -213,7 +215,7 @@ fn encode_sparse(out: &mut Vec<u8>, sparse: &Sparse, options: Options) {
     let mask: Vec<u8> = (0..blocks).map(|b| sparse.mask()[b / 8] >> (b % 8) & 1).collect();
     // Where most of the constant is pruned, the mask itself has to vouch for its size.
     let generous = admits(mask.len() / 64, count(sparse.shape()).unwrap_or(usize::MAX));
-    let mask_options = Options { entropy: options.entropy && generous };
+    let mask_options = Effort { entropy: options.entropy && generous, ..options };
     let mask = encode_bytes(&mask, false, &grid, None, None, mask_options);
     write_number(out, mask.len() as u64);
     out.extend_from_slice(&mask);

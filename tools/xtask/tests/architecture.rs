@@ -46,6 +46,7 @@ fn allowed(from: &str, to: &str) -> bool {
             "engine" => any(&["backend", "ir", "tensor", "qmath"]),
             "train" => any(&["pass", "data", "ir", "tensor"]),
             "bundle" => !to.starts_with("tools/"),
+            "format-paring" => any(&["codec", "format", "ir", "tensor"]),
             _ if name.starts_with("format-") => any(&["format", "ir", "tensor"]),
             _ => panic!("crates/{name} has no rule; add one here"),
         },

@@ -17,8 +17,11 @@ fn model(path: &str) -> Option<Vec<u8>> {
     bytes
 }
 
+/// Element type number, shape and bytes of a constant.
+pub type Constant = (u8, Vec<usize>, Vec<u8>);
+
 /// Element type number, shape and bytes of every constant of the first subgraph.
-pub fn tflite_constants(name: &str) -> Option<Vec<(u8, Vec<usize>, Vec<u8>)>> {
+pub fn tflite_constants(name: &str) -> Option<Vec<Constant>> {
     let bytes = model(&format!("tflite/{name}"))?;
     let u32_at = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
     let field = |table: usize, slot: usize| -> Option<usize> {

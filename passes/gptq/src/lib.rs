@@ -141,9 +141,8 @@ fn layers(graph: &Graph, cx: &PassContext<'_>) -> Result<Vec<NodeId>, PassError>
         if graph.producer(node.inputs()[1]).is_some_and(|n| n.op.is::<Dequantize>()) {
             continue;
         }
-        let constant = |i: usize| {
-            node.inputs().get(i).is_none_or(|v| consts::dense_f32(graph, *v).is_some())
-        };
+        let constant =
+            |i: usize| node.inputs().get(i).is_none_or(|v| consts::dense_f32(graph, *v).is_some());
         if constant(1) && constant(2) && Geometry::of(graph, node).is_some() {
             found.push(id);
         } else {
@@ -201,8 +200,7 @@ impl Gptq {
         };
         let (x, z) = (reference.node(id).inputs()[0], working.node(id).inputs()[0]);
         let graphs = [reference, working];
-        let mut stream =
-            Stream::open_all(cx.host(), &graphs, self.data.as_deref(), self.samples)?;
+        let mut stream = Stream::open_all(cx.host(), &graphs, self.data.as_deref(), self.samples)?;
         let all = 0..stream.len();
         let mut lanes: Vec<(Moments, Option<Tensor>)> =
             stream.accumulators(|| (Moments::new(&geometry), None));
@@ -259,9 +257,9 @@ impl Gptq {
             .collect();
         let ints: Vec<i8> = rows.iter().flat_map(|r| r.ints.iter().copied()).collect();
         let scales: Vec<f32> = rows.iter().map(|r| r.scale).collect();
-        let (signal, noise, plain) = rows.iter().fold((0.0, 0.0, 0.0), |(s, n, p), r| {
-            (s + r.signal, n + r.noise, p + r.nearest)
-        });
+        let (signal, noise, plain) = rows
+            .iter()
+            .fold((0.0, 0.0, 0.0), |(s, n, p), r| (s + r.signal, n + r.noise, p + r.nearest));
         let old_bias = b.and_then(|b| consts::dense_f32(graph, b));
         let shifts = rows.iter().any(|r| r.shift != 0.0);
         let bias: Vec<f32> = rows
@@ -278,7 +276,8 @@ impl Gptq {
         let real = patch.node(graph, &name, Dequantize::default(), &[constant])?;
         let mut operands = vec![node.inputs()[0], real[0]];
         if b.is_some() || shifts {
-            let name = b.map_or_else(|| format!("{}/bias", node.name), |b| graph.value(b).name.clone());
+            let name =
+                b.map_or_else(|| format!("{}/bias", node.name), |b| graph.value(b).name.clone());
             operands.push(patch.constant(name, Tensor::from_vec([outputs], bias)?, None));
         }
         patch.set_operands(id, operands);

@@ -31,7 +31,9 @@ impl Geometry {
             dims.iter().skip(usize::from(i == 0)).map(|d| d.fixed()).collect()
         };
         if let Some(conv) = node.op_as::<Conv2d>() {
-            let (&[h, w, c], &[_, kh, kw, _]) = (&fixed(0)?[..], &fixed(1)?[..]) else { return None };
+            let (&[h, w, c], &[_, kh, kw, _]) = (&fixed(0)?[..], &fixed(1)?[..]) else {
+                return None;
+            };
             let pad = conv.padding([h, w], [kh, kw]);
             let dims = graph.ty(node.outputs()[0]).shape.dims();
             return Some(Self {

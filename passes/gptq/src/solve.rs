@@ -100,14 +100,7 @@ impl Problem {
             let scale = scale as f32;
             let real = |i: usize| f64::from(scale) * q[i];
             let shift = (0..n).map(|i| self.mean_x[i] * w[i] - self.mean_z[i] * real(i)).sum();
-            Row {
-                ints: q.iter().map(|q| *q as i8).collect(),
-                scale,
-                shift,
-                signal,
-                noise,
-                nearest,
-            }
+            Row { ints: q.iter().map(|q| *q as i8).collect(), scale, shift, signal, noise, nearest }
         };
         if base <= 0.0 || !base.is_finite() {
             return finish(&vec![0.0; n], 1.0 / limit, 0.0, 0.0);
@@ -287,7 +280,8 @@ mod tests {
     fn moments() -> Moments {
         let rows = [[1.0, 1.1, 0.3], [-0.5, -0.6, 1.0], [2.0, 1.9, -0.4], [0.1, 0.0, 0.2]];
         let n = 3;
-        let mut sums = Sums { zz: vec![0.0; 9], zx: vec![0.0; 9], z: vec![0.0; 3], x: vec![0.0; 3] };
+        let mut sums =
+            Sums { zz: vec![0.0; 9], zx: vec![0.0; 9], z: vec![0.0; 3], x: vec![0.0; 3] };
         for row in rows {
             for i in 0..n {
                 sums.z[i] += row[i];

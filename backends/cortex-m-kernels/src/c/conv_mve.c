@@ -1,7 +1,7 @@
 /* A convolution whose windows are gathered for two pixels at a time. */
 typedef struct {
     const uint32_t *weights; /* stream of pr_mm42 */
-    int32_t in_h, in_w, in_c, out_h, out_w, out_c;
+    uint16_t in_h, in_w, in_c, out_h, out_w, out_c;
     int32_t bytes, zero; /* as in pr_mm */
     int8_t k_h, k_w, stride_h, stride_w, pad_top, pad_left, in_zero;
 } pr_conv;

@@ -14,9 +14,13 @@
 pub mod depthwise;
 pub mod elementwise;
 #[cfg(target_arch = "x86_64")]
+mod elementwise_avx512;
+#[cfg(target_arch = "x86_64")]
 mod f32_avx2;
 #[cfg(target_arch = "x86_64")]
 mod f32_avx512;
+#[cfg(target_arch = "x86_64")]
+mod f32_depthwise;
 pub mod gemm;
 #[cfg(target_arch = "x86_64")]
 mod i8_avx512;

@@ -22,7 +22,7 @@ pub struct Affine {
     pub m: i32,
     /// Rounding and zero point.
     pub k: i64,
-    /// The right shift, at most 46.
+    /// The right shift, at most 60.
     pub t: u32,
     /// 2^31 where ties round away from zero, or 0.
     pub sign: u32,
@@ -40,7 +40,6 @@ impl Affine {
     ) -> Option<Self> {
         let Multiplier { mantissa: m, shift } = multiplier;
         if !(0..1 << 30).contains(&bound)
-            || !(-0x1_0000..0x1_0000).contains(&zero_point)
             || (shift > 0
                 && bound.checked_shl(shift as u32).is_none_or(|b| b >= 1 << 30 || shift > 30))
         {
@@ -52,11 +51,11 @@ impl Affine {
             (1_i64 << (30 - shift), (31 - shift) as u32, 0)
         };
         let zero = i64::from(zero_point);
-        if t <= 46 {
+        // The product is below 2^61 and the rounding below 2^60.
+        if t <= 60 && zero.abs() <= (1 << 62) >> t {
             return Some(Self { m, k: k + (zero << t), t, sign });
         }
-        // The product is below 2^61, far less than half of 2^t where t is 62 or more; between, it
-        // has to be shown that everything rounds to zero.
+        // Without room for the zero point it has to be shown that everything rounds to zero.
         let largest = bound.checked_mul(i64::from(m))?;
         (largest < 1_i64 << (t - 1).min(61)).then_some(Self { m: 0, k: zero << 31, t: 31, sign: 0 })
     }

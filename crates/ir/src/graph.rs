@@ -364,8 +364,12 @@ impl Graph {
 
     /// Gives a node another name; a number is appended if the name is taken.
     pub fn rename_node(&mut self, id: NodeId, name: impl Into<String>) {
-        let name = unique(&self.node_names, name.into());
-        if let Some(node) = self.nodes.get_mut(id.index()).and_then(Option::as_mut) {
+        let name = name.into();
+        if self.get_node(id).is_none_or(|n| n.name == name) {
+            return;
+        }
+        let name = unique(&self.node_names, name);
+        if let Some(node) = self.nodes[id.index()].as_mut() {
             let old = std::mem::replace(&mut node.name, name.clone());
             self.node_names.remove(&old);
             self.node_names.insert(name, id);

@@ -40,7 +40,7 @@ fn allowed(from: &str, to: &str) -> bool {
     match from.split_once('/') {
         Some(("crates", name)) => match name {
             "tensor" | "qmath" => false,
-            "ir" => any(&["tensor"]),
+            "ir" | "codec" => any(&["tensor"]),
             "pass" | "format" | "data" => any(&["ir", "tensor"]),
             "backend" => any(&["ir", "tensor", "qmath"]),
             "engine" => any(&["backend", "ir", "tensor", "qmath"]),

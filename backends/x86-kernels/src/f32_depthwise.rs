@@ -1,0 +1,235 @@
+//! Depthwise `f32` convolution, a vector of channels at a time; the same for both vector lengths.
+
+use crate::depthwise::Window;
+use core::arch::x86_64::*;
+use std::ops::Range;
+
+/// The taps of an axis that are inside, for one position of the output.
+fn valid(window: &Window, axis: usize, out: usize) -> Range<usize> {
+    let inside = |tap: &usize| window.at(axis, out, *tap).is_some();
+    let first = (0..window.kernel[axis]).find(inside);
+    let Some(first) = first else { return 0..0 };
+    let end = (first..window.kernel[axis]).find(|tap| !inside(tap));
+    first..end.unwrap_or(window.kernel[axis])
+}
+
+macro_rules! depthwise {
+    ($name:ident, $features:literal, $lanes:literal, $vector:ty,
+     $load:ident, $store:ident, $set1:ident, $fma:ident, $min:ident, $max:ident) => {
+        pub(crate) mod $name {
+            use super::*;
+
+            const LANES: usize = $lanes;
+
+            /// What all pixels of a vector of channels share.
+            struct Block {
+                /// Elements from a row of the input to the next tap's.
+                pitch: usize,
+                /// Elements from a column of the input to the next tap's.
+                hop: usize,
+                channels: usize,
+                bias: $vector,
+                low: $vector,
+                high: $vector,
+            }
+
+            /// See [`crate::depthwise::f32_depthwise`], which checks the lengths.
+            #[target_feature(enable = $features)]
+            pub(crate) unsafe fn rows(
+                window: &Window,
+                x: &[f32],
+                weights: &[f32],
+                bias: &[f32],
+                clamp: (f32, f32),
+                rows: Range<usize>,
+                out: &mut [f32],
+            ) {
+                let (channels, width) = (window.channels, window.out_width);
+                let first = rows.start;
+                for y in rows {
+                    let taps = valid(window, 0, y);
+                    let out = &mut out[(y - first) * width * channels..][..width * channels];
+                    let mut c = 0;
+                    while c < channels {
+                        // SAFETY: the caller checked the lengths.
+                        unsafe {
+                            if c + LANES <= channels {
+                                let b = bias.as_ptr().add(c);
+                                line(window, x, weights, c, $load(b), clamp, y, &taps, out);
+                                c += LANES;
+                            } else {
+                                single(window, x, weights, c, bias[c], clamp, y, &taps, out);
+                                c += 1;
+                            }
+                        }
+                    }
+                }
+            }
+
+            /// A row of pixels of one vector of channels.
+            #[target_feature(enable = $features)]
+            unsafe fn line(
+                window: &Window,
+                x: &[f32],
+                weights: &[f32],
+                c: usize,
+                bias: $vector,
+                clamp: (f32, f32),
+                y: usize,
+                taps: &Range<usize>,
+                out: &mut [f32],
+            ) {
+                let channels = window.channels;
+                let block = Block {
+                    pitch: window.dilation[0] * window.input[1] * channels,
+                    hop: window.dilation[1] * channels,
+                    channels,
+                    bias,
+                    low: $set1(clamp.0),
+                    high: $set1(clamp.1),
+                };
+                let kw = window.kernel[1];
+                let row = window.at(0, y, taps.start).unwrap_or(0) * window.input[1];
+                // SAFETY: only taps that are inside are read, of channels that are there.
+                unsafe {
+                    let x = x.as_ptr().add(row * channels + c);
+                    let w = weights.as_ptr().add(taps.start * kw * channels + c);
+                    let mut out = out.as_mut_ptr().add(c);
+                    let inner = window.inner_columns();
+                    let square = window.kernel[0] == kw;
+                    let step = window.stride[1] * channels;
+                    let mut column = 0;
+                    while column < window.out_width {
+                        if column == inner.start && !inner.is_empty() && square {
+                            let left = window.at(1, column, 0).unwrap_or(0);
+                            let (x, n) = (x.add(left * channels), inner.len());
+                            let done = match (kw, taps.len()) {
+                                (3, 3) => many::<3, 3>(&block, x, w, step, n, out),
+                                (3, 2) => many::<2, 3>(&block, x, w, step, n, out),
+                                (5, 5) => many::<5, 5>(&block, x, w, step, n, out),
+                                (5, 4) => many::<4, 5>(&block, x, w, step, n, out),
+                                (5, 3) => many::<3, 5>(&block, x, w, step, n, out),
+                                (7, 7) => many::<7, 7>(&block, x, w, step, n, out),
+                                _ => 0,
+                            };
+                            if done > 0 {
+                                column += done;
+                                out = out.add(done * channels);
+                                continue;
+                            }
+                        }
+                        let columns = valid(window, 1, column);
+                        let left = window.at(1, column, columns.start).unwrap_or(0);
+                        let (x, w) = (x.add(left * channels), w.add(columns.start * channels));
+                        let mut acc = block.bias;
+                        for ky in 0..taps.len() {
+                            for kx in 0..columns.len() {
+                                let x = $load(x.add(ky * block.pitch + kx * block.hop));
+                                let w = $load(w.add((ky * kw + kx) * channels));
+                                acc = $fma(x, w, acc);
+                            }
+                        }
+                        $store(out, $min(block.high, $max(block.low, acc)));
+                        out = out.add(channels);
+                        column += 1;
+                    }
+                }
+            }
+
+            /// `n` pixels whose `H` rows of `W` taps are all inside.
+            #[inline]
+            #[target_feature(enable = $features)]
+            unsafe fn many<const H: usize, const W: usize>(
+                block: &Block,
+                mut x: *const f32,
+                w: *const f32,
+                step: usize,
+                n: usize,
+                mut out: *mut f32,
+            ) -> usize {
+                // SAFETY: as the caller's.
+                unsafe {
+                    let mut k = [[block.bias; W]; H];
+                    for (ky, k) in k.iter_mut().enumerate() {
+                        for (kx, k) in k.iter_mut().enumerate() {
+                            *k = $load(w.add((ky * W + kx) * block.channels));
+                        }
+                    }
+                    for _ in 0..n {
+                        let mut acc = block.bias;
+                        for ky in 0..H {
+                            for kx in 0..W {
+                                let x = $load(x.add(ky * block.pitch + kx * block.hop));
+                                acc = $fma(x, k[ky][kx], acc);
+                            }
+                        }
+                        $store(out, $min(block.high, $max(block.low, acc)));
+                        out = out.add(block.channels);
+                        x = x.add(step);
+                    }
+                    n
+                }
+            }
+
+            /// A row of pixels of one channel.
+            #[target_feature(enable = $features)]
+            fn single(
+                window: &Window,
+                x: &[f32],
+                weights: &[f32],
+                c: usize,
+                bias: f32,
+                clamp: (f32, f32),
+                y: usize,
+                taps: &Range<usize>,
+                out: &mut [f32],
+            ) {
+                let channels = window.channels;
+                for (column, out) in out.chunks_exact_mut(channels).enumerate() {
+                    let mut acc = bias;
+                    for ky in taps.clone() {
+                        let Some(row) = window.at(0, y, ky) else { continue };
+                        for kx in 0..window.kernel[1] {
+                            let Some(col) = window.at(1, column, kx) else { continue };
+                            let x = x[(row * window.input[1] + col) * channels + c];
+                            acc = x
+                                .mul_add(weights[(ky * window.kernel[1] + kx) * channels + c], acc);
+                        }
+                    }
+                    out[c] = if acc < clamp.0 {
+                        clamp.0
+                    } else if acc > clamp.1 {
+                        clamp.1
+                    } else {
+                        acc
+                    };
+                }
+            }
+        }
+    };
+}
+
+depthwise!(
+    avx512,
+    "avx512f,avx512bw,avx512dq,avx512vl,fma",
+    16,
+    __m512,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_set1_ps,
+    _mm512_fmadd_ps,
+    _mm512_min_ps,
+    _mm512_max_ps
+);
+depthwise!(
+    avx2,
+    "avx2,fma",
+    8,
+    __m256,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_set1_ps,
+    _mm256_fmadd_ps,
+    _mm256_min_ps,
+    _mm256_max_ps
+);

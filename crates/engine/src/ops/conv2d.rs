@@ -1,0 +1,179 @@
+use super::gemm::{F32Gemm, Frame, I8Constants, I8Gemm, Layout};
+use super::{Lower, Part, Tail};
+use crate::kernels::{Tile, Window};
+use paring_backend::requantize::channel_multipliers;
+use paring_ir::ops::Conv2d;
+use paring_ir::{Node, ValueId};
+use paring_tensor::DType;
+
+/// The extents of a convolution.
+pub(super) struct Geometry {
+    pub(super) batch: usize,
+    pub(super) input: [usize; 2],
+    pub(super) channels: usize,
+    pub(super) filters: usize,
+    pub(super) kernel: [usize; 2],
+    pub(super) out: [usize; 2],
+    /// Top, left, bottom, right.
+    pub(super) pad: [usize; 4],
+}
+
+impl Geometry {
+    pub(super) fn window(&self, op: &Conv2d) -> Window {
+        Window {
+            input: self.input,
+            channels: self.channels,
+            kernel: self.kernel,
+            stride: op.stride,
+            dilation: op.dilation,
+            pad: [self.pad[0], self.pad[1]],
+            out_width: self.out[1],
+        }
+    }
+}
+
+impl Lower<'_> {
+    pub(super) fn conv2d(&self, op: &Conv2d, node: &Node, tail: Tail) -> Option<Part> {
+        let (&[x, w], bias) = node.inputs().split_first_chunk()?;
+        let (bias, y) = (bias.first().copied(), node.outputs()[0]);
+        let (&[batch, h, width, channels], &[filters, kh, kw, _], &[_, oh, ow, _]) =
+            (&*self.shape(x)?, &*self.shape(w)?, &*self.shape(y)?)
+        else {
+            return None;
+        };
+        let g = Geometry {
+            batch,
+            input: [h, width],
+            channels,
+            filters,
+            kernel: [kh, kw],
+            out: [oh, ow],
+            pad: op.padding([h, width], [kh, kw]),
+        };
+        let depthwise = op.groups > 1 && op.groups == channels && filters == channels;
+        if self.is_f32(x) && self.is_f32(w) && self.is_f32(y) {
+            let weights = self.f32_const(w)?;
+            let bias = match bias {
+                Some(b) => Some(self.f32_const(b)?),
+                None => None,
+            };
+            let clamp = join(op.activation.bounds(), tail.clamp);
+            if depthwise && tail.rest.is_none() {
+                return self.f32_depthwise(op, &g, x, &weights, bias, clamp);
+            }
+            let layout = layout(op, &g, self.kernels.f32_tile(), 8)?;
+            let step = F32Gemm::new(self.kernels, layout, &weights, bias.as_deref(), clamp);
+            return Some(Part {
+                scratch: step.scratch(),
+                step: Box::new(step),
+                a: x,
+                b: tail.rest,
+            });
+        }
+        let constants = self.i8_constants(x, w, bias, y, filters, op.activation, false)?;
+        let weights = self.i8_const(w)?;
+        if depthwise {
+            return self.i8_depthwise(op, &g, x, &weights, &constants);
+        }
+        let layout = layout(op, &g, self.kernels.i8_tile(), 16)?;
+        let step = I8Gemm::new(self.kernels, layout, &weights, &constants)?;
+        Some(Part { scratch: step.scratch(), step: Box::new(step), a: x, b: None })
+    }
+
+    /// The elements of a `f32` constant.
+    pub(super) fn f32_const(&self, v: ValueId) -> Option<Vec<f32>> {
+        let data = self.graph.constant(v)?;
+        (data.dtype() == DType::F32).then(|| data.dense().to_f32())
+    }
+
+    /// The elements of a constant of `i8`, or of `i4` in bytes.
+    pub(super) fn i8_const(&self, v: ValueId) -> Option<Vec<i8>> {
+        Some(self.graph.constant(v)?.dense().view::<i8>().ok()?.into_owned())
+    }
+
+    /// The integer constants of a layer of `i8`; `None` where it is no such layer.
+    pub(super) fn i8_constants(
+        &self,
+        x: ValueId,
+        w: ValueId,
+        bias: Option<ValueId>,
+        y: ValueId,
+        filters: usize,
+        activation: paring_ir::ops::Activation,
+        dense: bool,
+    ) -> Option<I8Constants> {
+        let ((_, x_zero), (y_scale, zero_point)) = (self.i8_quant(x)?, self.i8_quant(y)?);
+        let wt = self.ty(w);
+        if !matches!(wt.dtype, DType::I8 | DType::I4) || !wt.quant.as_ref()?.is_symmetric() {
+            return None;
+        }
+        let multipliers = if dense {
+            paring_backend::requantize::dense_multipliers(self.ty(x), wt, self.ty(y), filters)
+        } else {
+            channel_multipliers(self.ty(x), wt, self.ty(y), filters)
+        };
+        let bias = match bias {
+            None => vec![0; filters],
+            Some(b) if self.ty(b).dtype == DType::I32 => {
+                self.graph.constant(b)?.dense().view::<i32>().ok()?.into_owned()
+            }
+            Some(_) => return None,
+        };
+        let (low, high) = activation.quantized_bounds(y_scale, zero_point, DType::I8);
+        Some(I8Constants {
+            x_zero,
+            bias,
+            multipliers: multipliers.ok()?,
+            rounding: self.rounding,
+            zero_point,
+            bounds: (low as i8, high as i8),
+        })
+    }
+}
+
+/// Both clamps, the first one applied first.
+pub(super) fn join(first: (f32, f32), second: (f32, f32)) -> (f32, f32) {
+    let cut = |x: f32| x.max(second.0).min(second.1);
+    (cut(first.0), cut(first.1))
+}
+
+/// Where a convolution finds its pieces. A window's row is one piece where the pixels have at most
+/// `few` channels.
+fn layout(op: &Conv2d, g: &Geometry, tile: Tile, few: usize) -> Option<Layout> {
+    let ([kh, kw], [h, w], [oh, ow], c) = (g.kernel, g.input, g.out, g.channels);
+    let [top, left, _, _] = g.pad;
+    let rows = oh * ow;
+    let merge = op.groups == 1 && kw > 1 && c <= few && op.dilation[1] == 1;
+    let base = |at, taps, depth, frame| Layout {
+        samples: g.batch,
+        sample: h * w * c,
+        rows,
+        taps,
+        depth,
+        channels: g.filters,
+        groups: op.groups,
+        at,
+        frame,
+    };
+    if merge {
+        let size = [
+            (top + h).max((oh - 1) * op.stride[0] + (kh - 1) * op.dilation[0] + 1),
+            (left + w).max((ow - 1) * op.stride[1] + kw),
+        ];
+        let padded = g.pad != [0; 4] || size != g.input;
+        let frame = padded.then_some(Frame { image: [h, w, c], before: [top, left], size });
+        let pitch = if padded { size[1] } else { w };
+        let at = Layout::table(tile, rows, kh, |row, ky| {
+            let (y, x) = (row / ow * op.stride[0] + ky * op.dilation[0], row % ow * op.stride[1]);
+            Some((y * pitch + x) * c)
+        })?;
+        return Some(base(at, kh, kw * c, frame));
+    }
+    let window = g.window(op);
+    let at = Layout::table(tile, rows, kh * kw, |row, tap| {
+        let y = window.at(0, row / ow, tap / kw)?;
+        let x = window.at(1, row % ow, tap % kw)?;
+        Some((y * w + x) * c)
+    })?;
+    Some(base(at, kh * kw, c / op.groups, None))
+}

@@ -1,0 +1,157 @@
+//! From nodes to steps, one file an op.
+
+mod binary;
+mod concat;
+mod conv2d;
+mod dense;
+mod depthwise;
+mod gemm;
+mod pad;
+mod pool;
+mod quantize;
+mod reduce;
+mod softmax;
+mod table;
+mod unary;
+
+use crate::kernels::Kernels;
+use crate::step::{Io, Step};
+use paring_ir::ops::{
+    Binary, Concat, Conv2d, Dense, Dequantize, Pad, Pool, Quantize, Reduce, Reshape, Softmax, Unary,
+};
+use paring_ir::{Executor, Graph, Node, ValueId};
+use paring_qmath::Rounding;
+use paring_tensor::{DType, TensorType};
+
+/// What steps are made from.
+pub(crate) struct Lower<'g> {
+    pub(crate) graph: &'g Graph,
+    pub(crate) kernels: &'g dyn Kernels,
+    pub(crate) rounding: Rounding,
+    pub(crate) fallback: Option<&'g dyn Executor>,
+}
+
+/// What a following node adds to the result of a `f32` product.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Tail {
+    /// A value of the result's shape that is added.
+    pub(crate) rest: Option<ValueId>,
+    /// Bounds of the result.
+    pub(crate) clamp: (f32, f32),
+}
+
+impl Tail {
+    pub(crate) const NONE: Self = Self { rest: None, clamp: (f32::NEG_INFINITY, f32::INFINITY) };
+}
+
+/// One step with its operands and the bytes that it needs besides.
+pub(crate) struct Part {
+    pub(crate) step: Box<dyn Step>,
+    pub(crate) a: ValueId,
+    pub(crate) b: Option<ValueId>,
+    pub(crate) scratch: usize,
+}
+
+impl Part {
+    pub(crate) fn unary(step: impl Step + 'static, a: ValueId) -> Self {
+        Self { step: Box::new(step), a, b: None, scratch: 0 }
+    }
+}
+
+/// How a node is run.
+pub(crate) enum Lowered {
+    /// By steps one after another that each write a part of the one output.
+    Steps(Vec<Part>),
+    /// Not at all: the output is the input in another shape.
+    Alias(ValueId),
+}
+
+impl From<Part> for Lowered {
+    fn from(part: Part) -> Self {
+        Self::Steps(vec![part])
+    }
+}
+
+impl Lower<'_> {
+    /// How a node is run; `None` where the engine has no step for it.
+    pub(crate) fn lower(&self, node: &Node, tail: Tail) -> Option<Lowered> {
+        // Every step has one output and extents that are numbers.
+        let &[out] = node.outputs() else { return None };
+        let values = node.inputs().iter().chain([&out]);
+        if values.into_iter().any(|v| matches!(self.ty(*v).byte_len(), None | Some(0))) {
+            return None;
+        }
+        if let Some(op) = node.op_as::<Conv2d>() {
+            return self.conv2d(op, node, tail).map(Into::into);
+        }
+        if let Some(op) = node.op_as::<Dense>() {
+            return self.dense(op, node, tail).map(Into::into);
+        }
+        debug_assert_eq!(tail, Tail::NONE, "only products have tails");
+        if let Some(op) = node.op_as::<Pool>() {
+            return self.pool(op, node).map(Into::into);
+        }
+        if let Some(op) = node.op_as::<Binary>() {
+            return self.binary(op, node).map(Into::into);
+        }
+        if let Some(op) = node.op_as::<Unary>() {
+            return self.unary(op, node).map(Into::into);
+        }
+        if let Some(op) = node.op_as::<Softmax>() {
+            return self.softmax(op, node).map(Into::into);
+        }
+        if let Some(op) = node.op_as::<Reduce>() {
+            return self.reduce(op, node).map(Into::into);
+        }
+        if let Some(op) = node.op_as::<Pad>() {
+            return self.pad(op, node).map(Into::into);
+        }
+        if let Some(op) = node.op_as::<Concat>() {
+            return self.concat(op, node);
+        }
+        if node.op_as::<Quantize>().is_some() || node.op_as::<Dequantize>().is_some() {
+            return self.quantize(node).map(Into::into);
+        }
+        if node.op_as::<Reshape>().is_some() {
+            let x = node.inputs()[0];
+            return match self.graph.constant(x) {
+                None => Some(Lowered::Alias(x)),
+                Some(_) => Some(Part::unary(Copy, x).into()),
+            };
+        }
+        None
+    }
+
+    pub(crate) fn ty(&self, v: ValueId) -> &TensorType {
+        self.graph.ty(v)
+    }
+
+    pub(crate) fn shape(&self, v: ValueId) -> Option<Vec<usize>> {
+        self.ty(v).shape.fixed()
+    }
+
+    /// Whether a value has plain `f32` elements.
+    pub(crate) fn is_f32(&self, v: ValueId) -> bool {
+        let ty = self.ty(v);
+        ty.dtype == DType::F32 && ty.quant.is_none()
+    }
+
+    /// Scale and zero point of a value that has `i8` elements with one scale.
+    pub(crate) fn i8_quant(&self, v: ValueId) -> Option<(f32, i32)> {
+        let ty = self.ty(v);
+        if ty.dtype != DType::I8 {
+            return None;
+        }
+        ty.quant.as_ref()?.as_per_tensor()
+    }
+}
+
+/// The bytes as they are.
+struct Copy;
+
+impl Step for Copy {
+    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
+        let n = io.out.len().min(io.a.len());
+        io.out[..n].copy_from_slice(&io.a[..n]);
+    }
+}

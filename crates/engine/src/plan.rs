@@ -1,0 +1,460 @@
+//! From a graph to steps over one arena.
+
+use crate::buffer::{Buffer, LINE};
+use crate::kernels::Kernels;
+use crate::ops::{Lower, Lowered, Part, Tail};
+use crate::step::{Span, Step};
+use paring_backend::planner::{Block, plan};
+use paring_ir::ops::{Activation, Binary, BinaryFn, Conv2d, Dense, Unary};
+use paring_ir::{ExecError, Executor, Graph, Node, NodeId, Refusal, Session, ValueId, Verified};
+use paring_qmath::Rounding;
+use paring_tensor::{DType, TensorType};
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
+
+/// Where a value's bytes are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source {
+    Arena(Span),
+    Const(usize),
+}
+
+/// A step with its places.
+pub(crate) struct Run {
+    pub(crate) step: Box<dyn Step>,
+    pub(crate) a: Source,
+    /// Bytes after the end of `a` that may be read.
+    pub(crate) slack: usize,
+    pub(crate) b: Option<Source>,
+    pub(crate) out: Span,
+    pub(crate) scratch: Span,
+}
+
+/// A node that another executor runs.
+pub(crate) struct Foreign {
+    /// Forked for each session.
+    pub(crate) session: Mutex<Box<dyn Session>>,
+    pub(crate) inputs: Vec<Typed>,
+    pub(crate) outputs: Vec<Typed>,
+    pub(crate) name: String,
+}
+
+/// A place with what is there.
+#[derive(Clone, Debug)]
+pub(crate) struct Typed {
+    pub(crate) value: ValueId,
+    pub(crate) source: Source,
+    pub(crate) dtype: DType,
+    pub(crate) shape: Vec<usize>,
+}
+
+/// What is done for a node.
+pub(crate) enum Work {
+    Steps(Vec<Run>),
+    Foreign(usize),
+}
+
+/// One node, or several that are one step.
+pub(crate) struct Item {
+    pub(crate) work: Work,
+    /// The values that are there afterwards.
+    pub(crate) shown: Vec<Typed>,
+}
+
+/// Everything that sessions share.
+pub(crate) struct Plan {
+    pub(crate) items: Vec<Item>,
+    pub(crate) foreign: Vec<Foreign>,
+    pub(crate) consts: Vec<Buffer>,
+    pub(crate) arena: usize,
+    pub(crate) inputs: Vec<Typed>,
+    pub(crate) outputs: Vec<Typed>,
+    /// The state's place, what becomes of it, and its initial bytes.
+    pub(crate) states: Vec<(Typed, Typed, Vec<u8>)>,
+}
+
+/// What a plan is made with.
+#[derive(Clone, Copy)]
+pub(crate) struct Options<'a> {
+    pub(crate) kernels: &'a dyn Kernels,
+    pub(crate) rounding: Rounding,
+    pub(crate) fallback: Option<&'a dyn Executor>,
+    /// Whether nodes may be joined; where not, every value is computed.
+    pub(crate) fuse: bool,
+    /// Name of the backend.
+    pub(crate) name: &'a str,
+}
+
+/// A node with those that follow it into its step.
+struct Chain {
+    tail: Tail,
+    /// The output of the last one.
+    output: ValueId,
+    /// The last one.
+    end: NodeId,
+}
+
+/// The bounds of a clamp.
+fn clamp_of(op: &Unary) -> Option<(f32, f32)> {
+    match op {
+        Unary::Relu => Some(Activation::Relu.bounds()),
+        Unary::Relu6 => Some(Activation::Relu6.bounds()),
+        Unary::ReluN1To1 => Some(Activation::ReluN1To1.bounds()),
+        Unary::Clip { min, max } if min <= max => Some((*min, *max)),
+        _ => None,
+    }
+}
+
+/// The nodes after a product that can be part of its step: an addition, then a clamp.
+fn chain(graph: &Graph, node: &Node, taken: &HashSet<NodeId>) -> Chain {
+    let output = node.outputs()[0];
+    let mut chain = Chain { tail: Tail::NONE, output, end: node.id };
+    let real = |v: ValueId| graph.ty(v).dtype == DType::F32;
+    let (none, depthwise) = match (node.op_as::<Conv2d>(), node.op_as::<Dense>()) {
+        (Some(op), _) => (op.activation.is_none(), op.groups > 1),
+        (_, Some(op)) => (op.activation.is_none(), false),
+        _ => return chain,
+    };
+    if !none || node.inputs().iter().any(|v| !real(*v)) {
+        return chain;
+    }
+    while let Some(next) = graph.only_user(chain.output) {
+        let &[result] = next.outputs() else { break };
+        if taken.contains(&next.id) {
+            break;
+        }
+        if let Some(op) = next.op_as::<Binary>() {
+            let other = next.inputs().iter().copied().find(|v| *v != chain.output);
+            let Some(other) = other else { break };
+            let same = graph.ty(other) == graph.ty(chain.output);
+            if op.f != BinaryFn::Add || !same || depthwise || chain.tail.rest.is_some() {
+                break;
+            }
+            chain.tail.rest = Some(other);
+            chain.tail.clamp = op.activation.bounds();
+            (chain.output, chain.end) = (result, next.id);
+            if !op.activation.is_none() {
+                break;
+            }
+        } else if let Some(clamp) = next.op_as::<Unary>().and_then(clamp_of) {
+            chain.tail.clamp = clamp;
+            (chain.output, chain.end) = (result, next.id);
+            break;
+        } else {
+            break;
+        }
+    }
+    chain
+}
+
+/// A part of the arena while it is planned.
+type BlockId = usize;
+
+/// A step whose places are not known yet.
+struct Draft {
+    part: Part,
+    output: ValueId,
+    scratch: Option<BlockId>,
+}
+
+enum DraftWork {
+    Steps(Vec<Draft>),
+    Foreign(usize),
+}
+
+struct Builder<'a> {
+    graph: &'a Graph,
+    options: Options<'a>,
+    blocks: Vec<Block>,
+    /// Bytes of each block.
+    block_of: HashMap<ValueId, BlockId>,
+    consts: Vec<Buffer>,
+    const_of: HashMap<ValueId, usize>,
+    foreign: Vec<Foreign>,
+}
+
+/// What [`Block`] counts in: its alignment then is a cache line.
+const UNIT: usize = LINE / paring_backend::planner::ALIGNMENT;
+
+impl Builder<'_> {
+    fn slack(&self, ty: &TensorType) -> usize {
+        if ty.dtype.size() == 1 { self.options.kernels.i8_step() } else { 0 }
+    }
+
+    fn bytes(&self, v: ValueId) -> usize {
+        self.graph.ty(v).byte_len().unwrap_or(0)
+    }
+
+    fn block(&mut self, bytes: usize, at: usize) -> BlockId {
+        self.blocks.push(Block::new(bytes.div_ceil(UNIT), at, at));
+        self.blocks.len() - 1
+    }
+
+    fn define(&mut self, v: ValueId, at: usize) {
+        let bytes = self.bytes(v) + self.slack(self.graph.ty(v));
+        let block = self.block(bytes, at);
+        self.block_of.insert(v, block);
+    }
+
+    /// Notes that a step reads a value.
+    fn read(&mut self, v: ValueId, at: usize) {
+        if let Some(block) = self.block_of.get(&v) {
+            let block = &mut self.blocks[*block];
+            block.last = block.last.max(at);
+            return;
+        }
+        if let Some(data) = self.graph.constant(v)
+            && !self.const_of.contains_key(&v)
+        {
+            let slack = self.slack(self.graph.ty(v));
+            self.consts.push(Buffer::of(data.dense().bytes(), slack));
+            self.const_of.insert(v, self.consts.len() - 1);
+        }
+    }
+
+    /// The node alone in a graph of the fallback's.
+    fn foreign(&mut self, node: &Node) -> Result<Foreign, String> {
+        let none = || format!("the {} backend has no kernel for it", self.options.name);
+        let fallback = self.options.fallback.ok_or_else(none)?;
+        let ty = |v: &ValueId| self.graph.ty(*v);
+        if node.outputs().iter().any(|v| ty(v).byte_len().is_none()) {
+            return Err("the extents of its result depend on the data".to_owned());
+        }
+        let mut graph = Graph::new("node");
+        let (mut operands, mut inputs) = (Vec::new(), Vec::new());
+        let mut known: HashMap<ValueId, ValueId> = HashMap::new();
+        for v in node.inputs() {
+            let value = self.graph.value(*v);
+            let new = match (known.get(v), value.constant()) {
+                (Some(new), _) => Ok(*new),
+                (None, Some(data)) => {
+                    graph.add_const(&*value.name, data.clone(), value.ty.quant.clone())
+                }
+                (None, None) => {
+                    inputs.push(*v);
+                    graph.add_input(&*value.name, value.ty.clone())
+                }
+            };
+            let new = new.map_err(|e| e.to_string())?;
+            known.insert(*v, new);
+            operands.push(new);
+        }
+        let outputs =
+            node.outputs().iter().map(|v| (self.graph.value(*v).name.clone(), ty(v).clone()));
+        let outputs = graph
+            .add_typed_node(&*node.name, &node.op, &operands, outputs.collect())
+            .map_err(|e| e.to_string())?;
+        for v in &outputs {
+            graph.add_output("y", *v);
+        }
+        let verified = graph.verified().map_err(|e| e.to_string())?;
+        let session = fallback.prepare(verified).map_err(|e| match e {
+            ExecError::Unsupported { refused, .. } => {
+                refused.into_iter().map(|r| r.why).collect::<Vec<_>>().join("; ")
+            }
+            other => other.to_string(),
+        })?;
+        let typed = |v: &ValueId| Typed {
+            value: *v,
+            source: Source::Const(usize::MAX),
+            dtype: ty(v).dtype,
+            shape: ty(v).shape.fixed().unwrap_or_default(),
+        };
+        Ok(Foreign {
+            session: Mutex::new(session),
+            inputs: inputs.iter().map(typed).collect(),
+            outputs: node.outputs().iter().map(typed).collect(),
+            name: node.name.clone(),
+        })
+    }
+}
+
+/// Makes the plan of a graph without unbound dimensions.
+pub(crate) fn build(verified: &Verified<'_>, options: Options<'_>) -> Result<Plan, ExecError> {
+    let graph = verified.graph();
+    let mut b = Builder {
+        graph,
+        options,
+        blocks: Vec::new(),
+        block_of: HashMap::new(),
+        consts: Vec::new(),
+        const_of: HashMap::new(),
+        foreign: Vec::new(),
+    };
+    let lower = Lower {
+        graph,
+        kernels: options.kernels,
+        rounding: options.rounding,
+        fallback: options.fallback,
+    };
+    let given = graph.inputs().iter().map(|p| p.value);
+    for v in given.chain(graph.states().iter().map(|s| s.current)) {
+        b.define(v, 0);
+    }
+
+    // Which nodes are part of an earlier one's step, and where such a step is run.
+    let mut taken: HashSet<NodeId> = HashSet::new();
+    let mut chains: HashMap<NodeId, (NodeId, Chain)> = HashMap::new();
+    if options.fuse {
+        for &id in verified.order() {
+            let node = graph.node(id);
+            if taken.contains(&id) || node.outputs().len() != 1 {
+                continue;
+            }
+            let chain = chain(graph, node, &taken);
+            let mut at = id;
+            while at != chain.end {
+                taken.insert(at);
+                let Some(next) = graph.only_user(graph.node(at).outputs()[0]) else { break };
+                at = next.id;
+                taken.insert(at);
+            }
+            if chain.end != id {
+                chains.insert(chain.end, (id, chain));
+            }
+        }
+    }
+
+    let mut drafts: Vec<(DraftWork, Vec<ValueId>)> = Vec::new();
+    let mut refused = Vec::new();
+    let mut alone: HashSet<NodeId> = HashSet::new();
+    for &id in verified.order() {
+        let ended = chains.get(&id);
+        if taken.contains(&id) && ended.is_none() && !alone.contains(&id) {
+            // A later node's step computes it, unless the step cannot be made.
+            let owner = chains.iter().find(|(_, (first, _))| *first == id);
+            if let Some((end, (_, chain))) = owner {
+                let made = lower.lower(graph.node(id), chain.tail).is_some();
+                if !made {
+                    let (end, mut at) = (*end, id);
+                    alone.insert(id);
+                    while at != end {
+                        let Some(next) = graph.only_user(graph.node(at).outputs()[0]) else {
+                            break;
+                        };
+                        at = next.id;
+                        alone.insert(at);
+                    }
+                }
+            }
+            if !alone.contains(&id) {
+                continue;
+            }
+        }
+        let (first, tail, output) = match ended {
+            Some((first, chain)) if !alone.contains(&id) => {
+                (graph.node(*first), chain.tail, Some(chain.output))
+            }
+            _ => (graph.node(id), Tail::NONE, graph.node(id).outputs().first().copied()),
+        };
+        let at = drafts.len();
+        match (lower.lower(first, tail), output) {
+            (Some(Lowered::Steps(parts)), Some(output)) => {
+                let mut steps = Vec::new();
+                for part in parts {
+                    b.read(part.a, at);
+                    if let Some(v) = part.b {
+                        b.read(v, at);
+                    }
+                    let scratch = (part.scratch > 0).then(|| b.block(part.scratch, at));
+                    steps.push(Draft { part, output, scratch });
+                }
+                b.define(output, at);
+                drafts.push((DraftWork::Steps(steps), vec![output]));
+            }
+            (Some(Lowered::Alias(from)), Some(output)) => {
+                b.read(from, at);
+                if let Some(block) = b.block_of.get(&from) {
+                    b.block_of.insert(output, *block);
+                }
+                drafts.push((DraftWork::Steps(Vec::new()), vec![output]));
+            }
+            _ => match b.foreign(first) {
+                Ok(foreign) => {
+                    for v in foreign.inputs.iter().map(|t| t.value) {
+                        b.read(v, at);
+                    }
+                    for v in first.outputs() {
+                        b.define(*v, at);
+                    }
+                    b.foreign.push(foreign);
+                    let work = DraftWork::Foreign(b.foreign.len() - 1);
+                    drafts.push((work, first.outputs().to_vec()));
+                }
+                Err(why) => refused.push(Refusal {
+                    node: first.name.clone(),
+                    op: first.op.name().to_owned(),
+                    why,
+                }),
+            },
+        }
+    }
+    if !refused.is_empty() {
+        return Err(ExecError::Unsupported { backend: options.name.to_owned(), refused });
+    }
+    let end = drafts.len();
+    let visible = graph.outputs().iter().map(|p| p.value);
+    for v in visible.chain(graph.states().iter().map(|s| s.next)) {
+        b.read(v, end);
+    }
+    Ok(b.finish(drafts))
+}
+
+impl Builder<'_> {
+    fn finish(mut self, drafts: Vec<(DraftWork, Vec<ValueId>)>) -> Plan {
+        let placed = plan(&self.blocks, &[]);
+        let mut foreign = std::mem::take(&mut self.foreign);
+        let place =
+            |block: BlockId, bytes: usize| Span { at: placed.offsets[block] * UNIT, len: bytes };
+        let source = |v: ValueId| match self.block_of.get(&v) {
+            Some(block) => Source::Arena(place(*block, self.bytes(v))),
+            None => Source::Const(self.const_of.get(&v).copied().unwrap_or(usize::MAX)),
+        };
+        let typed = |v: ValueId| {
+            let ty = self.graph.ty(v);
+            let shape = ty.shape.fixed().unwrap_or_default();
+            Typed { value: v, source: source(v), dtype: ty.dtype, shape }
+        };
+        for foreign in &mut foreign {
+            for t in foreign.inputs.iter_mut().chain(&mut foreign.outputs) {
+                t.source = source(t.value);
+            }
+        }
+        let span = |v: ValueId| match source(v) {
+            Source::Arena(span) => span,
+            Source::Const(_) => Span::default(),
+        };
+        let items = drafts
+            .into_iter()
+            .map(|(work, shown)| {
+                let work = match work {
+                    DraftWork::Foreign(index) => Work::Foreign(index),
+                    DraftWork::Steps(steps) => Work::Steps(
+                        steps
+                            .into_iter()
+                            .map(|d| Run {
+                                a: source(d.part.a),
+                                slack: self.slack(self.graph.ty(d.part.a)),
+                                b: d.part.b.map(source),
+                                out: span(d.output),
+                                scratch: d
+                                    .scratch
+                                    .map_or(Span::default(), |s| place(s, d.part.scratch)),
+                                step: d.part.step,
+                            })
+                            .collect(),
+                    ),
+                };
+                Item { work, shown: shown.into_iter().map(typed).collect() }
+            })
+            .collect();
+        let ports = |ports: &[paring_ir::Port]| ports.iter().map(|p| typed(p.value)).collect();
+        let states = self.graph.states().iter();
+        let states = states
+            .map(|s| (typed(s.current), typed(s.next), s.initial.dense().bytes().to_vec()))
+            .collect();
+        let (inputs, outputs) = (ports(self.graph.inputs()), ports(self.graph.outputs()));
+        let arena = placed.size * UNIT;
+        Plan { items, arena, inputs, outputs, states, foreign, consts: self.consts }
+    }
+}

@@ -1,0 +1,314 @@
+use crate::buffer::Buffer;
+use crate::kernels::Kernels;
+use crate::plan::{Options, Plan, Run, Source, Typed, Work, build};
+use crate::step::{Io, Span, carve};
+use paring_backend::ExecOptions;
+use paring_ir::{ExecError, Executor, Graph, Node, Observer, Session, Verified};
+use paring_tensor::Tensor;
+use std::sync::{Arc, OnceLock};
+
+/// Runs graphs with a set of kernels.
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    name: &'static str,
+    kernels: Box<dyn Kernels>,
+    options: ExecOptions,
+    fallback: Option<Box<dyn Executor>>,
+}
+
+impl Shared {
+    fn plan(&self, graph: &Verified<'_>, fuse: bool) -> Result<Plan, ExecError> {
+        let options = Options {
+            kernels: &*self.kernels,
+            rounding: self.options.rounding,
+            fallback: self.fallback.as_deref(),
+            fuse,
+            name: self.name,
+        };
+        build(graph, options)
+    }
+}
+
+impl Engine {
+    /// An executor of the backend `name`. Nodes that the engine has no step for are run by `fallback`;
+    /// it also computes tables of functions of bytes.
+    #[must_use]
+    pub fn new(
+        name: &'static str,
+        kernels: Box<dyn Kernels>,
+        options: ExecOptions,
+        fallback: Option<Box<dyn Executor>>,
+    ) -> Self {
+        Self { shared: Arc::new(Shared { name, kernels, options, fallback }) }
+    }
+}
+
+/// What all sessions over one graph share.
+struct Prepared {
+    shared: Arc<Shared>,
+    graph: Graph,
+    plan: Plan,
+    /// The plan that computes every value, made when an observer asks for it.
+    observed: OnceLock<Plan>,
+}
+
+impl Executor for Engine {
+    fn name(&self) -> &str {
+        self.shared.name
+    }
+
+    fn prepare(&self, graph: Verified<'_>) -> Result<Box<dyn Session>, ExecError> {
+        let mut symbols: Vec<String> = Vec::new();
+        for port in graph.graph().inputs() {
+            let dims = graph.graph().ty(port.value).shape.dims();
+            symbols.extend(dims.iter().filter(|d| d.fixed().is_none()).map(ToString::to_string));
+        }
+        if !symbols.is_empty() {
+            symbols.sort();
+            symbols.dedup();
+            return Err(ExecError::Unbound(symbols));
+        }
+        let plan = self.shared.plan(&graph, true)?;
+        let prepared = Prepared {
+            shared: Arc::clone(&self.shared),
+            graph: graph.graph().clone(),
+            plan,
+            observed: OnceLock::new(),
+        };
+        Ok(Box::new(Running::new(Arc::new(prepared))))
+    }
+}
+
+/// Memory of a session for one of the plans.
+struct Memory {
+    arena: Buffer,
+    foreign: Vec<Box<dyn Session>>,
+}
+
+impl Memory {
+    fn of(plan: &Plan) -> Result<Self, ExecError> {
+        let fork = |f: &crate::plan::Foreign| match f.session.lock() {
+            Ok(session) => Ok(session.fork()),
+            Err(_) => Err(ExecError::Internal {
+                node: f.name.clone(),
+                why: "an earlier run of it panicked".to_owned(),
+            }),
+        };
+        let foreign = plan.foreign.iter().map(fork).collect::<Result<_, _>>()?;
+        Ok(Self { arena: Buffer::zeroed(plan.arena), foreign })
+    }
+}
+
+struct Running {
+    prepared: Arc<Prepared>,
+    states: Vec<Vec<u8>>,
+    memory: Option<Memory>,
+    observed: Option<Memory>,
+}
+
+impl Running {
+    fn new(prepared: Arc<Prepared>) -> Self {
+        let mut session = Self { prepared, states: Vec::new(), memory: None, observed: None };
+        session.reset();
+        session
+    }
+}
+
+fn check(graph: &Graph, inputs: &[Tensor]) -> Result<(), ExecError> {
+    let ports = graph.inputs();
+    if ports.len() != inputs.len() {
+        return Err(ExecError::InputCount { expected: ports.len(), got: inputs.len() });
+    }
+    for (index, (port, input)) in ports.iter().zip(inputs).enumerate() {
+        let ty = graph.ty(port.value);
+        if ty.dtype != input.dtype() || ty.shape != input.shape().into() {
+            return Err(ExecError::Input {
+                index,
+                name: port.name.clone(),
+                why: format!("is {}{:?}, not {ty}", input.dtype(), input.shape()),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn bytes<'a>(plan: &'a Plan, arena: &'a [u8], source: Source) -> &'a [u8] {
+    match source {
+        Source::Arena(span) => span.of(arena),
+        Source::Const(index) => plan.consts.get(index).map_or(&[], Buffer::bytes),
+    }
+}
+
+fn tensor(plan: &Plan, arena: &[u8], t: &Typed) -> Option<Tensor> {
+    let data = bytes(plan, arena, t.source);
+    let len = t.shape.iter().product::<usize>() * t.dtype.size();
+    Tensor::new(t.dtype, t.shape.clone(), data.get(..len)?.to_vec().into()).ok()
+}
+
+/// Runs a step on the arena.
+fn run_step(plan: &Plan, kernels: &dyn Kernels, arena: &mut [u8], run: &Run) {
+    let longer = |span: Span| Span { len: span.len + run.slack, ..span };
+    let (a, b) = (run.a, run.b);
+    let span = |source: Option<Source>| match source {
+        Some(Source::Arena(span)) => span,
+        _ => Span::default(),
+    };
+    let a_span = longer_if(span(Some(a)), longer);
+    let b_span = span(b);
+    let same = a_span.len > 0 && b_span.len > 0 && a_span.at == b_span.at;
+    let spans = [a_span, if same { Span::default() } else { b_span }, run.out, run.scratch];
+    let [part_a, part_b, out, scratch] = carve(arena, spans);
+    let constant = |source: Source| match source {
+        Source::Const(index) => plan.consts.get(index).map_or(&[][..], Buffer::bytes),
+        Source::Arena(_) => &[],
+    };
+    let a: &[u8] = if let Source::Const(_) = a { constant(a) } else { part_a };
+    let b: &[u8] = match b {
+        Some(b @ Source::Const(_)) => constant(b),
+        Some(Source::Arena(_)) if same => &a[..b_span.len],
+        Some(Source::Arena(_)) => part_b,
+        None => &[],
+    };
+    run.step.run(kernels, Io { a, b, out, scratch });
+}
+
+fn longer_if(span: Span, longer: impl Fn(Span) -> Span) -> Span {
+    if span.len > 0 { longer(span) } else { span }
+}
+
+impl Running {
+    fn execute(
+        &mut self,
+        inputs: &[Tensor],
+        mut observer: Option<Observer<'_>>,
+    ) -> Result<Vec<Tensor>, ExecError> {
+        let prepared = Arc::clone(&self.prepared);
+        check(&prepared.graph, inputs)?;
+        let (plan, memory) = match observer {
+            None => (&prepared.plan, &mut self.memory),
+            Some(_) => {
+                let plan = match prepared.observed.get() {
+                    Some(plan) => plan,
+                    None => {
+                        let verified = prepared.graph.verified().map_err(|e| internal("", e))?;
+                        let plan = prepared.shared.plan(&verified, false)?;
+                        prepared.observed.get_or_init(|| plan)
+                    }
+                };
+                (plan, &mut self.observed)
+            }
+        };
+        if memory.is_none() {
+            *memory = Some(Memory::of(plan)?);
+        }
+        let Some(Memory { arena, foreign }) = memory else {
+            return Err(internal("", "no memory"));
+        };
+        let arena = arena.bytes_mut();
+        for (t, input) in plan.inputs.iter().zip(inputs) {
+            if let Source::Arena(span) = t.source {
+                span.of_mut(arena).copy_from_slice(input.bytes());
+            }
+            if let Some(observer) = &mut observer {
+                observer(t.value, input);
+            }
+        }
+        for ((t, ..), state) in plan.states.iter().zip(&self.states) {
+            if let Source::Arena(span) = t.source {
+                span.of_mut(arena).copy_from_slice(state);
+            }
+        }
+        let mut show = |arena: &[u8], shown: &[Typed]| -> Result<(), ExecError> {
+            if let Some(observer) = &mut observer {
+                for t in shown {
+                    let value = tensor(plan, arena, t).ok_or_else(|| missing(&prepared, t))?;
+                    observer(t.value, &value);
+                }
+            }
+            Ok(())
+        };
+        for (t, ..) in &plan.states {
+            show(arena, std::slice::from_ref(t))?;
+        }
+        for item in &plan.items {
+            match &item.work {
+                Work::Steps(steps) => {
+                    for step in steps {
+                        run_step(plan, &*prepared.shared.kernels, arena, step);
+                    }
+                }
+                Work::Foreign(index) => {
+                    let node = &plan.foreign[*index];
+                    let find =
+                        |t: &Typed| tensor(plan, arena, t).ok_or_else(|| missing(&prepared, t));
+                    let operands: Vec<Tensor> =
+                        node.inputs.iter().map(find).collect::<Result<_, _>>()?;
+                    let results = foreign[*index].run(&operands)?;
+                    for (t, result) in node.outputs.iter().zip(results) {
+                        match t.source {
+                            Source::Arena(span) if span.len == result.bytes().len() => {
+                                span.of_mut(arena).copy_from_slice(result.bytes());
+                            }
+                            _ => return Err(internal(&node.name, "a result of another size")),
+                        }
+                    }
+                }
+            }
+            show(arena, &item.shown)?;
+        }
+        for ((_, next, _), state) in plan.states.iter().zip(&mut self.states) {
+            let n = state.len();
+            state.copy_from_slice(&bytes(plan, arena, next.source)[..n]);
+        }
+        let find = |t: &Typed| tensor(plan, arena, t).ok_or_else(|| missing(&prepared, t));
+        plan.outputs.iter().map(find).collect()
+    }
+}
+
+fn internal(node: &str, why: impl ToString) -> ExecError {
+    ExecError::Internal { node: node.to_owned(), why: why.to_string() }
+}
+
+fn missing(prepared: &Prepared, t: &Typed) -> ExecError {
+    let name = prepared.graph.get_value(t.value).map_or("", |v| &v.name);
+    internal(name, "the value was not computed")
+}
+
+impl Session for Running {
+    fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, ExecError> {
+        self.execute(inputs, None)
+    }
+
+    fn run_observed(
+        &mut self,
+        inputs: &[Tensor],
+        observer: Observer<'_>,
+    ) -> Result<Vec<Tensor>, ExecError> {
+        self.execute(inputs, Some(observer))
+    }
+
+    fn reset(&mut self) {
+        self.states = self.prepared.plan.states.iter().map(|s| s.2.clone()).collect();
+    }
+
+    fn fork(&self) -> Box<dyn Session> {
+        Box::new(Self::new(Arc::clone(&self.prepared)))
+    }
+}
+
+/// Why a node cannot be run by the engine alone, if it cannot.
+#[must_use]
+pub fn refusal(kernels: &dyn Kernels, graph: &Graph, node: &Node) -> Option<String> {
+    let rounding = ExecOptions::default().rounding;
+    let lower = crate::ops::Lower { graph, kernels, rounding, fallback: None };
+    match lower.lower(node, crate::ops::Tail::NONE) {
+        Some(_) => None,
+        None => Some(format!(
+            "there is no kernel for `{}` with these operands, or an extent is unbound",
+            node.op.name()
+        )),
+    }
+}

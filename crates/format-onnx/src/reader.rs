@@ -10,7 +10,7 @@ use crate::{control, ops};
 use paring_format::{FormatError, ReadOptions, Source};
 use paring_ir::ops::{Lrn, NonMaxSuppression, Pool, Resize};
 use paring_ir::{ExecError, Graph, Node, Refusal, ValueId, macs};
-use paring_tensor::{Dim, Shape, Tensor, TensorType};
+use paring_tensor::{Dim, Quant, Shape, Tensor, TensorType};
 use prost::Message;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -145,7 +145,9 @@ impl<'p> Reader<'_, 'p> {
             }
             let place = format!("input `{}`", input.name);
             let val = match self.input(input) {
-                Ok(ty) => {
+                Ok(mut ty) => {
+                    ty.quant = stated_quant(proto, &input.name, &scope)
+                        .filter(|q| q.check(ty.dtype, &ty.shape).is_ok());
                     let id = self.build.graph.add_input(input.name.clone(), ty);
                     Val::Node(id.map_err(|e| self.source.malformed(&place, e.to_string()))?)
                 }
@@ -620,6 +622,40 @@ fn uses<'n>(node: &'n NodeProto, read: &mut Vec<&'n str>) {
             uses(inner, read);
         }
         read.extend(graph.output.iter().map(|o| o.name.as_str()));
+    }
+}
+
+/// The quantization of an integer input that all nodes that read it state alike, in constants.
+fn stated_quant(proto: &GraphProto, name: &str, scope: &Scope<'_>) -> Option<Quant> {
+    let mut common: Option<(&str, &str)> = None;
+    for node in &proto.node {
+        let mut read = Vec::new();
+        uses(node, &mut read);
+        if !read.contains(&name) {
+            continue;
+        }
+        // Operands with scale and zero point after them.
+        let operands: &[usize] = match node.op_type.as_str() {
+            "DequantizeLinear" if node.attribute.iter().all(|a| a.name != "block_size") => &[0],
+            "QLinearConv" | "QLinearMatMul" => &[0, 3],
+            _ => return None,
+        };
+        for (i, _) in node.input.iter().enumerate().filter(|(_, n)| *n == name) {
+            let (scale, zero) = (node.input.get(i + 1)?, node.input.get(i + 2)?);
+            if !operands.contains(&i) {
+                return None;
+            }
+            match common {
+                Some(known) if known != (scale.as_str(), zero.as_str()) => return None,
+                _ => common = Some((scale, zero)),
+            }
+        }
+    }
+    let (scale, zero) = common?;
+    let (scale, zero) = (scope.get(scale)?.as_const()?, scope.get(zero)?.as_const()?);
+    match (scale.to_f32().as_slice(), zero.to_i64().as_slice()) {
+        ([scale], [zero]) => Some(Quant::per_tensor(*scale, i32::try_from(*zero).ok()?)),
+        _ => None,
     }
 }
 

@@ -68,7 +68,7 @@ fn bias(layer: &Layer<'_>, outputs: usize) -> Result<Tensor, Reject> {
 }
 
 fn divided(n: usize, groups: usize, what: &str) -> Result<usize, Reject> {
-    if groups == 0 || n % groups != 0 {
+    if groups == 0 || !n.is_multiple_of(groups) {
         return Err(Reject::Malformed(format!("{groups} groups of {n} {what} channels")));
     }
     Ok(n / groups)

@@ -35,7 +35,7 @@ pub(super) fn slice(layer: &mut Layer<'_>) -> Outputs {
         .map(|w| w.parse().map_err(|_| Reject::Malformed(format!("`slice_point: {w}`"))))
         .collect::<Result<_, _>>()?;
     if points.is_empty() && layer.tops > 0 {
-        if shape[axis] % layer.tops != 0 {
+        if !shape[axis].is_multiple_of(layer.tops) {
             return Err(Reject::Malformed(format!("{} parts of {}", layer.tops, shape[axis])));
         }
         let each = shape[axis] / layer.tops;

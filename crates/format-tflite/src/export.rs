@@ -21,7 +21,7 @@ pub(crate) struct Export<'g> {
     tensors: Vec<schema::Tensor>,
     buffers: Vec<Bytes>,
     operators: Vec<schema::Operator>,
-    codes: Vec<(i32, i32)>,
+    codes: Vec<i32>,
     /// The tensor of a value, and of a constant in another arrangement.
     written: HashMap<(ValueId, &'static str), i32>,
     /// Lists of integers that operators take as operands.
@@ -228,7 +228,7 @@ impl Export<'_> {
         }
         let dense = self.describe(&format!("{name}/dense"), data.dtype(), data.shape(), quant)?;
         let dense = self.push(dense)?;
-        self.operator("DENSIFY", 1, None, vec![stored], vec![dense])?;
+        self.operator("DENSIFY", None, vec![stored], vec![dense])?;
         Ok(dense)
     }
 
@@ -265,18 +265,20 @@ impl Export<'_> {
     }
 
     /// Adds an operator by its published name.
+    ///
+    /// All get version 1: versions tell old runtimes that they are too old, kernels do not look at
+    /// them, and every runtime registers its kernels from version 1 on.
     pub(crate) fn operator(
         &mut self,
         name: &str,
-        version: i32,
         options: Option<BuiltinOptions>,
         inputs: Vec<i32>,
         outputs: Vec<i32>,
     ) -> Result<(), Refused> {
         let code = builtin::code_of(name).ok_or_else(|| format!("no operator is named {name}"))?;
-        let found = self.codes.iter().position(|c| *c == (code, version));
+        let found = self.codes.iter().position(|c| *c == code);
         let index = found.unwrap_or_else(|| {
-            self.codes.push((code, version));
+            self.codes.push(code);
             self.codes.len() - 1
         });
         self.operators.push(schema::Operator {
@@ -295,11 +297,10 @@ impl Export<'_> {
         let codes: Vec<schema::OperatorCode> = self
             .codes
             .iter()
-            .map(|(code, version)| schema::OperatorCode {
+            .map(|code| schema::OperatorCode {
                 // Old readers look at the narrow field, which holds 127 for codes that do not fit.
                 deprecated_builtin_code: i8::try_from(*code).unwrap_or(i8::MAX),
                 builtin_code: *code,
-                version: *version,
                 ..Default::default()
             })
             .collect();
@@ -523,7 +524,7 @@ impl<'g> NodeCx<'_, 'g> {
             let stored = self.reordered_value(stored, perm, shape, key)?;
             let dense = self.export.describe(&v.name, v.ty.dtype, shape, None)?;
             let dense = self.export.push(dense)?;
-            self.export.operator("DEQUANTIZE", 2, None, vec![stored], vec![dense])?;
+            self.export.operator("DEQUANTIZE", None, vec![stored], vec![dense])?;
             dense
         } else {
             return Err("its weights are not constant".to_owned());
@@ -540,8 +541,7 @@ impl<'g> NodeCx<'_, 'g> {
         inputs: Vec<i32>,
         outputs: Vec<i32>,
     ) -> Result<(), Refused> {
-        let version = self.version();
-        self.export.operator(name, version, options, inputs, outputs)
+        self.export.operator(name, options, inputs, outputs)
     }
 
     /// Adds the operator that computes the node's first result from all its operands.
@@ -552,20 +552,6 @@ impl<'g> NodeCx<'_, 'g> {
     ) -> Result<(), Refused> {
         let (inputs, output) = (self.inputs()?, self.output(0)?);
         self.operator(name, options, inputs, vec![output])
-    }
-
-    /// The version of an operator grows with what its kernels learned. These are the lowest ones with
-    /// which every runtime accepts the element types.
-    fn version(&self) -> i32 {
-        let types = self.node.inputs().iter().chain(self.node.outputs()).map(|v| self.ty(*v).dtype);
-        types
-            .map(|d| match d {
-                DType::I8 => 2,
-                DType::I4 | DType::I16 => 4,
-                _ => 1,
-            })
-            .max()
-            .unwrap_or(1)
     }
 
     /// The constant of operand `k`.

@@ -302,7 +302,7 @@ fn write(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
         ..Default::default()
     };
     let options = BuiltinOptions::UnidirectionalSequenceLstmOptions(Box::new(options));
-    cx.export.operator("UNIDIRECTIONAL_SEQUENCE_LSTM", 1, Some(options), inputs, vec![all])?;
+    cx.operator("UNIDIRECTIONAL_SEQUENCE_LSTM", Some(options), inputs, vec![all])?;
     if ty.quant.is_some() {
         // Runtimes expect five tensors here; only the scale of the hidden state matters.
         let mut own = Vec::with_capacity(5);

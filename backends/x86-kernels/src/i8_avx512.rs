@@ -6,6 +6,7 @@
 use crate::gemm::{I8Panel, PAD, Rows};
 use crate::requant::Affine;
 use core::arch::x86_64::*;
+use core::mem::MaybeUninit;
 
 const TILE: usize = 14;
 /// Bytes of the constants of a vector of channels.
@@ -190,16 +191,28 @@ unsafe fn tile<const M: usize, const V: usize>(t: &Tile, at: *const u32, out: *m
                 w = w.add(64 * V);
             }
         }
+        // The loop over the rows is too long to be unrolled. It reads the sums from a copy, so that they
+        // stay in registers until here.
+        let mut sums = MaybeUninit::<[[__m512i; V]; M]>::uninit();
+        let sums = sums.as_mut_ptr().cast::<__m512i>();
+        for m in 0..M {
+            for v in 0..V {
+                sums.add(m * V + v).write(acc[m][v]);
+            }
+        }
         let vector = t.panel.add(HEAD);
         let low = _mm256_set1_epi8(*t.panel as i8);
         let high = _mm256_set1_epi8(*t.panel.add(1) as i8);
         for m in 0..M {
             let y = if V == 2 {
-                let y0 = requantize(acc[m][0], vector);
-                let y1 = requantize(acc[m][V - 1], vector.add(VECTOR));
+                let y0 = requantize(sums.add(m * V).read(), vector);
+                let y1 = requantize(sums.add(m * V + 1).read(), vector.add(VECTOR));
                 _mm512_cvtsepi16_epi8(_mm512_packs_epi32(y0, y1))
             } else {
-                _mm256_castsi128_si256(_mm512_cvtsepi32_epi8(requantize(acc[m][0], vector)))
+                _mm256_castsi128_si256(_mm512_cvtsepi32_epi8(requantize(
+                    sums.add(m).read(),
+                    vector,
+                )))
             };
             let y = _mm256_min_epi8(_mm256_max_epi8(y, low), high);
             let to = out.add(m * t.stride);

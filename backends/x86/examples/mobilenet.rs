@@ -6,7 +6,7 @@ use paring_backend::{Backend, ExecOptions};
 use paring_ir::ops::{
     Activation, Binary, BinaryFn, Conv2d, Dense, Padding, Reduce, ReduceFn, Softmax,
 };
-use paring_ir::{DynOp, Executor, Graph, OpRef, ValueId};
+use paring_ir::{DynOp, Graph, OpRef, ValueId};
 use paring_tensor::{DType, Quant, Tensor, TensorType};
 use paring_x86::X86;
 use std::sync::Arc;
@@ -59,7 +59,8 @@ impl Net {
             let w: Vec<i8> = (0..n).map(|_| self.random() as i8).collect();
             let scale = 2.0 / depth.sqrt() / 128.0;
             let q = Quant::symmetric(0, vec![scale; shape[0]]);
-            let w = self.graph.add_const(&*name, Tensor::from_vec(shape, w).unwrap(), Some(q)).unwrap();
+            let w =
+                self.graph.add_const(&*name, Tensor::from_vec(shape, w).unwrap(), Some(q)).unwrap();
             let b: Vec<i32> = (0..shape[0]).map(|_| self.random() as i32 % 3000).collect();
             let q = Quant::symmetric(0, vec![scale * SCALE; shape[0]]);
             let b = Tensor::from_vec([shape[0]], b).unwrap();
@@ -91,7 +92,13 @@ impl Net {
 
     fn op(&mut self, inputs: &[ValueId], stride: usize, groups: usize, relu: bool) -> ValueId {
         let activation = if relu { Activation::Relu6 } else { Activation::None };
-        let op = Conv2d { stride: [stride; 2], pad: Padding::SAME, dilation: [1, 1], groups, activation };
+        let op = Conv2d {
+            stride: [stride; 2],
+            pad: Padding::SAME,
+            dilation: [1, 1],
+            groups,
+            activation,
+        };
         self.node(op, inputs)
     }
 
@@ -111,8 +118,19 @@ fn v1(int8: bool) -> Graph {
     let (mut n, x) = Net::new(int8, [1, 224, 224, 3]);
     let mut x = n.conv(x, 32, 3, 2, true);
     for (filters, stride) in [
-        (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1), (512, 1), (512, 1),
-        (512, 1), (512, 1), (1024, 2), (1024, 1),
+        (64, 1),
+        (128, 2),
+        (128, 1),
+        (256, 2),
+        (256, 1),
+        (512, 2),
+        (512, 1),
+        (512, 1),
+        (512, 1),
+        (512, 1),
+        (512, 1),
+        (1024, 2),
+        (1024, 1),
     ] {
         x = n.depthwise(x, stride);
         x = n.conv(x, filters, 1, 1, true);
@@ -125,7 +143,12 @@ fn v2(int8: bool) -> Graph {
     let (mut n, x) = Net::new(int8, [1, 224, 224, 3]);
     let mut x = n.conv(x, 32, 3, 2, true);
     for (expand, filters, repeat, stride) in [
-        (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2),
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
         (6, 320, 1, 1),
     ] {
         for i in 0..repeat {
@@ -134,7 +157,11 @@ fn v2(int8: bool) -> Graph {
             let mut y = if expand > 1 { n.conv(x, c * expand, 1, 1, true) } else { x };
             y = n.depthwise(y, step);
             y = n.conv(y, filters, 1, 1, false);
-            x = if step == 1 && c == filters { n.node(Binary::new(BinaryFn::Add), &[x, y]) } else { y };
+            x = if step == 1 && c == filters {
+                n.node(Binary::new(BinaryFn::Add), &[x, y])
+            } else {
+                y
+            };
         }
     }
     x = n.conv(x, 1280, 1, 1, true);
@@ -175,18 +202,26 @@ fn profile(graph: &Graph, runs: usize) {
             .map(|v| {
                 let value = graph.value(*v);
                 match value.constant() {
-                    Some(c) => one.add_const(&*value.name, c.clone(), value.ty.quant.clone()).unwrap(),
+                    Some(c) => {
+                        one.add_const(&*value.name, c.clone(), value.ty.quant.clone()).unwrap()
+                    }
                     None => one.add_input(&*value.name, value.ty.clone()).unwrap(),
                 }
             })
             .collect();
         let ty = graph.ty(node.outputs()[0]).clone();
-        let y = one.add_typed_node("y", &node.op, &inputs, vec![("y".into(), ty.clone())]).unwrap()[0];
+        let y =
+            one.add_typed_node("y", &node.op, &inputs, vec![("y".into(), ty.clone())]).unwrap()[0];
         one.add_output("y", y);
         let ms = times(&one, runs)[0];
         let macs = paring_ir::macs(graph, node).unwrap_or(0) as f64;
         let from = &graph.ty(node.inputs()[0]).shape;
-        println!("{:16} {from:>18} -> {:18} {ms:8.3} ms {:8.1} GMAC/s", node.name, ty.shape.to_string(), macs / ms / 1e6);
+        println!(
+            "{:16} {from:>18} -> {:18} {ms:8.3} ms {:8.1} GMAC/s",
+            node.name,
+            ty.shape.to_string(),
+            macs / ms / 1e6
+        );
     }
 }
 
@@ -196,10 +231,17 @@ fn main() {
     let int8 = arg(2, "f32") == "i8";
     let graph = if arg(1, "v1") == "v1" { v1(int8) } else { v2(int8) };
     let runs: usize = arg(3, "50").parse().unwrap();
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(arg(4, "1").parse().unwrap()).build().unwrap();
+    let pool =
+        rayon::ThreadPoolBuilder::new().num_threads(arg(4, "1").parse().unwrap()).build().unwrap();
     pool.install(|| {
         let ms = times(&graph, runs);
-        println!("{} {}: least {:.3} ms, median {:.3} ms", arg(1, "v1"), arg(2, "f32"), ms[0], ms[ms.len() / 2]);
+        println!(
+            "{} {}: least {:.3} ms, median {:.3} ms",
+            arg(1, "v1"),
+            arg(2, "f32"),
+            ms[0],
+            ms[ms.len() / 2]
+        );
         if std::env::var("PROFILE").is_ok() {
             profile(&graph, runs.min(30));
         }

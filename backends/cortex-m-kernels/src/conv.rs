@@ -103,6 +103,7 @@ impl Conv2d<'_> {
         let [out_h, out_w, out_c] = self.output;
         let [k_h, k_w] = self.kernel;
         let small = self.kernel.iter().chain(&self.stride).chain(&self.pad).all(|&v| v <= 127);
+        let small = small && self.input.iter().chain(&self.output).all(|&v| v <= 65_535);
         if self.groups != 1 || self.dilation != [1, 1] || !small {
             return None;
         }

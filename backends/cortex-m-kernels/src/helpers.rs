@@ -10,6 +10,7 @@ pub(crate) enum Helper {
     MulHr,
     ScaleAny,
     Clamp,
+    Move,
     MmParams,
     Pack,
     Mm42,
@@ -36,6 +37,7 @@ pub(crate) enum Helper {
     Add,
     Mul,
     Table,
+    Exp,
     Softmax,
     Pool,
     AvgPool,
@@ -51,13 +53,21 @@ impl Helper {
     pub fn needs(self) -> &'static [Self] {
         use Helper as H;
         match self {
-            H::Base | H::Helium | H::MulHr | H::Clamp | H::MmParams | H::Plane | H::Pool => &[],
+            H::Base
+            | H::Helium
+            | H::MulHr
+            | H::Clamp
+            | H::Move
+            | H::MmParams
+            | H::Plane
+            | H::Pool => &[],
             H::ScaleAny | H::Table | H::Copy | H::Dequantize => &[],
             H::Pack => &[H::Helium],
             H::Mm42 => &[H::Base, H::Helium, H::MmParams],
             H::Mm42Any | H::Mm42Relu => &[H::Mm42, H::MmChoice],
             H::MmChoice => &[],
-            H::Conv | H::Pointwise => &[H::MmChoice, H::Pack],
+            H::Conv => &[H::MmChoice, H::Move, H::Pack],
+            H::Pointwise => &[H::MmChoice, H::Pack],
             H::ConvAny | H::Mul | H::Mean | H::Requantize | H::Dense1 => &[H::Base, H::ScaleAny],
             H::PlaneElement => &[H::Plane, H::Helium],
             H::PlaneDw3Plain => &[H::Base, H::PlaneElement],
@@ -66,10 +76,11 @@ impl Helper {
             }
             H::Channel3x3 | H::Channel => &[H::Base, H::PlaneElement],
             H::Gather => &[],
-            H::Depthwise3x3 => &[H::Channel3x3, H::Gather],
-            H::Depthwise => &[H::Channel, H::Gather],
+            H::Depthwise3x3 => &[H::Channel3x3, H::Gather, H::Move],
+            H::Depthwise => &[H::Channel, H::Gather, H::Move],
             H::Dense8 => &[H::Base, H::Helium],
-            H::Softmax | H::Quantize => &[H::Base],
+            H::Exp | H::Quantize => &[H::Base],
+            H::Softmax => &[H::Exp],
             H::Add => &[H::Base, H::Helium, H::MulHr],
             H::AvgPool | H::MaxPool => &[H::Pool],
         }
@@ -85,6 +96,8 @@ impl Helper {
             Self::MulHr => include_str!("c/mulhr.c"),
             Self::ScaleAny => include_str!("c/requant_any.c"),
             Self::Clamp => include_str!("c/clamp.c"),
+            Self::Move => include_str!("c/move.c"),
+            Self::Exp => include_str!("c/exp.c"),
             Self::MmParams => include_str!("c/mm_params.c"),
             Self::Pack if dsp => include_str!("c/widen_dsp.c"),
             Self::Pack if mve => include_str!("c/pack_mve.c"),
@@ -145,6 +158,7 @@ impl Helper {
             }
             Self::Dense8 if mve => include_str!("c/dense_mve.c"),
             Self::Dense8 => include_str!("c/dense_dsp.c"),
+            Self::Dense1 if matches!(isa, Isa::V6m | Isa::V7m) => include_str!("c/dense_c4.c"),
             Self::Dense1 => include_str!("c/dense_c.c"),
             Self::Add if mve => {
                 return include_str!("c/add.c").replace("pr_add(", "pr_add_rest(")

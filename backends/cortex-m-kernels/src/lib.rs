@@ -49,7 +49,7 @@ pub use elementwise::{Add, AddOperand, Dequantize, Mul, Quantize, Requantize, Ta
 pub use moves::{BoxCopy, Fill};
 pub use pool::{Mean, Pool2d, PoolKind};
 pub use requant::Requant;
-pub use softmax::{Softmax, exp_table};
+pub use softmax::Softmax;
 pub use unit::{Isa, Kernel, Layer, Overlap, Unit};
 
 /// Why a layer has no kernel.

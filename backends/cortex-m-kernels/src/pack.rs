@@ -241,7 +241,7 @@ impl Matrix<'_> {
     /// The weight stream of `pr_dense8`, when the fast path can do this layer.
     pub fn dense8(&self) -> Option<Vec<u32>> {
         let channels = self.folded.len();
-        if channels % 8 != 0 || !sums_fit(self.weights, self.folded, self.per_output) {
+        if !channels.is_multiple_of(8) || !sums_fit(self.weights, self.folded, self.per_output) {
             return None;
         }
         let mut out = Vec::new();

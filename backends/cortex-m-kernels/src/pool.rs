@@ -63,6 +63,16 @@ impl Layer for Pool2d {
                 what: "a size of the pool is zero or beyond 32767".into(),
             });
         }
+        let outside = |i: usize| {
+            let last = (self.output[i] - 1) * self.stride[i];
+            self.pad[i] >= self.kernel[i] || last >= self.pad[i] + self.input[i]
+        };
+        if outside(0) || outside(1) {
+            return Err(KernelError::Unsupported {
+                layer: name.into(),
+                what: "a pool with windows that lie wholly in the padding".into(),
+            });
+        }
         let (helper, function) = match self.kind {
             PoolKind::Average => (Helper::AvgPool, "pr_avg_pool"),
             PoolKind::Max => (Helper::MaxPool, "pr_max_pool"),

@@ -6,6 +6,8 @@ use paring_backend::{Harness, LayerSize};
 use paring_ir::{Port, macs};
 use paring_tensor::{DType, Quant, TensorType};
 
+use paring_cortex_m_kernels::Isa;
+
 use crate::lower::{Lowering, Operand, Step};
 use crate::memory::Memory;
 
@@ -111,19 +113,34 @@ impl Emitter<'_> {
             for (i, port) in ports.iter().enumerate() {
                 let bytes = graph.ty(port.value).byte_len().unwrap_or(0);
                 let _ = match kind {
-                    "input" => writeln!(text, "memcpy({p}_input_{i}(), emu_in + {at}, {bytes});"),
-                    _ => writeln!(text, "memcpy(emu_out + {at}, {p}_output_{i}(), {bytes});"),
+                    "input" => writeln!(
+                        text,
+                        "for (int i = 0; i < {bytes}; i++) {{ ((unsigned char *){p}_input_{i}())[i] = emu_in[{at} + i]; }}"
+                    ),
+                    _ => writeln!(
+                        text,
+                        "for (int i = 0; i < {bytes}; i++) {{ emu_out[{at} + i] = ((const unsigned char *){p}_output_{i}())[i]; }}"
+                    ),
                 };
                 at += bytes;
             }
             text
         };
         Harness {
-            includes: format!("#include <string.h>\n#include \"{p}.h\"\n"),
+            includes: format!("#include \"{p}.h\"\n"),
             prepare: copy("input", graph.inputs()),
             invoke: format!("{p}_run();\n"),
             finish: copy("output", graph.outputs()),
-            flags: Vec::new(),
+            flags: vec![self.optimization().to_owned()],
+        }
+    }
+
+    /// The optimization that suits the code: on cores whose hot loops are assembly only the size of
+    /// the rest is left to gain.
+    fn optimization(&self) -> &'static str {
+        match self.lowering.unit.isa() {
+            Isa::V6m | Isa::V7m => "-O2",
+            Isa::Dsp | Isa::Helium => "-Os",
         }
     }
 
@@ -299,7 +316,8 @@ impl Emitter<'_> {
              add_library({p} STATIC {p}.c)\n\
              target_include_directories({p} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})\n\
              set_target_properties({p} PROPERTIES C_STANDARD 99)\n\
-             target_compile_options({p} PRIVATE -O2)\n"
+             target_compile_options({p} PRIVATE {})\n",
+            self.optimization()
         )
     }
 

@@ -1,6 +1,7 @@
 //! Which values share memory, and where each lies in the arena.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use paring_backend::planner::{self, Block, Nearness, Rule};
 use paring_cortex_m_kernels::Overlap;
@@ -43,8 +44,8 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
         })
     };
     for port in graph.inputs() {
-        if !block_of.contains_key(&port.value) {
-            block_of.insert(port.value, blocks.len());
+        if let Entry::Vacant(entry) = block_of.entry(port.value) {
+            entry.insert(blocks.len());
             blocks.push(Block::new(bytes(port.value)?, 0, 0));
         }
     }
@@ -67,8 +68,8 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
                     blocks[block].last = at;
                 }
             }
-            if !block_of.contains_key(&call.output) {
-                block_of.insert(call.output, blocks.len());
+            if let Entry::Vacant(entry) = block_of.entry(call.output) {
+                entry.insert(blocks.len());
                 blocks.push(Block::new(bytes(call.output)?, at, at));
             }
         }
@@ -108,7 +109,7 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
         return Err(format!("blocks {a} and {b} of the memory plan collide; please report this"));
     }
     let reach = overreads.iter().map(|&(b, more)| plan.offsets[b] + blocks[b].size + more);
-    let arena_bytes = reach.max().unwrap_or(0).max(plan.size).next_multiple_of(4).max(4);
+    let arena_bytes = reach.max().unwrap_or(0).max(plan.size).next_multiple_of(8).max(8);
     let live = (0..end)
         .map(|at| {
             let live = blocks.iter().filter(|b| b.first <= at && at <= b.last);

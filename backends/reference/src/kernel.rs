@@ -166,3 +166,16 @@ macro_rules! register_kernel {
         }
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_op_has_one_kernel() {
+        for op in paring_ir::registered_ops() {
+            let kernels = registered_kernels().filter(|k| (k.key)() == (op.key)()).count();
+            assert_eq!(kernels, 1, "kernels of `{}`", op.name);
+        }
+    }
+}

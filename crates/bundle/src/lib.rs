@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use paring_cortex_m as _;
+use paring_format_caffe as _;
 use paring_format_onnx as _;
 use paring_format_paring as _;
 use paring_format_tflite as _;
@@ -14,6 +15,7 @@ use paring_pass_cleanup as _;
 use paring_pass_dead_channels as _;
 use paring_pass_fold_bn as _;
 use paring_pass_fuse as _;
+use paring_pass_gptq as _;
 use paring_pass_layout as _;
 use paring_pass_quantize as _;
 use paring_reference as _;

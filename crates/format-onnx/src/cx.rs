@@ -201,6 +201,12 @@ impl<'n, 'p: 'n> Cx<'n, 'p> {
 
     fn one(&mut self, name: String, op: OpArg, inputs: &[ValueId]) -> Result<ValueId, Reject> {
         let op = op.into_ref();
+        if let [x] = inputs
+            && moves(&op)
+            && let Some(y) = self.moved(&name, &op, *x)?
+        {
+            return Ok(y);
+        }
         if !inputs.iter().any(|v| self.ty(*v).quant.is_some()) {
             return self.single(name, op, inputs);
         }
@@ -224,6 +230,27 @@ impl<'n, 'p: 'n> Cx<'n, 'p> {
         }
         let inputs = if op.is::<Cast>() { inputs.to_vec() } else { self.plain(inputs)? };
         self.single(name, op, &inputs)
+    }
+
+    /// What moves real numbers that are dequantized moves the stored numbers instead.
+    fn moved(
+        &mut self,
+        name: &str,
+        op: &paring_ir::OpRef,
+        x: ValueId,
+    ) -> Result<Option<ValueId>, Reject> {
+        let graph = &self.build.graph;
+        let Some(node) = graph.producer(x).filter(|n| n.op.is::<Dequantize>()) else {
+            return Ok(None);
+        };
+        let from = node.inputs()[0];
+        let single = graph.ty(from).quant.as_ref().and_then(Quant::as_per_tensor);
+        if single.is_none() {
+            return Ok(None);
+        }
+        let y = self.one(name.to_owned(), op.into(), &[from])?;
+        self.single(format!("{name}.dequantize"), std::sync::Arc::new(Dequantize {}), &[y])
+            .map(Some)
     }
 
     /// Values without their quantization, where they have one.
@@ -382,6 +409,11 @@ fn orders(op: &paring_ir::OpRef) -> bool {
         return matches!(reduce.f, ReduceFn::Max | ReduceFn::Min);
     }
     op.is::<Concat>()
+}
+
+/// Whether an op of one operand gives some of the operand's elements, in another place.
+fn moves(op: &paring_ir::OpRef) -> bool {
+    (op.quant_rule() == QuantRule::Moves || orders(op)) && !op.is::<Concat>()
 }
 
 /// One step of rearranging elements.

@@ -29,6 +29,8 @@ pub(crate) struct Import<'a> {
     values: Vec<Option<ValueId>>,
     /// Constants that are stored rearranged, by tensor and arrangement.
     pub(crate) rearranged: HashMap<(ValueId, &'static str), ValueId>,
+    /// Values that take over the names of those that they stand for, should nothing need these any more.
+    pub(crate) heirs: Vec<(ValueId, String)>,
     variables: HashMap<usize, Variable>,
     /// Names given, with how often each was asked for.
     names: HashMap<String, u32>,
@@ -72,6 +74,7 @@ pub(crate) fn import(source: &Source, options: &ReadOptions<'_>) -> Result<Graph
         options,
         values: vec![None; count],
         rearranged: HashMap::new(),
+        heirs: Vec::new(),
         variables: HashMap::new(),
         names: HashMap::new(),
         folded: HashMap::new(),
@@ -83,9 +86,7 @@ pub(crate) fn import(source: &Source, options: &ReadOptions<'_>) -> Result<Graph
         return Err(FormatError::Unsupported { path: source.path.clone(), refused });
     }
     import.outputs(&main).map_err(|e| fail(place, e))?;
-    let mut graph = import.finish();
-    graph.remove_dead();
-    Ok(graph)
+    Ok(import.finish())
 }
 
 /// Adds the file and the place to an error.
@@ -289,6 +290,17 @@ impl<'a> Import<'a> {
         variables.sort_by_key(|(i, _)| *i);
         for (_, v) in variables {
             self.graph.set_state(v.current, v.next, v.initial);
+        }
+        self.graph.remove_dead();
+        for (value, name) in self.heirs {
+            if self.graph.get_value(value).is_none() || self.graph.value_named(&name).is_some() {
+                continue;
+            }
+            let node = self.graph.producer(value).map(|n| n.id);
+            self.graph.rename_value(value, name.clone());
+            if let Some(node) = node {
+                self.graph.rename_node(node, name);
+            }
         }
         self.graph
     }

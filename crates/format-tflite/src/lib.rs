@@ -13,6 +13,7 @@
 mod budget;
 mod builtin;
 mod error;
+mod export;
 mod import;
 mod model;
 mod ops;
@@ -21,7 +22,7 @@ mod sparse;
 #[allow(unsafe_code, dead_code, unused_imports, unreachable_pub, missing_docs, clippy::all)]
 mod schema;
 
-use paring_format::{Format, FormatError, ReadOptions, Source, register_format};
+use paring_format::{Format, FormatError, ReadOptions, Source, WriteOptions, register_format};
 use paring_ir::Graph;
 
 register_format!(Format {
@@ -30,7 +31,7 @@ register_format!(Format {
     extensions: &["tflite", "lite"],
     sniff: |bytes| bytes.get(4..8) == Some(b"TFL3"),
     read: Some(read),
-    write: None,
+    write: Some(write),
 });
 
 /// Reads a model.
@@ -40,4 +41,13 @@ register_format!(Format {
 /// operator that is not known.
 pub fn read(source: &Source, options: &ReadOptions<'_>) -> Result<Graph, FormatError> {
     import::import(source, options)
+}
+
+/// Turns a graph into a file's contents. The graph's own layout becomes the model's: `external` layouts of
+/// its ports are not written.
+///
+/// # Errors
+/// [`FormatError::Unsupported`] with every node that the format has no operator for.
+pub fn write(graph: &Graph, _: &WriteOptions) -> Result<Vec<u8>, FormatError> {
+    export::export(graph)
 }

@@ -2,9 +2,12 @@
 
 use crate::budget::Budget;
 use crate::error::{ReadError, Result};
+use crate::export::int;
 use crate::model::{natural, numbers};
-use crate::schema::tflite::{DimensionMetadataRef, SparseIndexVectorRef, SparsityParametersRef};
-use paring_tensor::{Bytes, DType, Sparse, Tensor};
+use crate::schema::tflite::{
+    self as schema, DimensionMetadataRef, SparseIndexVectorRef, SparsityParametersRef,
+};
+use paring_tensor::{Bytes, ConstData, DType, Sparse, Tensor};
 
 enum Level {
     Dense(usize),
@@ -200,4 +203,68 @@ impl Walk<'_> {
         }
         Ok(at.iter().zip(self.shape).fold(0, |i, (x, n)| i * n + x))
     }
+}
+
+/// The levels that describe a sparse constant, and its stored elements.
+///
+/// Every axis is dense but the last, along which the blocks that are kept are listed; the axes of
+/// blocks follow.
+pub(crate) fn write(sparse: &Sparse) -> Result<(schema::SparsityParameters, Bytes), String> {
+    let (shape, block) = (sparse.shape(), sparse.block());
+    if shape.iter().zip(block).any(|(n, b)| n % b != 0) {
+        // Blocks at the edge are cut off here and whole in the format.
+        let ones = vec![1; shape.len()];
+        let dense = ConstData::Sparse(sparse.clone()).dense();
+        let single = Sparse::from_dense(&dense, &ones, sparse.fill()).map_err(|e| e.to_string())?;
+        return write(&single);
+    }
+    let rank = shape.len();
+    let grid: Vec<usize> = shape.iter().zip(block).map(|(n, b)| n / b).collect();
+    let last = *grid.last().ok_or("a scalar is not sparse")?;
+    let rows: usize = grid[..rank - 1].iter().product();
+    let mask = sparse.mask();
+    let kept = |b: usize| mask.get(b / 8).is_some_and(|byte| byte >> (b % 8) & 1 == 1);
+    let (mut segments, mut indices) = (vec![0_usize], Vec::new());
+    for row in 0..rows {
+        indices.extend((0..last).filter(|i| kept(row * last + i)));
+        segments.push(indices.len());
+    }
+    let dense = |n: usize| {
+        Ok::<_, String>(schema::DimensionMetadata { dense_size: int(n)?, ..Default::default() })
+    };
+    let mut levels = grid[..rank - 1].iter().map(|n| dense(*n)).collect::<Result<Vec<_>, _>>()?;
+    levels.push(schema::DimensionMetadata {
+        format: 1,
+        dense_size: 0,
+        array_segments: Some(index_vector(&segments)?),
+        array_indices: Some(index_vector(&indices)?),
+    });
+    let blocked: Vec<usize> = (0..rank).filter(|a| block[*a] > 1).collect();
+    for axis in &blocked {
+        levels.push(dense(block[*axis])?);
+    }
+    let order = (0..rank + blocked.len()).map(int).collect::<Result<Vec<_>, _>>()?;
+    let map = blocked.iter().map(|a| int(*a)).collect::<Result<Vec<_>, _>>()?;
+    let levels = schema::SparsityParameters {
+        traversal_order: Some(order),
+        block_map: (!map.is_empty()).then_some(map),
+        dim_metadata: Some(levels),
+    };
+    Ok((levels, sparse.values().dense().bytes().clone()))
+}
+
+/// Indices in the narrowest type that holds them.
+fn index_vector(indices: &[usize]) -> Result<schema::SparseIndexVector, String> {
+    use schema::{Int32Vector, SparseIndexVector, Uint8Vector, Uint16Vector};
+    let largest = indices.iter().copied().max().unwrap_or(0);
+    Ok(if largest <= usize::from(u8::MAX) {
+        let values = Some(indices.iter().map(|i| *i as u8).collect());
+        SparseIndexVector::Uint8Vector(Box::new(Uint8Vector { values }))
+    } else if largest <= usize::from(u16::MAX) {
+        let values = Some(indices.iter().map(|i| *i as u16).collect());
+        SparseIndexVector::Uint16Vector(Box::new(Uint16Vector { values }))
+    } else {
+        let values = Some(indices.iter().map(|i| int(*i)).collect::<Result<_, _>>()?);
+        SparseIndexVector::Int32Vector(Box::new(Int32Vector { values }))
+    })
 }

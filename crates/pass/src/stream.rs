@@ -16,7 +16,7 @@ pub struct Stream<'a> {
     host: &'a dyn Host,
     samples: Arc<dyn Samples>,
     count: usize,
-    lanes: Vec<Box<dyn Session>>,
+    lanes: Vec<Vec<Box<dyn Session>>>,
 }
 
 impl<'a> Stream<'a> {
@@ -34,15 +34,34 @@ impl<'a> Stream<'a> {
         data: Option<&str>,
         limit: Option<usize>,
     ) -> Result<Self, PassError> {
+        Self::open_all(host, &[graph], data, limit)
+    }
+
+    /// As [`open`](Self::open), for several forms of one network that all run on each sample. The data
+    /// is shaped for the first.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_all(
+        host: &'a dyn Host,
+        graphs: &[&Graph],
+        data: Option<&str>,
+        limit: Option<usize>,
+    ) -> Result<Self, PassError> {
         let executor = host.executor()?;
-        let samples = host.samples(data, graph)?;
+        let Some(first) = graphs.first() else {
+            return Err(PassError::Internal("a stream of no network".into()));
+        };
+        let samples = host.samples(data, first)?;
         let count = limit.map_or(samples.len(), |n| n.min(samples.len()));
         if count == 0 {
             return Err(PassError::Input("there are no samples to calibrate with".into()));
         }
-        let session = prepare(executor, graph)?;
-        let mut lanes: Vec<_> = (1..Self::LANES.min(count)).map(|_| session.fork()).collect();
-        lanes.push(session);
+        let sessions: Vec<Box<dyn Session>> =
+            graphs.iter().map(|g| prepare(executor, g)).collect::<Result<_, _>>()?;
+        let fork = |_| sessions.iter().map(|s| s.fork()).collect();
+        let mut lanes: Vec<Vec<_>> = (1..Self::LANES.min(count)).map(fork).collect();
+        lanes.push(sessions);
         Ok(Self { host, samples, count, lanes })
     }
 
@@ -75,15 +94,32 @@ impl<'a> Stream<'a> {
         accumulators: &mut [A],
         see: impl Fn(&mut A, usize, ValueId, &Tensor) + Sync,
     ) -> Result<(), PassError> {
+        self.run_all(what, range, accumulators, |acc, sample, _, v, t| see(acc, sample, v, t))
+    }
+
+    /// As [`run`](Self::run); `see` is also told which of the networks computed the value. All
+    /// networks run on a sample before the next one.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_all<A: Send>(
+        &mut self,
+        what: &str,
+        range: Range<usize>,
+        accumulators: &mut [A],
+        see: impl Fn(&mut A, usize, usize, ValueId, &Tensor) + Sync,
+    ) -> Result<(), PassError> {
         let lanes = self.lanes.len();
         let range = range.start..range.end.min(self.count);
         let done = AtomicUsize::new(range.start);
         let (host, samples, total) = (self.host, &self.samples, self.count);
-        let one = |lane: usize, session: &mut Box<dyn Session>, acc: &mut A| {
+        let one = |lane: usize, sessions: &mut Vec<Box<dyn Session>>, acc: &mut A| {
             for sample in range.clone().filter(|i| i % lanes == lane) {
                 let inputs = samples.get(sample).map_err(PassError::Input)?;
-                session.reset();
-                session.run_observed(&inputs, &mut |v, t| see(acc, sample, v, t))?;
+                for (network, session) in sessions.iter_mut().enumerate() {
+                    session.reset();
+                    session.run_observed(&inputs, &mut |v, t| see(acc, sample, network, v, t))?;
+                }
                 host.progress(what, done.fetch_add(1, Ordering::Relaxed) + 1, total);
             }
             Ok(())
@@ -93,7 +129,7 @@ impl<'a> Stream<'a> {
             .par_iter_mut()
             .zip(accumulators.par_iter_mut())
             .enumerate()
-            .map(|(lane, (session, acc))| one(lane, session, acc))
+            .map(|(lane, (sessions, acc))| one(lane, sessions, acc))
             .collect();
         results.into_iter().collect()
     }

@@ -49,6 +49,30 @@ impl Quant {
         Self::PerAxis { axis, scales: scales.into(), zero_points }
     }
 
+    /// One scale that covers a range of real numbers, after TFLite's recipe: the range is widened to
+    /// hold zero, which is exact, and the zero point is the integer next to where zero falls, seen
+    /// from the end that it is nearer to. 16-bit types are symmetric.
+    #[must_use]
+    pub fn covering(low: f32, high: f32, dtype: DType) -> Self {
+        let (low, high) = (f64::from(low.min(0.0)), f64::from(high.max(0.0)));
+        let (q_low, q_high) = dtype.int_range().unwrap_or((-128, 127));
+        let (q_low, q_high) = (q_low as f64, q_high as f64);
+        if dtype == DType::I16 {
+            let largest = high.max(-low);
+            let scale = if largest > 0.0 { (largest / q_high) as f32 } else { 1.0 };
+            return Self::per_tensor(scale.max(f32::MIN_POSITIVE), 0);
+        }
+        let scale = ((high - low) / (q_high - q_low)) as f32;
+        if scale < f32::MIN_POSITIVE {
+            return Self::per_tensor(1.0, 0);
+        }
+        let step = f64::from(scale);
+        let (from_low, from_high) = (q_low - low / step, q_high - high / step);
+        let error = |end: f64, q: f64| q.abs() + (end / step).abs();
+        let zero = if error(low, q_low) < error(high, q_high) { from_low } else { from_high };
+        Self::per_tensor(scale, zero.round().clamp(q_low, q_high) as i32)
+    }
+
     /// The scale and zero point, if there is one pair for the whole tensor.
     #[must_use]
     pub fn as_per_tensor(&self) -> Option<(f32, i32)> {
@@ -251,6 +275,20 @@ mod tests {
         let stored = block.quantize(&real, DType::I8).unwrap();
         assert_eq!(stored.view::<i8>().unwrap().as_ref(), [1, 2, 7, 4, 8, 3]);
         assert_eq!(block.dequantize(&stored).unwrap(), real);
+    }
+
+    #[test]
+    fn covering_keeps_zero_exact_and_the_range_inside() {
+        for (low, high) in [(-1.0, 1.0), (0.0, 6.0), (0.5, 6.0), (-3.0, -1.0), (-0.1, 12.7)] {
+            let q = Quant::covering(low, high, DType::I8);
+            let (scale, zero) = q.as_per_tensor().unwrap();
+            let real = |stored: i32| scale * (stored - zero) as f32;
+            assert!(real(-128) <= low + scale / 2.0 && real(127) >= high - scale / 2.0, "{q}");
+        }
+        assert_eq!(Quant::covering(0.0, 2.55, DType::I8).zero_points(), [-128]);
+        assert_eq!(Quant::covering(0.0, 0.0, DType::I8), Quant::per_tensor(1.0, 0));
+        let wide = Quant::covering(-2.0, 1.0, DType::I16);
+        assert_eq!(wide, Quant::per_tensor(2.0 / 32767.0, 0));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use crate::params::{cover, reach};
+use crate::params::reach;
 use crate::role::{Role, packed, role};
 use crate::{Quantize, Unsupported};
 use paring_ir::{Graph, NodeId, Refusal, ValueId};
@@ -188,7 +188,7 @@ fn choose(group: &Group, dtype: DType) -> Quant {
         Some((scale, zero)) => Quant::per_tensor(*scale, *zero),
         None => {
             let (low, high) = all.unwrap_or((0.0, 0.0));
-            cover(low, high, dtype)
+            Quant::covering(low, high, dtype)
         }
     }
 }

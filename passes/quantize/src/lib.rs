@@ -48,12 +48,13 @@
 
 mod emit;
 mod groups;
+mod mean;
 mod params;
 mod role;
 mod weights;
 
 use paring_ir::Graph;
-use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, facts, register_pass};
+use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, facts, register_pass, rewrite};
 use paring_tensor::DType;
 
 /// Settings of the pass.
@@ -68,6 +69,19 @@ pub struct Quantize {
     pub io: Option<Io>,
     /// What becomes of nodes that cannot be quantized.
     pub unsupported: Unsupported,
+    /// What becomes of averages over whole images.
+    pub global_average: GlobalAverage,
+}
+
+/// What becomes of averages over whole images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GlobalAverage {
+    /// A mean, whose result has a scale of its own: more accurate, for targets with integer means.
+    Mean,
+    /// A pool, whose result has the scale of its operand.
+    #[default]
+    Pool,
 }
 
 /// How weights are stored.
@@ -199,6 +213,9 @@ impl Pass for Quantize {
     fn run(&self, graph: &mut Graph, cx: &mut PassContext<'_>) -> Result<(), PassError> {
         self.check()?;
         let limit = self.limit()?;
+        if self.global_average == GlobalAverage::Mean {
+            rewrite(graph, cx, &[&mean::global_average])?;
+        }
         let plan = groups::plan(self, graph, cx)?;
         let (patch, notes) = emit::emit(self, limit, graph, &plan)?;
         for note in notes {

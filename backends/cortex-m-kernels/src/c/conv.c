@@ -1,7 +1,7 @@
 /* A convolution whose windows are gathered for two pixels at a time. */
 typedef struct {
     const uint32_t *weights; /* stream of pr_mm42 */
-    int32_t in_h, in_w, in_c, out_h, out_w, out_c;
+    uint16_t in_h, in_w, in_c, out_h, out_w, out_c;
     int32_t bytes, groups, zero; /* as in pr_mm */
     int8_t k_h, k_w, stride_h, stride_w, pad_top, pad_left, in_zero;
 } pr_conv;
@@ -12,17 +12,19 @@ static const int8_t *pr_window_row(const pr_conv *c, const int8_t *in, int32_t y
 {
     int32_t first = x < 0 ? -x : 0, last = c->in_w - x < c->k_w ? c->in_w - x : c->k_w;
     int32_t depth = c->in_c;
-    if (y < 0 || y >= c->in_h) {
+    if (y < 0 || y >= c->in_h || first > c->k_w) {
         first = last = 0;
     }
     in += (y * c->in_w + x) * depth;
     if (first == 0 && last == c->k_w) {
         return in;
     }
-    memset(edge, c->in_zero, (size_t)(c->k_w * depth));
-    if (last > first) {
-        memcpy(edge + first * depth, in + first * depth, (size_t)((last - first) * depth));
+    if (last < first) {
+        last = first;
     }
+    pr_fill(edge, c->in_zero, first * depth);
+    pr_move(edge + first * depth, in + first * depth, (last - first) * depth);
+    pr_fill(edge + last * depth, c->in_zero, (c->k_w - last) * depth);
     return edge;
 }
 

@@ -1,7 +1,7 @@
 /* A convolution whose windows are gathered for two pixels at a time. */
 typedef struct {
     const uint32_t *weights; /* stream of pr_mm42 */
-    int32_t in_h, in_w, in_c, out_h, out_w, out_c;
+    uint16_t in_h, in_w, in_c, out_h, out_w, out_c;
     int32_t bytes, zero; /* as in pr_mm */
     int8_t k_h, k_w, stride_h, stride_w, pad_top, pad_left, in_zero;
 } pr_conv;
@@ -13,7 +13,7 @@ static void pr_window(const pr_conv *c, const int8_t *in, int8_t *to, int32_t y,
     int32_t depth = c->in_c, row = c->k_w * depth, line = c->in_w * depth;
     const int8_t *from = in + (y * c->in_w + x) * depth;
     if (y >= 0 && y + c->k_h <= c->in_h && first == 0 && last == c->k_w) {
-        pr_rows(to, from, row, c->k_h, line);
+        pr_copy_rows(to, from, row, c->k_h, line);
         return;
     }
     memset(to, c->in_zero, (size_t)(c->k_h * row));

@@ -1,6 +1,6 @@
 /* Copies rows of n bytes that are line bytes apart to one place. */
 #ifdef PR_HELIUM
-__attribute__((naked, noinline)) static void pr_rows(int8_t *to, const int8_t *from, int32_t n, int32_t rows, int32_t line)
+__attribute__((naked, noinline)) static void pr_copy_rows(int8_t *to, const int8_t *from, int32_t n, int32_t rows, int32_t line)
 {
     (void)to, (void)from, (void)n, (void)rows, (void)line;
     __asm__ volatile(
@@ -22,7 +22,7 @@ __attribute__((naked, noinline)) static void pr_rows(int8_t *to, const int8_t *f
         "pop {r4, r5, r6, pc}");
 }
 #else
-static void pr_rows(int8_t *to, const int8_t *from, int32_t n, int32_t rows, int32_t line)
+static void pr_copy_rows(int8_t *to, const int8_t *from, int32_t n, int32_t rows, int32_t line)
 {
     for (; rows > 0; rows--, to += n, from += line) {
         memcpy(to, from, (size_t)n);

@@ -25,7 +25,8 @@ static void PR_NAME(const pr_plane *c, const int8_t *in, int8_t *out, void *scra
             PR_CHANNEL(c, record, plane, out + channel + y * c->out_y, height);
             if (banded) {
                 first = c->k_h - c->stride_h;
-                memmove(plane, plane + c->band * c->stride_h * pitch, (size_t)(first * pitch) * sizeof *plane);
+                const pr_element *halo = plane + c->band * c->stride_h * pitch;
+                pr_move((int8_t *)plane, (const int8_t *)halo, first * pitch * (int32_t)sizeof *plane);
             }
         }
     }

@@ -12,8 +12,8 @@ static void pr_pointwise(const pr_point *c, const int8_t *in, int8_t *out, int32
         if (left == 1) {
             m.stride = 0;
         }
-        pr_rows((int8_t *)scratch, in, c->in_c, 1, 0);
-        pr_rows((int8_t *)scratch + c->bytes, left > 1 ? in + c->in_c : in, c->in_c, 1, 0);
+        pr_copy_rows((int8_t *)scratch, in, c->in_c, 1, 0);
+        pr_copy_rows((int8_t *)scratch + c->bytes, left > 1 ? in + c->in_c : in, c->in_c, 1, 0);
         PR_MM(scratch, c->weights, out, &m);
         in += 2 * c->in_c;
         out += 2 * c->out_c;

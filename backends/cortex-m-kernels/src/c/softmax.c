@@ -9,8 +9,10 @@ static int32_t pr_divide_pot(int32_t x, int32_t s)
     return (int32_t)(((int64_t)x + ((int64_t)1 << (s - 1)) - (x < 0)) >> s);
 }
 
-/* Rows of depth values; exps[d] is exp(-d * scale) in Q0.31, zero contribution from limit on. */
-static void pr_softmax(const int32_t *exps, int32_t limit, const int8_t *in, int8_t *out, int32_t rows, int32_t depth)
+/* Rows of depth values. Differences d from the largest value count exp(-d * multiplier * 2^(shift - 31)) in
+ * Q5.26; from limit on they count nothing. */
+static void pr_softmax(
+    int32_t multiplier, int32_t shift, int32_t limit, const int8_t *in, int8_t *out, int32_t rows, int32_t depth)
 {
     for (; rows > 0; rows--, in += depth, out += depth) {
         int32_t max = -128, sum = 0, zeros = 0;
@@ -19,7 +21,7 @@ static void pr_softmax(const int32_t *exps, int32_t limit, const int8_t *in, int
         }
         for (int32_t i = 0; i < depth; i++) {
             if (max - in[i] < limit) {
-                sum += pr_divide_pot(exps[max - in[i]], 12);
+                sum += pr_divide_pot(pr_exp(pr_mulh((in[i] - max) * (1 << shift), multiplier)), 12);
             }
         }
         while (!((uint32_t)sum >> 31)) {
@@ -37,7 +39,7 @@ static void pr_softmax(const int32_t *exps, int32_t limit, const int8_t *in, int
         for (int32_t i = 0; i < depth; i++) {
             int32_t diff = max - in[i], v = -128;
             if (diff < limit) {
-                v = pr_sat8(pr_divide_pot(pr_mulh(x, exps[diff]), 12 - zeros + 23) - 128);
+                v = pr_sat8(pr_divide_pot(pr_mulh(x, pr_exp(pr_mulh(-diff * (1 << shift), multiplier))), 12 - zeros + 23) - 128);
             }
             out[i] = (int8_t)v;
         }

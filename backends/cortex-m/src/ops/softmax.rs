@@ -1,4 +1,4 @@
-use paring_cortex_m_kernels::{Softmax, exp_table};
+use paring_cortex_m_kernels::Softmax;
 use paring_ir::ops;
 
 use crate::lower::Site;
@@ -20,6 +20,6 @@ pub(crate) fn lower(site: &mut Site<'_, '_>) -> Result<(), String> {
     }
     let depth = shape.last().copied().unwrap_or(1);
     let rows = shape.iter().product::<usize>().checked_div(depth).unwrap_or(0);
-    let exps = exp_table(f64::from(op.beta), f64::from(scale));
-    site.call_on_input(&Softmax { rows, depth, exps })
+    let (beta, in_scale) = (f64::from(op.beta), f64::from(scale));
+    site.call_on_input(&Softmax { rows, depth, beta, in_scale })
 }

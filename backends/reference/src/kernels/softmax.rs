@@ -1,4 +1,4 @@
-use crate::fixed::{exp_of_negative, input_radius, reciprocal};
+use crate::fixed::{Width, exp_of_negative, input_radius, reciprocal};
 use crate::kernel::{Call, Done, Fault, Types, filled, one};
 use crate::quantized::{Affine, ints, is_quantized, multiply_greater_than_one, scale, stored};
 use crate::register_kernel;
@@ -114,8 +114,9 @@ fn row_8(op: &Softmax, from: Affine, to: Affine, x: &[i32]) -> Vec<i32> {
     let least = -input_radius(DIFFERENCE_BITS, m.shift, 31);
     let max = x.iter().copied().max().unwrap_or(0);
     let exp = |x: i32| {
-        (x - max >= least)
-            .then(|| exp_of_negative(multiply_greater_than_one(m, x - max), DIFFERENCE_BITS))
+        (x - max >= least).then(|| {
+            exp_of_negative(Width::W32, multiply_greater_than_one(m, x - max), DIFFERENCE_BITS)
+        })
     };
     let sum = x
         .iter()

@@ -1,4 +1,4 @@
-use crate::fixed::{Table16, input_radius, logistic, tanh};
+use crate::fixed::{Table16, Width, high_mul_16, input_radius, logistic, tanh};
 use crate::kernel::{Call, Done, Types, one, room};
 use crate::number::{Number, each_number};
 use crate::quantized::{Affine, ints, is_quantized, scale, stored};
@@ -283,11 +283,13 @@ fn quantized(op: &Unary, call: &Call<'_>) -> Done {
             Box::new(move |x| table.tanh(x))
         }
         Unary::Sigmoid if micro && is_micro(from, to, 256.0, -128) => {
-            let f = saturating(from, |x| rounding_shift_right(logistic(x), 23).saturating_sub(128));
+            let f = saturating(from, |x| {
+                rounding_shift_right(logistic(Width::W32, x, 4), 23).saturating_sub(128)
+            });
             Box::new(move |x| to.cut(f(x)))
         }
         Unary::Tanh if micro && is_micro(from, to, 128.0, 0) => {
-            let f = saturating(from, |x| rounding_shift_right(tanh(x, 4), 24));
+            let f = saturating(from, |x| rounding_shift_right(tanh(Width::W32, x, 4), 24));
             Box::new(move |x| to.cut(f(x)))
         }
         _ => table_8(op, from, to),
@@ -364,12 +366,12 @@ fn hard_swish(from: Affine, to: Affine) -> Box<dyn Fn(i32) -> i32> {
     let cut = |x: i64| x.clamp(-32768, 32767) as i32;
     Box::new(move |x| {
         let x = (x - from.zero) << 7;
-        let scaled = round_mul_16(x, out);
+        let scaled = high_mul_16(x, out);
         let mut gate = x;
         if relu_shift > 0 {
             gate = cut(i64::from(gate) << (relu_shift - 1));
         }
-        gate = round_mul_16(gate, relu);
+        gate = high_mul_16(gate, relu);
         if relu_shift > 0 {
             gate = cut(i64::from(gate) << 1);
         }
@@ -382,16 +384,6 @@ fn hard_swish(from: Affine, to: Affine) -> Box<dyn Fn(i32) -> i32> {
         let y = rounding_shift_right(product, (-out_shift).max(0) as u32);
         to.cut(y.saturating_add(to.zero))
     })
-}
-
-/// `round(a * b / 2^15)` of 16-bit numbers, ties away from zero as gemmlowp has it.
-fn round_mul_16(a: i32, b: i32) -> i32 {
-    if a == -32768 && b == -32768 {
-        return 32767;
-    }
-    let product = a * b;
-    let nudge = if product >= 0 { 1 << 14 } else { 1 - (1 << 14) };
-    (product + nudge) / (1 << 15)
 }
 
 /// Other functions: by a table of the real function, as TFLite has them for 8 bits.

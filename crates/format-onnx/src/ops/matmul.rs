@@ -76,7 +76,7 @@ fn times(cx: &mut Cx<'_, '_>, x: ValueId, factor: f32) -> Result<ValueId, Reject
     cx.aux(Binary::new(BinaryFn::Mul), &[x, factor])
 }
 
-fn gemm(cx: &mut Cx<'_, '_>) -> Outcome {
+pub(super) fn gemm(cx: &mut Cx<'_, '_>) -> Outcome {
     let (alpha, beta) = (cx.float("alpha", 1.0)?, cx.float("beta", 1.0)?);
     let (trans_a, trans_b) = (cx.flag("transA", false)?, cx.flag("transB", false)?);
     let (&[_, _], &[rows, columns]) = (&*cx.input_shape(0)?, &*cx.input_shape(1)?) else {

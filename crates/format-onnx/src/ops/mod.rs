@@ -7,6 +7,7 @@ mod constant;
 mod conv;
 mod detect;
 mod gather;
+mod integer;
 mod matmul;
 mod norm;
 mod pad;

@@ -3,7 +3,7 @@
 //! sums as integers are arithmetic on `i32`.
 
 use super::quant::{dequantized, quantized};
-use super::{Entry, Outcome, conv, matmul, pool, slice};
+use super::{Entry, Outcome, conv, matmul, pool, slice, softmax};
 use crate::build::Val;
 use crate::cx::Cx;
 use crate::reject::Reject;
@@ -42,6 +42,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         })
     }),
     Entry::microsoft("QLinearConcat", concat),
+    Entry::microsoft("QLinearSoftmax", |cx| {
+        one(cx, |cx, x| {
+            cx.inputs = vec![Val::Node(x)];
+            // The operator set whose `Softmax` is meant is an attribute.
+            cx.opset = cx.int("opset", 13)?;
+            softmax::softmax(cx)?;
+            result(cx)
+        })
+    }),
+    Entry::microsoft("QGemm", qgemm),
 ];
 
 fn channels_first(cx: &Cx<'_, '_>) -> Outcome {
@@ -103,7 +113,7 @@ fn qlinear_conv(cx: &mut Cx<'_, '_>) -> Outcome {
     let w = dequantized(cx, 3, 4, Some(0))?;
     let mut operands = vec![Val::Node(x), Val::Node(w)];
     if cx.has(8) {
-        operands.push(Val::Node(bias(cx)?));
+        operands.push(Val::Node(bias(cx, 8)?));
     }
     let kept = std::mem::replace(&mut cx.inputs, operands);
     conv::conv(cx)?;
@@ -114,9 +124,30 @@ fn qlinear_conv(cx: &mut Cx<'_, '_>) -> Outcome {
     Ok(())
 }
 
+/// `Gemm` of quantized operands: `a`, `b`, each with scale and zero point, the bias, the output's scale
+/// and zero point.
+fn qgemm(cx: &mut Cx<'_, '_>) -> Outcome {
+    let columns = usize::from(!cx.flag("transB", false)?);
+    let a = dequantized(cx, 0, 1, None)?;
+    let b = dequantized(cx, 3, 4, Some(columns))?;
+    let mut operands = vec![Val::Node(a), Val::Node(b)];
+    if cx.has(6) {
+        operands.push(Val::Node(bias(cx, 6)?));
+    }
+    let kept = std::mem::replace(&mut cx.inputs, operands);
+    matmul::gemm(cx)?;
+    cx.inputs = kept;
+    if cx.has(7) {
+        let y = result(cx)?;
+        let y = quantized(cx, y, 7)?;
+        cx.set(0, y);
+    }
+    Ok(())
+}
+
 /// The bias, whose scale is the product of those of input and weights.
-fn bias(cx: &mut Cx<'_, '_>) -> Result<ValueId, Reject> {
-    let (stored, xs, ws) = (cx.constant(8), cx.constant(1), cx.constant(4));
+fn bias(cx: &mut Cx<'_, '_>, input: usize) -> Result<ValueId, Reject> {
+    let (stored, xs, ws) = (cx.constant(input), cx.constant(1), cx.constant(4));
     if let (Some(b), Some(xs), Some(ws)) = (stored, xs, ws) {
         let x = xs.to_f32().first().copied().unwrap_or(0.0);
         let scales: Vec<f32> = ws.to_f32().iter().map(|w| x * w).collect();
@@ -128,7 +159,7 @@ fn bias(cx: &mut Cx<'_, '_>) -> Result<ValueId, Reject> {
         let stored = cx.build.graph.add_const(name, b, Some(quant))?;
         return cx.aux(Dequantize {}, &[stored]);
     }
-    let (b, xs, ws) = (cx.input(8)?, cx.input(1)?, cx.input(4)?);
+    let (b, xs, ws) = (cx.input(input)?, cx.input(1)?, cx.input(4)?);
     let b = cx.aux(Cast { to: DType::F32 }, &[b])?;
     let xs = cx.reshape(xs, &[])?;
     let ws = if cx.shape(ws)?.iter().product::<usize>() == 1 { cx.reshape(ws, &[])? } else { ws };

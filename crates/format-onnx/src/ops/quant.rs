@@ -1,7 +1,7 @@
 //! Quantization: its operators as quantized types of the graph where the parameters are constant, and
 //! as the arithmetic that defines them elsewhere.
 
-use super::{Entry, Outcome};
+use super::{Entry, Outcome, integer};
 use crate::build::Val;
 use crate::cx::Cx;
 use crate::reject::Reject;
@@ -228,6 +228,18 @@ pub(super) fn quantized(cx: &mut Cx<'_, '_>, x: ValueId, scale: usize) -> Result
     let x = if cx.dtype(x).is_float() { x } else { cx.aux(Cast { to: DType::F32 }, &[x])? };
     if let Some(quant) = params.quant {
         let ty = TensorType::new(dtype, shape).with_quant(quant);
+        ty.check()?;
+        if let Some(stored) = integer::stored(cx, x) {
+            let have = cx.ty(stored);
+            return if (have.dtype, &have.quant) == (ty.dtype, &ty.quant) {
+                Ok(stored)
+            } else {
+                integer::requantized(cx, stored, &ty)
+            };
+        }
+        if let Some(y) = integer::form(cx, x, &ty)? {
+            return Ok(y);
+        }
         let name = cx.name.clone();
         let outputs = cx.build.graph.add_typed_node(
             name.clone(),

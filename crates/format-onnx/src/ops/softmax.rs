@@ -7,14 +7,16 @@ use paring_ir::ValueId;
 use paring_ir::ops::{Hardmax, Softmax};
 
 pub(super) const ENTRIES: &[Entry] = &[
-    Entry::new("Softmax", |cx| {
-        along(cx, |cx, x, axis| cx.emit(Softmax { axis, beta: 1.0, log: false }, &[x]))
-    }),
+    Entry::new("Softmax", softmax),
     Entry::new("LogSoftmax", |cx| {
         along(cx, |cx, x, axis| cx.emit(Softmax { axis, beta: 1.0, log: true }, &[x]))
     }),
     Entry::new("Hardmax", |cx| along(cx, |cx, x, axis| cx.emit(Hardmax { axis }, &[x]))),
 ];
+
+pub(super) fn softmax(cx: &mut Cx<'_, '_>) -> Outcome {
+    along(cx, |cx, x, axis| cx.emit(Softmax { axis, beta: 1.0, log: false }, &[x]))
+}
 
 /// Until set 13 the input was taken as a matrix: the axes before the stated one, and the rest.
 fn along(

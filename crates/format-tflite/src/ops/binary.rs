@@ -1,8 +1,10 @@
 //! Functions of two elements.
 
-use super::{Read, activation, options};
+use super::{Read, Write, activation, activation_code, clamp_after, of, options};
 use crate::error::{ReadError, Result};
+use crate::export::{NodeCx, Refused};
 use crate::import::OpCx;
+use crate::schema::tflite::{AddOptions, BuiltinOptions};
 use paring_ir::ops::{Activation, Binary, BinaryFn};
 
 pub(super) const READERS: &[(&str, Read)] = &[
@@ -60,4 +62,48 @@ fn binary(cx: &mut OpCx<'_, '_>, f: BinaryFn, fused: i8) -> Result<()> {
     let inputs = [cx.input(0)?, cx.input(1)?];
     let activation: Activation = activation(fused)?;
     cx.emit(Binary { f, activation }, &inputs)
+}
+
+pub(super) const WRITERS: &[(super::Key, Write)] = &[(of::<Binary>, write)];
+
+fn write(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
+    use BinaryFn as F;
+    let op: &Binary = cx.op()?;
+    let fused = |pot| {
+        let fused_activation_function = activation_code(op.activation);
+        Box::new(AddOptions { fused_activation_function, pot_scale_int16: pot })
+    };
+    let arithmetic = match op.f {
+        F::Add => Some(("ADD", BuiltinOptions::AddOptions(fused(false)))),
+        F::Sub => Some(("SUB", BuiltinOptions::SubOptions(fused(false)))),
+        F::Mul => Some(("MUL", BuiltinOptions::MulOptions(fused(true)))),
+        F::Div => Some(("DIV", BuiltinOptions::DivOptions(fused(true)))),
+        _ => None,
+    };
+    if let Some((name, options)) = arithmetic {
+        return cx.simple(name, Some(options));
+    }
+    let name = match op.f {
+        F::Max => "MAXIMUM",
+        F::Min => "MINIMUM",
+        F::Pow => "POW",
+        F::FloorDiv => "FLOOR_DIV",
+        F::Mod => "FLOOR_MOD",
+        F::SquaredDifference => "SQUARED_DIFFERENCE",
+        F::Atan2 => "ATAN2",
+        F::Prelu => "PRELU",
+        F::And => "LOGICAL_AND",
+        F::Or => "LOGICAL_OR",
+        F::BitXor => "BITWISE_XOR",
+        F::ShiftRight => "RIGHT_SHIFT",
+        F::Equal => "EQUAL",
+        F::NotEqual => "NOT_EQUAL",
+        F::Less => "LESS",
+        F::LessEqual => "LESS_EQUAL",
+        F::Greater => "GREATER",
+        F::GreaterEqual => "GREATER_EQUAL",
+        f => return Err(format!("the format has no {f:?}")),
+    };
+    let inputs = cx.inputs()?;
+    clamp_after(cx, op.activation, name, None, inputs)
 }

@@ -1,10 +1,18 @@
 //! Convolutions.
 
-use super::{Read, activation, padding, pair, real_weights, reorder, required};
+use super::{
+    Read, Write, activation, activation_code, clamp_after, explicit_pad, of, padding, pair,
+    real_weights, reorder, required,
+};
 use crate::error::{ReadError, Result};
+use crate::export::{NodeCx, Refused, int};
 use crate::import::OpCx;
 use crate::model::natural;
+use crate::schema::tflite::{
+    BuiltinOptions, Conv2DOptions, DepthwiseConv2DOptions, TransposeConvOptions,
+};
 use paring_ir::ops::{AutoPad, Conv2d, ConvTranspose2d, Padding};
+use paring_ir::{Graph, Node};
 
 pub(super) const READERS: &[(&str, Read)] =
     &[("CONV_2D", conv), ("DEPTHWISE_CONV_2D", depthwise), ("TRANSPOSE_CONV", transposed)];
@@ -107,4 +115,90 @@ fn transposed(cx: &mut OpCx<'_, '_>) -> Result<()> {
     let mut inputs = vec![x, real_weights(cx, x, w)?];
     inputs.extend(cx.optional(3)?);
     cx.emit(op, &inputs)
+}
+
+pub(super) const WRITERS: &[(super::Key, Write)] =
+    &[(of::<Conv2d>, write), (of::<ConvTranspose2d>, write_transposed)];
+
+fn write(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
+    let op: &Conv2d = cx.op()?;
+    let x = cx.shape(cx.input_type(0)?)?;
+    let w = cx.shape(cx.input_type(1)?)?;
+    let (&[_, h, width, channels], &[filters, kh, kw, _]) = (x.as_slice(), w.as_slice()) else {
+        return Err("input and filters do not have four axes each".to_owned());
+    };
+    let window = [0, 1].map(|i| ([kh, kw][i].max(1) - 1) * op.dilation[i] + 1);
+    let (input, padding) = explicit_pad(cx, op.pad, [h, width], window, op.stride, 0.0)?;
+    let depthwise = is_depthwise(cx.export.graph, cx.node);
+    let fused_activation_function = activation_code(op.activation);
+    let [stride_h, stride_w] = [int(op.stride[0])?, int(op.stride[1])?];
+    let [dilation_h_factor, dilation_w_factor] = [int(op.dilation[0])?, int(op.dilation[1])?];
+    let (name, options, weights) = if depthwise {
+        let options = DepthwiseConv2DOptions {
+            padding,
+            stride_w,
+            stride_h,
+            depth_multiplier: int(filters / channels.max(1))?,
+            fused_activation_function,
+            dilation_w_factor,
+            dilation_h_factor,
+        };
+        let weights = cx.reordered(1, &[3, 1, 2, 0], &[1, kh, kw, filters], "depthwise")?;
+        let options = BuiltinOptions::DepthwiseConv2DOptions(Box::new(options));
+        ("DEPTHWISE_CONV_2D", options, weights)
+    } else {
+        let options = Conv2DOptions {
+            padding,
+            stride_w,
+            stride_h,
+            fused_activation_function,
+            dilation_w_factor,
+            dilation_h_factor,
+            ..Default::default()
+        };
+        ("CONV_2D", BuiltinOptions::Conv2DOptions(Box::new(options)), cx.input(1)?)
+    };
+    let (bias, output) = (cx.optional(2)?, cx.output(0)?);
+    cx.operator(name, Some(options), vec![input, weights, bias], vec![output])
+}
+
+/// Whether a node is a convolution that the format has an operator of its own for.
+pub(super) fn is_depthwise(graph: &Graph, node: &Node) -> bool {
+    let channels = node.inputs().first().and_then(|v| graph.ty(*v).shape.dims().last()?.fixed());
+    let groups = node.op_as::<Conv2d>().map(|op| op.groups);
+    groups.is_some_and(|g| g > 1 && Some(g) == channels)
+}
+
+fn write_transposed(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
+    let op: &ConvTranspose2d = cx.op()?;
+    let w = cx.shape(cx.input_type(1)?)?;
+    let result = cx.shape(cx.output_type(0)?)?;
+    let (&[_, kh, kw, _], &[_, oh, ow, _]) = (w.as_slice(), result.as_slice()) else {
+        return Err("output and filters do not have four axes each".to_owned());
+    };
+    if op.groups != 1 || op.dilation != [1, 1] {
+        return Err("the format has no grouped or dilated transposed convolution".to_owned());
+    }
+    let start = |same: bool, axis: usize| {
+        let (kernel, output, stride) = ([kh, kw][axis], [oh, ow][axis], op.stride[axis].max(1));
+        let covered = output.div_ceil(stride).saturating_sub(1) * stride + kernel;
+        if same { covered.saturating_sub(output) / 2 } else { 0 }
+    };
+    let fits = |same: bool| [0, 1].into_iter().all(|axis| start(same, axis) == op.pad[axis]);
+    let padding = match (fits(true), fits(false)) {
+        (true, _) => 0,
+        (_, true) => 1,
+        _ => return Err(format!("the format cannot pad a transposed convolution by {:?}", op.pad)),
+    };
+    let options = BuiltinOptions::TransposeConvOptions(Box::new(TransposeConvOptions {
+        padding,
+        stride_w: int(op.stride[1])?,
+        stride_h: int(op.stride[0])?,
+        ..Default::default()
+    }));
+    let mut inputs = vec![cx.sizes(&result)?, cx.input(1)?, cx.input(0)?];
+    if cx.node.inputs().len() > 2 {
+        inputs.push(cx.input(2)?);
+    }
+    clamp_after(cx, op.activation, "TRANSPOSE_CONV", Some(options), inputs)
 }

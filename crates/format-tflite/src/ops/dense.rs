@@ -1,8 +1,10 @@
 //! Fully connected layers.
 
-use super::{Read, activation, real_weights, required};
+use super::{Read, Write, activation, activation_code, of, real_weights, required};
 use crate::error::{ReadError, Result};
+use crate::export::{NodeCx, Refused};
 use crate::import::OpCx;
+use crate::schema::tflite::{BuiltinOptions, FullyConnectedOptions};
 use paring_ir::ops::{Dense, Reshape};
 
 pub(super) const READERS: &[(&str, Read)] = &[("FULLY_CONNECTED", dense)];
@@ -30,4 +32,19 @@ fn dense(cx: &mut OpCx<'_, '_>) -> Result<()> {
     let mut inputs = vec![x, real_weights(cx, x, w)?];
     inputs.extend(cx.optional(2)?);
     cx.emit(op, &inputs)
+}
+
+pub(super) const WRITERS: &[(super::Key, Write)] = &[(of::<Dense>, write)];
+
+fn write(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
+    let op: &Dense = cx.op()?;
+    let options = FullyConnectedOptions {
+        fused_activation_function: activation_code(op.activation),
+        keep_num_dims: cx.input_type(0)?.shape.rank() != 2,
+        ..Default::default()
+    };
+    let inputs = vec![cx.input(0)?, cx.input(1)?, cx.optional(2)?];
+    let output = cx.output(0)?;
+    let options = BuiltinOptions::FullyConnectedOptions(Box::new(options));
+    cx.operator("FULLY_CONNECTED", Some(options), inputs, vec![output])
 }

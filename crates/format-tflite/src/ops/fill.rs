@@ -1,9 +1,10 @@
 //! Values made of shapes and single numbers.
 
-use super::Read;
+use super::{Read, Write, of};
 use crate::error::{ReadError, Result};
 use crate::import::OpCx;
 use crate::model::natural;
+use crate::schema::tflite::{BuiltinOptions, NoOptions};
 use paring_ir::ops::{BroadcastTo, Tile};
 use paring_tensor::{DType, Tensor};
 
@@ -112,3 +113,20 @@ fn broadcast_args(cx: &mut OpCx<'_, '_>) -> Result<()> {
     let shape = shape.collect::<Result<Vec<_>>>()?;
     constant(cx, Tensor::from_vec([rank], shape)?.cast(dtype))
 }
+
+pub(super) const WRITERS: &[(super::Key, Write)] = &[
+    (of::<BroadcastTo>, |cx| {
+        let shape = cx.shape(cx.output_type(0)?)?;
+        let inputs = vec![cx.input(0)?, cx.sizes(&shape)?];
+        let output = cx.output(0)?;
+        let options = BuiltinOptions::BroadcastToOptions(Box::new(NoOptions {}));
+        cx.operator("BROADCAST_TO", Some(options), inputs, vec![output])
+    }),
+    (of::<Tile>, |cx| {
+        let repeats = &cx.op::<Tile>()?.repeats;
+        let inputs = vec![cx.input(0)?, cx.sizes(repeats)?];
+        let output = cx.output(0)?;
+        let options = BuiltinOptions::TileOptions(Box::new(NoOptions {}));
+        cx.operator("TILE", Some(options), inputs, vec![output])
+    }),
+];

@@ -1,9 +1,13 @@
 //! Elements chosen by indices.
 
-use super::{Read, axis, options, required};
+use super::{Read, Write, axis, of, options, required};
 use crate::error::{ReadError, Result};
+use crate::export::{NodeCx, Refused, int};
 use crate::import::OpCx;
 use crate::model::natural;
+use crate::schema::tflite::{
+    ArgMaxOptions, BuiltinOptions, GatherOptions, NoOptions, OneHotOptions,
+};
 use paring_ir::ops::{
     Arg, ArgFn, Dequantize, Gather, GatherNd, OneHot, ScatterFn, ScatterNd, TopK,
 };
@@ -96,4 +100,80 @@ fn top_k(cx: &mut OpCx<'_, '_>) -> Result<()> {
     let axis = axis.ok_or_else(|| ReadError::malformed("the input is a scalar"))?;
     let to = if cx.output_count() > 1 { index_type(cx, 1)? } else { DType::I32 };
     cx.emit(TopK { k, axis, largest: true, to }, &[x])
+}
+
+pub(super) const WRITERS: &[(super::Key, Write)] = &[
+    (of::<Gather>, |cx| {
+        let op: &Gather = cx.op()?;
+        let options = GatherOptions { axis: int(op.axis)?, batch_dims: int(op.batch_dims)? };
+        cx.simple("GATHER", Some(BuiltinOptions::GatherOptions(Box::new(options))))
+    }),
+    (of::<GatherNd>, |cx| {
+        if cx.op::<GatherNd>()?.batch_dims != 0 {
+            return Err("the format gathers without batch axes".to_owned());
+        }
+        cx.simple("GATHER_ND", Some(BuiltinOptions::GatherNdOptions(Box::new(NoOptions {}))))
+    }),
+    (of::<ScatterNd>, write_scatter),
+    (of::<OneHot>, write_one_hot),
+    (of::<Arg>, write_arg),
+    (of::<TopK>, write_top_k),
+];
+
+fn write_scatter(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
+    let op: &ScatterNd = cx.op()?;
+    let zeros = cx.known(0)?.dense();
+    if op.reduction != ScatterFn::Add || zeros.to_f64().iter().any(|x| *x != 0.0) {
+        return Err("the format only adds to zeros".to_owned());
+    }
+    let shape = cx.shape(cx.output_type(0)?)?;
+    let inputs = vec![cx.input(1)?, cx.input(2)?, cx.sizes(&shape)?];
+    let output = cx.output(0)?;
+    let options = BuiltinOptions::ScatterNdOptions(Box::new(NoOptions {}));
+    cx.operator("SCATTER_ND", Some(options), inputs, vec![output])
+}
+
+fn write_one_hot(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
+    let op: &OneHot = cx.op()?;
+    if !op.negative_is_off {
+        return Err("negative indices do not count from the end in the format".to_owned());
+    }
+    let values = cx.known(1)?.dense();
+    let quant = cx.input_type(1)?.quant.clone();
+    let size = values.dtype().size();
+    let value = |cx: &mut NodeCx<'_, '_>, name: &str, i: usize| {
+        let one = Tensor::new(values.dtype(), [], values.bytes().slice(i * size..(i + 1) * size));
+        cx.constant(name, &one.map_err(|e| e.to_string())?.into(), quant.as_ref())
+    };
+    let (off, on) = (value(cx, "off", 0)?, value(cx, "on", 1)?);
+    let inputs = vec![cx.input(0)?, cx.scalar(int(op.depth)?)?, on, off];
+    let output = cx.output(0)?;
+    let options = BuiltinOptions::OneHotOptions(Box::new(OneHotOptions { axis: int(op.axis)? }));
+    cx.operator("ONE_HOT", Some(options), inputs, vec![output])
+}
+
+fn write_arg(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
+    let op: &Arg = cx.op()?;
+    if op.keep_dims || op.select_last {
+        return Err("the format takes the first of equal elements and the axis away".to_owned());
+    }
+    let options = Box::new(ArgMaxOptions { output_type: crate::export::type_code(op.to) });
+    let (name, options) = match op.f {
+        ArgFn::Max => ("ARG_MAX", BuiltinOptions::ArgMaxOptions(options)),
+        ArgFn::Min => ("ARG_MIN", BuiltinOptions::ArgMinOptions(options)),
+    };
+    let inputs = vec![cx.input(0)?, cx.scalar(int(op.axis)?)?];
+    let output = cx.output(0)?;
+    cx.operator(name, Some(options), inputs, vec![output])
+}
+
+fn write_top_k(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
+    let op: &TopK = cx.op()?;
+    if !op.largest || op.axis + 1 != cx.input_type(0)?.shape.rank() {
+        return Err("the format finds the largest elements along the last axis only".to_owned());
+    }
+    let inputs = vec![cx.input(0)?, cx.scalar(int(op.k)?)?];
+    let outputs = vec![cx.output(0)?, cx.output(1)?];
+    let options = BuiltinOptions::TopKv2Options(Box::new(NoOptions {}));
+    cx.operator("TOPK_V2", Some(options), inputs, outputs)
 }

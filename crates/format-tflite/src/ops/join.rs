@@ -1,9 +1,11 @@
 //! Values put together and taken apart.
 
-use super::{Read, axis, required};
+use super::{Read, Write, axis, of, required};
 use crate::error::{ReadError, Result};
+use crate::export::int;
 use crate::import::OpCx;
 use crate::model::natural;
+use crate::schema::tflite::{BuiltinOptions, ConcatenationOptions};
 use paring_ir::ValueId;
 use paring_ir::ops::{Concat, Reshape, Slice};
 
@@ -116,3 +118,9 @@ fn part_of(cx: &OpCx<'_, '_>, x: ValueId, at: usize, start: usize, len: usize) -
     op.len[at] = len;
     Ok(op)
 }
+
+pub(super) const WRITERS: &[(super::Key, Write)] = &[(of::<Concat>, |cx| {
+    let options =
+        ConcatenationOptions { axis: int(cx.op::<Concat>()?.axis)?, ..Default::default() };
+    cx.simple("CONCATENATION", Some(BuiltinOptions::ConcatenationOptions(Box::new(options))))
+})];

@@ -5,12 +5,14 @@
 //! biases; 16 and 17 a projection; 18 the hidden and 19 the cell state; 20 to 23 layer normalization.
 //! Without weights of the input gate, that gate is one less the forget gate.
 
-use super::{Read, real_weights, required};
+use super::{Read, Write, of, real_weights, required};
 use crate::error::{ReadError, Result};
+use crate::export::{NodeCx, Refused};
 use crate::import::OpCx;
+use crate::schema::tflite::{BuiltinOptions, UnidirectionalSequenceLstmOptions};
 use paring_ir::ValueId;
-use paring_ir::ops::{GateFn, Lstm, Reshape};
-use paring_tensor::{Quant, Tensor};
+use paring_ir::ops::{Direction, GateFn, Lstm, Reshape};
+use paring_tensor::{ConstData, DType, Quant, Tensor};
 
 pub(super) const READERS: &[(&str, Read)] = &[
     ("UNIDIRECTIONAL_SEQUENCE_LSTM", |cx| {
@@ -196,4 +198,126 @@ fn stack(cx: &mut OpCx<'_, '_>, parts: Vec<Part>, shape: &[usize], name: &str) -
         Quant::symmetric(1, each)
     });
     cx.constant(name, Tensor::new(dtype, shape, bytes)?, quant)
+}
+
+pub(super) const WRITERS: &[(super::Key, Write)] = &[(of::<Lstm>, write)];
+
+/// A constant operand, or the stored numbers behind a dequantized one.
+fn weights<'g>(
+    cx: &NodeCx<'_, 'g>,
+    k: usize,
+) -> Result<(&'g ConstData, Option<&'g Quant>), Refused> {
+    let graph = cx.export.graph;
+    let value = cx.value(k)?;
+    let stored = graph.producer(value).and_then(|n| n.inputs().first().copied()).unwrap_or(value);
+    let data = graph.constant(stored).ok_or_else(|| format!("operand {k} is not constant"))?;
+    Ok((data, graph.ty(stored).quant.as_ref()))
+}
+
+/// The parameters of each gate as a tensor of their own.
+fn unstack(
+    cx: &mut NodeCx<'_, '_>,
+    k: usize,
+    shape: &[usize],
+    what: &str,
+) -> Result<[i32; 4], Refused> {
+    let (data, quant) = weights(cx, k)?;
+    let dense = data.dense();
+    let bytes = dense.bytes().len() / 4;
+    let rows = shape.first().copied().unwrap_or(0);
+    let mut tensors = [0; 4];
+    for (gate, name) in ["input", "forget", "cell", "output"].into_iter().enumerate() {
+        let part = dense.bytes().slice(gate * bytes..(gate + 1) * bytes);
+        let part = Tensor::new(dense.dtype(), shape, part).map_err(|e| e.to_string())?;
+        let fail = || "the format has one scale for the weights of a gate".to_owned();
+        let quant = match quant {
+            None => None,
+            Some(quant) => {
+                let all = quant.scales();
+                let own = if all.len() == 1 { all } else { &all[gate * rows..(gate + 1) * rows] };
+                let scale = *own.first().ok_or_else(fail)?;
+                if own.iter().any(|s| *s != scale) || !quant.is_symmetric() {
+                    return Err(fail());
+                }
+                Some(Quant::per_tensor(scale, 0))
+            }
+        };
+        tensors[gate] = cx.constant(&format!("{name}_{what}"), &part.into(), quant.as_ref())?;
+    }
+    Ok(tensors)
+}
+
+/// The states lose their axis of directions.
+fn write(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
+    let op: &Lstm = cx.op()?;
+    if op.direction != Direction::Forward || op.input_forget || op.clip != 0.0 {
+        return Err("the format has plain forward layers only".to_owned());
+    }
+    if cx.node.inputs().len() > 6 {
+        return Err("peepholes and lengths are not written".to_owned());
+    }
+    let fused_activation_function = match op.functions.as_slice() {
+        [] | [[GateFn::Sigmoid, GateFn::Tanh, GateFn::Tanh]] => 4,
+        [[GateFn::Sigmoid, GateFn::Relu, GateFn::Relu]] => 1,
+        other => return Err(format!("the format has no cells of {other:?}")),
+    };
+    let graph = cx.export.graph;
+    let states = cx.node.outputs().iter().skip(1);
+    if states.into_iter().any(|v| !graph.value(*v).uses().is_empty()) {
+        return Err("the last state is read, which the format does not give".to_owned());
+    }
+    let x = cx.shape(cx.input_type(0)?)?;
+    let r = cx.shape(cx.input_type(2)?)?;
+    let (&[first, second, depth], &[_, _, cells]) = (x.as_slice(), r.as_slice()) else {
+        return Err("operands have other shapes than the op wants".to_owned());
+    };
+    let batch = if op.batch_major { first } else { second };
+    let w = unstack(cx, 1, &[cells, depth], "weights")?;
+    let r = unstack(cx, 2, &[cells, cells], "recurrent_weights")?;
+    let b = unstack(cx, 3, &[cells], "bias")?;
+    let (h, c) = (cx.value(4)?, cx.value(5)?);
+    let h = cx.export.state(h, &[batch, cells])?;
+    let c = cx.export.state(c, &[batch, cells])?;
+    let mut inputs = vec![cx.input(0)?];
+    inputs.extend(w);
+    inputs.extend(r);
+    inputs.extend([-1; 3]);
+    inputs.extend(b);
+    inputs.extend([-1, -1, h, c, -1, -1, -1, -1]);
+    let ty = cx.output_type(0)?;
+    // The format's output has no axis of directions. A reshape that takes it away is written with it.
+    let flat = [first, second, cells];
+    let reshape = cx.node.outputs().first().and_then(|v| graph.only_user(*v)).filter(|n| {
+        let shape = n.outputs().first().map(|v| &graph.ty(*v).shape);
+        n.op_as::<Reshape>().is_some() && shape == Some(&flat.into())
+    });
+    let all = match reshape.and_then(|n| n.outputs().first()) {
+        Some(value) => cx.export.tensor(*value)?,
+        None => cx.between("all", ty.dtype, &flat, ty.quant.as_ref())?,
+    };
+    let options = UnidirectionalSequenceLstmOptions {
+        fused_activation_function,
+        cell_clip: op.cell_clip,
+        time_major: !op.batch_major,
+        ..Default::default()
+    };
+    let options = BuiltinOptions::UnidirectionalSequenceLstmOptions(Box::new(options));
+    cx.export.operator("UNIDIRECTIONAL_SEQUENCE_LSTM", 1, Some(options), inputs, vec![all])?;
+    if ty.quant.is_some() {
+        // Runtimes expect five tensors here; only the scale of the hidden state matters.
+        let mut own = Vec::with_capacity(5);
+        for i in 0..4 {
+            own.push(cx.between(&format!("intermediate_{i}"), DType::F32, &[0], None)?);
+        }
+        let hidden = cx.input_type(4)?;
+        own.push(cx.between("hidden", hidden.dtype, &[0], hidden.quant.as_ref())?);
+        cx.export.intermediates(own);
+    }
+    if let Some(reshape) = reshape {
+        cx.export.done.insert(reshape.id);
+        return Ok(());
+    }
+    let shape = cx.shape(ty)?;
+    let (shape, output) = (cx.sizes(&shape)?, cx.output(0)?);
+    cx.operator("RESHAPE", None, vec![all, shape], vec![output])
 }

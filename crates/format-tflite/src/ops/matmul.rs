@@ -1,8 +1,9 @@
 //! Products of computed matrices.
 
-use super::{Read, options, real_weights};
+use super::{Read, Write, of, options, real_weights};
 use crate::error::{ReadError, Result};
 use crate::import::OpCx;
+use crate::schema::tflite::{BatchMatMulOptions, BuiltinOptions};
 use paring_ir::ValueId;
 use paring_ir::ops::{MatMul, Transpose};
 
@@ -30,3 +31,8 @@ fn transposed(cx: &mut OpCx<'_, '_>, value: ValueId) -> Result<ValueId> {
     std::mem::swap(a, b);
     cx.before("transposed", Transpose { perm }, &[value])
 }
+
+pub(super) const WRITERS: &[(super::Key, Write)] = &[(of::<MatMul>, |cx| {
+    let options = BatchMatMulOptions::default();
+    cx.simple("BATCH_MATMUL", Some(BuiltinOptions::BatchMatMulOptions(Box::new(options))))
+})];

@@ -1,9 +1,13 @@
 //! Elements in another order.
 
-use super::{Read, axis, required};
+use super::{Read, Write, axis, of, required};
 use crate::error::{ReadError, Result};
+use crate::export::{NodeCx, Refused, int};
 use crate::import::OpCx;
 use crate::model::natural;
+use crate::schema::tflite::{
+    BuiltinOptions, NoOptions, ReverseSequenceOptions, SpaceToDepthOptions,
+};
 use paring_ir::ops::{
     DepthOrder, DepthToSpace, Pad, PadMode, Reshape, Reverse, Slice, SpaceToDepth, Transpose,
 };
@@ -142,4 +146,40 @@ fn batch_to_space(cx: &mut OpCx<'_, '_>) -> Result<()> {
     }
     let x = cx.before("whole", Reshape::to(&whole), &[x])?;
     cx.emit(op, &[x])
+}
+
+pub(super) const WRITERS: &[(super::Key, Write)] = &[
+    (of::<Transpose>, |cx| {
+        let op: &Transpose = cx.op()?;
+        let inputs = vec![cx.input(0)?, cx.sizes(&op.perm)?];
+        let output = cx.output(0)?;
+        let options = BuiltinOptions::TransposeOptions(Box::new(NoOptions {}));
+        cx.operator("TRANSPOSE", Some(options), inputs, vec![output])
+    }),
+    (of::<Reverse>, write_reverse),
+    (of::<SpaceToDepth>, |cx| {
+        let options = SpaceToDepthOptions { block_size: int(cx.op::<SpaceToDepth>()?.block)? };
+        cx.simple("SPACE_TO_DEPTH", Some(BuiltinOptions::SpaceToDepthOptions(Box::new(options))))
+    }),
+    (of::<DepthToSpace>, |cx| {
+        let op: &DepthToSpace = cx.op()?;
+        if op.order != DepthOrder::Dcr {
+            return Err("the format has another order of channels".to_owned());
+        }
+        let options = SpaceToDepthOptions { block_size: int(op.block)? };
+        cx.simple("DEPTH_TO_SPACE", Some(BuiltinOptions::DepthToSpaceOptions(Box::new(options))))
+    }),
+];
+
+fn write_reverse(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
+    let op: &Reverse = cx.op()?;
+    let Some(batch) = op.batch_axis else {
+        let inputs = vec![cx.input(0)?, cx.sizes(&[op.axis])?];
+        let output = cx.output(0)?;
+        let options = BuiltinOptions::ReverseV2Options(Box::new(NoOptions {}));
+        return cx.operator("REVERSE_V2", Some(options), inputs, vec![output]);
+    };
+    let options = ReverseSequenceOptions { seq_dim: int(op.axis)?, batch_dim: int(batch)? };
+    let options = BuiltinOptions::ReverseSequenceOptions(Box::new(options));
+    cx.simple("REVERSE_SEQUENCE", Some(options))
 }

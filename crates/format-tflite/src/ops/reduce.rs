@@ -1,8 +1,10 @@
 //! Reductions along axes.
 
-use super::{Read, axis, options};
+use super::{Read, Write, axis, of, options};
 use crate::error::Result;
+use crate::export::{NodeCx, Refused};
 use crate::import::OpCx;
+use crate::schema::tflite::{BuiltinOptions, ReducerOptions};
 use paring_ir::ops::{Reduce, ReduceFn};
 
 pub(super) const READERS: &[(&str, Read)] = &[
@@ -24,4 +26,25 @@ fn reduce(cx: &mut OpCx<'_, '_>, f: ReduceFn) -> Result<()> {
     axes.sort_unstable();
     axes.dedup();
     cx.emit(Reduce { f, axes, keep_dims }, &[x])
+}
+
+pub(super) const WRITERS: &[(super::Key, Write)] = &[(of::<Reduce>, write)];
+
+fn write(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
+    let op: &Reduce = cx.op()?;
+    let name = match op.f {
+        ReduceFn::Mean => "MEAN",
+        ReduceFn::Sum => "SUM",
+        ReduceFn::Prod => "REDUCE_PROD",
+        ReduceFn::Max => "REDUCE_MAX",
+        ReduceFn::Min => "REDUCE_MIN",
+        ReduceFn::Any => "REDUCE_ANY",
+        ReduceFn::All => "REDUCE_ALL",
+        f => return Err(format!("the format has no {f:?}")),
+    };
+    let inputs = vec![cx.input(0)?, cx.sizes(&op.axes)?];
+    let output = cx.output(0)?;
+    let options = ReducerOptions { keep_dims: op.keep_dims };
+    let options = BuiltinOptions::ReducerOptions(Box::new(options));
+    cx.operator(name, Some(options), inputs, vec![output])
 }

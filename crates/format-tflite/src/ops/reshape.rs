@@ -1,8 +1,10 @@
 //! The same elements in another shape.
 
-use super::{Read, axis, options};
+use super::{Read, Write, axis, of, options};
 use crate::error::{ReadError, Result};
+use crate::export::{NodeCx, Refused};
 use crate::import::OpCx;
+use crate::schema::tflite::{BuiltinOptions, ReshapeOptions};
 use paring_ir::ops::Reshape;
 
 pub(super) const READERS: &[(&str, Read)] =
@@ -54,4 +56,17 @@ fn expand_dims(cx: &mut OpCx<'_, '_>) -> Result<()> {
     let at = axis(cx.int(1)?, shape.len() + 1)?;
     shape.insert(at, 1);
     cx.emit(Reshape::to(&shape), &[x])
+}
+
+pub(super) const WRITERS: &[(super::Key, Write)] = &[(of::<Reshape>, write)];
+
+fn write(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
+    let op: &Reshape = cx.op()?;
+    let shape = op.shape.iter().map(|n| i32::try_from(*n).map_err(|e| e.to_string()));
+    let shape = shape.collect::<Result<Vec<_>, _>>()?;
+    let inputs = vec![cx.input(0)?, cx.ints(&shape)?];
+    let output = cx.output(0)?;
+    let options = ReshapeOptions { new_shape: Some(shape) };
+    let options = BuiltinOptions::ReshapeOptions(Box::new(options));
+    cx.operator("RESHAPE", Some(options), inputs, vec![output])
 }

@@ -1,8 +1,10 @@
 //! One of two values, and other functions of elements with a condition or another type.
 
-use super::{Read, axis, options};
+use super::{Read, Write, axis, of, options};
 use crate::error::{ReadError, Result};
+use crate::export::int;
 use crate::import::OpCx;
+use crate::schema::tflite::{BuiltinOptions, CastOptions, CumsumOptions, NoOptions};
 use paring_ir::ops::{Cast, CumSum, Reshape, Select};
 
 pub(super) const READERS: &[(&str, Read)] = &[
@@ -43,3 +45,24 @@ fn cumsum(cx: &mut OpCx<'_, '_>) -> Result<()> {
     let axis = axis(cx.int(1)?, cx.shape(x)?.len())?;
     cx.emit(CumSum { axis, exclusive, reverse }, &[x])
 }
+
+pub(super) const WRITERS: &[(super::Key, Write)] = &[
+    (of::<Select>, |cx| {
+        cx.simple("SELECT_V2", Some(BuiltinOptions::SelectV2Options(Box::new(NoOptions {}))))
+    }),
+    (of::<Cast>, |cx| {
+        let options = CastOptions {
+            in_data_type: crate::export::type_code(cx.input_type(0)?.dtype),
+            out_data_type: crate::export::type_code(cx.op::<Cast>()?.to),
+        };
+        cx.simple("CAST", Some(BuiltinOptions::CastOptions(Box::new(options))))
+    }),
+    (of::<CumSum>, |cx| {
+        let op: &CumSum = cx.op()?;
+        let inputs = vec![cx.input(0)?, cx.scalar(int(op.axis)?)?];
+        let output = cx.output(0)?;
+        let options = CumsumOptions { exclusive: op.exclusive, reverse: op.reverse };
+        let options = BuiltinOptions::CumsumOptions(Box::new(options));
+        cx.operator("CUMSUM", Some(options), inputs, vec![output])
+    }),
+];

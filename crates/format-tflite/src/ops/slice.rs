@@ -1,8 +1,10 @@
 //! Parts of values.
 
-use super::{Read, required};
+use super::{Read, Write, of, required};
 use crate::error::{ReadError, Result};
+use crate::export::{NodeCx, Refused, int};
 use crate::import::OpCx;
+use crate::schema::tflite::{BuiltinOptions, NoOptions, StridedSliceOptions};
 use paring_ir::ops::{Reshape, Slice};
 
 pub(super) const READERS: &[(&str, Read)] = &[("SLICE", slice), ("STRIDED_SLICE", strided)];
@@ -125,4 +127,33 @@ fn range(n: usize, begin: Option<i64>, end: Option<i64>, step: i64) -> Result<(u
     // An empty range begins anywhere.
     let first = if len == 0 { 0 } else { usize::try_from(first).unwrap_or(0) };
     Ok((first, len, step))
+}
+
+pub(super) const WRITERS: &[(super::Key, Write)] = &[(of::<Slice>, write)];
+
+fn write(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
+    let op: &Slice = cx.op()?;
+    let (x, output) = (cx.input(0)?, cx.output(0)?);
+    let begin = cx.sizes(&op.start)?;
+    if op.step.iter().all(|s| *s == 1) {
+        let size = cx.sizes(&op.len)?;
+        let options = BuiltinOptions::SliceOptions(Box::new(NoOptions {}));
+        return cx.operator("SLICE", Some(options), vec![x, begin, size], vec![output]);
+    }
+    let (mut end, mut strides, mut end_mask) = (Vec::new(), Vec::new(), 0);
+    for (i, ((start, len), step)) in op.start.iter().zip(&op.len).zip(&op.step).enumerate() {
+        let step = i32::try_from(*step).map_err(|e| e.to_string())?;
+        let past = int(*len)?.checked_mul(step).and_then(|n| n.checked_add(int(*start).ok()?));
+        let past = past.ok_or("a range is too long for the format")?;
+        // Below zero would count from the end.
+        if past < 0 {
+            end_mask |= 1 << i;
+        }
+        end.push(past.max(0));
+        strides.push(step);
+    }
+    let (end, strides) = (cx.ints(&end)?, cx.ints(&strides)?);
+    let options = StridedSliceOptions { end_mask, ..Default::default() };
+    let options = BuiltinOptions::StridedSliceOptions(Box::new(options));
+    cx.operator("STRIDED_SLICE", Some(options), vec![x, begin, end, strides], vec![output])
 }

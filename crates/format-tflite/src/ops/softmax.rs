@@ -1,8 +1,10 @@
 //! Softmax over the last axis.
 
-use super::{Read, required};
+use super::{Read, Write, of, required};
 use crate::error::{ReadError, Result};
+use crate::export::{NodeCx, Refused};
 use crate::import::OpCx;
+use crate::schema::tflite::{BuiltinOptions, NoOptions, SoftmaxOptions};
 use paring_ir::ops::Softmax;
 
 pub(super) const READERS: &[(&str, Read)] = &[
@@ -21,4 +23,21 @@ fn softmax(cx: &mut OpCx<'_, '_>, beta: f32, log: bool) -> Result<()> {
     let axis = cx.shape(x)?.len().checked_sub(1);
     let axis = axis.ok_or_else(|| ReadError::malformed("the input is a scalar"))?;
     cx.emit(Softmax { axis, beta, log }, &[x])
+}
+
+pub(super) const WRITERS: &[(super::Key, Write)] = &[(of::<Softmax>, write)];
+
+fn write(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
+    let op: &Softmax = cx.op()?;
+    if op.axis + 1 != cx.input_type(0)?.shape.rank() {
+        return Err("the format normalizes along the last axis only".to_owned());
+    }
+    if !op.log {
+        let options = SoftmaxOptions { beta: op.beta };
+        return cx.simple("SOFTMAX", Some(BuiltinOptions::SoftmaxOptions(Box::new(options))));
+    }
+    if op.beta != 1.0 {
+        return Err("the format's logarithm of softmax has no factor".to_owned());
+    }
+    cx.simple("LOG_SOFTMAX", Some(BuiltinOptions::LogSoftmaxOptions(Box::new(NoOptions {}))))
 }

@@ -1,9 +1,11 @@
 //! Singular value decomposition filters.
 
-use super::{Read, activation, real_weights, required};
+use super::{Read, Write, activation, activation_code, of, real_weights, required};
 use crate::error::Result;
+use crate::export::{NodeCx, Refused, int};
 use crate::import::OpCx;
 use crate::model::natural;
+use crate::schema::tflite::{BuiltinOptions, SvdfOptions};
 use paring_ir::ops::Svdf;
 use paring_tensor::{DType, Quant, Tensor};
 
@@ -38,4 +40,18 @@ fn svdf(cx: &mut OpCx<'_, '_>) -> Result<()> {
     let y = cx.result_type(0, &op, &inputs)?;
     let outputs = cx.results(op, &inputs, vec![y, state_type])?;
     cx.set_state(4, outputs[1])
+}
+
+pub(super) const WRITERS: &[(super::Key, Write)] = &[(of::<Svdf>, write)];
+
+fn write(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
+    let op: &Svdf = cx.op()?;
+    cx.in_place(1, 4)?;
+    let (inputs, output) = (cx.inputs()?, cx.output(0)?);
+    let options = SvdfOptions {
+        rank: int(op.rank)?,
+        fused_activation_function: activation_code(op.activation),
+        ..Default::default()
+    };
+    cx.operator("SVDF", Some(BuiltinOptions::SvdfOptions(Box::new(options))), inputs, vec![output])
 }

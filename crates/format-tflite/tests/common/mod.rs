@@ -1,4 +1,5 @@
-//! What the tests share.
+//! What the tests share; each uses a part of it.
+#![allow(dead_code)]
 
 use paring_format::{FormatError, ReadOptions, Source};
 use paring_ir::{Executor, Graph};

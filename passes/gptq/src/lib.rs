@@ -1,0 +1,298 @@
+//! The `gptq` pass: weights become integers of few bits, each rounded so that it makes up for the
+//! errors of those rounded before it.
+//!
+//! Layers are taken in the order in which they run. For each, calibration data tells how the layer's
+//! inputs vary together, in the original network (`x`) and in the one whose earlier layers are
+//! already quantized (`z`). The integer weights `q` of an output channel with scale `s` are then chosen
+//! to make the expected squared difference of `x·w` and `s z·q` small:
+//!
+//! 1. the weights that would be best without rounding, `w* = w + (H + λ)^-1 (C - H) w`, with the
+//!    covariances `H` of `z` and `C` of `z` and `x`, so that errors of earlier layers are made up for;
+//! 2. rounding along the factor of `H` from the weight whose input varies most (GPTQ: Frantar and
+//!    others, 2022; as a lattice problem: Babai's nearest plane);
+//! 3. single steps of single weights while they help;
+//! 4. over several scales, refined by least squares, keeping the best.
+//!
+//! The bias takes up the difference of the means. If the graph has calibrated ranges, `z` is rounded to
+//! integers between layers as it will be in the quantized network, unless `activations = "float"`.
+//!
+//! The result stands in the graph as integer constants under `dequantize`, which `quantize` takes up;
+//! calibrate again in between, since the activations have moved.
+//!
+//! ```
+//! use paring_pass_gptq as _;
+//! let known = paring_pass::registered_passes();
+//! assert!(known.iter().any(|p| p.info.name == "gptq"));
+//! ```
+#![forbid(unsafe_code)]
+
+mod fake;
+mod moments;
+mod solve;
+
+use moments::{Geometry, Moments};
+use paring_ir::ops::Dequantize;
+use paring_ir::{Graph, NodeId, Patch, Refusal};
+use paring_pass::{
+    Effect, Pass, PassContext, PassError, PassInfo, Stream, consts, facts, register_pass,
+};
+use paring_tensor::{DType, Quant, Tensor};
+use rayon::prelude::*;
+
+/// Settings of the pass.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gptq {
+    /// Which data, as on the command line; the run's own data if left out.
+    pub data: Option<String>,
+    /// The most samples that are used; all if left out.
+    pub samples: Option<usize>,
+    /// Bits of a weight, 2 to 8.
+    pub bits: u32,
+    /// What is added to the variance of each input, relative to the mean variance.
+    pub damping: f64,
+    /// Positions of an image that are looked at, for each sample.
+    pub positions: usize,
+    /// Whether the inputs of layers are rounded as calibrated: `i8`, or `f32` for not at all.
+    pub activations: DType,
+    /// Whether errors of earlier layers are made up for.
+    pub correct: bool,
+}
+
+impl Default for Gptq {
+    fn default() -> Self {
+        Self {
+            data: None,
+            samples: Some(512),
+            bits: 4,
+            damping: 0.01,
+            positions: 64,
+            activations: DType::I8,
+            correct: true,
+        }
+    }
+}
+
+register_pass!(
+    Gptq,
+    PassInfo {
+        name: "gptq",
+        summary: "second-order rounding of weights to 2 to 8 bits, layer after layer",
+        effect: Effect::Lossy,
+        needs: &[facts::NO_BATCH_NORM],
+        gives: &[],
+        breaks: &[facts::CALIBRATED],
+    }
+);
+
+impl Gptq {
+    fn check(&self) -> Result<(), PassError> {
+        let wrong = |why: &str| Err(PassError::Input(why.to_owned()));
+        if !(2..=8).contains(&self.bits) {
+            return wrong("`bits` must be from 2 to 8");
+        }
+        if !(self.damping > 0.0 && self.damping.is_finite()) {
+            return wrong("`damping` must be positive");
+        }
+        if self.positions == 0 || self.samples == Some(0) {
+            return wrong("`positions` and `samples` must be at least 1");
+        }
+        if !matches!(self.activations, DType::I8 | DType::I16 | DType::F32) {
+            return wrong("`activations` is i8, i16 or f32");
+        }
+        Ok(())
+    }
+
+    fn dtype(&self) -> DType {
+        if self.bits <= 4 { DType::I4 } else { DType::I8 }
+    }
+}
+
+impl Pass for Gptq {
+    fn run(&self, graph: &mut Graph, cx: &mut PassContext<'_>) -> Result<(), PassError> {
+        self.check()?;
+        let layers = layers(graph, cx)?;
+        let reference = graph.clone();
+        let mut working = fake::rounded(graph, self.activations)?;
+        for (done, &id) in layers.iter().enumerate() {
+            let what = format!("gptq: layer {} of {}", done + 1, layers.len());
+            let moments = self.observe(&reference, &working, id, cx, &what)?;
+            let Some((patch, note)) = self.layer(graph, id, &moments)? else { continue };
+            cx.note(note);
+            if !cx.apply(graph, patch)? {
+                return Ok(());
+            }
+            adopt(&mut working, graph, id)?;
+        }
+        Ok(())
+    }
+}
+
+/// The layers to be quantized, in the order in which they run; an error names those that cannot be.
+fn layers(graph: &Graph, cx: &PassContext<'_>) -> Result<Vec<NodeId>, PassError> {
+    let mut found = Vec::new();
+    let mut refused = Vec::new();
+    for id in graph.topological() {
+        let node = graph.node(id);
+        if !moments::is_layer(node) || !cx.selects(node) {
+            continue;
+        }
+        // Weights that are integers already, or shared by a clever reader, are not looked at again.
+        if graph.producer(node.inputs()[1]).is_some_and(|n| n.op.is::<Dequantize>()) {
+            continue;
+        }
+        let constant =
+            |i: usize| node.inputs().get(i).is_none_or(|v| consts::dense_f32(graph, *v).is_some());
+        if constant(1) && constant(2) && Geometry::of(graph, node).is_some() {
+            found.push(id);
+        } else {
+            refused.push(Refusal {
+                node: node.name.clone(),
+                op: node.op.name().to_owned(),
+                why: "its weights or bias are not constants of f32, or its shapes are not known; \
+                      `skip` it"
+                    .into(),
+            });
+        }
+    }
+    if refused.is_empty() { Ok(found) } else { Err(PassError::Unsupported(refused)) }
+}
+
+/// Gives a node of `working` the weights and bias that it has in `graph`.
+fn adopt(working: &mut Graph, graph: &Graph, id: NodeId) -> Result<(), PassError> {
+    let node = graph.node(id);
+    let mut patch = Patch::new(working, "adopt");
+    let mut operands = vec![working.node(id).inputs()[0]];
+    for &v in &node.inputs()[1..] {
+        let numbers = match graph.producer(v) {
+            Some(real) => {
+                let stored = real.inputs()[0];
+                let (Some(data), Some(quant)) = (graph.constant(stored), &graph.ty(stored).quant)
+                else {
+                    return Err(PassError::Internal("weights that are no constant".into()));
+                };
+                quant.dequantize(&data.dense())?
+            }
+            None => match graph.constant(v) {
+                Some(data) => data.dense(),
+                None => return Err(PassError::Internal("a bias that is no constant".into())),
+            },
+        };
+        operands.push(patch.constant(&graph.value(v).name, numbers, None));
+    }
+    patch.set_operands(id, operands);
+    working.apply(patch)?;
+    Ok(())
+}
+
+impl Gptq {
+    /// How the inputs of a layer vary, over all samples.
+    fn observe(
+        &self,
+        reference: &Graph,
+        working: &Graph,
+        id: NodeId,
+        cx: &PassContext<'_>,
+        what: &str,
+    ) -> Result<Moments, PassError> {
+        let Some(geometry) = Geometry::of(reference, reference.node(id)) else {
+            return Err(PassError::Internal("a layer without known shapes".into()));
+        };
+        let (x, z) = (reference.node(id).inputs()[0], working.node(id).inputs()[0]);
+        let graphs = [reference, working];
+        let mut stream = Stream::open_all(cx.host(), &graphs, self.data.as_deref(), self.samples)?;
+        let all = 0..stream.len();
+        let mut lanes: Vec<(Moments, Option<Tensor>)> =
+            stream.accumulators(|| (Moments::new(&geometry), None));
+        stream.run_all(what, all, &mut lanes, |(moments, kept), sample, network, v, tensor| {
+            if network == 0 && v == x {
+                *kept = Some(tensor.clone());
+            } else if network == 1
+                && v == z
+                && let Some(x) = kept.take()
+            {
+                moments.add(&geometry, &x, tensor, self.positions, sample);
+            }
+        })?;
+        let mut lanes = lanes.into_iter().map(|(moments, _)| moments);
+        let mut sum = lanes.next().unwrap_or_else(|| Moments::new(&geometry));
+        for lane in lanes {
+            sum.merge(&lane);
+        }
+        Ok(sum)
+    }
+
+    /// The integer weights of one layer, and what to say of them.
+    fn layer(
+        &self,
+        graph: &Graph,
+        id: NodeId,
+        moments: &Moments,
+    ) -> Result<Option<(Patch, String)>, PassError> {
+        let node = graph.node(id);
+        let (w, b) = (node.inputs()[1], node.inputs().get(2).copied());
+        let Some(data) = graph.constant(w) else { return Ok(None) };
+        let weights = data.dense().to_f32();
+        let outputs = data.shape()[0];
+        let per_filter = weights.len() / outputs.max(1);
+        let groups = moments.groups();
+        let limit = ((1_i64 << (self.bits - 1)) - 1) as f64;
+        let mask: Option<Vec<bool>> = data.sparse().map(|s| {
+            let mut kept = vec![false; weights.len()];
+            s.kept().into_iter().for_each(|i| kept[i] = true);
+            kept
+        });
+        let problems: Vec<solve::Problem> = (0..groups)
+            .into_par_iter()
+            .map(|g| solve::Problem::new(moments, g, self.damping, self.correct))
+            .collect();
+        let rows: Vec<solve::Row> = (0..outputs)
+            .into_par_iter()
+            .map(|o| {
+                let problem = &problems[o * groups / outputs];
+                let range = o * per_filter..(o + 1) * per_filter;
+                let mask = mask.as_ref().map(|m| &m[range.clone()]);
+                problem.solve(&weights[range], limit, mask)
+            })
+            .collect();
+        let ints: Vec<i8> = rows.iter().flat_map(|r| r.ints.iter().copied()).collect();
+        let scales: Vec<f32> = rows.iter().map(|r| r.scale).collect();
+        let (signal, noise, plain) = rows
+            .iter()
+            .fold((0.0, 0.0, 0.0), |(s, n, p), r| (s + r.signal, n + r.noise, p + r.nearest));
+        let old_bias = b.and_then(|b| consts::dense_f32(graph, b));
+        let shifts = rows.iter().any(|r| r.shift != 0.0);
+        let bias: Vec<f32> = rows
+            .iter()
+            .enumerate()
+            .map(|(o, r)| (old_bias.as_ref().map_or(0.0, |b| f64::from(b[o])) + r.shift) as f32)
+            .collect();
+        let ints = Tensor::from_vec(data.shape(), ints)?.reinterpret(self.dtype())?;
+        let stored = consts::with_elements(data, &ints)?;
+        let mut patch = Patch::new(graph, "gptq");
+        let name = graph.value(w).name.clone();
+        let quant = Quant::symmetric(0, scales);
+        let constant = patch.constant(format!("{name}/integer"), stored, Some(quant));
+        let real = patch.node(graph, &name, Dequantize::default(), &[constant])?;
+        let mut operands = vec![node.inputs()[0], real[0]];
+        if b.is_some() || shifts {
+            let name =
+                b.map_or_else(|| format!("{}/bias", node.name), |b| graph.value(b).name.clone());
+            operands.push(patch.constant(name, Tensor::from_vec([outputs], bias)?, None));
+        }
+        patch.set_operands(id, operands);
+        let decibels = |noise: f64| 10.0 * (signal / noise.max(1e-300)).log10();
+        let note = format!(
+            "`{}` ({}): weights of {} bits, result {:.1} dB above its error (nearest rounding {:.1})",
+            node.name,
+            node.op.name(),
+            self.bits,
+            decibels(noise),
+            decibels(plain),
+        );
+        Ok(Some((patch, note)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+use paring_ir::ops::{Conv2d, Dense};
+use paring_ir::{Graph, Node};
+use paring_tensor::Tensor;
+
+/// Whether a node has weights that this pass can round.
+pub(crate) fn is_layer(node: &Node) -> bool {
+    node.op.is::<Conv2d>() || node.op.is::<Dense>()
+}
+
+/// Where the inputs of a layer's filters lie.
+#[derive(Clone, Debug)]
+pub(crate) struct Geometry {
+    /// Height, width and channels of the input.
+    input: [usize; 3],
+    /// Height and width of the output.
+    output: [usize; 2],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    /// Zeros above and to the left.
+    before: [usize; 2],
+    groups: usize,
+}
+
+impl Geometry {
+    /// The geometry of a layer of known shapes; a dense layer is a convolution of single points.
+    pub(crate) fn of(graph: &Graph, node: &Node) -> Option<Self> {
+        let fixed = |i: usize| -> Option<Vec<usize>> {
+            let dims = graph.ty(*node.inputs().get(i)?).shape.dims();
+            // The batch axis may be unbound.
+            dims.iter().skip(usize::from(i == 0)).map(|d| d.fixed()).collect()
+        };
+        if let Some(conv) = node.op_as::<Conv2d>() {
+            let (&[h, w, c], &[_, kh, kw, _]) = (&fixed(0)?[..], &fixed(1)?[..]) else {
+                return None;
+            };
+            let pad = conv.padding([h, w], [kh, kw]);
+            let dims = graph.ty(node.outputs()[0]).shape.dims();
+            return Some(Self {
+                input: [h, w, c],
+                output: [dims.get(1)?.fixed()?, dims.get(2)?.fixed()?],
+                kernel: [kh, kw],
+                stride: conv.stride,
+                dilation: conv.dilation,
+                before: [pad[0], pad[1]],
+                groups: conv.groups,
+            });
+        }
+        let features = *fixed(1)?.get(1)?;
+        Some(Self {
+            input: [1, 1, features],
+            output: [1, 1],
+            kernel: [1, 1],
+            stride: [1, 1],
+            dilation: [1, 1],
+            before: [0, 0],
+            groups: 1,
+        })
+    }
+
+    /// Inputs of one filter.
+    fn depth(&self) -> usize {
+        self.kernel[0] * self.kernel[1] * self.per_group()
+    }
+
+    fn per_group(&self) -> usize {
+        self.input[2] / self.groups.max(1)
+    }
+
+    /// The inputs of the filters of a group at an output position, in the order of the weights.
+    fn gather(&self, image: &[f32], at: usize, group: usize, out: &mut Vec<f32>) {
+        out.clear();
+        let [height, width, channels] = self.input;
+        let (oy, ox) = (at / self.output[1], at % self.output[1]);
+        let per_group = self.per_group();
+        for ky in 0..self.kernel[0] {
+            let y = (oy * self.stride[0] + ky * self.dilation[0]).checked_sub(self.before[0]);
+            for kx in 0..self.kernel[1] {
+                let x = (ox * self.stride[1] + kx * self.dilation[1]).checked_sub(self.before[1]);
+                match (y, x) {
+                    (Some(y), Some(x)) if y < height && x < width => {
+                        let from = (y * width + x) * channels + group * per_group;
+                        out.extend_from_slice(&image[from..from + per_group]);
+                    }
+                    _ => out.resize(out.len() + per_group, 0.0),
+                }
+            }
+        }
+    }
+}
+
+/// Sums over input vectors of a layer's filters: of the quantized prefix (`z`) and of the original
+/// network (`x`), one set a group.
+pub(crate) struct Moments {
+    pub(crate) depth: usize,
+    pub(crate) groups: Vec<Sums>,
+    pub(crate) count: f64,
+}
+
+/// Sums of one group; matrices are row-major, `depth * depth`.
+pub(crate) struct Sums {
+    /// Of `z zᵀ`, the upper triangle.
+    pub(crate) zz: Vec<f64>,
+    /// Of `z xᵀ`.
+    pub(crate) zx: Vec<f64>,
+    pub(crate) z: Vec<f64>,
+    pub(crate) x: Vec<f64>,
+}
+
+/// Vectors whose products are summed in single precision before they enter the double sums.
+const BLOCK: usize = 64;
+
+impl Moments {
+    pub(crate) fn new(geometry: &Geometry) -> Self {
+        let n = geometry.depth();
+        let sums = || Sums {
+            zz: vec![0.0; n * n],
+            zx: vec![0.0; n * n],
+            z: vec![0.0; n],
+            x: vec![0.0; n],
+        };
+        let groups = (0..geometry.groups).map(|_| sums()).collect();
+        Self { depth: n, groups, count: 0.0 }
+    }
+
+    pub(crate) fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Adds evenly spaced positions of one sample.
+    pub(crate) fn add(
+        &mut self,
+        geometry: &Geometry,
+        x: &Tensor,
+        z: &Tensor,
+        positions: usize,
+        sample: usize,
+    ) {
+        let (Ok(x), Ok(z)) = (x.view::<f32>(), z.view::<f32>()) else { return };
+        let size: usize = geometry.input.iter().product();
+        if size == 0 || x.len() != z.len() {
+            return;
+        }
+        let area = geometry.output[0] * geometry.output[1];
+        let images = x.len() / size;
+        let total = area * images;
+        let taken = total.min(positions.max(1));
+        let n = self.depth;
+        let (mut xs, mut zs) = (Vec::new(), Vec::new());
+        let mut vectors: (Vec<f32>, Vec<f32>) = (Vec::new(), Vec::new());
+        for (g, sums) in self.groups.iter_mut().enumerate() {
+            vectors.0.clear();
+            vectors.1.clear();
+            for i in 0..taken {
+                // Evenly spaced, beginning elsewhere in each sample.
+                let at = (i * total / taken + sample.wrapping_mul(2_654_435_761) % total) % total;
+                let from = (at / area) * size;
+                geometry.gather(&x[from..from + size], at % area, g, &mut xs);
+                geometry.gather(&z[from..from + size], at % area, g, &mut zs);
+                vectors.0.extend_from_slice(&xs);
+                vectors.1.extend_from_slice(&zs);
+                if vectors.0.len() >= BLOCK * n {
+                    sums.add(n, &vectors.0, &vectors.1);
+                    vectors.0.clear();
+                    vectors.1.clear();
+                }
+            }
+            sums.add(n, &vectors.0, &vectors.1);
+        }
+        self.count += taken as f64;
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        for (a, b) in self.groups.iter_mut().zip(&other.groups) {
+            let pairs =
+                [(&mut a.zz, &b.zz), (&mut a.zx, &b.zx), (&mut a.z, &b.z), (&mut a.x, &b.x)];
+            for (to, from) in pairs {
+                to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
+            }
+        }
+    }
+}
+
+impl Sums {
+    /// Adds a block of vectors that lie one after another.
+    fn add(&mut self, n: usize, x: &[f32], z: &[f32]) {
+        if n == 0 || x.is_empty() {
+            return;
+        }
+        for (x, z) in x.chunks_exact(n).zip(z.chunks_exact(n)) {
+            for i in 0..n {
+                self.x[i] += f64::from(x[i]);
+                self.z[i] += f64::from(z[i]);
+            }
+        }
+        let mut row = vec![0.0_f32; n];
+        for i in 0..n {
+            row[i..].fill(0.0);
+            for z in z.chunks_exact(n).filter(|z| z[i] != 0.0) {
+                let f = z[i];
+                row[i..].iter_mut().zip(&z[i..]).for_each(|(r, z)| *r += f * z);
+            }
+            let to = &mut self.zz[i * n + i..(i + 1) * n];
+            to.iter_mut().zip(&row[i..]).for_each(|(t, r)| *t += f64::from(*r));
+            row.fill(0.0);
+            for (x, z) in x.chunks_exact(n).zip(z.chunks_exact(n)).filter(|(_, z)| z[i] != 0.0) {
+                let f = z[i];
+                row.iter_mut().zip(x).for_each(|(r, x)| *r += f * x);
+            }
+            let to = &mut self.zx[i * n..(i + 1) * n];
+            to.iter_mut().zip(&row).for_each(|(t, r)| *t += f64::from(*r));
+        }
+    }
+}

@@ -104,7 +104,7 @@ fn all(rounding: Rounding, prefix: &str) {
         }
     }
     assert!(failed.is_empty(), "{models} models agree, these do not: {}", failed.join(", "));
-    assert!(models >= 15, "{models} models");
+    assert!(models >= 18, "{models} models");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Depthwise convolutions of one image in NHWC, some rows of the output at a time.
 
 use crate::Level;
-use crate::requant::Affine;
+use crate::gemm::Lane;
 use paring_qmath::{Multiplier, Rounding};
 use std::ops::Range;
 
@@ -97,6 +97,8 @@ pub fn f32_depthwise(
 pub struct I8Depthwise<'a> {
     /// `taps` rows of one number a channel.
     pub weights: &'a [i8],
+    /// Rows and columns of the window.
+    pub kernel: [usize; 2],
     /// Channels.
     pub channels: usize,
     /// What each channel's sum begins with; the zero point of the input is already in it.
@@ -113,7 +115,7 @@ pub struct I8Depthwise<'a> {
 
 impl I8Depthwise<'_> {
     /// As [`crate::gemm::I8Panel::lane`].
-    pub(crate) fn lane(&self, channel: usize, taps: usize) -> Option<(i32, Affine)> {
+    pub(crate) fn lane(&self, channel: usize, taps: usize) -> Option<Lane> {
         let mut w = [0; MAX_TAPS];
         for (tap, w) in w.iter_mut().enumerate().take(taps) {
             *w = self.weights[tap * self.channels + channel];
@@ -136,11 +138,11 @@ pub fn has_i8(level: Level) -> bool {
 
 /// Bytes of the packed weights.
 #[must_use]
-pub fn i8_len(taps: usize, channels: usize) -> usize {
+pub fn i8_len(kernel: [usize; 2], channels: usize) -> usize {
     #[cfg(target_arch = "x86_64")]
-    return crate::i8_depthwise_avx512::len(taps, channels);
+    return crate::i8_depthwise_avx512::len(kernel, channels);
     #[cfg(not(target_arch = "x86_64"))]
-    return 0 * (taps + channels);
+    return 0 * (kernel[0] + channels);
 }
 
 /// Packs the weights; `false` where the requantization of a channel could overflow.
@@ -149,17 +151,17 @@ pub fn i8_len(taps: usize, channels: usize) -> usize {
 /// If lengths disagree.
 #[must_use]
 pub fn i8_pack(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
-    let taps = p.weights.len() / p.channels.max(1);
+    let taps = p.kernel[0] * p.kernel[1];
     assert!(taps > 0 && taps <= MAX_TAPS && taps * p.channels == p.weights.len());
     assert!(p.bias.len() == p.channels && p.multipliers.len() == p.channels);
-    assert_eq!(packed.len(), i8_len(taps, p.channels));
+    assert_eq!(packed.len(), i8_len(p.kernel, p.channels));
     #[cfg(target_arch = "x86_64")]
-    return crate::i8_depthwise_avx512::pack(p, taps, packed);
+    return crate::i8_depthwise_avx512::pack(p, packed);
     #[cfg(not(target_arch = "x86_64"))]
     return false;
 }
 
-/// `i8` with packed weights. `pad` is one pixel of the input's zero point.
+/// `i8` with packed weights. `pad` is the input's zero point.
 ///
 /// # Panics
 /// If lengths disagree, there is no kernel, or the processor lacks the level's features.
@@ -167,15 +169,14 @@ pub fn i8_depthwise(
     level: Level,
     window: &Window,
     x: &[i8],
-    pad: &[i8],
+    pad: i8,
     packed: &[u8],
     rows: Range<usize>,
     out: &mut [i8],
 ) {
     window.check(x.len(), &rows, out.len());
     assert!(has_i8(level) && level.is_available());
-    assert_eq!(pad.len(), window.channels);
-    assert_eq!(packed.len(), i8_len(window.taps(), window.channels));
+    assert_eq!(packed.len(), i8_len(window.kernel, window.channels));
     #[cfg(target_arch = "x86_64")]
     // SAFETY: lengths and features are checked above.
     unsafe {

@@ -1,48 +1,122 @@
 //! Element by element with AVX-512.
 
 use crate::elementwise::I8Sum;
-use crate::i8_avx512::{VECTOR, requantize, write_vector};
-use crate::requant::Affine;
+use crate::gemm::Lane;
+use crate::i8_avx512::{VECTOR, requantize, requantize_short, write_vectors};
+use crate::requant::{Affine, Short};
 use core::arch::x86_64::*;
+use paring_qmath::{Multiplier, Rounding};
+
+/// How an operand of a sum is scaled.
+enum Term {
+    /// By one half: a shift, exact in both roundings.
+    Half,
+    /// By constants.
+    By(Lane),
+}
+
+/// The constants of a factor alone.
+fn constants(factor: Multiplier, rounding: Rounding, zero_point: i32, bound: i64) -> Option<Lane> {
+    Some(Lane {
+        start: 0,
+        affine: Affine::new(factor, rounding, zero_point, bound)?,
+        short: Short::new(factor, rounding, zero_point, bound),
+    })
+}
+
+/// Room for the constants of a vector, at a cache line.
+#[repr(align(64))]
+struct Vector([u8; VECTOR], bool);
+
+impl Vector {
+    fn of(lane: Lane) -> Self {
+        let mut vector = Self([0; VECTOR], false);
+        vector.1 = write_vectors(&mut vector.0, &[[lane; 16]]);
+        vector
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    fn apply(&self, x: __m512i) -> __m512i {
+        // SAFETY: there are `VECTOR` bytes.
+        unsafe {
+            if self.1 {
+                requantize_short(x, self.0.as_ptr())
+            } else {
+                requantize(x, self.0.as_ptr())
+            }
+        }
+    }
+}
 
 /// See [`crate::elementwise::i8_sum`], which checks the lengths.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 pub(crate) unsafe fn i8_sum(sum: &I8Sum, a: &[i8], b: &[i8], out: &mut [i8]) -> usize {
-    let rounding = sum.rounding;
-    let operand = |i: usize| {
-        let bound = (128 + i64::from(sum.zeros[i]).abs()) << sum.shift;
-        Affine::new(sum.factors[i], rounding, 0, bound).map(|f| (f, bound))
+    let bounds = sum.zeros.map(|z| (128 + i64::from(z).abs()) << sum.shift);
+    let term = |i: usize| {
+        if sum.factors[i] == (Multiplier { mantissa: 1 << 30, shift: 0 }) && bounds[i] < 1 << 30 {
+            return Some(Term::Half);
+        }
+        constants(sum.factors[i], sum.rounding, 0, bounds[i]).map(Term::By)
     };
-    let (Some((fa, a_bound)), Some((fb, b_bound))) = (operand(0), operand(1)) else { return 0 };
     // Factors of operands are at most one half.
-    let bound = a_bound.max(b_bound);
     let small = sum.factors.iter().all(|f| f.shift <= 0);
-    let Some(fy) = Affine::new(sum.factor, rounding, sum.zero_point, bound).filter(|_| small)
-    else {
-        return 0;
-    };
-    let mut constants = [0_u8; 3 * VECTOR];
-    for (to, affine) in constants.chunks_exact_mut(VECTOR).zip([fa, fb, fy]) {
-        write_vector(to, &[(0, affine); 16]);
+    let bound = bounds[0].max(bounds[1]);
+    let last = constants(sum.factor, sum.rounding, sum.zero_point, bound).filter(|_| small);
+    let (Some(last), Some(first), Some(second)) = (last, term(0), term(1)) else { return 0 };
+    let last = Vector::of(last);
+    // SAFETY: as the caller's.
+    unsafe {
+        match (first, second) {
+            (Term::Half, Term::Half) => add::<true, true>(sum, None, None, &last, a, b, out),
+            (Term::Half, Term::By(s)) => {
+                add::<true, false>(sum, None, Some(&Vector::of(s)), &last, a, b, out)
+            }
+            (Term::By(f), Term::Half) => {
+                add::<false, true>(sum, Some(&Vector::of(f)), None, &last, a, b, out)
+            }
+            (Term::By(f), Term::By(s)) => {
+                let (f, s) = (Vector::of(f), Vector::of(s));
+                add::<false, false>(sum, Some(&f), Some(&s), &last, a, b, out)
+            }
+        }
     }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn add<const HALF_A: bool, const HALF_B: bool>(
+    sum: &I8Sum,
+    first: Option<&Vector>,
+    second: Option<&Vector>,
+    last: &Vector,
+    a: &[i8],
+    b: &[i8],
+    out: &mut [i8],
+) -> usize {
     // SAFETY: the loop stays inside the slices, which are equally long.
     unsafe {
-        let constants = constants.as_ptr();
         let zeros = sum.zeros.map(|z| _mm512_set1_epi32(z));
         let shift = _mm_cvtsi32_si128(sum.shift as i32);
+        let less = _mm_cvtsi32_si128(sum.shift as i32 - 1);
         let low = _mm_set1_epi8(sum.bounds.0);
         let high = _mm_set1_epi8(sum.bounds.1);
         let mut done = 0;
         while done + 16 <= out.len() {
-            let term = |x: *const i8, zero: __m512i, at: usize| {
+            let load = |x: *const i8, zero: __m512i| {
                 let x = _mm512_cvtepi8_epi32(_mm_loadu_si128(x.add(done).cast()));
-                let x = _mm512_sll_epi32(_mm512_sub_epi32(x, zero), shift);
-                requantize(x, constants.add(at * VECTOR))
+                _mm512_sub_epi32(x, zero)
             };
-            let x = term(a.as_ptr(), zeros[0], 0);
-            let y = term(b.as_ptr(), zeros[1], 1);
+            let (x, y) = (load(a.as_ptr(), zeros[0]), load(b.as_ptr(), zeros[1]));
+            let x = match first {
+                Some(first) if !HALF_A => first.apply(_mm512_sll_epi32(x, shift)),
+                _ => _mm512_sll_epi32(x, less),
+            };
+            let y = match second {
+                Some(second) if !HALF_B => second.apply(_mm512_sll_epi32(y, shift)),
+                _ => _mm512_sll_epi32(y, less),
+            };
             let y = if sum.subtract { _mm512_sub_epi32(x, y) } else { _mm512_add_epi32(x, y) };
-            let y = _mm512_cvtsepi32_epi8(requantize(y, constants.add(2 * VECTOR)));
+            let y = _mm512_cvtsepi32_epi8(last.apply(y));
             let y = _mm_min_epi8(_mm_max_epi8(y, low), high);
             _mm_storeu_si128(out.as_mut_ptr().add(done).cast(), y);
             done += 16;

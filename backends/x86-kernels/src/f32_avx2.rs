@@ -109,24 +109,38 @@ unsafe fn tile<const M: usize, const V: usize>(t: &Tile<'_>, at: *const u32, out
                 w = w.add(8 * V);
             }
         }
-        let (low, high) = (_mm256_set1_ps(t.clamp.0), _mm256_set1_ps(t.clamp.1));
-        for v in 0..V {
+        // Each loop below is short enough to be unrolled, so that the sums stay in registers.
+        let lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        let mut masks = [lane; V];
+        for (v, mask) in masks.iter_mut().enumerate() {
             let left = t.cols.saturating_sub(8 * v).min(8);
-            let lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-            let mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(left as i32), lane);
+            *mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(left as i32), lane);
+        }
+        if let Some(rest) = t.rest {
             for m in 0..M {
-                let mut y = acc[m][v];
-                if let Some(rest) = t.rest {
-                    let rest = rest.add(m * t.stride + 8 * v);
-                    y = _mm256_add_ps(y, _mm256_maskload_ps(rest, mask));
+                for v in 0..V {
+                    let rest = _mm256_maskload_ps(rest.add(m * t.stride + 8 * v), masks[v]);
+                    acc[m][v] = _mm256_add_ps(acc[m][v], rest);
                 }
+            }
+        }
+        let (low, high) = (_mm256_set1_ps(t.clamp.0), _mm256_set1_ps(t.clamp.1));
+        for m in 0..M {
+            for v in 0..V {
                 // The second operand is the result where one is not a number.
-                y = _mm256_min_ps(high, _mm256_max_ps(low, y));
-                let to = out.add(m * t.stride + 8 * v);
-                if left == 8 {
-                    _mm256_storeu_ps(to, y);
-                } else {
-                    _mm256_maskstore_ps(to, mask, y);
+                acc[m][v] = _mm256_min_ps(high, _mm256_max_ps(low, acc[m][v]));
+            }
+        }
+        if t.cols == 8 * V {
+            for m in 0..M {
+                for v in 0..V {
+                    _mm256_storeu_ps(out.add(m * t.stride + 8 * v), acc[m][v]);
+                }
+            }
+        } else {
+            for m in 0..M {
+                for v in 0..V {
+                    _mm256_maskstore_ps(out.add(m * t.stride + 8 * v), masks[v], acc[m][v]);
                 }
             }
         }

@@ -109,23 +109,36 @@ unsafe fn tile<const M: usize, const V: usize>(t: &Tile<'_>, at: *const u32, out
                 w = w.add(16 * V);
             }
         }
-        let (low, high) = (_mm512_set1_ps(t.clamp.0), _mm512_set1_ps(t.clamp.1));
-        for v in 0..V {
-            let left = t.cols.saturating_sub(16 * v).min(16);
-            let mask = ((1_u32 << left) - 1) as __mmask16;
+        // Each loop below is short enough to be unrolled, so that the sums stay in registers.
+        let mut masks = [0; V];
+        for (v, mask) in masks.iter_mut().enumerate() {
+            *mask = ((1_u32 << t.cols.saturating_sub(16 * v).min(16)) - 1) as __mmask16;
+        }
+        if let Some(rest) = t.rest {
             for m in 0..M {
-                let mut y = acc[m][v];
-                if let Some(rest) = t.rest {
-                    let rest = rest.add(m * t.stride + 16 * v);
-                    y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(mask, rest));
+                for v in 0..V {
+                    let rest = _mm512_maskz_loadu_ps(masks[v], rest.add(m * t.stride + 16 * v));
+                    acc[m][v] = _mm512_add_ps(acc[m][v], rest);
                 }
+            }
+        }
+        let (low, high) = (_mm512_set1_ps(t.clamp.0), _mm512_set1_ps(t.clamp.1));
+        for m in 0..M {
+            for v in 0..V {
                 // The second operand is the result where one is not a number.
-                y = _mm512_min_ps(high, _mm512_max_ps(low, y));
-                let to = out.add(m * t.stride + 16 * v);
-                if left == 16 {
-                    _mm512_storeu_ps(to, y);
-                } else {
-                    _mm512_mask_storeu_ps(to, mask, y);
+                acc[m][v] = _mm512_min_ps(high, _mm512_max_ps(low, acc[m][v]));
+            }
+        }
+        if t.cols == 16 * V {
+            for m in 0..M {
+                for v in 0..V {
+                    _mm512_storeu_ps(out.add(m * t.stride + 16 * v), acc[m][v]);
+                }
+            }
+        } else {
+            for m in 0..M {
+                for v in 0..V {
+                    _mm512_mask_storeu_ps(out.add(m * t.stride + 16 * v), masks[v], acc[m][v]);
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Products of an indirect left side with packed panels.
 
 use crate::Level;
-use crate::requant::Affine;
+use crate::requant::{Affine, Short};
 use paring_qmath::{Multiplier, Rounding};
 
 /// The offset that stands for the row of padding.
@@ -133,21 +133,38 @@ pub struct I8Panel<'a> {
 impl I8Panel<'_> {
     /// The first value of a channel's accumulator when the left side is offset by 128, and its
     /// requantization.
-    pub(crate) fn lane(&self, channel: usize, weights: &[i8]) -> Option<(i32, Affine)> {
+    pub(crate) fn lane(&self, channel: usize, weights: &[i8]) -> Option<Lane> {
         let (bias, m) = (self.bias[channel], self.multipliers[channel]);
         lane(weights, bias, m, self.rounding, self.zero_point)
     }
 }
 
-/// The first value of an accumulator for a left side that is offset by 128, and its requantization;
-/// `None` where something could overflow.
+/// The constants of a channel whose accumulator begins at `start`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lane {
+    pub(crate) start: i32,
+    pub(crate) affine: Affine,
+    pub(crate) short: Option<Short>,
+}
+
+impl Lane {
+    /// A channel that is not there.
+    pub(crate) const UNUSED: Self = Self {
+        start: 0,
+        affine: Affine { m: 0, k: 0, t: 31, sign: 0 },
+        short: Some(Short { m: 0, c: 0, e: 1 }),
+    };
+}
+
+/// The constants of a channel for a left side that is offset by 128; `None` where something could
+/// overflow.
 pub(crate) fn lane(
     weights: &[i8],
     bias: i32,
     multiplier: Multiplier,
     rounding: Rounding,
     zero_point: i32,
-) -> Option<(i32, Affine)> {
+) -> Option<Lane> {
     let sum: i64 = weights.iter().map(|w| i64::from(*w)).sum();
     let magnitude: i64 = weights.iter().map(|w| i64::from(w.unsigned_abs())).sum();
     // The largest true sum, and the largest on the way to it.
@@ -156,7 +173,11 @@ pub(crate) fn lane(
     if start.abs() + 255 * magnitude > i64::from(i32::MAX) {
         return None;
     }
-    Some((start as i32, Affine::new(multiplier, rounding, zero_point, bound)?))
+    Some(Lane {
+        start: start as i32,
+        affine: Affine::new(multiplier, rounding, zero_point, bound)?,
+        short: Short::new(multiplier, rounding, zero_point, bound),
+    })
 }
 
 /// Bytes of a packed panel.

@@ -3,9 +3,9 @@
 //! `VPDPBUSD` multiplies unsigned by signed bytes. The left side becomes unsigned by flipping its top
 //! bit, which adds 128; the biases take `128 * sum(w)` off again. All sums are exact.
 
-use crate::gemm::{I8Panel, PAD, Rows};
-use crate::requant::Affine;
+use crate::gemm::{I8Panel, Lane, PAD, Rows};
 use core::arch::x86_64::*;
+use core::mem::MaybeUninit;
 
 const TILE: usize = 14;
 /// Bytes of the constants of a vector of channels.
@@ -23,19 +23,32 @@ fn channel(width: usize, v: usize, lane: usize) -> usize {
     if width == 32 { 8 * (lane / 4) + 4 * v + lane % 4 } else { lane }
 }
 
-/// Writes the constants of a vector whose lanes hold these accumulator offsets and requantizations.
-pub(crate) fn write_vector(to: &mut [u8], lanes: &[(i32, Affine); 16]) {
-    let mut put = |block: usize, at: usize, bytes: &[u8]| {
-        to[block * 64 + at..][..bytes.len()].copy_from_slice(bytes);
-    };
-    for (lane, (bias, affine)) in lanes.iter().enumerate() {
-        put(0, 4 * lane, &bias.to_le_bytes());
-        put(1, 4 * lane, &affine.m.to_le_bytes());
-        let (odd, at) = (lane % 2, 8 * (lane / 2));
-        put(2 + odd, at, &affine.k.to_le_bytes());
-        put(4 + odd, at, &i64::from(affine.t).to_le_bytes());
-        put(6 + odd, at, &i64::from(affine.sign).to_le_bytes());
+/// Writes the constants of vectors of channels, all in the short form if they all have it; whether
+/// they have.
+pub(crate) fn write_vectors(to: &mut [u8], lanes: &[[Lane; 16]]) -> bool {
+    let short = lanes.iter().flatten().all(|l| l.short.is_some());
+    for (to, lanes) in to.chunks_exact_mut(VECTOR).zip(lanes) {
+        let mut put = |block: usize, at: usize, bytes: &[u8]| {
+            to[block * 64 + at..][..bytes.len()].copy_from_slice(bytes);
+        };
+        for (i, lane) in lanes.iter().enumerate() {
+            put(0, 4 * i, &lane.start.to_le_bytes());
+            let (odd, at) = (i % 2, 8 * (i / 2));
+            if let Some(s) = lane.short.filter(|_| short) {
+                // The product of odd lanes takes the mantissas from even places.
+                put(1 + odd, at, &s.m.to_le_bytes());
+                put(3, 4 * i, &s.c.to_le_bytes());
+                put(4, 4 * i, &s.e.to_le_bytes());
+            } else {
+                let a = lane.affine;
+                put(1, 4 * i, &a.m.to_le_bytes());
+                put(2 + odd, at, &a.k.to_le_bytes());
+                put(4 + odd, at, &i64::from(a.t).to_le_bytes());
+                put(6 + odd, at, &i64::from(a.sign).to_le_bytes());
+            }
+        }
     }
+    short
 }
 
 /// Packs a panel; `false` where the requantization of a channel has no form here.
@@ -46,9 +59,8 @@ pub(crate) fn pack(p: &I8Panel<'_>, panel: &mut [u8]) -> bool {
     panel[0] = p.bounds.0 as u8;
     panel[1] = p.bounds.1 as u8;
     let base = HEAD + vectors * VECTOR;
-    for v in 0..vectors {
-        let unused = Affine { m: 0, k: 0, t: 31, sign: 0 };
-        let mut lanes = [(0, unused); 16];
+    let mut lanes = [[Lane::UNUSED; 16]; 2];
+    for (v, lanes) in lanes[..vectors].iter_mut().enumerate() {
         for (lane, slot) in lanes.iter_mut().enumerate() {
             let c = channel(width, v, lane);
             if c >= p.bias.len() {
@@ -64,8 +76,9 @@ pub(crate) fn pack(p: &I8Panel<'_>, panel: &mut [u8]) -> bool {
                 }
             }
         }
-        write_vector(&mut panel[HEAD + v * VECTOR..][..VECTOR], &lanes);
     }
+    let constants = &mut panel[HEAD..][..vectors * VECTOR];
+    panel[2] = u8::from(write_vectors(constants, &lanes[..vectors]));
     true
 }
 
@@ -154,6 +167,25 @@ pub(crate) unsafe fn requantize(acc: __m512i, vector: *const u8) -> __m512i {
     }
 }
 
+/// As [`requantize`] with constants of the short form.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(crate) unsafe fn requantize_short(acc: __m512i, vector: *const u8) -> __m512i {
+    // SAFETY: the caller gives constants of `VECTOR` bytes.
+    unsafe {
+        let get = |block: usize| _mm512_loadu_si512(vector.add(64 * block).cast());
+        let nudge = _mm512_set1_epi64(1 << 30);
+        let even = _mm512_add_epi64(_mm512_mul_epi32(acc, get(1)), nudge);
+        let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(acc), get(2));
+        let odd = _mm512_add_epi64(odd, nudge);
+        let even = _mm512_srli_epi64::<31>(even);
+        let odd = _mm512_slli_epi64::<1>(odd);
+        let h = _mm512_mask_mov_epi32(even, 0xAAAA, odd);
+        let c = _mm512_add_epi32(_mm512_srai_epi32::<31>(acc), get(3));
+        _mm512_srav_epi32(_mm512_add_epi32(h, c), get(4))
+    }
+}
+
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 unsafe fn tile<const M: usize, const V: usize>(t: &Tile, at: *const u32, out: *mut i8) {
     // SAFETY: the caller checked every piece, the panel and the rows of the output.
@@ -190,16 +222,45 @@ unsafe fn tile<const M: usize, const V: usize>(t: &Tile, at: *const u32, out: *m
                 w = w.add(64 * V);
             }
         }
+        // The loop over the rows is too long to be unrolled. It reads the sums from a copy, so that they
+        // stay in registers until here.
+        let mut sums = MaybeUninit::<[[__m512i; V]; M]>::uninit();
+        let sums = sums.as_mut_ptr().cast::<__m512i>();
+        for m in 0..M {
+            for v in 0..V {
+                sums.add(m * V + v).write(acc[m][v]);
+            }
+        }
+        if *t.panel.add(2) == 1 {
+            finish::<M, V, true>(t, sums, out);
+        } else {
+            finish::<M, V, false>(t, sums, out);
+        }
+    }
+}
+
+/// Requantizes and writes the sums of a tile.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn finish<const M: usize, const V: usize, const SHORT: bool>(
+    t: &Tile,
+    sums: *const __m512i,
+    out: *mut i8,
+) {
+    // SAFETY: as the caller's.
+    unsafe {
         let vector = t.panel.add(HEAD);
         let low = _mm256_set1_epi8(*t.panel as i8);
         let high = _mm256_set1_epi8(*t.panel.add(1) as i8);
+        let scaled = |m: usize, v: usize| {
+            let (sum, vector) = (sums.add(m * V + v).read(), vector.add(v * VECTOR));
+            if SHORT { requantize_short(sum, vector) } else { requantize(sum, vector) }
+        };
         for m in 0..M {
             let y = if V == 2 {
-                let y0 = requantize(acc[m][0], vector);
-                let y1 = requantize(acc[m][V - 1], vector.add(VECTOR));
-                _mm512_cvtsepi16_epi8(_mm512_packs_epi32(y0, y1))
+                _mm512_cvtsepi16_epi8(_mm512_packs_epi32(scaled(m, 0), scaled(m, 1)))
             } else {
-                _mm256_castsi128_si256(_mm512_cvtsepi32_epi8(requantize(acc[m][0], vector)))
+                _mm256_castsi128_si256(_mm512_cvtsepi32_epi8(scaled(m, 0)))
             };
             let y = _mm256_min_epi8(_mm256_max_epi8(y, low), high);
             let to = out.add(m * t.stride);

@@ -1,51 +1,89 @@
-//! Depthwise `i8` convolution with VNNI, 64 channels at a time.
+//! Depthwise `i8` convolution with VNNI, 64 bytes at a time.
 //!
-//! The bytes of four taps are interleaved so that each 32-bit lane holds the four taps of one
-//! channel; `VPDPBUSD` then adds all four products. The interleaving leaves channels in an order that
-//! packing the results to bytes restores.
+//! The bytes of up to four taps of a column of the window are interleaved so that each 32-bit lane
+//! holds the taps of one channel; `VPDPBUSD` then adds all their products. The interleaving leaves
+//! channels in an order that packing the results to bytes restores. In windows of three rows, a column
+//! that the next pixel sees too is interleaved once.
+//!
+//! Where 64 is a multiple of the channels and pixels lie side by side, one vector holds several pixels.
 
-use crate::depthwise::{I8Depthwise, MAX_TAPS, Window};
-use crate::i8_avx512::{VECTOR, requantize, write_vector};
-use crate::requant::Affine;
+use crate::depthwise::{I8Depthwise, Window};
+use crate::gemm::Lane;
+use crate::i8_avx512::{VECTOR, requantize, requantize_short, write_vectors};
 use core::arch::x86_64::*;
 use std::ops::Range;
 
 /// Bytes of the bounds that lead the packed weights.
 const HEAD: usize = 64;
+/// Where a block says that its constants are of the short form; zero in the other form.
+const FORM: usize = VECTOR - 1;
 
-fn block_len(taps: usize) -> usize {
-    4 * VECTOR + taps.div_ceil(4) * 256
+/// Vectors of weights: four for each column and each four of its rows.
+fn groups(kernel: [usize; 2]) -> usize {
+    kernel[1] * kernel[0].div_ceil(4)
 }
 
-pub(crate) fn len(taps: usize, channels: usize) -> usize {
-    HEAD + channels.div_ceil(64) * block_len(taps)
+fn block_len(kernel: [usize; 2]) -> usize {
+    4 * VECTOR + groups(kernel) * 256
 }
 
-pub(crate) fn pack(p: &I8Depthwise<'_>, taps: usize, packed: &mut [u8]) -> bool {
+pub(crate) fn len(kernel: [usize; 2], channels: usize) -> usize {
+    HEAD + channels.div_ceil(64) * block_len(kernel)
+}
+
+/// How many pixels a vector holds.
+fn pixels(channels: usize) -> usize {
+    if channels < 64 && 64 % channels == 0 { 64 / channels } else { 1 }
+}
+
+pub(crate) fn pack(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
+    let [kh, kw] = p.kernel;
+    let (quads, repeat) = (kh.div_ceil(4), pixels(p.channels) > 1);
     packed.fill(0);
     packed[0] = p.bounds.0 as u8;
     packed[1] = p.bounds.1 as u8;
-    for (block, to) in packed[HEAD..].chunks_exact_mut(block_len(taps)).enumerate() {
+    for block in 0..p.channels.div_ceil(64) {
+        let len = block_len(p.kernel);
+        let to = &mut packed[HEAD + block * len..][..len];
         let (constants, weights) = to.split_at_mut(4 * VECTOR);
-        for v in 0..4 {
-            let unused = Affine { m: 0, k: 0, t: 31, sign: 0 };
-            let mut lanes = [(0, unused); 16];
+        let mut lanes = [[Lane::UNUSED; 16]; 4];
+        for (v, lanes) in lanes.iter_mut().enumerate() {
             for (lane, slot) in lanes.iter_mut().enumerate() {
-                let c = block * 64 + 16 * (lane / 4) + 4 * v + lane % 4;
+                let at = block * 64 + 16 * (lane / 4) + 4 * v + lane % 4;
+                let c = if repeat { at % p.channels } else { at };
                 if c >= p.channels {
                     continue;
                 }
-                let Some(entry) = p.lane(c, taps) else { return false };
+                let Some(entry) = p.lane(c, kh * kw) else { return false };
                 *slot = entry;
-                for tap in 0..taps {
-                    weights[(tap / 4 * 4 + v) * 64 + 4 * lane + tap % 4] =
-                        p.weights[tap * p.channels + c] as u8;
+                for ky in 0..kh {
+                    for kx in 0..kw {
+                        let group = kx * quads + ky / 4;
+                        weights[(group * 4 + v) * 64 + 4 * lane + ky % 4] =
+                            p.weights[(ky * kw + kx) * p.channels + c] as u8;
+                    }
                 }
             }
-            write_vector(&mut constants[v * VECTOR..][..VECTOR], &lanes);
         }
+        let short = write_vectors(constants, &lanes);
+        constants[FORM] = u8::from(short);
     }
     true
+}
+
+/// What all pixels of a block of channels share.
+struct Block<'a> {
+    window: &'a Window,
+    /// The block's first channel in the input.
+    x: *const i8,
+    /// 64 bytes of padding.
+    pad: *const i8,
+    packed: *const u8,
+    bounds: (__m512i, __m512i),
+    /// Bytes of a column.
+    hop: usize,
+    /// Bytes of a row.
+    pitch: usize,
 }
 
 /// See [`crate::depthwise::i8_depthwise`], which checks the lengths.
@@ -53,114 +91,199 @@ pub(crate) fn pack(p: &I8Depthwise<'_>, taps: usize, packed: &mut [u8]) -> bool 
 pub(crate) unsafe fn rows(
     window: &Window,
     x: &[i8],
-    pad: &[i8],
+    pad: i8,
     packed: &[u8],
     rows: Range<usize>,
     out: &mut [i8],
 ) {
-    let taps = window.taps();
-    let groups = taps.div_ceil(4);
-    let inner = window.inner_columns();
-    let first = rows.start;
     let channels = window.channels;
-    let bounds = (packed[0] as i8, packed[1] as i8);
+    let padding = [pad; 64];
+    let bounds = (_mm512_set1_epi8(packed[0] as i8), _mm512_set1_epi8(packed[1] as i8));
+    let first = rows.start;
     for y in rows {
         let out = out[(y - first) * window.out_width * channels..].as_mut_ptr();
-        // SAFETY: every pointer is to the channels of a pixel or of the padding.
-        unsafe {
-            for (block, packed) in packed[HEAD..].chunks_exact(block_len(taps)).enumerate() {
-                let c = 64 * block;
+        for (i, packed) in packed[HEAD..].chunks_exact(block_len(window.kernel)).enumerate() {
+            let c = 64 * i;
+            // SAFETY: the block's channels are there.
+            unsafe {
+                let block = Block {
+                    window,
+                    x: x.as_ptr().add(c),
+                    pad: padding.as_ptr(),
+                    packed: packed.as_ptr(),
+                    bounds,
+                    hop: channels,
+                    pitch: window.input[1] * channels,
+                };
                 let live = (channels - c).min(64);
-                let mut at = [pad.as_ptr().add(c); MAX_TAPS];
-                let mut step = [0; MAX_TAPS];
-                for column in 0..window.out_width {
-                    let moves = inner.contains(&column) && column > inner.start;
-                    if moves {
-                        for (at, step) in at[..taps].iter_mut().zip(&step) {
-                            *at = at.add(*step);
-                        }
-                    } else {
-                        for tap in 0..taps {
-                            let row = window.at(0, y, tap / window.kernel[1]);
-                            let col = window.at(1, column, tap % window.kernel[1]);
-                            (at[tap], step[tap]) = match row.zip(col) {
-                                Some((row, col)) => (
-                                    x.as_ptr().add((row * window.input[1] + col) * channels + c),
-                                    window.stride[1] * channels,
-                                ),
-                                None => (pad.as_ptr().add(c), 0),
-                            };
-                        }
-                    }
-                    let to = out.add(column * channels + c);
-                    if live == 64 {
-                        pixel::<true>(&at, groups, packed.as_ptr(), bounds, !0, to);
-                    } else {
-                        pixel::<false>(&at, groups, packed.as_ptr(), bounds, (1 << live) - 1, to);
-                    }
+                let mask = if live == 64 { !0 } else { (1 << live) - 1 };
+                if packed[FORM] == 1 {
+                    line::<true>(&block, y, mask, out.add(c));
+                } else {
+                    line::<false>(&block, y, mask, out.add(c));
                 }
             }
         }
     }
 }
 
-/// One pixel of up to 64 channels.
+/// A row of pixels of one block.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn line<const SHORT: bool>(b: &Block<'_>, y: usize, mask: u64, mut out: *mut i8) {
+    let w = b.window;
+    let [kh, kw] = w.kernel;
+    // SAFETY: only taps that are inside are read from the input.
+    unsafe {
+        // Rows of the window, and whether to move along them.
+        let mut rows = [(b.pad, 0_usize); MAX_SIDE];
+        for (ky, row) in rows[..kh].iter_mut().enumerate() {
+            if let Some(at) = w.at(0, y, ky) {
+                *row = (b.x.add(at * b.pitch), !0);
+            }
+        }
+        let inner = w.inner_columns();
+        let together = pixels(w.channels);
+        // One vector of several pixels needs neighbours that lie side by side.
+        let several = together > 1 && w.stride[1] == 1;
+        let simple = w.kernel == [3, 3] && w.dilation[1] == 1;
+        let full = mask == !0;
+        let mut column = 0;
+        while column < w.out_width {
+            if simple && column == inner.start && (full || several) {
+                let per = if several { together } else { 1 };
+                let n = inner.len() / per;
+                if n > 0 {
+                    let left = w.at(1, column, 0).unwrap_or(0) * b.hop;
+                    let at = [0, 1, 2].map(|ky: usize| rows[ky].0.wrapping_add(left & rows[ky].1));
+                    let live = [0, 1, 2].map(|ky: usize| rows[ky].1);
+                    match per * w.stride[1] {
+                        1 => three::<1, SHORT>(b, at, live, n, w.stride[1], per, out),
+                        2 => three::<2, SHORT>(b, at, live, n, w.stride[1], per, out),
+                        _ => three::<3, SHORT>(b, at, live, n, w.stride[1], per, out),
+                    }
+                    out = out.add(n * per * w.channels);
+                    column += n * per;
+                    if column == w.out_width {
+                        break;
+                    }
+                    // What remains of the inner columns goes one by one.
+                }
+            }
+            let mut acc = [_mm512_setzero_si512(); 4];
+            for (v, acc) in acc.iter_mut().enumerate() {
+                *acc = _mm512_loadu_si512(b.packed.add(v * VECTOR).cast());
+            }
+            let mut weights = b.packed.add(4 * VECTOR);
+            for kx in 0..kw {
+                let col = w.at(1, column, kx);
+                for first in (0..kh).step_by(4) {
+                    let mut taps = [_mm512_setzero_si512(); 4];
+                    for (i, tap) in taps.iter_mut().enumerate().take(kh - first) {
+                        let (row, moves) = rows[first + i];
+                        let at = match col {
+                            Some(col) => row.add(col * b.hop & moves),
+                            None => b.pad,
+                        };
+                        *tap = _mm512_maskz_loadu_epi8(mask, at);
+                    }
+                    let quads = interleave(taps);
+                    for v in 0..4 {
+                        let w = _mm512_loadu_si512(weights.add(64 * v).cast());
+                        acc[v] = _mm512_dpbusd_epi32(acc[v], quads[v], w);
+                    }
+                    weights = weights.add(256);
+                }
+            }
+            _mm512_mask_storeu_epi8(out, mask, finish::<SHORT>(b, &acc));
+            out = out.add(w.channels);
+            column += 1;
+        }
+    }
+}
+
+/// Rows that a window may have.
+pub(crate) const MAX_SIDE: usize = 64;
+
+/// Four taps side by side, with 128 added: each lane holds those of one channel.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn interleave(taps: [__m512i; 4]) -> [__m512i; 4] {
+    let t = taps.map(|t| _mm512_xor_si512(t, _mm512_set1_epi8(-128)));
+    let a = _mm512_unpacklo_epi8(t[0], t[1]);
+    let b = _mm512_unpackhi_epi8(t[0], t[1]);
+    let c = _mm512_unpacklo_epi8(t[2], t[3]);
+    let d = _mm512_unpackhi_epi8(t[2], t[3]);
+    [
+        _mm512_unpacklo_epi16(a, c),
+        _mm512_unpackhi_epi16(a, c),
+        _mm512_unpacklo_epi16(b, d),
+        _mm512_unpackhi_epi16(b, d),
+    ]
+}
+
+/// Sums to bytes in the order of the input.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn finish<const SHORT: bool>(b: &Block<'_>, acc: &[__m512i; 4]) -> __m512i {
+    let mut y = *acc;
+    for (v, y) in y.iter_mut().enumerate() {
+        // SAFETY: a block begins with four vectors of constants.
+        unsafe {
+            let vector = b.packed.add(v * VECTOR);
+            *y = if SHORT { requantize_short(*y, vector) } else { requantize(*y, vector) };
+        }
+    }
+    let y = _mm512_packs_epi16(_mm512_packs_epi32(y[0], y[1]), _mm512_packs_epi32(y[2], y[3]));
+    _mm512_min_epi8(_mm512_max_epi8(y, b.bounds.0), b.bounds.1)
+}
+
+/// `n` vectors of pixels of a 3x3 window that is inside from left to right; `S` is how many columns
+/// each begins after the one before, 3 standing for 3 and more.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn pixel<const FULL: bool>(
-    at: &[*const i8; MAX_TAPS],
-    groups: usize,
-    packed: *const u8,
-    bounds: (i8, i8),
-    mask: u64,
-    to: *mut i8,
+unsafe fn three<const S: usize, const SHORT: bool>(
+    b: &Block<'_>,
+    mut at: [*const i8; 3],
+    moves: [usize; 3],
+    n: usize,
+    stride: usize,
+    per: usize,
+    mut out: *mut i8,
 ) {
-    // SAFETY: the caller gives pointers to as many channels as the mask has bits, and constants and
-    // weights of a block.
+    // SAFETY: as the caller's.
     unsafe {
-        let flip = _mm512_set1_epi8(-128);
-        let load = |tap: usize| {
-            let x = if FULL {
-                _mm512_loadu_si512(at[tap].cast())
-            } else {
-                _mm512_maskz_loadu_epi8(mask, at[tap])
+        let step = stride * per * b.hop;
+        let column = |at: &[*const i8; 3], kx: usize| {
+            let tap = |ky: usize| {
+                _mm512_loadu_si512(at[ky].wrapping_add((kx * b.hop) & moves[ky]).cast())
             };
-            _mm512_xor_si512(x, flip)
+            let last = tap(2);
+            interleave([tap(0), tap(1), last, last])
         };
-        let mut acc = [_mm512_setzero_si512(); 4];
-        for (v, acc) in acc.iter_mut().enumerate() {
-            *acc = _mm512_loadu_si512(packed.add(v * VECTOR).cast());
-        }
-        let mut w = packed.add(4 * VECTOR);
-        for g in 0..groups {
-            let t = [load(4 * g), load(4 * g + 1), load(4 * g + 2), load(4 * g + 3)];
-            let a = _mm512_unpacklo_epi8(t[0], t[1]);
-            let b = _mm512_unpackhi_epi8(t[0], t[1]);
-            let c = _mm512_unpacklo_epi8(t[2], t[3]);
-            let d = _mm512_unpackhi_epi8(t[2], t[3]);
-            let quads = [
-                _mm512_unpacklo_epi16(a, c),
-                _mm512_unpackhi_epi16(a, c),
-                _mm512_unpacklo_epi16(b, d),
-                _mm512_unpackhi_epi16(b, d),
-            ];
+        let weights = b.packed.add(4 * VECTOR);
+        let mut q = [column(&at, 0), column(&at, 1), column(&at, 2)];
+        for i in 0..n {
+            let mut acc = [_mm512_setzero_si512(); 4];
             for v in 0..4 {
-                let w = _mm512_loadu_si512(w.add(64 * v).cast());
-                acc[v] = _mm512_dpbusd_epi32(acc[v], quads[v], w);
+                acc[v] = _mm512_loadu_si512(b.packed.add(v * VECTOR).cast());
+                for kx in 0..3 {
+                    let w = _mm512_loadu_si512(weights.add((kx * 4 + v) * 64).cast());
+                    acc[v] = _mm512_dpbusd_epi32(acc[v], q[kx][v], w);
+                }
             }
-            w = w.add(256);
-        }
-        let mut y = [_mm512_setzero_si512(); 4];
-        for v in 0..4 {
-            y[v] = requantize(acc[v], packed.add(v * VECTOR));
-        }
-        let y = _mm512_packs_epi16(_mm512_packs_epi32(y[0], y[1]), _mm512_packs_epi32(y[2], y[3]));
-        let y = _mm512_max_epi8(y, _mm512_set1_epi8(bounds.0));
-        let y = _mm512_min_epi8(y, _mm512_set1_epi8(bounds.1));
-        if FULL {
-            _mm512_storeu_si512(to.cast(), y);
-        } else {
-            _mm512_mask_storeu_epi8(to, mask, y);
+            _mm512_storeu_si512(out.cast(), finish::<SHORT>(b, &acc));
+            out = out.add(per * b.hop);
+            if i + 1 == n {
+                break;
+            }
+            for ky in 0..3 {
+                at[ky] = at[ky].wrapping_add(step & moves[ky]);
+            }
+            q = match S {
+                1 => [q[1], q[2], column(&at, 2)],
+                2 => [q[2], column(&at, 1), column(&at, 2)],
+                _ => [column(&at, 0), column(&at, 1), column(&at, 2)],
+            };
         }
     }
 }

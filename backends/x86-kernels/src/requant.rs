@@ -68,6 +68,47 @@ impl Affine {
     }
 }
 
+/// Rounding twice with 32-bit lanes after the product: `h = (acc * m + 2^30) >> 31`, then
+/// `(h + c - (acc < 0)) >> e`, which includes the zero point. It takes fewer constants than
+/// [`Affine`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Short {
+    /// The mantissa.
+    pub m: i32,
+    /// Rounding and zero point: `2^(e-1) + (zero_point << e)`.
+    pub c: i32,
+    /// The right shift, at least 1.
+    pub e: u32,
+}
+
+impl Short {
+    /// As [`Affine::new`]; `None` for factors that do not shift right, too, and where 32 bits are too
+    /// few.
+    #[must_use]
+    pub fn new(
+        multiplier: Multiplier,
+        rounding: Rounding,
+        zero_point: i32,
+        bound: i64,
+    ) -> Option<Self> {
+        let Multiplier { mantissa: m, shift } = multiplier;
+        let e = u32::try_from(-shift).ok().filter(|e| (1..=30).contains(e))?;
+        let c = (1_i64 << (e - 1)) + (i64::from(zero_point) << e);
+        let most = bound + (1_i64 << (e - 1)) + (i64::from(zero_point).abs() << e) + 1;
+        let fits = rounding == Rounding::Double
+            && (0..1 << 30).contains(&bound)
+            && most <= i64::from(i32::MAX);
+        fits.then_some(Self { m, c: c as i32, e })
+    }
+
+    /// The result for an accumulator within the bound.
+    #[must_use]
+    pub fn apply(self, acc: i32) -> i32 {
+        let h = ((i64::from(acc) * i64::from(self.m) + (1 << 30)) >> 31) as i32;
+        (h + self.c - i32::from(acc < 0)) >> self.e
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,7 +122,7 @@ mod tests {
                 .wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) as i32
         };
-        let mut tried = 0;
+        let (mut tried, mut tried_short) = (0, 0);
         for round in 0..200_000 {
             let shift = next().rem_euclid(38) - 32;
             let shift = shift.clamp(-31, 5);
@@ -90,7 +131,9 @@ mod tests {
             let zero = next().rem_euclid(256) - 128;
             let rounding = if round % 2 == 0 { Rounding::Double } else { Rounding::Single };
             let Some(affine) = Affine::new(m, rounding, zero, bound) else { continue };
+            let short = Short::new(m, rounding, zero, bound);
             tried += 1;
+            tried_short += usize::from(short.is_some());
             let wild = i64::from(next()) - (1 << 30);
             // Values at ties are the ones that part the roundings.
             let tie = (1_i64 << (30 - shift)) / i64::from(m.mantissa);
@@ -98,10 +141,13 @@ mod tests {
                 if acc.abs() <= bound {
                     let want = m.apply(acc as i32, rounding) + zero;
                     assert_eq!(affine.apply(acc as i32), want, "{acc} {m:?} {rounding:?}");
+                    if let Some(short) = short {
+                        assert_eq!(short.apply(acc as i32), want, "{acc} {m:?}");
+                    }
                 }
             }
         }
-        assert!(tried > 100_000, "{tried}");
+        assert!(tried > 100_000 && tried_short > 40_000, "{tried} {tried_short}");
     }
 
     #[test]
@@ -112,6 +158,9 @@ mod tests {
                 let affine = Affine::new(m, rounding, 3, 1 << 20).unwrap();
                 for acc in -5000..5000 {
                     assert_eq!(affine.apply(acc), m.apply(acc, rounding) + 3);
+                    if let Some(short) = Short::new(m, rounding, 3, 1 << 20) {
+                        assert_eq!(short.apply(acc), m.apply(acc, rounding) + 3);
+                    }
                 }
             }
         }

@@ -6,7 +6,7 @@ use paring_backend::{Backend, ExecOptions};
 use paring_ir::ops::{
     Activation, Binary, BinaryFn, Conv2d, Dense, Padding, Reduce, ReduceFn, Softmax,
 };
-use paring_ir::{DynOp, Executor, Graph, OpRef, ValueId};
+use paring_ir::{DynOp, Graph, OpRef, ValueId};
 use paring_tensor::{DType, Quant, Tensor, TensorType};
 use paring_x86::X86;
 use std::sync::Arc;

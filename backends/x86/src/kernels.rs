@@ -126,11 +126,11 @@ impl Kernels for X86Kernels {
         depthwise::f32_depthwise(self.level, &window(w), x, weights, bias, clamp, rows, out);
     }
 
-    fn i8_depthwise_len(&self, taps: usize, channels: usize) -> usize {
+    fn i8_depthwise_len(&self, kernel: [usize; 2], channels: usize) -> usize {
         if depthwise::has_i8(self.level) {
-            depthwise::i8_len(taps, channels)
+            depthwise::i8_len(kernel, channels)
         } else {
-            Portable.i8_depthwise_len(taps, channels)
+            Portable.i8_depthwise_len(kernel, channels)
         }
     }
 
@@ -140,6 +140,7 @@ impl Kernels for X86Kernels {
         }
         let from = depthwise::I8Depthwise {
             weights: p.weights,
+            kernel: p.kernel,
             channels: p.channels,
             bias: p.bias,
             multipliers: p.multipliers,
@@ -154,7 +155,7 @@ impl Kernels for X86Kernels {
         &self,
         w: &Window,
         x: &[i8],
-        pad: &[i8],
+        pad: i8,
         packed: &[u8],
         rows: Range<usize>,
         out: &mut [i8],

@@ -7,6 +7,7 @@
 
 use paring_cortex_m as _;
 use paring_format_keras as _;
+use paring_format_caffe as _;
 use paring_format_onnx as _;
 use paring_format_paring as _;
 use paring_format_tflite as _;
@@ -19,21 +20,60 @@ use paring_pass_gptq as _;
 use paring_pass_layout as _;
 use paring_pass_quantize as _;
 use paring_reference as _;
+use paring_x86 as _;
 
 use paring_backend::{ExecOptions, backend_named};
 use paring_format::{FormatError, ReadOptions};
-use paring_ir::{Executor, Graph};
+use paring_ir::{ExecError, Executor, Graph, Session, Verified};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The backend that says what ops mean: reads and folds with it when nothing else is asked for.
 pub const REFERENCE: &str = "reference";
 
-/// The executor of a backend.
+/// The name under which [`executor`] gives the fastest backend that runs a network.
+pub const AUTO: &str = "auto";
+
+/// The backends that [`AUTO`] tries, in this order, before the reference.
+const FAST: [&str; 1] = ["x86"];
+
+/// Prepares each network on the fastest backend that runs it.
+struct Fastest(Vec<Box<dyn Executor>>);
+
+impl Executor for Fastest {
+    fn name(&self) -> &str {
+        AUTO
+    }
+
+    fn prepare(&self, graph: Verified<'_>) -> Result<Box<dyn Session>, ExecError> {
+        let mut last = None;
+        for executor in &self.0 {
+            match executor.prepare(graph.clone()) {
+                Err(e @ (ExecError::Unsupported { .. } | ExecError::Unbound(_))) => last = Some(e),
+                done => return done,
+            }
+        }
+        let none = ExecError::Unsupported { backend: AUTO.to_owned(), refused: Vec::new() };
+        Err(last.unwrap_or(none))
+    }
+}
+
+/// An executor that prepares each network on the fastest backend that runs every node of it: integers
+/// are the same on all, real numbers agree up to rounding.
+#[must_use]
+pub fn default_executor(options: ExecOptions) -> Box<dyn Executor> {
+    let named = |name: &str| backend_named(name).ok()?.executor(options);
+    Box::new(Fastest(FAST.into_iter().chain([REFERENCE]).filter_map(named).collect()))
+}
+
+/// The executor of a backend, or of the fastest one where it is called [`AUTO`].
 ///
 /// # Errors
 /// If there is no such backend or it does not run in this process.
 pub fn executor(backend: &str, options: ExecOptions) -> Result<Box<dyn Executor>, String> {
+    if backend == AUTO {
+        return Ok(default_executor(options));
+    }
     backend_named(backend)?.executor(options).ok_or_else(|| {
         let running: Vec<_> = paring_backend::registered_backends()
             .into_iter()

@@ -60,6 +60,8 @@ pub struct I8Panel<'a> {
 pub struct I8Depthwise<'a> {
     /// `taps` rows of one number a channel.
     pub weights: &'a [i8],
+    /// Rows and columns of the window.
+    pub kernel: [usize; 2],
     /// Channels.
     pub channels: usize,
     /// What each channel's sum begins with; the zero point of the input is already in it.
@@ -226,8 +228,8 @@ pub trait Kernels: Send + Sync + 'static {
     }
 
     /// Bytes of packed depthwise weights.
-    fn i8_depthwise_len(&self, taps: usize, channels: usize) -> usize {
-        portable::i8_panel_len(taps, 1, channels)
+    fn i8_depthwise_len(&self, kernel: [usize; 2], channels: usize) -> usize {
+        portable::i8_panel_len(kernel[0] * kernel[1], 1, channels)
     }
 
     /// Packs depthwise weights; `false` where the arithmetic of a channel cannot be reproduced.
@@ -235,12 +237,12 @@ pub trait Kernels: Send + Sync + 'static {
         portable::i8_depthwise_pack(p, packed)
     }
 
-    /// Some rows of the output of a depthwise convolution. `pad` is one pixel of the input's zero point.
+    /// Some rows of the output of a depthwise convolution. `pad` is the input's zero point.
     fn i8_depthwise(
         &self,
         window: &Window,
         x: &[i8],
-        pad: &[i8],
+        pad: i8,
         packed: &[u8],
         rows: Range<usize>,
         out: &mut [i8],

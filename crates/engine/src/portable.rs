@@ -226,12 +226,13 @@ pub(crate) fn i8_depthwise_pack(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool 
 pub(crate) fn i8_depthwise(
     window: &Window,
     x: &[i8],
-    pad: &[i8],
+    pad: i8,
     packed: &[u8],
     rows: Range<usize>,
     out: &mut [i8],
 ) {
     const BLOCK: usize = 64;
+    let padding = [pad; BLOCK];
     let (top, rest) = packed.split_at(HEAD);
     let (channels, weights) = rest.split_at(CHANNEL * window.channels);
     let (head, weights) = (head(top), bytemuck::cast_slice::<u8, i8>(weights));
@@ -244,7 +245,7 @@ pub(crate) fn i8_depthwise(
                 *acc = number(channel, 0);
             }
             for (tap, at) in taps {
-                let x = at.map_or(&pad[first..first + n], |at| &x[at + first..at + first + n]);
+                let x = at.map_or(&padding[..n], |at| &x[at + first..at + first + n]);
                 let w = &weights[tap * window.channels + first..][..n];
                 for ((acc, x), w) in acc.iter_mut().zip(x).zip(w) {
                     *acc = acc.wrapping_add(i32::from(*x) * i32::from(*w));

@@ -32,7 +32,9 @@ pub(crate) struct Constant {
 
 impl Val {
     pub(crate) fn constant(name: impl Into<String>, tensor: Tensor) -> Self {
-        Self::Const(Rc::new(Constant { name: name.into(), tensor, unsigned4: false }))
+        let name = Some(name.into()).filter(|n: &String| !n.is_empty());
+        let name = name.unwrap_or_else(|| "constant".to_owned());
+        Self::Const(Rc::new(Constant { name, tensor, unsigned4: false }))
     }
 
     pub(crate) fn as_const(&self) -> Option<&Tensor> {

@@ -8,16 +8,17 @@ use crate::reject::Reject;
 use crate::tensor::{self, External};
 use crate::{control, ops};
 use paring_format::{FormatError, ReadOptions, Source};
-use paring_ir::{ExecError, Graph, Refusal, ValueId, macs};
-use paring_tensor::{Dim, Shape, Tensor, TensorType};
+use paring_ir::ops::{Lrn, NonMaxSuppression, Pool, Resize};
+use paring_ir::{ExecError, Graph, Node, Refusal, ValueId, macs};
+use paring_tensor::{Dim, Quant, Shape, Tensor, TensorType};
 use prost::Message;
 use std::collections::HashMap;
 use std::rc::Rc;
 
 /// Bytes that all constants which are computed on reading may take together.
-pub(crate) const EXPANSION_LIMIT: usize = 2 << 30;
+pub(crate) const EXPANSION_LIMIT: usize = 1 << 30;
 
-/// Multiply-accumulates, and elements written, that one evaluated constant may take.
+/// Multiply-accumulates, window taps and bytes written that evaluating all constants may take together.
 const WORK_LIMIT: u64 = 1 << 34;
 
 /// Nodes that a model may have after inlining functions and unrolling loops.
@@ -84,6 +85,7 @@ pub(crate) struct Reader<'a, 'p> {
     pub(crate) build: Build,
     refused: Vec<Refusal>,
     pub(crate) budget: usize,
+    work: u64,
     nodes: usize,
 }
 
@@ -115,6 +117,7 @@ pub fn read(source: &Source, options: &ReadOptions<'_>) -> Result<Graph, FormatE
         build: Build::new(if proto.name.is_empty() { "model" } else { &proto.name }),
         refused: Vec::new(),
         budget: EXPANSION_LIMIT,
+        work: 0,
         nodes: 0,
     };
     let body = Body { opsets, bindings: Bindings::new(), prefix: String::new() };
@@ -142,7 +145,9 @@ impl<'p> Reader<'_, 'p> {
             }
             let place = format!("input `{}`", input.name);
             let val = match self.input(input) {
-                Ok(ty) => {
+                Ok(mut ty) => {
+                    ty.quant = stated_quant(proto, &input.name, &scope)
+                        .filter(|q| q.check(ty.dtype, &ty.shape).is_ok());
                     let id = self.build.graph.add_input(input.name.clone(), ty);
                     Val::Node(id.map_err(|e| self.source.malformed(&place, e.to_string()))?)
                 }
@@ -186,6 +191,9 @@ impl<'p> Reader<'_, 'p> {
     }
 
     fn input(&self, input: &crate::proto::ValueInfoProto) -> Result<TensorType, Reject> {
+        if input.name.is_empty() {
+            return Err(Reject::malformed("has no name"));
+        }
         let ty = input.r#type.as_deref().and_then(|t| t.tensor_type.as_ref());
         let ty = ty.ok_or_else(|| Reject::unsupported("is not a tensor"))?;
         let dtype = tensor::dtype(ty.elem_type)?;
@@ -503,9 +511,9 @@ impl<'p> Reader<'_, 'p> {
     fn evaluate(&mut self, graph: &Graph) -> Result<Option<Vec<Tensor>>, Stop> {
         let Some(executor) = self.options.executor else { return Ok(None) };
         let Ok(verified) = graph.verified() else { return Ok(None) };
-        let mut work = 0_u64;
+        let mut work = self.work;
         for node in graph.nodes() {
-            work = work.saturating_add(macs(graph, node).unwrap_or(u64::MAX));
+            work = work.saturating_add(steps(graph, node));
             for output in node.outputs() {
                 let bytes = graph.ty(*output).byte_len();
                 // A size that depends on data is at most that of an operand.
@@ -522,9 +530,10 @@ impl<'p> Reader<'_, 'p> {
             }
         }
         if work > WORK_LIMIT {
-            let why = format!("evaluating this constant takes more than {WORK_LIMIT} steps");
+            let why = format!("evaluating the constants takes more than {WORK_LIMIT} steps");
             return Err(Reject::malformed(why).into());
         }
+        self.work = work;
         let mut session = match executor.prepare(verified) {
             Ok(session) => session,
             Err(_) => return Ok(None),
@@ -614,6 +623,60 @@ fn uses<'n>(node: &'n NodeProto, read: &mut Vec<&'n str>) {
         }
         read.extend(graph.output.iter().map(|o| o.name.as_str()));
     }
+}
+
+/// The quantization of an integer input that all nodes that read it state alike, in constants.
+fn stated_quant(proto: &GraphProto, name: &str, scope: &Scope<'_>) -> Option<Quant> {
+    let mut common: Option<(&str, &str)> = None;
+    for node in &proto.node {
+        let mut read = Vec::new();
+        uses(node, &mut read);
+        if !read.contains(&name) {
+            continue;
+        }
+        // Operands with scale and zero point after them.
+        let operands: &[usize] = match node.op_type.as_str() {
+            "DequantizeLinear" if node.attribute.iter().all(|a| a.name != "block_size") => &[0],
+            "QLinearConv" | "QLinearMatMul" => &[0, 3],
+            _ => return None,
+        };
+        for (i, _) in node.input.iter().enumerate().filter(|(_, n)| *n == name) {
+            let (scale, zero) = (node.input.get(i + 1)?, node.input.get(i + 2)?);
+            if !operands.contains(&i) {
+                return None;
+            }
+            match common {
+                Some(known) if known != (scale.as_str(), zero.as_str()) => return None,
+                _ => common = Some((scale, zero)),
+            }
+        }
+    }
+    let (scale, zero) = common?;
+    let (scale, zero) = (scope.get(scale)?.as_const()?, scope.get(zero)?.as_const()?);
+    match (scale.to_f32().as_slice(), zero.to_i64().as_slice()) {
+        ([scale], [zero]) => Some(Quant::per_tensor(*scale, i32::try_from(*zero).ok()?)),
+        _ => None,
+    }
+}
+
+/// Steps that a node takes besides writing its results: products, or taps of windows.
+fn steps(graph: &Graph, node: &Node) -> u64 {
+    let elements = |v: &ValueId| graph.ty(*v).shape.elements().map_or(u64::MAX, |n| n as u64);
+    let outputs: u64 = node.outputs().iter().map(elements).fold(0, u64::saturating_add);
+    if let Some(pool) = node.op_as::<Pool>() {
+        return outputs.saturating_mul(pool.kernel[0] as u64).saturating_mul(pool.kernel[1] as u64);
+    }
+    if let Some(lrn) = node.op_as::<Lrn>() {
+        return outputs.saturating_mul(lrn.size as u64);
+    }
+    let inputs: u64 = node.inputs().iter().map(elements).fold(0, u64::saturating_add);
+    if node.op.is::<NonMaxSuppression>() {
+        return inputs.saturating_mul(inputs);
+    }
+    // Shrinking samples a number of elements for each result, in two dimensions.
+    let factor = if node.op.is::<Resize>() { inputs.max(1) } else { 1 };
+    let own = macs(graph, node).unwrap_or(u64::MAX);
+    own.saturating_add(inputs).saturating_add(outputs.saturating_mul(factor.min(64)))
 }
 
 /// Computes a value of a graph from the values that its inputs are known to have.

@@ -30,6 +30,25 @@ fn case(folder: &Path) -> Result<(), String> {
     for (i, (got, want)) in got.iter().zip(&outputs).enumerate() {
         compare(got, want, RELATIVE, ABSOLUTE).map_err(|e| format!("output {i}: {e}"))?;
     }
+    again(&graph, &inputs, &got)
+}
+
+/// What can be written reads back as a network that computes the same.
+fn again(
+    graph: &paring_ir::Graph,
+    inputs: &[paring_tensor::Tensor],
+    outputs: &[paring_tensor::Tensor],
+) -> Result<(), String> {
+    let bytes = match paring_format_onnx::write(graph, &paring_format::WriteOptions::default()) {
+        Ok(bytes) => bytes,
+        Err(e) if e.is_unsupported() => return Ok(()),
+        Err(e) => return Err(format!("written: {e}")),
+    };
+    let graph = common::read_bytes(bytes, inputs).map_err(|e| format!("read again: {e}"))?;
+    let got = run(&graph, inputs).map_err(|e| format!("run again: {e}"))?;
+    for (i, (got, want)) in got.iter().zip(outputs).enumerate() {
+        compare(got, want, RELATIVE, 1e-6).map_err(|e| format!("output {i} again: {e}"))?;
+    }
     Ok(())
 }
 

@@ -8,14 +8,13 @@
 //! | 4 | version, 1 |
 //! | 4 | CRC-32 of the directory |
 //! | 8 + 8 | offset and length of the directory |
-//! | ... | the blobs, each at a multiple of 64 |
+//! | ... | the blobs, raw ones at multiples of 64 |
 //! | ... | the directory: for each blob the length of its name (4) and the name, its codec (4), offset (8), stored length (8) and the CRC-32 of the stored bytes (4) |
 //!
 //! The first blob, whose name is empty, is the graph in its text form (see [`paring_ir::text`]); the others
 //! are the constants that the text calls `blob`. A raw blob (codec 0) is used in the mapped file without
-//! a copy; a packed one (codec 1) holds elements of a byte that need at most four bits: the number of
-//! bits, the smallest element, and each element less the smallest, the first in the lowest bits. Blobs
-//! that the text does not name are ignored. The same graph gives the same bytes.
+//! a copy; a coded one (codec 1, see [`paring_codec`]) is a constant of any storage; codec 2 is the
+//! deflated text. Blobs that the text does not name are ignored. The same graph gives the same bytes.
 //!
 //! No length in a file is trusted: every range is checked against the file, every blob against its
 //! checksum and against the size that the graph gives it.
@@ -38,13 +37,16 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod codec;
-
-use codec::Codec;
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
+use paring_codec::Codec;
 use paring_format::{Format, FormatError, ReadOptions, Source, WriteOptions, register_format};
 use paring_ir::{Graph, text};
 use paring_tensor::{Bytes, DType};
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::io::{Read, Write};
 use std::path::Path;
 
 const MARK: &[u8; 8] = b"\x89PARING\n";
@@ -53,6 +55,8 @@ const HEADER: usize = 32;
 const ALIGNMENT: usize = 64;
 /// How many times the file's size constants that the text does not spell out may take.
 const EXPANSION: usize = 64;
+/// The same for coded constants, which shrink much more when nearly everything is pruned.
+const CODED_EXPANSION: usize = 4096;
 /// Name of the blob that is the graph's text.
 const GRAPH: &str = "";
 
@@ -80,25 +84,50 @@ fn write(graph: &Graph, _: &WriteOptions) -> Result<Vec<u8>, FormatError> {
     Ok(encode(graph))
 }
 
-/// The container of a graph.
+/// Number of the codec of a deflated text; the others are those of [`paring_codec`].
+const DEFLATED: u32 = 2;
+
+/// How constants are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Storage {
+    /// Elements of whole bytes stay as they are in memory, so that a mapped file is used without
+    /// decoding; codes, masks and four-bit elements are packed. Otherwise constants are entropy-coded.
+    pub mappable: bool,
+}
+
+/// The container of a graph, constants entropy-coded where that is shorter.
 #[must_use]
 pub fn encode(graph: &Graph) -> Vec<u8> {
+    encode_with(graph, Storage::default())
+}
+
+/// The container of a graph.
+#[must_use]
+pub fn encode_with(graph: &Graph, storage: Storage) -> Vec<u8> {
     let printed = text::print(graph, text::Large::Blob);
-    let text = Bytes::from(printed.text.into_bytes());
-    let constants = printed.blobs.iter().map(|(name, tensor)| (name.as_str(), tensor.bytes()));
     let mut out = vec![0; HEADER];
     let mut directory = Vec::new();
-    for (name, bytes) in std::iter::once((GRAPH, &text)).chain(constants) {
-        out.resize(out.len().next_multiple_of(ALIGNMENT), 0);
+    let mut add = |name: &str, codec: u32, stored: &[u8]| {
+        if codec == u32::from(Codec::Raw.id()) {
+            out.resize(out.len().next_multiple_of(ALIGNMENT), 0);
+        }
         directory.extend((name.len() as u32).to_le_bytes());
         directory.extend(name.as_bytes());
-        let (codec, stored) =
-            if name == GRAPH { (Codec::Raw, bytes.clone()) } else { Codec::encode(bytes) };
-        directory.extend((codec as u32).to_le_bytes());
+        directory.extend(codec.to_le_bytes());
         directory.extend((out.len() as u64).to_le_bytes());
         directory.extend((stored.len() as u64).to_le_bytes());
-        directory.extend(crc32fast::hash(&stored).to_le_bytes());
-        out.extend_from_slice(&stored);
+        directory.extend(crc32fast::hash(stored).to_le_bytes());
+        out.extend_from_slice(stored);
+    };
+    let text = printed.text.into_bytes();
+    match deflate(&text) {
+        Some(deflated) if !storage.mappable => add(GRAPH, DEFLATED, &deflated),
+        _ => add(GRAPH, Codec::Raw.id().into(), &text),
+    }
+    let options = paring_codec::Options { entropy: !storage.mappable };
+    for (name, data) in &printed.blobs {
+        let coded = paring_codec::encode(data, options);
+        add(name, coded.codec.id().into(), &coded.bytes);
     }
     let header = [
         MARK.as_slice(),
@@ -188,19 +217,47 @@ pub fn decode(file: &Bytes, path: &Path) -> Result<Graph, FormatError> {
     }
     let entries = read_directory(file, &directory).map_err(|why| fail("directory", why))?;
     let graph = entries.get(GRAPH).ok_or_else(|| fail("directory", "there is no graph".into()))?;
-    let graph = graph.checked().map_err(|why| fail("graph", why))?;
-    let graph = std::str::from_utf8(graph).map_err(|e| fail("graph", e.to_string()))?;
+    let stored = graph.checked().map_err(|why| fail("graph", why))?;
+    let limit = file.len().saturating_mul(EXPANSION).saturating_add(1 << 20);
+    let inflated = match graph.codec {
+        DEFLATED => inflate(stored, limit).map_err(|why| fail("graph", why))?.into(),
+        _ => stored.clone(),
+    };
+    let graph = std::str::from_utf8(&inflated).map_err(|e| fail("graph", e.to_string()))?;
+    let left = Cell::new(file.len().saturating_mul(CODED_EXPANSION).saturating_add(1 << 26));
     let blobs = |name: &str, dtype: DType, shape: &[usize]| {
         let entry = entries.get(name).ok_or("there is no such blob in the file")?;
-        let codec = Codec::from_id(entry.codec).ok_or_else(|| {
+        let codec = u8::try_from(entry.codec).ok().and_then(|id| Codec::from_id(id).ok());
+        let codec = codec.ok_or_else(|| {
             format!("is stored by codec {}, which this program does not know", entry.codec)
         })?;
-        codec.decode(entry.checked()?, dtype, shape)
+        if codec != Codec::Raw {
+            let size = shape.iter().try_fold(dtype.size(), |n, d| n.checked_mul(*d));
+            let rest = size.and_then(|size| left.get().checked_sub(size));
+            left.set(rest.ok_or("takes more memory than a file of this size may ask for")?);
+        }
+        paring_codec::decode(codec, entry.checked()?, dtype, shape).map_err(|e| e.to_string())
     };
-    let limit = file.len().saturating_mul(EXPANSION).saturating_add(1 << 20);
     let parsed =
         text::parse_limited(graph, &blobs, limit).map_err(|e| fail("graph", e.to_string()))?;
     Ok(parsed.graph)
+}
+
+fn deflate(text: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(text).ok()?;
+    encoder.finish().ok().filter(|deflated| deflated.len() < text.len())
+}
+
+/// Unpacks a text of at most `limit` bytes.
+fn inflate(stored: &[u8], limit: usize) -> Result<Vec<u8>, String> {
+    let mut text = Vec::new();
+    let mut decoder = DeflateDecoder::new(stored).take(limit as u64 + 1);
+    decoder.read_to_end(&mut text).map_err(|e| format!("the text is damaged: {e}"))?;
+    if text.len() > limit {
+        return Err("the text takes more memory than a file of this size may ask for".to_owned());
+    }
+    Ok(text)
 }
 
 fn read_directory(file: &Bytes, directory: &Bytes) -> Result<HashMap<String, Entry>, String> {

@@ -1,6 +1,6 @@
 //! Round trips, and files that are damaged in every place.
 
-use paring_format_paring::{decode, encode};
+use paring_format_paring::{Storage, decode, encode, encode_with};
 use paring_ir::{Graph, text};
 use std::path::Path;
 
@@ -33,7 +33,11 @@ fn every_storage_round_trips_in_place() {
     let graph = sample();
     let file = encode(&graph);
     assert_eq!(file, encode(&graph));
-    let file = file.into();
+    let again = decode(&file.clone().into(), Path::new("m.paring")).unwrap();
+    assert_eq!(inline(&again), inline(&graph));
+    let mappable = encode_with(&graph, Storage { mappable: true });
+    assert!(file.len() < mappable.len());
+    let file = mappable.into();
     let again = decode(&file, Path::new("m.paring")).unwrap();
     assert_eq!(inline(&again), inline(&graph));
     let constant = again.value_named("graph").unwrap().constant().unwrap().dense();
@@ -43,9 +47,14 @@ fn every_storage_round_trips_in_place() {
 
 #[test]
 fn a_flipped_bit_is_never_a_wrong_weight() {
-    let graph = sample();
-    let whole = encode(&graph);
-    let expected = inline(&graph);
+    for mappable in [false, true] {
+        flip_bits(&sample(), Storage { mappable });
+    }
+}
+
+fn flip_bits(graph: &Graph, storage: Storage) {
+    let whole = encode_with(graph, storage);
+    let expected = inline(graph);
     let mut refused = 0;
     for at in 0..whole.len() {
         let mut file = whole.clone();
@@ -81,8 +90,12 @@ fn four_bit_elements_are_packed_and_long_splats_are_not_expanded_from_nothing() 
          }",
     )
     .unwrap();
-    let file = encode(&graph);
+    let file = encode_with(&graph, Storage { mappable: true });
     assert!(file.len() > 640_000 && file.len() < 642_000, "{}", file.len());
+    let again = decode(&file.into(), Path::new("m.paring")).unwrap();
+    assert_eq!(inline(&again), inline(&graph));
+    let file = encode(&graph);
+    assert!(file.len() < 2_000, "{}", file.len());
     let again = decode(&file.into(), Path::new("m.paring")).unwrap();
     assert_eq!(inline(&again), inline(&graph));
 }

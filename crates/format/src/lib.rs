@@ -7,6 +7,8 @@
 //! [`FormatError::Unsupported`] that lists every such operator.
 #![forbid(unsafe_code)]
 
+pub mod weights;
+
 #[doc(hidden)]
 pub use inventory;
 

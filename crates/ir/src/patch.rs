@@ -293,6 +293,7 @@ impl Graph {
             }
         }
         for (name, range, new) in inherit {
+            renamed_values.retain(|(id, _)| *id != new);
             if let Some(value) = self.values[new.index()].as_mut() {
                 value.range = value.range.or(range);
                 self.rename(new, name);

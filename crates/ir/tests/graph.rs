@@ -53,7 +53,7 @@ fn storages_and_states_round_trip_through_blobs() {
     g.verified().unwrap();
     let printed = text::print(&g, text::Large::Blob);
     let blobs: HashMap<_, _> = printed.blobs.iter().cloned().collect();
-    let again = text::parse_with(&printed.text, &|n, _, _| Ok(blobs[n].bytes().clone())).unwrap();
+    let again = text::parse_with(&printed.text, &|n, _, _| Ok(blobs[n].clone())).unwrap();
     again.graph.verified().unwrap();
     assert_eq!(text::print(&again.graph, text::Large::Blob).text, printed.text);
     let inline = text::print(&g, text::Large::Inline).text;

@@ -159,10 +159,14 @@ impl Sparse {
         {
             return fail("mask bits beyond the last block".into());
         }
-        let kept: usize = (0..blocks)
-            .filter(|b| sparse.mask[b / 8] >> (b % 8) & 1 == 1)
-            .map(|b| sparse.bounds(b).iter().map(|(from, to)| to - from).product::<usize>())
-            .sum();
+        let kept: usize = if sparse.block.iter().all(|&b| b == 1) {
+            sparse.mask.iter().map(|byte| byte.count_ones() as usize).sum()
+        } else {
+            (0..blocks)
+                .filter(|b| sparse.mask[b / 8] >> (b % 8) & 1 == 1)
+                .map(|b| sparse.bounds(b).iter().map(|(from, to)| to - from).product::<usize>())
+                .sum()
+        };
         if sparse.values.shape() != [kept] {
             return fail(format!("values of shape {:?} for {kept} kept", sparse.values.shape()));
         }
@@ -262,9 +266,14 @@ impl Sparse {
 
     fn for_each_kept(&self, mut f: impl FnMut(usize)) {
         let blocks: usize = self.grid().iter().product();
+        let unstructured = self.block.iter().all(|&b| b == 1);
         for b in 0..blocks {
             if self.mask[b / 8] >> (b % 8) & 1 == 1 {
-                self.for_each_in_block(b, &mut f);
+                if unstructured {
+                    f(b);
+                } else {
+                    self.for_each_in_block(b, &mut f);
+                }
             }
         }
     }

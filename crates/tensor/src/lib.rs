@@ -22,6 +22,7 @@ mod constant;
 mod dtype;
 mod files;
 mod quant;
+mod recognise;
 mod shape;
 mod tensor;
 

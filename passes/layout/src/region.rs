@@ -195,9 +195,9 @@ impl Region {
                 }
             }
             if graph.is_visible(v) {
+                // Readers outside take the transpose up, so that the port alone is left with it.
                 let as_port = ports
                     && self.rank >= 3
-                    && value.uses().is_empty()
                     && graph.outputs().iter().filter(|p| p.value == v).count() == 1
                     && !graph.states().iter().any(|s| s.next == v);
                 back |= !as_port;

@@ -77,10 +77,11 @@ pub struct Quantize {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GlobalAverage {
-    /// A mean, whose result has a scale of its own: more accurate, for targets with integer means.
+    /// A mean, whose result has a scale of its own: more accurate, since averages of many numbers
+    /// reach much less far than the numbers.
+    #[default]
     Mean,
     /// A pool, whose result has the scale of its operand.
-    #[default]
     Pool,
 }
 

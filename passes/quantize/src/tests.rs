@@ -57,7 +57,10 @@ fn a_network_becomes_integer_with_shared_and_fixed_scales() {
     let out = quantize(NET, "");
     assert!(out.contains("%x = input : i8[n,4,4,1] q(0.007843138, "), "{out}");
     assert!(out.contains("const [127, -127] : i8[2,1,1,1]"), "{out}");
-    assert_eq!(out.matches("q(0.01, -128)").count(), 3, "{out}");
+    assert_eq!(out.matches("q(0.01, -128)").count(), 1, "{out}");
+    assert_eq!(out.matches("q(0.007843138, -128)").count(), 2, "{out}");
+    let pool = quantize(NET, "global_average = \"pool\"");
+    assert_eq!(pool.matches("q(0.01, -128)").count(), 3, "{pool}");
     assert!(out.contains("q(0.00390625, -128)"), "{out}");
     assert!(!out.contains("f32["), "{out}");
     assert!(out.contains("as \"scores\""), "{out}");

@@ -50,7 +50,7 @@ pub enum RoundingArg {
 #[derive(clap::Args)]
 pub struct BackendArgs {
     /// Backend that runs the model
-    #[arg(long, default_value = paring_bundle::REFERENCE)]
+    #[arg(long, default_value = paring_bundle::AUTO)]
     pub backend: String,
     /// Rounding of integer kernels
     #[arg(long, value_enum, default_value_t)]

@@ -28,7 +28,7 @@
 //! of a `; bound N` header line (the largest allowed difference).
 #![forbid(unsafe_code)]
 
-mod run;
+pub mod run;
 
 use anyhow::{Context, Result, bail, ensure};
 use paring_ir::{Graph, text};

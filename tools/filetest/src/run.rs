@@ -60,7 +60,27 @@ fn inputs(graph: &Graph, seed: u64) -> Result<Vec<Tensor>> {
     graph.inputs().iter().enumerate().map(make).collect()
 }
 
+/// The largest magnitude of an output of real numbers on the seeded inputs.
+///
+/// # Errors
+/// If the graph does not run.
+pub fn largest_output(graph: &Graph) -> Result<f64> {
+    let graph = bound(graph)?;
+    let executor = reference().map_err(anyhow::Error::msg)?;
+    let mut session = executor.prepare(graph.verified()?)?;
+    let mut peak = 0.0_f64;
+    for seed in 0..SAMPLES {
+        for output in session.run(&inputs(&graph, seed)?)? {
+            peak = output.to_f64().into_iter().fold(peak, |m, x| m.max(x.abs()));
+        }
+    }
+    Ok(peak)
+}
+
 /// The outputs on seeded inputs, written out.
+///
+/// # Errors
+/// If the graph does not run.
 pub fn outputs(graph: &Graph) -> Result<String> {
     let graph = bound(graph)?;
     let executor = reference().map_err(anyhow::Error::msg)?;
@@ -74,6 +94,9 @@ pub fn outputs(graph: &Graph) -> Result<String> {
 
 /// Runs two graphs on the same seeded inputs and judges the difference by the effect that a pass
 /// states.
+///
+/// # Errors
+/// The output that differs by more than the effect, or the stated limit, allows.
 pub fn compare(before: &Graph, after: &Graph, effect: Effect, limit: Option<f64>) -> Result<()> {
     let (before, after) = (bound(before)?, bound(after)?);
     let executor = reference().map_err(anyhow::Error::msg)?;

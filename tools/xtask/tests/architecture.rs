@@ -40,12 +40,13 @@ fn allowed(from: &str, to: &str) -> bool {
     match from.split_once('/') {
         Some(("crates", name)) => match name {
             "tensor" | "qmath" => false,
-            "ir" => any(&["tensor"]),
+            "ir" | "codec" => any(&["tensor"]),
             "pass" | "format" | "data" => any(&["ir", "tensor"]),
             "backend" => any(&["ir", "tensor", "qmath"]),
             "engine" => any(&["backend", "ir", "tensor", "qmath"]),
             "train" => any(&["pass", "data", "ir", "tensor"]),
             "bundle" => !to.starts_with("tools/"),
+            "format-paring" => any(&["codec", "format", "ir", "tensor"]),
             _ if name.starts_with("format-") => any(&["format", "ir", "tensor"]),
             _ => panic!("crates/{name} has no rule; add one here"),
         },

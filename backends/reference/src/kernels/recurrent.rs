@@ -280,9 +280,9 @@ fn rnn(op: &Rnn, call: &Call<'_>) -> Done {
     sequences(call, &s, op.direction, &lengths, &weights.x, [4], |d, x, [hidden]| {
         let f = op.functions.get(d).copied().unwrap_or(GateFn::Tanh);
         let before = hidden.clone();
-        for k in 0..h {
+        for (k, hidden) in hidden.iter_mut().enumerate() {
             let (a, b) = weights.products(&s, h, d, k, x, &before);
-            hidden[k] = apply(f, a + b + weights.b[d * h + k], op.clip);
+            *hidden = apply(f, a + b + weights.b[d * h + k], op.clip);
         }
     })
 }

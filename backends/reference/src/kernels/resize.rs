@@ -61,41 +61,32 @@ fn position(op: &Resize, k: usize, i: usize, n: usize) -> f64 {
             _ => i * scale,
         });
     }
-    let (n, i) = (n as f64, i as f64);
-    let scale = op.scale.get(k).map_or(out as f64 / n, |s| f64::from(*s));
-    // The extent that the factor gives, before it is cut to a whole number.
-    let long = n * scale;
-    match op.coordinates {
+    // In single precision too: where a position falls on a border between elements, the rounding
+    // decides, and ONNX Runtime's is the one that models were made with.
+    let scale = op.scale.get(k).copied().unwrap_or(out as f32 / n as f32);
+    let (n, i, whole) = (n as f32, i as f32, out as f32);
+    f64::from(match op.coordinates {
         HalfPixel => (i + 0.5) / scale - 0.5,
         HalfPixelSymmetric => {
-            let adjusted = out as f64 / long;
+            // The factor gives an extent that is cut to a whole number.
+            let adjusted = whole / (n * scale);
             n / 2.0 * (1.0 - adjusted) + (i + 0.5) / scale - 0.5
         }
-        PytorchHalfPixel => {
-            if long > 1.0 {
-                (i + 0.5) / scale - 0.5
-            } else {
-                0.0
-            }
-        }
-        AlignCorners => {
-            if long == 1.0 {
-                0.0
-            } else {
-                i * (n - 1.0) / (long - 1.0)
-            }
-        }
+        PytorchHalfPixel if out > 1 => (i + 0.5) / scale - 0.5,
+        PytorchHalfPixel => 0.0,
+        AlignCorners if out > 1 => i * (n - 1.0) / (whole - 1.0),
+        AlignCorners => 0.0,
         Asymmetric => i / scale,
         TfHalfPixelForNn => (i + 0.5) / scale,
         TfCropAndResize => {
-            let [start, end] = op.roi[k].map(f64::from);
+            let [start, end] = op.roi[k];
             if out > 1 {
-                start * (n - 1.0) + i * (end - start) * (n - 1.0) / (out as f64 - 1.0)
+                start * (n - 1.0) + i * (end - start) * (n - 1.0) / (whole - 1.0)
             } else {
                 0.5 * (start + end) * (n - 1.0)
             }
         }
-    }
+    })
 }
 
 fn nearest_index(op: &Resize, x: f64, n: usize) -> usize {

@@ -4,7 +4,7 @@ use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use paring_ir::Node;
 use paring_ir::ops::{Binary, BinaryFn};
-use paring_qmath::Multiplier;
+use paring_qmath::{Multiplier, Rounding};
 use paring_tensor::DType;
 
 /// A function of two `f32` with broadcasting.
@@ -164,7 +164,7 @@ impl Lower<'_> {
                 twice / (f64::from(1 << I8Sum::SHIFT) * f64::from(scale)),
             ),
             zero_point,
-            rounding: self.rounding,
+            rounding: Rounding::Double,
             bounds: (low as i8, high as i8),
         };
         Some(Part { step: Box::new(Sum(sum)), a, b: Some(b), scratch: 0 })

@@ -4,6 +4,7 @@ use crate::kernels::{Tile, Window};
 use paring_backend::requantize::channel_multipliers;
 use paring_ir::ops::Conv2d;
 use paring_ir::{Node, ValueId};
+use paring_qmath::Rounding;
 use paring_tensor::DType;
 
 /// The extents of a convolution.
@@ -124,7 +125,8 @@ impl Lower<'_> {
             x_zero,
             bias,
             multipliers: multipliers.ok()?,
-            rounding: self.rounding,
+            // Convolutions round twice whatever the run's rounding.
+            rounding: Rounding::Double,
             zero_point,
             bounds: (low as i8, high as i8),
         })

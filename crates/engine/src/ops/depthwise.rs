@@ -60,7 +60,7 @@ impl Step for F32Step {
 struct I8Step {
     images: Images,
     packed: Buffer,
-    pad: Vec<i8>,
+    pad: i8,
 }
 
 impl Step for I8Step {
@@ -68,7 +68,7 @@ impl Step for I8Step {
         let (x, out) = (numbers(io.a), numbers_mut(io.out));
         let packed = self.packed.bytes();
         self.images.run(x, out, |x, rows, out| {
-            kernels.i8_depthwise(&self.images.window, x, &self.pad, packed, rows, out);
+            kernels.i8_depthwise(&self.images.window, x, self.pad, packed, rows, out);
         });
     }
 }
@@ -132,6 +132,7 @@ impl Lower<'_> {
             .collect();
         let from = I8Depthwise {
             weights: &taps_first(weights, taps),
+            kernel: g.kernel,
             channels: g.channels,
             bias: &bias?,
             multipliers: &c.multipliers,
@@ -139,11 +140,11 @@ impl Lower<'_> {
             zero_point: c.zero_point,
             bounds: c.bounds,
         };
-        let mut packed = Buffer::zeroed(self.kernels.i8_depthwise_len(taps, g.channels));
+        let mut packed = Buffer::zeroed(self.kernels.i8_depthwise_len(g.kernel, g.channels));
         if !self.kernels.i8_depthwise_pack(&from, packed.bytes_mut()) {
             return None;
         }
-        let pad = vec![c.x_zero as i8; g.channels];
+        let pad = c.x_zero as i8;
         Some(Part::unary(I8Step { images: Images::of(op, g), packed, pad }, x))
     }
 }

@@ -1,6 +1,7 @@
 use super::{Lower, Part};
 use crate::kernels::Kernels;
 use crate::step::{Io, Step, numbers, numbers_mut};
+use paring_backend::requantize::mean_multiplier;
 use paring_ir::Node;
 use paring_ir::ops::{Reduce, ReduceFn};
 use paring_qmath::{Multiplier, Rounding};
@@ -37,7 +38,6 @@ struct I8Mean {
     extents: Extents,
     x_zero: i32,
     factor: Multiplier,
-    rounding: Rounding,
     zero_point: i32,
 }
 
@@ -56,7 +56,7 @@ impl Step for I8Mean {
                     }
                 }
                 for (y, sum) in out.iter_mut().zip(sums) {
-                    let scaled = self.factor.apply(sum, self.rounding);
+                    let scaled = self.factor.apply(sum, Rounding::Double);
                     *y = scaled.saturating_add(self.zero_point).clamp(-128, 127) as i8;
                 }
             }
@@ -77,17 +77,13 @@ impl Lower<'_> {
         if self.is_f32(x) && self.is_f32(y) {
             return Some(Part::unary(F32Mean(extents), x));
         }
-        let ((x_scale, x_zero), (scale, zero_point)) = (self.i8_quant(x)?, self.i8_quant(y)?);
+        let ((_, x_zero), (_, zero_point)) = (self.i8_quant(x)?, self.i8_quant(y)?);
         // Sums of centred bytes stay within 32 bits.
         if len >= 1 << 22 {
             return None;
         }
-        // TFLite's factor: the count is divided out of the mantissa, shifted as far as it goes.
-        let mut factor = Multiplier::from_real(f64::from(x_scale) / f64::from(scale));
-        let shift = (63 - (len as i64).leading_zeros() as i32).min(32).min(31 + factor.shift);
-        factor.mantissa = ((i64::from(factor.mantissa) << shift) / len as i64) as i32;
-        factor.shift -= shift;
-        let rounding = self.rounding;
-        Some(Part::unary(I8Mean { extents, x_zero, factor, rounding, zero_point }, x))
+        let count = u32::try_from(len).ok()?;
+        let factor = mean_multiplier(self.ty(x), self.ty(y), count).ok()?;
+        Some(Part::unary(I8Mean { extents, x_zero, factor, zero_point }, x))
     }
 }

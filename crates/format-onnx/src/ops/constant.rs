@@ -147,7 +147,8 @@ fn eye_like(cx: &mut Cx<'_, '_>) -> Outcome {
         None => ty.dtype,
     };
     let k = cx.int("k", 0)?;
-    let mut data = filled(cx, &shape, &Tensor::scalar(0_u8))?.to_i64();
+    cx.charge(rows.saturating_mul(columns).saturating_mul(16))?;
+    let mut data = Tensor::zeros(paring_tensor::DType::U8, shape.clone())?.to_i64();
     for row in 0..rows {
         let column = i64::try_from(row).ok().and_then(|r| r.checked_add(k));
         if let Some(c) = column.and_then(|c| usize::try_from(c).ok()).filter(|c| *c < columns) {

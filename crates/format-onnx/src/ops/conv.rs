@@ -248,6 +248,14 @@ fn zeros(
     cx.aux(Pad { pads, mode: PadMode::Constant(0.0) }, &[x])
 }
 
+/// Each tap along the depth becomes a convolution of its own.
+fn deep_taps(taps: usize) -> Result<(), Reject> {
+    if taps > 1024 {
+        return Err(Reject::unsupported(format!("a kernel of {taps} taps along the depth")));
+    }
+    Ok(())
+}
+
 /// The sum over the taps of the depth axis of two-dimensional convolutions.
 fn conv3d(
     cx: &mut Cx<'_, '_>,
@@ -273,6 +281,7 @@ fn conv3d(
         .ok_or_else(|| Reject::malformed("the kernel is deeper than the padded input"))?;
     let bias = cx.opt_input(2)?;
     let (_, stride, dilation, pad) = plane.plane();
+    deep_taps(taps)?;
     let mut sum = None;
     // [O,I,KD,KH,KW] to [KD,O,KH,KW,I]
     let weights = cx.rearranged(1, &[Step::Order(vec![2, 0, 3, 4, 1])])?;
@@ -433,7 +442,8 @@ fn conv_transpose3d(
     let (plane, deep) = window.split();
     let (step, apart) = (deep.stride[0], deep.dilation[0]);
     let flat = cx.reshape(x, &[n * depth, h, w, c])?;
-    let last = (taps - 1) * apart;
+    deep_taps(taps)?;
+    let last = (taps - 1).saturating_mul(apart);
     let op = transposed(&plane, &pads[1..], &extra[1..], groups);
     let mut sum = None;
     for tap in 0..taps {

@@ -228,6 +228,7 @@ pub(super) fn quantized(cx: &mut Cx<'_, '_>, x: ValueId, scale: usize) -> Result
     let x = if cx.dtype(x).is_float() { x } else { cx.aux(Cast { to: DType::F32 }, &[x])? };
     if let Some(quant) = params.quant {
         let ty = TensorType::new(dtype, shape).with_quant(quant);
+        ty.check()?;
         if let Some(stored) = integer::stored(cx, x) {
             let have = cx.ty(stored);
             return if (have.dtype, &have.quant) == (ty.dtype, &ty.quant) {

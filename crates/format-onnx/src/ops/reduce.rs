@@ -3,7 +3,7 @@
 use super::{Entry, Outcome};
 use crate::cx::Cx;
 use crate::reject::Reject;
-use paring_ir::ops::{Arg, ArgFn, CumSum, Reduce, ReduceFn, TopK};
+use paring_ir::ops::{Arg, ArgFn, Cast, CumSum, Reduce, ReduceFn, TopK};
 use paring_tensor::DType;
 
 macro_rules! plain {
@@ -49,7 +49,16 @@ fn reduce(cx: &mut Cx<'_, '_>, f: ReduceFn) -> Outcome {
         (ReduceFn::Min, DType::Bool) => ReduceFn::All,
         (f, _) => f,
     };
-    let y = cx.emit(Reduce { f, axes, keep_dims }, &[x])?;
+    let op = Reduce { f, axes, keep_dims };
+    let dtype = cx.dtype(x);
+    // Logarithms of integers are real numbers, cut to integers again.
+    let y = if dtype.is_integer() && matches!(f, ReduceFn::LogSum | ReduceFn::LogSumExp) {
+        let x = cx.aux(Cast { to: DType::F64 }, &[x])?;
+        let y = cx.emit(op, &[x])?;
+        cx.aux(Cast { to: dtype }, &[y])?
+    } else {
+        cx.emit(op, &[x])?
+    };
     cx.set(0, y);
     Ok(())
 }

@@ -44,6 +44,9 @@ fn position(cx: &Cx<'_, '_>, input: usize, len: usize) -> Result<Option<usize>, 
 
 fn insert(cx: &mut Cx<'_, '_>) -> Outcome {
     let mut all = list(cx)?;
+    if all.len() >= 4096 {
+        return Err(Reject::unsupported("a sequence of more than 4096 tensors"));
+    }
     let at = position(cx, 2, all.len())?.unwrap_or(all.len());
     let new = cx.inputs.get(1).cloned().unwrap_or(Val::Absent);
     all.insert(at, new);

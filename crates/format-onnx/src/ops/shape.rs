@@ -56,7 +56,7 @@ fn reshape(cx: &mut Cx<'_, '_>) -> Outcome {
     }
     let have: usize = from.iter().product();
     match hole {
-        Some(i) if known > 0 && have % known == 0 => shape[i] = have / known,
+        Some(i) if known > 0 && have.is_multiple_of(known) => shape[i] = have / known,
         None if known == have => {}
         _ => return Err(fail()),
     }

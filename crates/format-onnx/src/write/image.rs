@@ -269,6 +269,10 @@ fn resize(w: &mut Writer<'_>, op: &Resize, node: &Node) -> Written {
         w.op(&base, "Resize", &[&x, &roi, "", &sizes], attributes)
     } else {
         let scales: Vec<f32> = order.iter().map(|a| stated(*a).unwrap_or(1.0)).collect();
+        let gives = |a: usize, s: f32| (from[a] as f64 * f64::from(s)).floor() == to[a] as f64;
+        if !order.iter().zip(&scales).all(|(a, s)| gives(*a, *s)) {
+            return Err(Refused("factors that do not give the extents by themselves".to_owned()));
+        }
         let scales = w.constant("scales", &Tensor::from_vec([scales.len()], scales)?);
         w.op(&base, "Resize", &[&x, &roi, &scales], attributes)
     };

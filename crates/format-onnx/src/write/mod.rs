@@ -118,6 +118,9 @@ pub(crate) struct Writer<'g> {
 
 type WriteNode = fn(&mut Writer<'_>, &Node) -> Written;
 
+/// An op's type and how it is written.
+type Entry = (fn() -> TypeId, WriteNode);
+
 impl<'g> Writer<'g> {
     fn new(graph: &'g Graph) -> Self {
         let mut taken: HashSet<String> = HashSet::new();
@@ -133,7 +136,7 @@ impl<'g> Writer<'g> {
 
     fn node(&mut self, node: &Node) -> Written {
         let key = node.op.key();
-        let families: [&[(fn() -> TypeId, WriteNode)]; 4] =
+        let families: [&[Entry]; 4] =
             [image::WRITERS, math::WRITERS, shape::WRITERS, recurrent::WRITERS];
         let found = families.iter().flat_map(|f| f.iter()).find(|(k, _)| k() == key);
         match found {
@@ -472,7 +475,7 @@ fn text(name: &str, s: &str) -> AttributeProto {
 /// Makes the table of a family's writers: `Op => function of the writer, the op and the node`.
 macro_rules! writers {
     ($($op:ty => $f:expr),* $(,)?) => {
-        pub(super) const WRITERS: &[(fn() -> std::any::TypeId, super::WriteNode)] = &[
+        pub(super) const WRITERS: &[super::Entry] = &[
             $((
                 || std::any::TypeId::of::<$op>(),
                 |w, node| match node.op_as::<$op>() {

@@ -28,6 +28,15 @@ pub fn executor() -> Box<dyn Executor> {
 
 /// Reads and verifies a model; `values` are those of its inputs, if known.
 pub fn read(path: &Path, values: &[Tensor]) -> Result<Graph, String> {
+    import(&Source::open(path).map_err(|e| e.to_string())?, values)
+}
+
+/// Reads and verifies a model in memory.
+pub fn read_bytes(bytes: Vec<u8>, values: &[Tensor]) -> Result<Graph, String> {
+    import(&Source { path: "model.onnx".into(), bytes: bytes.into() }, values)
+}
+
+fn import(source: &Source, values: &[Tensor]) -> Result<Graph, String> {
     let dimensions = BTreeMap::new();
     let executor = executor();
     let options = ReadOptions {
@@ -36,8 +45,7 @@ pub fn read(path: &Path, values: &[Tensor]) -> Result<Graph, String> {
         executor: Some(&*executor),
         values,
     };
-    let source = Source::open(path).map_err(|e| e.to_string())?;
-    let graph = paring_format_onnx::read(&source, &options).map_err(|e| e.to_string())?;
+    let graph = paring_format_onnx::read(source, &options).map_err(|e| e.to_string())?;
     graph.verified().map_err(|e| e.to_string())?;
     Ok(graph)
 }

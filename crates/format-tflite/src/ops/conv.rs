@@ -2,7 +2,7 @@
 
 use super::{
     Read, Write, activation, activation_code, clamp_after, explicit_pad, of, padding, pair,
-    real_weights, reorder, required,
+    real_weights, reorder, required, weights,
 };
 use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused, int};
@@ -38,7 +38,7 @@ fn conv(cx: &mut OpCx<'_, '_>) -> Result<()> {
         groups: channels / per_group,
         activation: activation(options.fused_activation_function()?)?,
     };
-    let mut inputs = vec![x, real_weights(cx, x, w)?];
+    let mut inputs = vec![x, weights(cx, x, w)?];
     inputs.extend(cx.optional(2)?);
     cx.emit(op, &inputs)
 }
@@ -63,7 +63,7 @@ fn depthwise(cx: &mut OpCx<'_, '_>) -> Result<()> {
         activation: activation(options.fused_activation_function()?)?,
     };
     let w = reorder(cx, w, &[3, 1, 2, 0], &[filters, kh, kw, 1], "depthwise")?;
-    let mut inputs = vec![x, real_weights(cx, x, w)?];
+    let mut inputs = vec![x, weights(cx, x, w)?];
     inputs.extend(cx.optional(2)?);
     cx.emit(op, &inputs)
 }

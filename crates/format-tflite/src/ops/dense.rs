@@ -1,6 +1,6 @@
 //! Fully connected layers.
 
-use super::{Read, Write, activation, activation_code, of, real_weights, required};
+use super::{Read, Write, activation, activation_code, of, required, weights};
 use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused};
 use crate::import::OpCx;
@@ -29,7 +29,7 @@ fn dense(cx: &mut OpCx<'_, '_>) -> Result<()> {
         x = cx.before("flat", Reshape::to(&[rows, depth]), &[x])?;
     }
     let op = Dense { activation: activation(options.fused_activation_function()?)? };
-    let mut inputs = vec![x, real_weights(cx, x, w)?];
+    let mut inputs = vec![x, weights(cx, x, w)?];
     inputs.extend(cx.optional(2)?);
     cx.emit(op, &inputs)
 }

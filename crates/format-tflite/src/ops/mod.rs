@@ -243,6 +243,17 @@ fn reordered_quant(
     }
 }
 
+/// Weights of a convolution or fully connected layer. With a real input they stay integers where the
+/// dynamic-range kernels take them: signed, with zero points of zero.
+fn weights(cx: &mut OpCx<'_, '_>, input: ValueId, weights: ValueId) -> Result<ValueId> {
+    let ty = cx.ty(weights);
+    let symmetric = ty.quant.as_ref().is_some_and(paring_tensor::Quant::is_symmetric);
+    if symmetric && matches!(ty.dtype, paring_tensor::DType::I4 | paring_tensor::DType::I8) {
+        return Ok(weights);
+    }
+    real_weights(cx, input, weights)
+}
+
 /// Weights as real numbers where the input is real. Such "dynamic range" models store their weights
 /// as integers to be small.
 fn real_weights(cx: &mut OpCx<'_, '_>, input: ValueId, weights: ValueId) -> Result<ValueId> {

@@ -18,7 +18,7 @@
 //!   that of its first output; `as "name"` a port's name; `external [0, 3, 1, 2]` the model's own
 //!   layout of a port ([`Port::external`](crate::Port::external)).
 //! - A constant is a list, `splat(0.5)`, `fill(seed=1)` (pseudo-random, for tests), `blob "name"`
-//!   (bytes kept beside the text), `palette(..)` or `sparse(..)`.
+//!   (kept beside the text, in any storage), `palette(..)` or `sparse(..)`.
 //! - `%h = state splat(0.0) : f32[1,8]` begins a state and `next %h = %v` says what it becomes.
 //! - A type's long quantization is named once: `#q0 = q(axis=0, [...])`.
 //! - `;` begins a comment.

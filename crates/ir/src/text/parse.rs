@@ -2,9 +2,7 @@ use super::lex::{Line, Token, lex};
 use super::{Literal, fill, from_literals};
 use crate::op::parse_op;
 use crate::{Def, Graph, PortRef, ValueId};
-use paring_tensor::{
-    Bytes, ConstData, DType, Dim, Palette, Quant, Shape, Sparse, Tensor, TensorType,
-};
+use paring_tensor::{ConstData, DType, Dim, Palette, Quant, Shape, Sparse, Tensor, TensorType};
 use std::collections::HashMap;
 
 /// Where a text is wrong, and how.
@@ -37,15 +35,15 @@ pub fn parse(text: &str) -> Result<Graph, ParseError> {
     parse_with(text, &no_blobs).map(|p| p.graph)
 }
 
-/// Gives the elements of the blob of a name, element type and shape, or why there are none: no such
-/// blob, or a damaged one.
-pub type Blobs<'a> = &'a dyn Fn(&str, DType, &[usize]) -> std::result::Result<Bytes, String>;
+/// Gives the constant that is the blob of a name, element type and shape, or why there is none: no
+/// such blob, or a damaged one.
+pub type Blobs<'a> = &'a dyn Fn(&str, DType, &[usize]) -> std::result::Result<ConstData, String>;
 
 /// The [`Blobs`] of a text that has none.
 ///
 /// # Errors
 /// Always.
-pub fn no_blobs(_: &str, _: DType, _: &[usize]) -> std::result::Result<Bytes, String> {
+pub fn no_blobs(_: &str, _: DType, _: &[usize]) -> std::result::Result<ConstData, String> {
     Err("this text has no blobs beside it".to_owned())
 }
 
@@ -482,6 +480,9 @@ impl<'t> Parser<'t> {
     }
 
     fn storage(&mut self, dtype: DType, shape: &[usize]) -> Result<(ConstData, Option<u64>)> {
+        if let Some(data) = self.blob(dtype, shape)? {
+            return Ok((data, None));
+        }
         if self.accept(&Token::Word("fill")) {
             self.expect('(')?;
             self.keyword("seed")?;
@@ -550,15 +551,30 @@ impl<'t> Parser<'t> {
         }
     }
 
+    /// A blob, if one is called here.
+    fn blob(&mut self, dtype: DType, shape: &[usize]) -> Result<Option<ConstData>> {
+        if !self.accept(&Token::Word("blob")) {
+            return Ok(None);
+        }
+        let Token::Text(name) = self.next()? else {
+            return self.error("expected the quoted name of a blob");
+        };
+        let data =
+            (self.blobs)(&name, dtype, shape).map_err(|why| format!("blob \"{name}\": {why}"));
+        let data = self.wrap(data)?;
+        if data.dtype() != dtype || data.shape() != shape {
+            let (found, extents) = (data.dtype(), data.shape());
+            return self
+                .error(format!("blob \"{name}\" is {found}{extents:?}, not {dtype}{shape:?}"));
+        }
+        Ok(Some(data))
+    }
+
     fn elements(&mut self, dtype: DType, shape: &[usize]) -> Result<Tensor> {
-        if self.accept(&Token::Word("blob")) {
-            let Token::Text(name) = self.next()? else {
-                return self.error("expected the quoted name of a blob");
-            };
-            let bytes =
-                (self.blobs)(&name, dtype, shape).map_err(|why| format!("blob \"{name}\": {why}"));
-            let bytes = self.wrap(bytes)?;
-            return self.wrap(Tensor::new(dtype, shape, bytes));
+        match self.blob(dtype, shape)? {
+            Some(ConstData::Dense(tensor)) => return Ok(tensor),
+            Some(_) => return self.error("a part of a constant has to be a dense blob"),
+            None => {}
         }
         if self.accept(&Token::Word("splat")) {
             self.expect('(')?;

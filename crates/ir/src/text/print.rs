@@ -20,8 +20,8 @@ pub enum Large {
 pub struct Printed {
     /// The text.
     pub text: String,
-    /// Names and elements of what the text calls `blob`.
-    pub blobs: Vec<(String, Tensor)>,
+    /// Names of what the text calls `blob`, and the constants: of any storage.
+    pub blobs: Vec<(String, ConstData)>,
 }
 
 /// Prints a graph.
@@ -78,7 +78,7 @@ struct Printer<'g> {
     graph: &'g Graph,
     large: Large,
     fills: &'g HashMap<ValueId, u64>,
-    blobs: Vec<(String, Tensor)>,
+    blobs: Vec<(String, ConstData)>,
     labels: HashSet<String>,
     quants: Vec<String>,
 }
@@ -205,6 +205,9 @@ impl Printer<'_> {
                     None => self.elements(label, tensor),
                 }
             }
+            other if self.large == Large::Blob && other.shape().iter().product::<usize>() > 16 => {
+                self.blob(label, other.clone())
+            }
             ConstData::Palette(p) => {
                 let book = self.elements(&format!("{label}.book"), p.codebook());
                 let codes =
@@ -235,6 +238,16 @@ impl Printer<'_> {
         }
     }
 
+    fn blob(&mut self, label: &str, data: ConstData) -> String {
+        // A part of one constant may be called as another constant is.
+        let mut label = label.to_owned();
+        while !self.labels.insert(label.clone()) {
+            label.push('\'');
+        }
+        self.blobs.push((label.clone(), data));
+        format!("blob {}", quoted(&label))
+    }
+
     fn elements(&mut self, label: &str, tensor: &Tensor) -> String {
         let size = tensor.dtype().size();
         let mut chunks = tensor.bytes().chunks_exact(size);
@@ -251,13 +264,7 @@ impl Printer<'_> {
             return format!("[{}]", literals(tensor).join(", "));
         }
         if self.large == Large::Blob {
-            // A part of one constant may be called as another constant is.
-            let mut label = label.to_owned();
-            while !self.labels.insert(label.clone()) {
-                label.push('\'');
-            }
-            self.blobs.push((label.clone(), tensor.clone()));
-            return format!("blob {}", quoted(&label));
+            return self.blob(label, tensor.clone().into());
         }
         let values = tensor.to_f64();
         let count = values.len() as f64;

@@ -25,7 +25,7 @@ pub struct Args {
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
     /// Backend that runs the network for calibration
-    #[arg(long, default_value = paring_bundle::REFERENCE)]
+    #[arg(long, default_value = paring_bundle::AUTO)]
     backend: String,
     /// Print the graph after this pass (or after `all`) on standard error
     #[arg(long, value_name = "PASS")]

@@ -1,0 +1,34 @@
+//! The fully connected layer.
+
+use crate::layer::{Layer, Outputs, Reject, axis, number, switch};
+use paring_ir::ops::Dense;
+
+pub(super) fn inner_product(layer: &mut Layer<'_>) -> Outputs {
+    let text = layer.parameters("inner_product_param");
+    let outputs: usize = number(text, "num_output", 0)?;
+    let x = layer.bottom()?;
+    let shape = layer.shape(x);
+    let first = axis(text, "axis", 1, shape.len())?;
+    let inputs: usize = shape[first..].iter().product();
+    let mut flat = shape[..first].to_vec();
+    flat.push(inputs);
+    let x = layer.reshape(x, &flat)?;
+    let blob = layer.blob(0, "weights")?;
+    let fail = |_| {
+        Reject::Malformed(format!(
+            "weights of {:?} where {outputs} outputs of {inputs} inputs are needed",
+            blob.shape()
+        ))
+    };
+    let weights = if switch(text, "transpose", false) {
+        blob.reshape([inputs, outputs]).map_err(fail)?.transpose(&[1, 0])?
+    } else {
+        blob.reshape([outputs, inputs]).map_err(fail)?
+    };
+    let mut operands = vec![x, layer.constant("weights", weights)?];
+    if switch(text, "bias_term", true) {
+        let bias = layer.blob(1, "bias")?.reshape([outputs])?;
+        operands.push(layer.constant("bias", bias)?);
+    }
+    Ok(vec![layer.emit(Dense::default(), &operands)?])
+}

@@ -1,0 +1,92 @@
+//! The weights in a caffemodel: `NetParameter` of `caffe.proto`, as far as it holds blobs.
+
+use bytes::Bytes;
+use paring_format::{FormatError, Source};
+use paring_tensor::Tensor;
+use prost::Message;
+use std::collections::HashMap;
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct NetParameter {
+    /// Layers of files before 2014.
+    #[prost(message, repeated, tag = "2")]
+    layers: Vec<OldLayer>,
+    #[prost(message, repeated, tag = "100")]
+    layer: Vec<Layer>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct OldLayer {
+    #[prost(bytes = "bytes", tag = "4")]
+    name: Bytes,
+    #[prost(message, repeated, tag = "6")]
+    blobs: Vec<Blob>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Layer {
+    #[prost(bytes = "bytes", tag = "1")]
+    name: Bytes,
+    #[prost(message, repeated, tag = "7")]
+    blobs: Vec<Blob>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Blob {
+    #[prost(int32, tag = "1")]
+    num: i32,
+    #[prost(int32, tag = "2")]
+    channels: i32,
+    #[prost(int32, tag = "3")]
+    height: i32,
+    #[prost(int32, tag = "4")]
+    width: i32,
+    #[prost(float, repeated, tag = "5")]
+    data: Vec<f32>,
+    #[prost(message, optional, tag = "7")]
+    shape: Option<Shape>,
+    #[prost(double, repeated, tag = "8")]
+    double_data: Vec<f64>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Shape {
+    #[prost(int64, repeated, tag = "1")]
+    dim: Vec<i64>,
+}
+
+/// The blobs of each layer.
+pub(crate) type Blobs = HashMap<String, Vec<Tensor>>;
+
+/// Reads the blobs of all layers that have any.
+pub(crate) fn read(source: &Source) -> Result<Blobs, FormatError> {
+    let net = NetParameter::decode(source.bytes.clone())
+        .map_err(|e| source.malformed("the file", format!("is not a caffemodel: {e}")))?;
+    let old = net.layers.into_iter().map(|l| (l.name, l.blobs));
+    let all = old.chain(net.layer.into_iter().map(|l| (l.name, l.blobs)));
+    let mut blobs = Blobs::new();
+    for (name, list) in all.filter(|(_, b)| !b.is_empty()) {
+        let name = String::from_utf8_lossy(&name).into_owned();
+        let tensors = list.into_iter().enumerate().map(|(i, blob)| {
+            tensor(blob).map_err(|why| source.malformed(format!("layer `{name}`, blob {i}"), why))
+        });
+        blobs.insert(name.clone(), tensors.collect::<Result<_, _>>()?);
+    }
+    Ok(blobs)
+}
+
+fn tensor(blob: Blob) -> Result<Tensor, String> {
+    let dims: Vec<i64> = match &blob.shape {
+        Some(shape) => shape.dim.clone(),
+        // The oldest form has always four extents.
+        None => [blob.num, blob.channels, blob.height, blob.width].map(i64::from).to_vec(),
+    };
+    let shape: Option<Vec<usize>> = dims.iter().map(|d| usize::try_from(*d).ok()).collect();
+    let shape = shape.ok_or_else(|| format!("shape {dims:?} is negative"))?;
+    let data = if blob.data.is_empty() {
+        blob.double_data.iter().map(|x| *x as f32).collect()
+    } else {
+        blob.data
+    };
+    Tensor::from_vec(shape, data).map_err(|e| e.to_string())
+}

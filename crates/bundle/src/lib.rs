@@ -6,8 +6,8 @@
 #![forbid(unsafe_code)]
 
 use paring_cortex_m as _;
-use paring_format_keras as _;
 use paring_format_caffe as _;
+use paring_format_keras as _;
 use paring_format_onnx as _;
 use paring_format_paring as _;
 use paring_format_tflite as _;

@@ -1,6 +1,6 @@
 //! `paring run`
 
-use crate::model::{BackendArgs, ModelArgs, real, split_samples, stack, to_external};
+use crate::model::{ModelArgs, RoundingArg, prepare, real, split_samples, stack, to_external};
 use crate::ui::Ui;
 use anyhow::{Context, Result, bail};
 use paring_data::npy;
@@ -14,8 +14,12 @@ use std::path::{Path, PathBuf};
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    #[command(flatten)]
-    backend: BackendArgs,
+    /// Backend that runs the model: the one that says what ops mean, or `auto` for the fastest
+    #[arg(long, default_value = paring_bundle::REFERENCE)]
+    backend: String,
+    /// Rounding of integer kernels
+    #[arg(long, value_enum, default_value_t)]
+    rounding: RoundingArg,
     /// `.npz` with `input_0`, `input_1`, ... (leading axis: samples), or `.npy` for one input
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
@@ -31,7 +35,7 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     let graph = args.model.read()?;
     let samples = read_inputs(&graph, &args.input)?;
-    let mut session = args.backend.prepare(&graph)?;
+    let mut session = prepare(&graph, &args.backend, args.rounding)?;
     let bar = ui.bar("running", samples.len());
     let mut outputs: Vec<Vec<Tensor>> = vec![Vec::new(); graph.outputs().len()];
     for inputs in &samples {

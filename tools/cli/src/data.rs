@@ -2,13 +2,13 @@
 
 use anyhow::{Context, Result, bail};
 use paring_data::{DataSpec, Dataset};
-use paring_ir::Graph;
+use paring_ir::{Graph, Port};
 use paring_tensor::{Tensor, TensorType};
 
 /// A data set whose samples fit the inputs of a graph.
 pub struct Fitted {
     data: Box<dyn Dataset>,
-    inputs: Vec<(String, TensorType, Vec<usize>)>,
+    inputs: Vec<(Port, TensorType, Vec<usize>)>,
 }
 
 /// A sample for the graph, as real numbers in the graph's layout, and its class.
@@ -40,7 +40,7 @@ impl Fitted {
                 let shape = ty.shape.fixed().with_context(|| {
                     format!("`{}` is {ty}; give its dimensions sizes with --dim", port.name)
                 })?;
-                Ok((port.name.clone(), ty, shape))
+                Ok((port.clone(), ty, shape))
             })
             .collect::<Result<_>>()?;
         let fitted = Self { data, inputs };
@@ -53,7 +53,8 @@ impl Fitted {
         self.data.len()
     }
 
-    /// A sample. Pictures (height, width, channels) are turned where the graph wants channels first.
+    /// A sample. Pictures (height, width, channels) are turned where the graph wants channels first, and
+    /// so are recorded inputs of a model whose layout a pass has changed.
     pub fn get(&self, index: usize) -> Result<FittedSample> {
         let sample = self.data.sample(index)?;
         if sample.inputs.len() != self.inputs.len() {
@@ -67,7 +68,7 @@ impl Fitted {
             .inputs
             .iter()
             .zip(&self.inputs)
-            .map(|(tensor, (name, ty, shape))| fit(tensor, name, ty, shape))
+            .map(|(tensor, (port, ty, shape))| fit(tensor, port, ty, shape))
             .collect::<Result<_>>()?;
         Ok(FittedSample { inputs, label: sample.label })
     }
@@ -78,19 +79,26 @@ impl Fitted {
             .inputs
             .iter()
             .zip(&self.inputs)
-            .map(|(tensor, (name, ty, _))| crate::model::store(tensor, ty, name))
+            .map(|(tensor, (port, ty, _))| crate::model::store(tensor, ty, &port.name))
             .collect()
     }
 }
 
-fn fit(tensor: &Tensor, name: &str, ty: &TensorType, wanted: &[usize]) -> Result<Tensor> {
-    let given = tensor.shape();
+fn fit(tensor: &Tensor, port: &Port, ty: &TensorType, wanted: &[usize]) -> Result<Tensor> {
+    let (name, given) = (&port.name, tensor.shape());
     let (batch, rest) = match wanted {
         [batch, rest @ ..] => (*batch, rest),
         [] => (1, wanted),
     };
     if batch == 1 && given == rest || given == wanted {
         return Ok(tensor.reshape(wanted)?);
+    }
+    // Recorded in the model's own layout, where a pass has changed that of the graph.
+    if let Some(perm) = &port.external {
+        let own: Vec<usize> = perm.iter().filter_map(|&axis| wanted.get(axis).copied()).collect();
+        if own == given || (own.first() == Some(&1) && own[1..] == *given) {
+            return crate::model::from_external(port, &tensor.reshape(own)?);
+        }
     }
     if let (1, [c, h, w], [gh, gw, gc]) = (batch, rest, given)
         && (h, w, c) == (gh, gw, gc)

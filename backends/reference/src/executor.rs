@@ -133,7 +133,9 @@ impl Prepared {
             node.inputs().iter().zip(&inputs).map(|(v, x)| actual(self.graph.ty(*v), x)).collect();
         let in_types: Vec<&TensorType> = in_types.iter().collect();
         let mut out_types: Vec<TensorType> = declared.iter().map(|t| (*t).clone()).collect();
-        if declared.iter().any(|t| t.shape.fixed().is_none()) {
+        let known = node.inputs().iter().map(|v| self.graph.ty(*v));
+        if known.chain(declared.iter().copied()).any(|t| t.shape.fixed().is_none()) {
+            // The op has not seen these extents yet: it may refuse them.
             let inferred = node.op.infer(&in_types).map_err(|e| data(e.to_string()))?;
             for (out, inferred) in out_types.iter_mut().zip(inferred) {
                 out.shape = inferred.shape;
@@ -256,5 +258,20 @@ mod tests {
         let wrong = Tensor::from_vec([3], vec![1.0_f32, 2.0, 3.0]).unwrap();
         assert!(matches!(run.run(&[wrong]), Err(ExecError::Input { index: 0, .. })));
         assert!(matches!(run.run(&[]), Err(ExecError::InputCount { .. })));
+    }
+
+    #[test]
+    fn extents_that_an_op_cannot_take_are_the_datas_fault() {
+        let mut run = session(
+            "graph @best {
+               %x = input : f32[N]
+               %y = arg(%x) { axis = 0, f = \"max\", keep_dims = false, to = \"i64\" } : i64[]
+               output %y
+             }",
+        );
+        let empty = Tensor::from_vec([0], Vec::<f32>::new()).unwrap();
+        assert!(matches!(run.run(&[empty]), Err(ExecError::Data { .. })));
+        let two = Tensor::from_vec([2], vec![1.0_f32, 3.0]).unwrap();
+        assert_eq!(run.run(&[two]).unwrap()[0].to_i64(), [1]);
     }
 }

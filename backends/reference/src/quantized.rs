@@ -17,11 +17,20 @@ pub(crate) struct Affine {
 }
 
 impl Affine {
+    /// Of a value of at most 16 bits, whose differences and products fit `i32`.
     pub(crate) fn of(what: &str, ty: &TensorType) -> Result<Self, String> {
+        if ty.dtype.size() > 2 {
+            return Err(format!("{what} ({ty}) has more than 16 bits"));
+        }
+        Self::of_any(what, ty)
+    }
+
+    /// Of a value of at most 32 bits.
+    pub(crate) fn of_any(what: &str, ty: &TensorType) -> Result<Self, String> {
         let (scale, zero) = per_tensor(what, ty)?;
         let range = ty.dtype.int_range().filter(|_| ty.dtype.size() <= 4);
         let (low, high) =
-            range.ok_or_else(|| format!("{what} ({ty}) has no elements of at most 32 bits"))?;
+            range.ok_or_else(|| format!("{what} ({ty}) is no integer of at most 32 bits"))?;
         let cut = |x: i64| x.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
         Ok(Self { scale, zero, low: cut(low), high: cut(high), dtype: ty.dtype })
     }

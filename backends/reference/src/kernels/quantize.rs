@@ -21,8 +21,8 @@ fn support(_: &Quantize, types: Types<'_>) -> Result<(), String> {
         return Err(format!("the output {y} declares no quantization"));
     }
     if is_quantized(x) {
-        Affine::of("the input", x)?;
-        Affine::of("the output", y)?;
+        Affine::of_any("the input", x)?;
+        Affine::of_any("the output", y)?;
         return Ok(());
     }
     if x.dtype.is_float() || x.dtype == DType::I32 {
@@ -34,7 +34,7 @@ fn support(_: &Quantize, types: Types<'_>) -> Result<(), String> {
 fn run(op: &Quantize, call: &Call<'_>) -> Done {
     let (x, ty) = (call.types.inputs[0], call.types.outputs[0]);
     if is_quantized(x) {
-        let (from, to) = (Affine::of("the input", x)?, Affine::of("the output", ty)?);
+        let (from, to) = (Affine::of_any("the input", x)?, Affine::of_any("the output", ty)?);
         let m = Multiplier::from_real(f64::from(from.scale) / f64::from(to.scale));
         let q = ints(&call.inputs[0])?
             .into_iter()

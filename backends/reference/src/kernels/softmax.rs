@@ -191,7 +191,7 @@ fn row_16(op: &Softmax, from: Affine, _: Affine, x: &[i32]) -> Vec<i32> {
     let shifted = ((i64::from(sum) << (headroom - 1)) + (1 << 13)) >> 14;
     let factor = inverse.get((shifted as i32 - ((1 << 15) + (1 << 16))).clamp(-32768, 32767));
     let shift = 31 - headroom;
-    let round = 1_i64 << (shift - 1).min(62);
+    let round = 1_i64 << shift.saturating_sub(1);
     exps.iter()
         .map(|e| (((i64::from(*e) * i64::from(factor) + round) >> shift) as i32).clamp(0, 32767))
         .collect()

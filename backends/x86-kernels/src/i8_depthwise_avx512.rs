@@ -181,7 +181,7 @@ unsafe fn line<const SHORT: bool>(b: &Block<'_>, y: usize, mask: u64, mut out: *
                     for (i, tap) in taps.iter_mut().enumerate().take(kh - first) {
                         let (row, moves) = rows[first + i];
                         let at = match col {
-                            Some(col) => row.add(col * b.hop & moves),
+                            Some(col) => row.add((col * b.hop) & moves),
                             None => b.pad,
                         };
                         *tap = _mm512_maskz_loadu_epi8(mask, at);

@@ -258,7 +258,7 @@ pub(crate) fn flip_one(
             .min();
         if let Some((_, perm)) = best.filter(|(cost, _)| *cost < now) {
             let patch = flip(graph, &region, &perm)?;
-            return Ok(cx.apply(graph, patch)?);
+            return cx.apply(graph, patch);
         }
     }
     Ok(false)

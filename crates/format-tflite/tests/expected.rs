@@ -20,7 +20,7 @@ fn sample(stacked: &Tensor, i: usize, shape: &[usize]) -> Tensor {
 /// numbers, and relative to the largest magnitude of the expected output for real numbers.
 fn difference(model: &Path, expected: &Npz, key: &str, rounding: Rounding, samples: usize) -> f64 {
     let graph = read(model, None).unwrap_or_else(|e| panic!("{e}"));
-    let options = ExecOptions { rounding, ..ExecOptions::default() };
+    let options = ExecOptions { rounding };
     let executor = paring_reference::Reference.executor(options).unwrap();
     let mut session = executor.prepare(graph.verified().unwrap()).unwrap();
     let mut worst = 0.0_f64;

@@ -1,10 +1,9 @@
-//! The `paring` command line as a library, so that a program with passes of its own is two lines:
+//! The `paring` command line as a library, so that the `main.rs` of a program with passes of its own is
+//! two lines:
 //!
-//! ```no_run
-//! // use acme_pass as _;
-//! fn main() {
-//!     paring_cli::main();
-//! }
+//! ```text
+//! use acme_pass as _;
+//! fn main() { paring_cli::main() }
 //! ```
 //!
 //! Results go to standard output (one JSON object with `--json`), progress and messages to standard

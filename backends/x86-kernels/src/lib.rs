@@ -7,6 +7,12 @@
 //! **Products of matrices** take the left side by indirection: a table of offsets into the input, one
 //! a row of the tile and tap of the window, so that a convolution needs no copy of its input. The
 //! right side is packed in panels of some channels.
+//!
+//! ```
+//! use paring_x86_kernels::Level;
+//!
+//! assert!(Level::detect().is_available());
+//! ```
 // Loops over the registers of a tile read best by index.
 #![allow(clippy::needless_range_loop)]
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, unused_imports))]

@@ -3,6 +3,18 @@
 //! A backend says beforehand which nodes it cannot lower and why, for all of them at once
 //! ([`Backend::support`]); [`Backend::compile`] makes a [`Package`] for a target; and a backend that
 //! runs in this process gives an executor. Programs find backends through [`registered_backends`].
+//!
+//! ```
+//! use paring_backend::requantize::channel_multipliers;
+//! use paring_tensor::{DType, Quant, TensorType};
+//!
+//! let i8s = |shape: [usize; 2], scale| {
+//!     TensorType::new(DType::I8, shape).with_quant(Quant::per_tensor(scale, 0))
+//! };
+//! let (x, w, y) = (i8s([1, 4], 0.5), i8s([1, 4], 0.5), i8s([1, 1], 1.0));
+//! assert_eq!(channel_multipliers(&x, &w, &y, 1)?[0].to_real(), 0.25);
+//! # Ok::<(), String>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod package;

@@ -3,6 +3,13 @@
 //! A crate that is a dependency but never named is dropped by the linker and registers nothing, so each
 //! one is named below. A program that links this crate finds them through the registries of
 //! `paring-pass`, `paring-backend` and `paring-format`.
+//!
+//! ```
+//! let executor = paring_bundle::executor(paring_bundle::REFERENCE, Default::default())?;
+//! assert_eq!(executor.name(), "reference");
+//! assert!(paring_backend::backend_for("cortex-m4").is_ok());
+//! # Ok::<(), String>(())
+//! ```
 #![forbid(unsafe_code)]
 
 use paring_cortex_m as _;

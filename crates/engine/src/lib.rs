@@ -11,6 +11,26 @@
 //! A [`Session`](paring_ir::Session) holds its activations and states; all sessions of a prepared
 //! graph share the plan and the weights. Running allocates nothing but the outputs and what fallback
 //! nodes allocate.
+//!
+//! ```
+//! use paring_engine::{Engine, Portable};
+//! use paring_ir::{Executor, text};
+//! use paring_tensor::Tensor;
+//!
+//! let graph = text::parse(
+//!     "graph @g {
+//!        %x = input : f32[1,2]
+//!        %w = const [1.0, 2.0, -1.0, -2.0] : f32[2,2]
+//!        %y = dense(%x, %w) { activation = \"relu\" } : f32[1,2]
+//!        output %y
+//!      }",
+//! )?;
+//! let engine = Engine::new("portable", Box::new(Portable), Default::default(), None);
+//! let mut session = engine.prepare(graph.verified()?)?;
+//! let outputs = session.run(&[Tensor::from_vec([1, 2], vec![1.0_f32, 1.0])?])?;
+//! assert_eq!(outputs[0].to_f32(), [3.0, 0.0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod buffer;

@@ -4,6 +4,17 @@
 //! Layers become nodes of their names; a layer with an activation gets a second node, `name/relu`.
 //! Weights are read through [`hdf5_pure`] and rearranged to the graph's layout. Layers that the reader
 //! does not know are listed in one error.
+//!
+//! ```
+//! use paring_format::{ReadOptions, Source};
+//!
+//! let dimensions = Default::default();
+//! let options =
+//!     ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
+//! let damaged = Source { path: "damaged.h5".into(), bytes: vec![0xFF; 64].into() };
+//! let error = paring_format_keras::read(&damaged, &options).unwrap_err();
+//! assert!(error.to_string().contains("damaged.h5"));
+//! ```
 #![forbid(unsafe_code)]
 
 mod build;

@@ -15,6 +15,17 @@
 //! constants that the file lets grow (`ConstantOfShape`, `Expand`, `Tile`, ...) may take
 //! 1 GiB together, and evaluating them at most 2^34 steps. A model has at most 2^20 nodes after functions
 //! are inlined and loops are unrolled.
+//!
+//! ```
+//! use paring_format::{ReadOptions, Source};
+//!
+//! let dimensions = Default::default();
+//! let options =
+//!     ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
+//! let damaged = Source { path: "damaged.onnx".into(), bytes: vec![0xFF; 64].into() };
+//! let error = paring_format_onnx::read(&damaged, &options).unwrap_err();
+//! assert!(error.to_string().contains("damaged.onnx"));
+//! ```
 #![forbid(unsafe_code)]
 
 mod attrs;

@@ -8,6 +8,17 @@
 //!
 //! Nothing in a file is trusted: offsets, lengths, indices and shapes are checked where they are used,
 //! and what the reader allocates is bounded by a multiple of the file's size (`budget` in the source).
+//!
+//! ```
+//! use paring_format::{ReadOptions, Source};
+//!
+//! let dimensions = Default::default();
+//! let options =
+//!     ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
+//! let damaged = Source { path: "damaged.tflite".into(), bytes: vec![0xFF; 64].into() };
+//! let error = paring_format_tflite::read(&damaged, &options).unwrap_err();
+//! assert!(error.to_string().contains("damaged.tflite"));
+//! ```
 #![deny(unsafe_code)]
 
 mod budget;

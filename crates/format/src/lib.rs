@@ -5,6 +5,16 @@
 //!
 //! A reader imports faithfully and refuses completely: what it does not support is one
 //! [`FormatError::Unsupported`] that lists every such operator.
+//!
+//! ```
+//! use paring_format::{ReadOptions, read};
+//!
+//! let dimensions = Default::default();
+//! let options =
+//!     ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
+//! let error = read("no/such.tflite".as_ref(), &options).unwrap_err();
+//! assert!(error.to_string().starts_with("no/such.tflite: "));
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod weights;

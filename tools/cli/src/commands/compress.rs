@@ -24,8 +24,9 @@ pub struct Args {
     /// Directory for model.paring, report.json, report.html and paring.lock
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Backend that runs the network for calibration
-    #[arg(long, default_value = paring_bundle::AUTO)]
+    /// Backend that runs the network for calibration; the reference gives the same bytes on every
+    /// processor, `auto` is faster
+    #[arg(long, default_value = paring_bundle::REFERENCE)]
     backend: String,
     /// Print the graph after this pass (or after `all`) on standard error
     #[arg(long, value_name = "PASS")]

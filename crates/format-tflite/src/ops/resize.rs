@@ -5,7 +5,7 @@ use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused};
 use crate::import::OpCx;
 use crate::model::natural;
-use crate::schema::tflite::{BuiltinOptions, ResizeBilinearOptions, ResizeNearestNeighborOptions};
+use crate::schema::{BuiltinOptions, ResizeBilinearOptions, ResizeNearestNeighborOptions};
 use paring_ir::ops::{Resize, ResizeCoordinates, ResizeMethod, ResizeNearest};
 
 pub(super) const READERS: &[(&str, Read)] = &[

@@ -430,7 +430,7 @@ macro_rules! unions {
     })*) => { $(
         $(#[$doc])*
         #[derive(Clone, Debug)]
-        #[allow(dead_code)]
+        #[allow(dead_code, clippy::enum_variant_names)]
         pub(crate) enum $name {
             $($variant(Box<$of>),)*
         }

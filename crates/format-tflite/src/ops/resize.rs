@@ -70,7 +70,6 @@ fn write(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
             let options = ResizeBilinearOptions {
                 align_corners: op.coordinates == C::AlignCorners,
                 half_pixel_centers: op.coordinates == C::HalfPixel,
-                ..Default::default()
             };
             ("RESIZE_BILINEAR", BuiltinOptions::ResizeBilinearOptions(Box::new(options)))
         }

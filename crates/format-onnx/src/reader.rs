@@ -186,6 +186,15 @@ impl<'p> Reader<'_, 'p> {
         Ok(self.build.graph.live())
     }
 
+    /// What a value is for the inputs that the model is read for.
+    pub(crate) fn known(&self, val: &Val) -> Option<Tensor> {
+        match val {
+            Val::Const(c) => Some(c.tensor.clone()),
+            Val::Node(id) => known(self.options, &self.build.graph, *id),
+            _ => None,
+        }
+    }
+
     pub(crate) fn refuse(&mut self, node: &str, op: &str, why: impl Into<String>) {
         self.refused.push(Refusal { node: node.to_owned(), op: op.to_owned(), why: why.into() });
     }

@@ -693,12 +693,19 @@ fn known(options: &ReadOptions<'_>, graph: &Graph, id: ValueId) -> Option<Tensor
     if options.values.is_empty() {
         return None;
     }
+    let given = |i: usize| {
+        let ty = graph.ty(graph.inputs().get(i)?.value);
+        let value = options.values.get(i).filter(|t| t.dtype() == ty.dtype)?;
+        value.reshape(ty.shape.fixed()?).ok()
+    };
     if let Some(i) = graph.inputs().iter().position(|p| p.value == id) {
-        return options.values.get(i).filter(|t| TensorType::of(t) == *graph.ty(id)).cloned();
+        return given(i);
     }
     let mut upto = graph.clone();
     upto.add_output("known", id);
+    let upto = upto.live();
     let verified = upto.verified().ok()?;
     let mut session = options.executor?.prepare(verified).ok()?;
-    session.run(options.values.get(..graph.inputs().len())?).ok()?.pop()
+    let values: Option<Vec<Tensor>> = (0..graph.inputs().len()).map(given).collect();
+    session.run(&values?).ok()?.pop()
 }

@@ -32,6 +32,7 @@ use paring_x86 as _;
 use paring_backend::{ExecOptions, backend_named};
 use paring_format::{FormatError, ReadOptions};
 use paring_ir::{ExecError, Executor, Graph, Session, Verified};
+use paring_tensor::Tensor;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -100,12 +101,21 @@ pub fn executor(backend: &str, options: ExecOptions) -> Result<Box<dyn Executor>
 /// # Errors
 /// See [`FormatError`].
 pub fn read_model(path: &Path, dimensions: &BTreeMap<String, usize>) -> Result<Graph, FormatError> {
+    read_model_for(path, dimensions, &[])
+}
+
+/// As [`read_model`], for inputs of these values: where the model needs a constant (a shape, an axis) but
+/// takes it from its inputs, it is taken from these.
+///
+/// # Errors
+/// See [`FormatError`].
+pub fn read_model_for(
+    path: &Path,
+    dimensions: &BTreeMap<String, usize>,
+    values: &[Tensor],
+) -> Result<Graph, FormatError> {
     let reference = executor(REFERENCE, ExecOptions::default()).ok();
-    let options = ReadOptions {
-        dimensions,
-        default_dimension: 1,
-        executor: reference.as_deref(),
-        values: &[],
-    };
+    let options =
+        ReadOptions { dimensions, default_dimension: 1, executor: reference.as_deref(), values };
     paring_format::read(path, &options)
 }

@@ -186,6 +186,15 @@ impl<'p> Reader<'_, 'p> {
         Ok(self.build.graph.live())
     }
 
+    /// What a value is for the inputs that the model is read for.
+    pub(crate) fn known(&self, val: &Val) -> Option<Tensor> {
+        match val {
+            Val::Const(c) => Some(c.tensor.clone()),
+            Val::Node(id) => known(self.options, &self.build.graph, *id),
+            _ => None,
+        }
+    }
+
     pub(crate) fn refuse(&mut self, node: &str, op: &str, why: impl Into<String>) {
         self.refused.push(Refusal { node: node.to_owned(), op: op.to_owned(), why: why.into() });
     }
@@ -684,12 +693,19 @@ fn known(options: &ReadOptions<'_>, graph: &Graph, id: ValueId) -> Option<Tensor
     if options.values.is_empty() {
         return None;
     }
+    let given = |i: usize| {
+        let ty = graph.ty(graph.inputs().get(i)?.value);
+        let value = options.values.get(i).filter(|t| t.dtype() == ty.dtype)?;
+        value.reshape(ty.shape.fixed()?).ok()
+    };
     if let Some(i) = graph.inputs().iter().position(|p| p.value == id) {
-        return options.values.get(i).filter(|t| TensorType::of(t) == *graph.ty(id)).cloned();
+        return given(i);
     }
     let mut upto = graph.clone();
     upto.add_output("known", id);
+    let upto = upto.live();
     let verified = upto.verified().ok()?;
     let mut session = options.executor?.prepare(verified).ok()?;
-    session.run(options.values.get(..graph.inputs().len())?).ok()?.pop()
+    let values: Option<Vec<Tensor>> = (0..graph.inputs().len()).map(given).collect();
+    session.run(&values?).ok()?.pop()
 }

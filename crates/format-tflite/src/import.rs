@@ -333,11 +333,11 @@ impl<'a> Import<'a> {
     }
 
     /// The value that the caller states for an input.
-    fn given(&self, input: ValueId) -> Option<&'a Tensor> {
+    fn given(&self, input: ValueId) -> Option<Tensor> {
         let at = self.graph.inputs().iter().position(|p| p.value == input)?;
         let ty = self.graph.ty(input);
-        let fits = |t: &&Tensor| t.dtype() == ty.dtype && ty.shape == t.shape().into();
-        self.options.values.get(at).filter(fits)
+        let value = self.options.values.get(at).filter(|t| t.dtype() == ty.dtype)?;
+        value.reshape(ty.shape.fixed()?).ok()
     }
 
     /// The nodes that compute a value, as a graph, if they depend on constants alone.
@@ -372,7 +372,7 @@ impl<'a> Import<'a> {
                 continue;
             }
             let from = self.graph.value(v);
-            let given = self.given(v).cloned().map(ConstData::from);
+            let given = self.given(v).map(ConstData::from);
             if let Some(data) = from.constant().cloned().or(given) {
                 let id = part.add_const(from.name.clone(), data, from.ty.quant.clone())?;
                 map.insert(v, id);

@@ -28,6 +28,12 @@ impl ModelArgs {
     pub fn read(&self) -> Result<Graph> {
         read(&self.model, &self.dims)
     }
+
+    /// Reads the model for inputs of these values, from which it takes what has to be constant.
+    pub fn read_for(&self, values: &[Tensor]) -> Result<Graph> {
+        let dims: BTreeMap<String, usize> = self.dims.iter().cloned().collect();
+        Ok(paring_bundle::read_model_for(&self.model, &dims, values)?)
+    }
 }
 
 /// Reads a model file.

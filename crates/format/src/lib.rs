@@ -17,6 +17,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod hdf5;
 pub mod weights;
 
 #[doc(hidden)]

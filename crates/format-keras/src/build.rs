@@ -10,7 +10,11 @@ use paring_tensor::{DType, Tensor, TensorType};
 use std::collections::HashMap;
 
 pub(crate) fn build(model: &Model, store: &Store, options: &ReadOptions<'_>) -> Result<Graph> {
-    let mut builder = Builder { graph: Graph::new(model.name.clone()), store };
+    let mut saved = HashMap::new();
+    if store.is_tree() {
+        find_saved(model, "", store, &mut saved);
+    }
+    let mut builder = Builder { graph: Graph::new(model.name.clone()), store, saved };
     let scope = Scope { prefix: String::new(), outer: None, path: String::new() };
     let mut inputs = Vec::with_capacity(model.inputs.len());
     for place in &model.inputs {
@@ -47,9 +51,35 @@ struct Scope {
     path: String,
 }
 
-pub(crate) struct Builder<'a> {
-    pub(crate) graph: Graph,
-    pub(crate) store: &'a Store,
+struct Builder<'a> {
+    graph: Graph,
+    store: &'a Store,
+    /// Where layers that are in several models have their weights, by class and name.
+    saved: HashMap<(String, String), String>,
+}
+
+fn tree_paths(model: &Model, path: &str) -> Vec<String> {
+    let above = if path.is_empty() { "" } else { "/" };
+    let names = tree_names(model.layers.iter()).into_iter();
+    names.map(|own| format!("{path}{above}layers/{own}")).collect()
+}
+
+/// A layer of several models is saved in the first of them.
+fn find_saved(
+    model: &Model,
+    path: &str,
+    store: &Store,
+    saved: &mut HashMap<(String, String), String>,
+) {
+    for (layer, path) in model.layers.iter().zip(tree_paths(model, path)) {
+        if store.has(&path) {
+            let key = (layer.class.clone(), layer.name.clone());
+            saved.entry(key).or_insert_with(|| path.clone());
+        }
+        if let Some(model) = &layer.model {
+            find_saved(model, &path, store, saved);
+        }
+    }
 }
 
 /// How Keras 3 writes the name of a class.
@@ -128,11 +158,7 @@ impl Builder<'_> {
         for (place, value) in model.inputs.iter().zip(inputs) {
             values.insert(place.clone(), *value);
         }
-        let above = if scope.path.is_empty() { "" } else { "/" };
-        let paths: Vec<String> = tree_names(model.layers.iter())
-            .into_iter()
-            .map(|own| format!("{}{above}layers/{own}", scope.path))
-            .collect();
+        let paths = tree_paths(model, &scope.path);
         // Calls in the order in which their operands are there; layers may be called more than once.
         let mut open: Vec<(usize, usize)> = (0..model.layers.len())
             .flat_map(|l| (0..model.layers[l].calls.len()).map(move |call| (l, call)))
@@ -150,13 +176,19 @@ impl Builder<'_> {
                     rest.push((l, call));
                     continue;
                 }
+                // Numbers are of the type of the values beside them.
+                let found = layer.calls[call].operands.iter().find_map(|o| match o {
+                    Operand::Value(place) => Some(self.graph.ty(values[place].0).dtype),
+                    Operand::Number(_) => None,
+                });
+                let dtype = found.filter(|d| d.is_integer()).unwrap_or(DType::F32);
                 let mut operands = Vec::with_capacity(layer.calls[call].operands.len());
                 for operand in &layer.calls[call].operands {
                     operands.push(match operand {
                         Operand::Value(place) => values[place],
                         Operand::Number(x) => {
                             let name = format!("{}{}/number", scope.prefix, layer.name);
-                            let number = Tensor::scalar(*x as f32);
+                            let number = Tensor::scalar(*x as f32).cast(dtype);
                             (self.graph.add_const(name, number, None)?, None)
                         }
                     });
@@ -194,6 +226,12 @@ impl Builder<'_> {
         if call > 0 {
             name = format!("{name}:{call}");
         }
+        let key = || (layer.class.clone(), layer.name.clone());
+        let elsewhere = match self.store.is_tree() && !self.store.has(path) {
+            true => self.saved.get(&key()).cloned(),
+            false => None,
+        };
+        let path = elsewhere.as_deref().unwrap_or(path);
         let outer = scope.outer.clone();
         let weights = match layer.model.is_some() {
             // Layers of nested models find their own.
@@ -220,7 +258,19 @@ impl Builder<'_> {
             let scope = Scope { prefix, outer: Some(at.outer), path: at.path };
             return self.model(model, &scope, &inputs);
         }
-        let (values, masks) = inputs.into_iter().unzip();
+        let (mut values, mut masks): (Vec<_>, Vec<_>) = inputs.into_iter().unzip();
+        // Keras 3 states the mask of the first operand in the call.
+        let mut named = named;
+        if let Some(at) = named.iter().position(|(name, _)| name == "mask") {
+            let (_, at) = named.remove(at);
+            if at + 1 != values.len() || at == 0 {
+                return Err(layer.unsupported("several masks"));
+            }
+            if let (Some(mask), Some(first)) = (values.pop(), masks.first_mut()) {
+                *first = Some(Mask::Steps(mask));
+            }
+            masks.pop();
+        }
         let mut cx = LayerCx {
             builder: self,
             layer,

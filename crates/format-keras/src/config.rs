@@ -2,6 +2,7 @@
 
 use crate::error::{KerasError, Result};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// Models inside of models, at most.
 const DEEPEST: usize = 16;
@@ -13,6 +14,8 @@ pub(crate) struct Model {
     /// Where its inputs and outputs are.
     pub(crate) inputs: Vec<Place>,
     pub(crate) outputs: Vec<Place>,
+    /// Whether its configuration says what its input is.
+    stated_input: bool,
 }
 
 /// One output of one call of a layer.
@@ -180,8 +183,40 @@ fn calls(value: Option<&Value>) -> Result<Vec<Call>> {
 }
 
 impl Model {
-    pub(crate) fn parse(json: &Value) -> Result<Self> {
-        Self::nested(json, 0)
+    /// Reads the configuration that a major version of Keras wrote.
+    pub(crate) fn parse(json: &Value, version: u32) -> Result<Self> {
+        let mut model = Self::nested(json, 0)?;
+        model.count_calls(version);
+        Ok(model)
+    }
+
+    /// Numbers the calls of nested models from 0: some have a first one of their own, from their
+    /// construction, that the configuration counts but does not list.
+    fn count_calls(&mut self, version: u32) {
+        let mut own = BTreeSet::new();
+        for layer in &mut self.layers {
+            let Some(model) = &mut layer.model else { continue };
+            model.count_calls(version);
+            let functional = layer.class != "Sequential";
+            if functional || (version < 3 && model.stated_input) {
+                own.insert(layer.name.clone());
+            }
+        }
+        let mut places: Vec<&mut Place> = self.inputs.iter_mut().chain(&mut self.outputs).collect();
+        // Keras 3 does not count it in calls.
+        if version < 3 {
+            for call in self.layers.iter_mut().flat_map(|l| &mut l.calls) {
+                places.extend(call.operands.iter_mut().filter_map(|o| match o {
+                    Operand::Value(place) => Some(place),
+                    Operand::Number(_) => None,
+                }));
+            }
+        }
+        for place in places {
+            if own.contains(&place.layer) {
+                place.call = place.call.saturating_sub(1);
+            }
+        }
     }
 
     fn nested(json: &Value, depth: usize) -> Result<Self> {
@@ -199,8 +234,11 @@ impl Model {
         if class != "Sequential" {
             let inputs = places(config.get("input_layers"))?;
             let outputs = places(config.get("output_layers"))?;
-            return Ok(Self { name, layers, inputs, outputs });
+            return Ok(Self { name, layers, inputs, outputs, stated_input: true });
         }
+        let stated_input = layers.first().is_some_and(|l| {
+            l.class == "InputLayer" || l.config.contains_key("batch_input_shape")
+        });
         // The first layer of a sequence need not be its input.
         if layers.first().is_some_and(|l| l.class != "InputLayer") {
             let first = &layers[0];
@@ -227,7 +265,7 @@ impl Model {
         }
         let ends = layers.first().zip(layers.last()).ok_or_else(|| bad("layers"))?;
         let (inputs, outputs) = (vec![at(ends.0)], vec![at(ends.1)]);
-        Ok(Self { name, layers, inputs, outputs })
+        Ok(Self { name, layers, inputs, outputs, stated_input })
     }
 
     /// The shape of the first input.
@@ -263,11 +301,18 @@ impl Layer {
     }
 
     /// The layer that is an attribute of this one; wrappers have such.
-    pub(crate) fn inner(&self, key: &str) -> Result<Option<Self>> {
+    /// `version` is the major one of the Keras that wrote it.
+    pub(crate) fn inner(&self, key: &str, version: u32) -> Result<Option<Self>> {
         match self.config.get(key) {
             None | Some(Value::Null) => Ok(None),
             // Wrappers inside of wrappers are bounded by the depth that the JSON may have.
-            Some(json) => Self::parse(json, 0).map(Some),
+            Some(json) => {
+                let mut layer = Self::parse(json, 0)?;
+                if let Some(model) = &mut layer.model {
+                    model.count_calls(version);
+                }
+                Ok(Some(layer))
+            }
         }
     }
 

@@ -61,8 +61,8 @@ pub fn read(source: &Source, options: &ReadOptions<'_>) -> Result<Graph, FormatE
     let store = store::Store::open(source)?;
     let json: Value = serde_json::from_str(&store.config)
         .map_err(|e| fail(KerasError::malformed("the configuration", e.to_string())))?;
-    let model = config::Model::parse(&json).map_err(fail)?;
-    let refused = layers::unknown(&model);
+    let model = config::Model::parse(&json, store.version).map_err(fail)?;
+    let refused = layers::unknown(&model, store.version);
     if !refused.is_empty() {
         return Err(FormatError::Unsupported { path: source.path.clone(), refused });
     }

@@ -202,6 +202,16 @@ impl Store {
         Ok(all)
     }
 
+    /// Whether weights lie at paths, as Keras 3 has them.
+    pub(crate) fn is_tree(&self) -> bool {
+        self.tree
+    }
+
+    /// Whether there is anything at a path of a tree.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.file.has_group(path)
+    }
+
     /// How many weights there are.
     pub(crate) fn count(&self, weights: &Weights) -> usize {
         match weights {

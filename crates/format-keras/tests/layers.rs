@@ -86,6 +86,42 @@ fn keras_2() {
 }
 
 #[test]
+fn keras_1() {
+    agree("keras1");
+}
+
+#[test]
+fn weights_and_configuration_in_two_files() {
+    for (name, weights) in [("two", "two_weights.h5"), ("three", "three.weights.h5")] {
+        let truth = Npz::open(&folder("beside").join(format!("{name}.npz"))).unwrap();
+        for file in [weights.to_owned(), format!("{name}.json")] {
+            let graph = read(&folder("beside").join(&file)).unwrap_or_else(|e| panic!("{e}"));
+            let executor = paring_reference::Reference.executor(ExecOptions::default()).unwrap();
+            let mut session = executor.prepare(graph.verified().unwrap()).unwrap();
+            let outputs = session.run(&[truth.get("input_0").unwrap()]).unwrap();
+            for (i, got) in outputs.iter().enumerate() {
+                let d = difference(&truth.get(&format!("output_{i}")).unwrap(), got);
+                assert!(d <= TOLERANCE, "{file} output {i} differs by {d:.2e}");
+            }
+        }
+    }
+    let alone = tempfile::tempdir().unwrap();
+    let path = alone.path().join("two_weights.h5");
+    std::fs::copy(folder("beside").join("two_weights.h5"), &path).unwrap();
+    assert!(read(&path).unwrap_err().to_string().contains("model.to_json()"));
+}
+
+#[test]
+fn every_layer_that_is_not_read_is_named() {
+    let Err(FormatError::Unsupported { refused, .. }) = read(&folder("refused.h5")) else {
+        panic!("was read");
+    };
+    let all: Vec<_> = refused.iter().map(|r| (r.node.as_str(), r.op.as_str())).collect();
+    assert_eq!(all, [("doubled", "Lambda"), ("loop", "ConvLSTM2D")]);
+    assert!(refused[0].why.contains("Python"), "{}", refused[0].why);
+}
+
+#[test]
 fn layers_that_keep_their_state_go_on_from_it() {
     for (name, file) in [("keras3", "stateful.keras"), ("keras2", "stateful.h5")] {
         let graph = read(&folder(name).join(file)).unwrap_or_else(|e| panic!("{e}"));

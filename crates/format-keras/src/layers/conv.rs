@@ -220,15 +220,7 @@ fn transpose(cx: &mut LayerCx<'_, '_>, dims: usize) -> Result<ValueId> {
     };
     let output = [size(0, h, kh), size(1, w, kw)];
     let window = [0, 1].map(|i| ([kh, kw][i].max(1) - 1).saturating_mul(dilation[i]) + 1);
-    let (mut pad, mut output_padding) =
-        ConvTranspose2d::for_output([h, w], window, stride, output);
-    for axis in 0..2 {
-        // With output padding, what is cut off is stated, not shared out.
-        if let (Some(more), true) = (extra[axis], same) {
-            let cut = window[axis] / 2;
-            (pad[axis], pad[axis + 2], output_padding[axis]) = (cut, cut, more);
-        }
-    }
+    let (pad, output_padding) = ConvTranspose2d::for_output([h, w], window, stride, output);
     let op = ConvTranspose2d {
         stride,
         pad,

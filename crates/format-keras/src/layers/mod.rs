@@ -58,17 +58,17 @@ fn reader(layer: &Layer) -> Option<Reader> {
 }
 
 /// The layers of a model that no reader knows, those of nested models and in wrappers too.
-pub(crate) fn unknown(model: &Model) -> Vec<Refusal> {
+pub(crate) fn unknown(model: &Model, version: u32) -> Vec<Refusal> {
     let mut refused = Vec::new();
     for layer in &model.layers {
-        unknown_in(layer, &mut refused);
+        unknown_in(layer, version, &mut refused);
     }
     refused
 }
 
-fn unknown_in(layer: &Layer, refused: &mut Vec<Refusal>) {
+fn unknown_in(layer: &Layer, version: u32, refused: &mut Vec<Refusal>) {
     if let Some(model) = &layer.model {
-        refused.extend(unknown(model));
+        refused.extend(unknown(model, version));
         return;
     }
     let cell = layer.class.ends_with("Cell") || layer.class == "StackedRNNCells";
@@ -83,13 +83,13 @@ fn unknown_in(layer: &Layer, refused: &mut Vec<Refusal>) {
     }
     // What is wrong with an inner layer is told when it is read.
     for key in ["layer", "backward_layer", "cell"] {
-        if let Ok(Some(inner)) = layer.inner(key) {
-            unknown_in(&inner, refused);
+        if let Ok(Some(inner)) = layer.inner(key, version) {
+            unknown_in(&inner, version, refused);
         }
     }
     if layer.class == "StackedRNNCells" {
         for inner in layer.inner_list("cells").unwrap_or_default() {
-            unknown_in(&inner, refused);
+            unknown_in(&inner, version, refused);
         }
     }
 }

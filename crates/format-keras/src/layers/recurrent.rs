@@ -98,7 +98,7 @@ pub(super) fn run(cx: &mut LayerCx<'_, '_>, zero_masked: bool) -> Result<Run> {
     let stack;
     let inner;
     let cells: Vec<Cell<'_>> = if layer.class == "RNN" {
-        inner = layer.inner("cell")?.ok_or_else(|| layer.bad("`cell` is missing"))?;
+        inner = layer.inner("cell", cx.store().version)?.ok_or_else(|| layer.bad("`cell` is missing"))?;
         let weights = cx.at.weights.part("cell", 0, usize::MAX);
         if inner.class == "StackedRNNCells" {
             stack = inner.inner_list("cells")?;

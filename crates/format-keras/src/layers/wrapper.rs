@@ -21,7 +21,7 @@ pub(super) const READERS: &[(&str, ReadMany)] = &[
 ];
 
 fn wrapped(cx: &LayerCx<'_, '_>) -> Result<Layer> {
-    cx.layer.inner("layer")?.ok_or_else(|| cx.layer.bad("`layer` is missing"))
+    cx.layer.inner("layer", cx.store().version)?.ok_or_else(|| cx.layer.bad("`layer` is missing"))
 }
 
 fn operands(cx: &LayerCx<'_, '_>) -> Vec<Masked> {
@@ -34,7 +34,7 @@ fn bidirectional(cx: &mut LayerCx<'_, '_>) -> Result<Vec<ValueId>> {
     let sequences = forward.flag("return_sequences", false);
     let returns = forward.flag("return_state", false);
     let opposite = Value::Bool(!forward.flag("go_backwards", false));
-    let backward = match cx.layer.inner("backward_layer")? {
+    let backward = match cx.layer.inner("backward_layer", cx.store().version)? {
         Some(stated) => stated,
         None => Layer {
             name: format!("backward_{}", forward.name),

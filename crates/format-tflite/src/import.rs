@@ -3,13 +3,13 @@
 use crate::budget::Budget;
 use crate::builtin;
 use crate::error::{ReadError, Result};
+use crate::flat::{Damaged, Table, Vector};
 use crate::model::{self, TensorInfo};
 use crate::ops;
-use crate::schema::tflite::{ModelRef, OperatorCodeRef, OperatorRef, SubGraphRef};
+use crate::schema::{ModelRef, OperatorCodeRef, OperatorRef, SubGraphRef};
 use paring_format::{FormatError, ReadOptions, Source};
 use paring_ir::{Def, Graph, Refusal, ValueId};
 use paring_tensor::{ConstData, Tensor, TensorType};
-use planus::{ReadAsRoot, Vector};
 use std::collections::HashMap;
 
 /// A tensor that keeps its contents between runs.
@@ -59,7 +59,8 @@ impl Operator<'_> {
 pub(crate) fn import(source: &Source, options: &ReadOptions<'_>) -> Result<Graph, FormatError> {
     let fail = |place: &str, error: ReadError| to_format(source, place.to_owned(), error);
     let budget = Budget::for_file(source.bytes.len());
-    let model = ModelRef::read_as_root(&source.bytes).map_err(|e| fail("the header", e.into()))?;
+    let model =
+        Table::root(&source.bytes).map(ModelRef).map_err(|e| fail("the header", e.into()))?;
     let main = main_subgraph(&model).map_err(|e| fail("the model", e))?;
     let place = "subgraph 0";
     let mut budget = budget;
@@ -118,7 +119,7 @@ fn main_subgraph<'a>(model: &ModelRef<'a>) -> Result<SubGraphRef<'a>> {
 
 fn operator<'a>(
     table: OperatorRef<'a>,
-    codes: Option<Vector<'a, planus::Result<OperatorCodeRef<'a>>>>,
+    codes: Option<Vector<'a, OperatorCodeRef<'a>>>,
 ) -> Result<Operator<'a>> {
     let index = table.opcode_index()?;
     let code = codes
@@ -193,7 +194,7 @@ impl<'a> Import<'a> {
         model: &ModelRef<'a>,
         main: &SubGraphRef<'a>,
     ) -> Result<Vec<Refusal>, FormatError> {
-        let head = |e: planus::Error| to_format(source, "subgraph 0".to_owned(), e.into());
+        let head = |e: Damaged| to_format(source, "subgraph 0".to_owned(), e.into());
         let codes = model.operator_codes().map_err(head)?;
         let Some(list) = main.operators().map_err(head)? else { return Ok(Vec::new()) };
         for index in list.iter().flatten().filter_map(|o| o.inputs().ok().flatten()).flatten() {

@@ -26,16 +26,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod fake;
-mod moments;
-mod solve;
-
-use moments::{Geometry, Moments};
 use paring_ir::ops::Dequantize;
-use paring_ir::{Graph, NodeId, Patch, Refusal};
-use paring_pass::{
-    Effect, Pass, PassContext, PassError, PassInfo, Stream, consts, facts, register_pass,
-};
+use paring_ir::{Graph, NodeId, Patch};
+use paring_layerwise::{Moments, Observing, Problem, Row, Walk, layers};
+use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, consts, facts, register_pass};
 use paring_tensor::{DType, Quant, Tensor};
 use rayon::prelude::*;
 
@@ -111,117 +105,32 @@ impl Gptq {
 impl Pass for Gptq {
     fn run(&self, graph: &mut Graph, cx: &mut PassContext<'_>) -> Result<(), PassError> {
         self.check()?;
-        let layers = layers(graph, cx)?;
-        let reference = graph.clone();
-        let mut working = fake::rounded(graph, self.activations)?;
+        let (layers, refused) = layers(graph, cx);
+        if !refused.is_empty() {
+            return Err(PassError::Unsupported(refused));
+        }
+        let observing = Observing {
+            data: self.data.clone(),
+            samples: self.samples,
+            positions: self.positions,
+            activations: self.activations,
+        };
+        let mut walk = Walk::new(graph, observing)?;
         for (done, &id) in layers.iter().enumerate() {
             let what = format!("gptq: layer {} of {}", done + 1, layers.len());
-            let moments = self.observe(&reference, &working, id, cx, &what)?;
+            let moments = walk.observe(id, cx, &what)?;
             let Some((patch, note)) = self.layer(graph, id, &moments)? else { continue };
             cx.note(note);
             if !cx.apply(graph, patch)? {
                 return Ok(());
             }
-            adopt(&mut working, graph, id)?;
+            walk.adopt(graph, id)?;
         }
         Ok(())
     }
 }
 
-/// The layers to be quantized, in the order in which they run; an error names those that cannot be.
-fn layers(graph: &Graph, cx: &PassContext<'_>) -> Result<Vec<NodeId>, PassError> {
-    let mut found = Vec::new();
-    let mut refused = Vec::new();
-    for id in graph.topological() {
-        let node = graph.node(id);
-        if !moments::is_layer(node) || !cx.selects(node) {
-            continue;
-        }
-        // Weights that are integers already, or shared by a clever reader, are not looked at again.
-        if graph.producer(node.inputs()[1]).is_some_and(|n| n.op.is::<Dequantize>()) {
-            continue;
-        }
-        let constant =
-            |i: usize| node.inputs().get(i).is_none_or(|v| consts::dense_f32(graph, *v).is_some());
-        if constant(1) && constant(2) && Geometry::of(graph, node).is_some() {
-            found.push(id);
-        } else {
-            refused.push(Refusal {
-                node: node.name.clone(),
-                op: node.op.name().to_owned(),
-                why: "its weights or bias are not constants of f32, or its shapes are not known; \
-                      `skip` it"
-                    .into(),
-            });
-        }
-    }
-    if refused.is_empty() { Ok(found) } else { Err(PassError::Unsupported(refused)) }
-}
-
-/// Gives a node of `working` the weights and bias that it has in `graph`.
-fn adopt(working: &mut Graph, graph: &Graph, id: NodeId) -> Result<(), PassError> {
-    let node = graph.node(id);
-    let mut patch = Patch::new(working, "adopt");
-    let mut operands = vec![working.node(id).inputs()[0]];
-    for &v in &node.inputs()[1..] {
-        let numbers = match graph.producer(v) {
-            Some(real) => {
-                let stored = real.inputs()[0];
-                let (Some(data), Some(quant)) = (graph.constant(stored), &graph.ty(stored).quant)
-                else {
-                    return Err(PassError::Internal("weights that are no constant".into()));
-                };
-                quant.dequantize(&data.dense())?
-            }
-            None => match graph.constant(v) {
-                Some(data) => data.dense(),
-                None => return Err(PassError::Internal("a bias that is no constant".into())),
-            },
-        };
-        operands.push(patch.constant(&graph.value(v).name, numbers, None));
-    }
-    patch.set_operands(id, operands);
-    working.apply(patch)?;
-    Ok(())
-}
-
 impl Gptq {
-    /// How the inputs of a layer vary, over all samples.
-    fn observe(
-        &self,
-        reference: &Graph,
-        working: &Graph,
-        id: NodeId,
-        cx: &PassContext<'_>,
-        what: &str,
-    ) -> Result<Moments, PassError> {
-        let Some(geometry) = Geometry::of(reference, reference.node(id)) else {
-            return Err(PassError::Internal("a layer without known shapes".into()));
-        };
-        let (x, z) = (reference.node(id).inputs()[0], working.node(id).inputs()[0]);
-        let graphs = [reference, working];
-        let mut stream = Stream::open_all(cx.host(), &graphs, self.data.as_deref(), self.samples)?;
-        let all = 0..stream.len();
-        let mut lanes: Vec<(Moments, Option<Tensor>)> =
-            stream.accumulators(|| (Moments::new(&geometry), None));
-        stream.run_all(what, all, &mut lanes, |(moments, kept), sample, network, v, tensor| {
-            if network == 0 && v == x {
-                *kept = Some(tensor.clone());
-            } else if network == 1
-                && v == z
-                && let Some(x) = kept.take()
-            {
-                moments.add(&geometry, &x, tensor, self.positions, sample);
-            }
-        })?;
-        let mut lanes = lanes.into_iter().map(|(moments, _)| moments);
-        let mut sum = lanes.next().unwrap_or_else(|| Moments::new(&geometry));
-        for lane in lanes {
-            sum.merge(&lane);
-        }
-        Ok(sum)
-    }
-
     /// The integer weights of one layer, and what to say of them.
     fn layer(
         &self,
@@ -242,17 +151,17 @@ impl Gptq {
             s.kept().into_iter().for_each(|i| kept[i] = true);
             kept
         });
-        let problems: Vec<solve::Problem> = (0..groups)
+        let problems: Vec<Problem> = (0..groups)
             .into_par_iter()
-            .map(|g| solve::Problem::new(moments, g, self.damping, self.correct))
+            .map(|g| Problem::new(moments, g, self.damping, self.correct))
             .collect();
-        let rows: Vec<solve::Row> = (0..outputs)
+        let rows: Vec<Row> = (0..outputs)
             .into_par_iter()
             .map(|o| {
                 let problem = &problems[o * groups / outputs];
                 let range = o * per_filter..(o + 1) * per_filter;
                 let mask = mask.as_ref().map(|m| &m[range.clone()]);
-                problem.solve(&weights[range], limit, mask)
+                problem.round(&weights[range], limit, mask)
             })
             .collect();
         let ints: Vec<i8> = rows.iter().flat_map(|r| r.ints.iter().copied()).collect();
@@ -293,6 +202,3 @@ impl Gptq {
         Ok(Some((patch, note)))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -44,13 +44,16 @@ fn allowed(from: &str, to: &str) -> bool {
             "pass" | "format" | "data" => any(&["ir", "tensor"]),
             "backend" => any(&["ir", "tensor", "qmath"]),
             "engine" => any(&["backend", "ir", "tensor", "qmath"]),
+            "layerwise" => any(&["pass", "ir", "tensor"]),
             "train" => any(&["pass", "data", "ir", "tensor"]),
             "bundle" => !to.starts_with("tools/"),
             "format-paring" => any(&["codec", "format", "ir", "tensor"]),
             _ if name.starts_with("format-") => any(&["format", "ir", "tensor"]),
             _ => panic!("crates/{name} has no rule; add one here"),
         },
-        Some(("passes", _)) => any(&["pass", "ir", "tensor", "qmath", "train", "data"]),
+        Some(("passes", _)) => {
+            any(&["pass", "layerwise", "ir", "tensor", "qmath", "train", "data"])
+        }
         Some(("backends", name)) if name.ends_with("-kernels") => any(&["qmath"]),
         Some(("backends", _)) => {
             any(&["backend", "engine", "ir", "tensor", "qmath"]) || to == format!("{from}-kernels")

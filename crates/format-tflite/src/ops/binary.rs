@@ -4,7 +4,7 @@ use super::{Read, Write, activation, activation_code, clamp_after, of, options};
 use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused};
 use crate::import::OpCx;
-use crate::schema::tflite::{AddOptions, BuiltinOptions};
+use crate::schema::{AddOptions, BuiltinOptions};
 use paring_ir::ops::{Activation, Binary, BinaryFn};
 
 pub(super) const READERS: &[(&str, Read)] = &[

@@ -8,9 +8,7 @@ use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused, int};
 use crate::import::OpCx;
 use crate::model::natural;
-use crate::schema::tflite::{
-    BuiltinOptions, Conv2DOptions, DepthwiseConv2DOptions, TransposeConvOptions,
-};
+use crate::schema::{BuiltinOptions, Conv2DOptions, DepthwiseConv2DOptions, TransposeConvOptions};
 use paring_ir::ops::{AutoPad, Conv2d, ConvTranspose2d, Padding};
 use paring_ir::{Graph, Node};
 

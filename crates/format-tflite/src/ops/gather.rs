@@ -5,9 +5,7 @@ use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused, int};
 use crate::import::OpCx;
 use crate::model::natural;
-use crate::schema::tflite::{
-    ArgMaxOptions, BuiltinOptions, GatherOptions, NoOptions, OneHotOptions,
-};
+use crate::schema::{ArgMaxOptions, BuiltinOptions, GatherOptions, NoOptions, OneHotOptions};
 use paring_ir::ops::{
     Arg, ArgFn, Dequantize, Gather, GatherNd, OneHot, ScatterFn, ScatterNd, TopK,
 };

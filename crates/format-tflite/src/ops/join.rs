@@ -5,7 +5,7 @@ use crate::error::{ReadError, Result};
 use crate::export::int;
 use crate::import::OpCx;
 use crate::model::natural;
-use crate::schema::tflite::{BuiltinOptions, ConcatenationOptions};
+use crate::schema::{BuiltinOptions, ConcatenationOptions};
 use paring_ir::ValueId;
 use paring_ir::ops::{Concat, Reshape, Slice};
 

@@ -9,7 +9,7 @@ use super::{Read, Write, of, real_weights, required};
 use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused};
 use crate::import::OpCx;
-use crate::schema::tflite::{BuiltinOptions, UnidirectionalSequenceLstmOptions};
+use crate::schema::{BuiltinOptions, UnidirectionalSequenceLstmOptions};
 use paring_ir::ValueId;
 use paring_ir::ops::{Direction, GateFn, Lstm, Reshape};
 use paring_tensor::{ConstData, DType, Quant, Tensor};

@@ -7,7 +7,7 @@ use super::{
 use crate::error::Result;
 use crate::export::{NodeCx, Refused, int};
 use crate::import::OpCx;
-use crate::schema::tflite::{BuiltinOptions, Pool2DOptions};
+use crate::schema::{BuiltinOptions, Pool2DOptions};
 use paring_ir::ops::{Padding, Pool, PoolKind};
 
 pub(super) const READERS: &[(&str, Read)] = &[

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::export::{NodeCx, Refused, int};
 use crate::import::OpCx;
 use crate::model::natural;
-use crate::schema::tflite::{BuiltinOptions, SvdfOptions};
+use crate::schema::{BuiltinOptions, SvdfOptions};
 use paring_ir::ops::Svdf;
 use paring_tensor::{DType, Quant, Tensor};
 

@@ -4,8 +4,11 @@ use paring_pass::PassError;
 use paring_tensor::{DType, Quant, TensorType};
 
 /// The network with every value that has a calibrated range rounded to integers and back, as it will be
-/// when it is quantized.
-pub(crate) fn rounded(graph: &Graph, dtype: DType) -> Result<Graph, PassError> {
+/// when it is quantized. With `f32` it stays as it is.
+///
+/// # Errors
+/// If no value has a calibrated range.
+pub fn rounded(graph: &Graph, dtype: DType) -> Result<Graph, PassError> {
     let mut working = graph.clone();
     if dtype == DType::F32 {
         return Ok(working);

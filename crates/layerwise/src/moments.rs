@@ -1,97 +1,9 @@
-use paring_ir::ops::{Conv2d, Dense};
-use paring_ir::{Graph, Node};
+use crate::Geometry;
 use paring_tensor::Tensor;
-
-/// Whether a node has weights that this pass can round.
-pub(crate) fn is_layer(node: &Node) -> bool {
-    node.op.is::<Conv2d>() || node.op.is::<Dense>()
-}
-
-/// Where the inputs of a layer's filters lie.
-#[derive(Clone, Debug)]
-pub(crate) struct Geometry {
-    /// Height, width and channels of the input.
-    input: [usize; 3],
-    /// Height and width of the output.
-    output: [usize; 2],
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    dilation: [usize; 2],
-    /// Zeros above and to the left.
-    before: [usize; 2],
-    groups: usize,
-}
-
-impl Geometry {
-    /// The geometry of a layer of known shapes; a dense layer is a convolution of single points.
-    pub(crate) fn of(graph: &Graph, node: &Node) -> Option<Self> {
-        let fixed = |i: usize| -> Option<Vec<usize>> {
-            let dims = graph.ty(*node.inputs().get(i)?).shape.dims();
-            // The batch axis may be unbound.
-            dims.iter().skip(usize::from(i == 0)).map(|d| d.fixed()).collect()
-        };
-        if let Some(conv) = node.op_as::<Conv2d>() {
-            let (&[h, w, c], &[_, kh, kw, _]) = (&fixed(0)?[..], &fixed(1)?[..]) else {
-                return None;
-            };
-            let pad = conv.padding([h, w], [kh, kw]);
-            let dims = graph.ty(node.outputs()[0]).shape.dims();
-            return Some(Self {
-                input: [h, w, c],
-                output: [dims.get(1)?.fixed()?, dims.get(2)?.fixed()?],
-                kernel: [kh, kw],
-                stride: conv.stride,
-                dilation: conv.dilation,
-                before: [pad[0], pad[1]],
-                groups: conv.groups,
-            });
-        }
-        let features = *fixed(1)?.get(1)?;
-        Some(Self {
-            input: [1, 1, features],
-            output: [1, 1],
-            kernel: [1, 1],
-            stride: [1, 1],
-            dilation: [1, 1],
-            before: [0, 0],
-            groups: 1,
-        })
-    }
-
-    /// Inputs of one filter.
-    fn depth(&self) -> usize {
-        self.kernel[0] * self.kernel[1] * self.per_group()
-    }
-
-    fn per_group(&self) -> usize {
-        self.input[2] / self.groups.max(1)
-    }
-
-    /// The inputs of the filters of a group at an output position, in the order of the weights.
-    fn gather(&self, image: &[f32], at: usize, group: usize, out: &mut Vec<f32>) {
-        out.clear();
-        let [height, width, channels] = self.input;
-        let (oy, ox) = (at / self.output[1], at % self.output[1]);
-        let per_group = self.per_group();
-        for ky in 0..self.kernel[0] {
-            let y = (oy * self.stride[0] + ky * self.dilation[0]).checked_sub(self.before[0]);
-            for kx in 0..self.kernel[1] {
-                let x = (ox * self.stride[1] + kx * self.dilation[1]).checked_sub(self.before[1]);
-                match (y, x) {
-                    (Some(y), Some(x)) if y < height && x < width => {
-                        let from = (y * width + x) * channels + group * per_group;
-                        out.extend_from_slice(&image[from..from + per_group]);
-                    }
-                    _ => out.resize(out.len() + per_group, 0.0),
-                }
-            }
-        }
-    }
-}
 
 /// Sums over input vectors of a layer's filters: of the quantized prefix (`z`) and of the original
 /// network (`x`), one set a group.
-pub(crate) struct Moments {
+pub struct Moments {
     pub(crate) depth: usize,
     pub(crate) groups: Vec<Sums>,
     pub(crate) count: f64,
@@ -111,7 +23,9 @@ pub(crate) struct Sums {
 const BLOCK: usize = 64;
 
 impl Moments {
-    pub(crate) fn new(geometry: &Geometry) -> Self {
+    /// Nothing seen yet.
+    #[must_use]
+    pub fn new(geometry: &Geometry) -> Self {
         let n = geometry.depth();
         let sums = || Sums {
             zz: vec![0.0; n * n],
@@ -123,12 +37,15 @@ impl Moments {
         Self { depth: n, groups, count: 0.0 }
     }
 
-    pub(crate) fn groups(&self) -> usize {
+    /// Groups of filters, each of which sees inputs of its own.
+    #[must_use]
+    pub fn groups(&self) -> usize {
         self.groups.len()
     }
 
-    /// Adds evenly spaced positions of one sample.
-    pub(crate) fn add(
+    /// Adds evenly spaced positions of one sample: the layer's input in the original network (`x`) and
+    /// in the changed one (`z`).
+    pub fn add(
         &mut self,
         geometry: &Geometry,
         x: &Tensor,
@@ -170,7 +87,8 @@ impl Moments {
         self.count += taken as f64;
     }
 
-    pub(crate) fn merge(&mut self, other: &Self) {
+    /// Adds what another has seen.
+    pub fn merge(&mut self, other: &Self) {
         self.count += other.count;
         for (a, b) in self.groups.iter_mut().zip(&other.groups) {
             let pairs =

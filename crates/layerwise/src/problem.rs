@@ -1,8 +1,9 @@
-use crate::moments::Moments;
+use crate::Moments;
+use crate::matrix::{cholesky, solve_columns};
 
 /// The rounding problem that the filters of a group share: covariances of their inputs and what
 /// follows from them.
-pub(crate) struct Problem {
+pub struct Problem {
     n: usize,
     /// Covariance of the inputs plus damping, both triangles, row-major.
     h: Vec<f64>,
@@ -19,15 +20,19 @@ pub(crate) struct Problem {
 }
 
 /// The integer weights of one filter.
-pub(crate) struct Row {
-    pub(crate) ints: Vec<i8>,
-    pub(crate) scale: f32,
+pub struct Row {
+    /// The integers, in the order of the weights.
+    pub ints: Vec<i8>,
+    /// What one step of them stands for.
+    pub scale: f32,
     /// What is added to the bias.
-    pub(crate) shift: f64,
-    /// Variance of the filter's result, its error, and the error of rounding to nearest.
-    pub(crate) signal: f64,
-    pub(crate) noise: f64,
-    pub(crate) nearest: f64,
+    pub shift: f64,
+    /// Variance of the filter's result.
+    pub signal: f64,
+    /// Its expected squared error.
+    pub noise: f64,
+    /// The error of rounding to nearest.
+    pub nearest: f64,
 }
 
 /// Scales that are tried for each filter, relative to that of the largest weight.
@@ -39,7 +44,10 @@ const SWEEPS: usize = 4;
 const FITS: usize = 3;
 
 impl Problem {
-    pub(crate) fn new(moments: &Moments, group: usize, damping: f64, correct: bool) -> Self {
+    /// The problem of one group of filters. `damping` is added to the variance of each input, relative
+    /// to the mean variance; with `correct`, errors of earlier layers are made up for.
+    #[must_use]
+    pub fn new(moments: &Moments, group: usize, damping: f64, correct: bool) -> Self {
         let n = moments.depth;
         let sums = &moments.groups[group];
         let count = moments.count.max(1.0);
@@ -82,7 +90,8 @@ impl Problem {
     }
 
     /// Rounds one filter. Weights outside of the mask are zero and stay zero.
-    pub(crate) fn solve(&self, weights: &[f32], limit: f64, mask: Option<&[bool]>) -> Row {
+    #[must_use]
+    pub fn round(&self, weights: &[f32], limit: f64, mask: Option<&[bool]>) -> Row {
         let n = self.n;
         let w: Vec<f64> = weights.iter().map(|w| f64::from(*w)).collect();
         let mut target = w.clone();
@@ -229,48 +238,6 @@ impl Problem {
     }
 }
 
-/// The lower Cholesky factor of a positive matrix whose rows and columns are taken in an order.
-fn cholesky(h: &[f64], n: usize, order: &[usize]) -> Vec<f64> {
-    let mut l = vec![0.0; n * n];
-    for i in 0..n {
-        for j in 0..=i {
-            let (a, b) = (&l[i * n..i * n + j], &l[j * n..j * n + j]);
-            let dot: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
-            let rest = h[order[i] * n + order[j]] - dot;
-            l[i * n + j] = if i == j {
-                // Damping makes the matrix positive; rounding may eat that up in a tiny pivot.
-                rest.max(h[order[i] * n + order[i]] * 1e-12).sqrt()
-            } else {
-                rest / l[j * n + j]
-            };
-        }
-    }
-    l
-}
-
-/// Replaces the columns of `d` by the solutions of `L Lᵀ y = d`.
-fn solve_columns(l: &[f64], n: usize, d: &mut [f64]) {
-    let mut row = vec![0.0; n];
-    for i in 0..n {
-        row.copy_from_slice(&d[i * n..(i + 1) * n]);
-        for k in 0..i {
-            let f = l[i * n + k];
-            row.iter_mut().zip(&d[k * n..(k + 1) * n]).for_each(|(r, d)| *r -= f * d);
-        }
-        let pivot = l[i * n + i];
-        d[i * n..(i + 1) * n].iter_mut().zip(&row).for_each(|(d, r)| *d = r / pivot);
-    }
-    for i in (0..n).rev() {
-        row.copy_from_slice(&d[i * n..(i + 1) * n]);
-        for k in i + 1..n {
-            let f = l[k * n + i];
-            row.iter_mut().zip(&d[k * n..(k + 1) * n]).for_each(|(r, d)| *r -= f * d);
-        }
-        let pivot = l[i * n + i];
-        d[i * n..(i + 1) * n].iter_mut().zip(&row).for_each(|(d, r)| *d = r / pivot);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,32 +265,12 @@ mod tests {
     }
 
     #[test]
-    fn factors_and_solutions_are_right() {
-        let h = [4.0, 2.0, 0.5, 2.0, 3.0, 1.0, 0.5, 1.0, 2.0];
-        let l = cholesky(&h, 3, &[0, 1, 2]);
-        for i in 0..3 {
-            for j in 0..3 {
-                let back: f64 = (0..3).map(|k| l[i * 3 + k] * l[j * 3 + k]).sum();
-                assert!((back - h[i * 3 + j]).abs() < 1e-12);
-            }
-        }
-        let mut d = h.to_vec();
-        solve_columns(&l, 3, &mut d);
-        for i in 0..3 {
-            for j in 0..3 {
-                let want = f64::from(u8::from(i == j));
-                assert!((d[i * 3 + j] - want).abs() < 1e-12);
-            }
-        }
-    }
-
-    #[test]
     fn no_choice_of_integers_at_the_chosen_scale_is_better() {
         let problem = Problem::new(&moments(), 0, 0.01, false);
         for seed in 0..50 {
             let w: Vec<f32> =
                 (0..3).map(|i| (((seed * 7 + i * 13) % 29) as f32 / 14.0 - 1.0) * 0.7).collect();
-            let row = problem.solve(&w, 3.0, None);
+            let row = problem.round(&w, 3.0, None);
             let target: Vec<f64> = w.iter().map(|x| f64::from(*x)).collect();
             let scale = f64::from(row.scale);
             let found: Vec<f64> = row.ints.iter().map(|q| f64::from(*q)).collect();
@@ -342,7 +289,7 @@ mod tests {
     #[test]
     fn masked_weights_stay_zero_and_the_others_make_up_for_them() {
         let problem = Problem::new(&moments(), 0, 0.01, false);
-        let row = problem.solve(&[0.5, 0.0, 0.2], 7.0, Some(&[true, false, true]));
+        let row = problem.round(&[0.5, 0.0, 0.2], 7.0, Some(&[true, false, true]));
         assert_eq!(row.ints[1], 0);
         assert!(row.ints[0] > 0);
     }
@@ -359,7 +306,7 @@ mod tests {
         sums.zz[0] *= 0.5;
         sums.z[0] *= 0.5;
         let problem = Problem::new(&drifted, 0, 1e-6, true);
-        let row = problem.solve(&[1.0, 0.0, 0.0], 127.0, None);
+        let row = problem.round(&[1.0, 0.0, 0.0], 127.0, None);
         let real = f64::from(row.scale) * f64::from(row.ints[0]);
         assert!((real - 2.0).abs() < 0.2, "{real}");
         assert!(row.shift.abs() < 0.05, "{}", row.shift);

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use paring_format::hdf5::{self, Hdf5};
 use paring_format::{FormatError, Source};
-use paring_tensor::Tensor;
+use paring_tensor::{DType, Tensor};
 use prost::Message;
 use std::collections::HashMap;
 
@@ -53,8 +53,9 @@ struct Blob {
     height: i32,
     #[prost(int32, tag = "4")]
     width: i32,
-    #[prost(float, repeated, tag = "5")]
-    data: Vec<f32>,
+    /// Floats side by side, usually in one part, which stay where they lie in the file.
+    #[prost(bytes = "bytes", repeated, tag = "5")]
+    data: Vec<Bytes>,
     #[prost(message, optional, tag = "7")]
     shape: Option<Shape>,
     #[prost(double, repeated, tag = "8")]
@@ -98,9 +99,8 @@ fn read_hdf5(source: &Source) -> Result<Blobs, FormatError> {
     let fail = |why: String| source.malformed("the file", why);
     let file = Hdf5::open(&source.bytes).map_err(fail)?;
     let mut blobs = Blobs::new();
-    layers_of(&file, "data", "", 0, &mut blobs).map_err(|(place, why)| {
-        source.malformed(format!("`{place}`"), why)
-    })?;
+    layers_of(&file, "data", "", 0, &mut blobs)
+        .map_err(|(place, why)| source.malformed(format!("`{place}`"), why))?;
     match blobs.is_empty() {
         true => Err(fail("holds no weights of layers in `data`".to_owned())),
         false => Ok(blobs),
@@ -145,10 +145,13 @@ fn tensor(blob: Blob) -> Result<Tensor, String> {
     };
     let shape: Option<Vec<usize>> = dims.iter().map(|d| usize::try_from(*d).ok()).collect();
     let shape = shape.ok_or_else(|| format!("shape {dims:?} is negative"))?;
-    let data = if blob.data.is_empty() {
-        blob.double_data.iter().map(|x| *x as f32).collect()
-    } else {
-        blob.data
+    if blob.data.is_empty() {
+        let data: Vec<f32> = blob.double_data.iter().map(|x| *x as f32).collect();
+        return Tensor::from_vec(shape, data).map_err(|e| e.to_string());
+    }
+    let data = match <[Bytes; 1]>::try_from(blob.data) {
+        Ok([one]) => one,
+        Err(parts) => Bytes::from(parts.concat()),
     };
-    Tensor::from_vec(shape, data).map_err(|e| e.to_string())
+    Tensor::new(DType::F32, shape, data).map_err(|e| e.to_string())
 }

@@ -122,8 +122,10 @@ fn squeezenet() {
             tensors.iter().map(|t| (shape(t), t.to_f32())).collect()
         })
         .collect();
-    let lists: Vec<Vec<Blob<'_>>> =
-        blobs.iter().map(|l| l.iter().map(|(s, d)| (s.as_slice(), d.as_slice())).collect()).collect();
+    let lists: Vec<Vec<Blob<'_>>> = blobs
+        .iter()
+        .map(|l| l.iter().map(|(s, d)| (s.as_slice(), d.as_slice())).collect())
+        .collect();
     let all: Vec<(&str, &[Blob<'_>])> =
         layers.iter().zip(&lists).map(|((n, _), l)| (n.as_str(), l.as_slice())).collect();
     let (_folder, path) = net(&text, &caffemodel(&all));
@@ -300,8 +302,7 @@ fn layers_that_move_elements() {
     let want: Vec<f32> =
         n.chunks(6).map(|c| c.iter().map(|v| v.abs()).sum::<f32>() * 0.5).collect();
     near(&y[5], &want);
-    let want: Vec<f32> =
-        (0..96).map(|i| at(i / 24, i / 4 % 6 / 2, i % 4 / 2)).collect();
+    let want: Vec<f32> = (0..96).map(|i| at(i / 24, i / 4 % 6 / 2, i % 4 / 2)).collect();
     near(&y[6], &want);
     let between = |c: usize, h: usize, w: usize| {
         // Twice as many steps between corners along both axes.

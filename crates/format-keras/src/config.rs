@@ -236,9 +236,9 @@ impl Model {
             let outputs = places(config.get("output_layers"))?;
             return Ok(Self { name, layers, inputs, outputs, stated_input: true });
         }
-        let stated_input = layers.first().is_some_and(|l| {
-            l.class == "InputLayer" || l.config.contains_key("batch_input_shape")
-        });
+        let stated_input = layers
+            .first()
+            .is_some_and(|l| l.class == "InputLayer" || l.config.contains_key("batch_input_shape"));
         // The first layer of a sequence need not be its input.
         if layers.first().is_some_and(|l| l.class != "InputLayer") {
             let first = &layers[0];

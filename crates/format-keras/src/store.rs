@@ -189,7 +189,8 @@ impl Store {
         if let Some(known) = self.groups.borrow().get(group) {
             return Ok(known.clone());
         }
-        let place = if self.root.is_empty() { group.into() } else { format!("{}/{group}", self.root) };
+        let place =
+            if self.root.is_empty() { group.into() } else { format!("{}/{group}", self.root) };
         let mut all = Vec::new();
         if self.file.has_group(&place) {
             let attributes = self.file.attributes(&place).map_err(hdf)?;

@@ -56,9 +56,8 @@ fn agree(name: &str) {
         };
         let executor = paring_reference::Reference.executor(ExecOptions::default()).unwrap();
         let mut session = executor.prepare(graph.verified().unwrap()).unwrap();
-        let inputs: Vec<Tensor> = (0..graph.inputs().len())
-            .map(|i| truth.get(&format!("input_{i}")).unwrap())
-            .collect();
+        let inputs: Vec<Tensor> =
+            (0..graph.inputs().len()).map(|i| truth.get(&format!("input_{i}")).unwrap()).collect();
         let outputs = session.run(&inputs).unwrap();
         assert!(!truth.has(&format!("output_{}", outputs.len())), "{file} has more outputs");
         let mut worst = 0.0_f64;

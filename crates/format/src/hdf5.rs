@@ -128,7 +128,9 @@ impl Hdf5 {
         if let Layout::Chunked { chunk_shape, .. } = data.layout().map_err(words)? {
             let chunk = chunk_shape.iter().try_fold(element, |n, d| n.checked_mul(*d));
             if chunk.is_none_or(|n| n > room) {
-                return Err(format!("its parts of {chunk_shape:?} are larger than the file can hold"));
+                return Err(format!(
+                    "its parts of {chunk_shape:?} are larger than the file can hold"
+                ));
             }
         }
         let values = data.read_f32().map_err(words)?;

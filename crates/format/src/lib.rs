@@ -207,7 +207,7 @@ pub fn read(path: &Path, options: &ReadOptions<'_>) -> Result<Graph, FormatError
     let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
     let exact = formats.iter().find(|f| {
         let ends = |e: &&str| e.contains('.') && name.ends_with(&format!(".{e}"));
-        f.read.is_some() && f.extensions.iter().any(|e| ends(&e))
+        f.read.is_some() && f.extensions.iter().any(ends)
     });
     let read = exact
         .or(sniffed)

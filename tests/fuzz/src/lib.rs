@@ -26,8 +26,19 @@ pub struct Target {
     pub floor: usize,
     /// Undamaged files. All of them are read.
     pub seeds: fn() -> Vec<Vec<u8>>,
-    /// Reads a file. Tells whether it was accepted, or what the reader did that it may not do.
-    pub read: fn(Vec<u8>) -> Result<bool, String>,
+    /// Reads a file.
+    pub read: fn(Vec<u8>) -> Verdict,
+}
+
+/// What became of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was read.
+    Accepted,
+    /// It was refused, and why.
+    Refused(String),
+    /// The reader did what it may not do.
+    Broken(String),
 }
 
 /// What a run found.
@@ -61,8 +72,8 @@ pub fn run(target: &Target, limit: Duration) -> Outcome {
     assert!(!seeds.is_empty(), "{} has no seeds", target.name);
     let mut outcome = Outcome::default();
     for (i, seed) in seeds.iter().enumerate() {
-        let accepted = one(target, seed.clone(), &format!("seed {i}"), &mut outcome);
-        assert!(accepted, "{}: seed {i} is refused", target.name);
+        let verdict = one(target, seed.clone(), &format!("seed {i}"), &mut outcome);
+        assert_eq!(verdict, Verdict::Accepted, "{}: seed {i} is refused", target.name);
     }
     if let Some(case) = std::env::var("PARING_FUZZ_CASE").ok().and_then(|c| c.parse().ok()) {
         one(target, damaged(target, &seeds, case), &format!("case {case}"), &mut outcome);
@@ -84,7 +95,7 @@ fn damaged(target: &Target, seeds: &[Vec<u8>], case: u64) -> Vec<u8> {
     mutate::damage(&mut random, seeds)
 }
 
-fn one(target: &Target, bytes: Vec<u8>, what: &str, outcome: &mut Outcome) -> bool {
+fn one(target: &Target, bytes: Vec<u8>, what: &str, outcome: &mut Outcome) -> Verdict {
     struct Tell<'w>(&'w str, &'w str);
     impl Drop for Tell<'_> {
         fn drop(&mut self) {
@@ -101,11 +112,13 @@ fn one(target: &Target, bytes: Vec<u8>, what: &str, outcome: &mut Outcome) -> bo
     let bound = len * target.multiple + target.floor;
     assert!(took <= bound, "{took} bytes for a file of {len}, where {bound} are allowed");
     assert!(time < SLOWEST, "reading took {time:?}");
-    let accepted = result.unwrap_or_else(|why| panic!("{why}"));
+    if let Verdict::Broken(why) = &result {
+        panic!("{why}");
+    }
     outcome.cases += 1;
-    outcome.accepted += u64::from(accepted);
+    outcome.accepted += u64::from(result == Verdict::Accepted);
     outcome.memory = outcome.memory.max(took * 100 / bound.max(1));
     outcome.most = outcome.most.max(took);
     outcome.slowest = outcome.slowest.max(time);
-    accepted
+    result
 }

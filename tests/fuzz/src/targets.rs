@@ -1,7 +1,9 @@
 //! The readers, their files, and how much memory they may take.
 
 use crate::Target;
+use crate::Verdict::{self, Accepted, Broken, Refused};
 use paring_backend::ExecOptions;
+use paring_data::npy::{Npz, NpzWriter, write_npy};
 use paring_format::{FormatError, ReadOptions, Source, weights};
 use paring_ir::{Graph, text};
 use paring_tensor::{Bytes, Tensor};
@@ -17,36 +19,36 @@ pub const ALL: &[Target] = &[
     Target {
         name: "onnx",
         multiple: 256,
-        floor: 2 * 1024 * MIB,
+        floor: 1100 * MIB,
         seeds: onnx,
         read: |bytes| graph("fuzz.onnx", bytes, paring_format_onnx::read),
     },
     Target {
         name: "tflite",
-        multiple: 256,
-        floor: 16 * MIB,
+        multiple: 64,
+        floor: 4 * MIB,
         seeds: tflite,
         read: |bytes| graph("fuzz.tflite", bytes, paring_format_tflite::read),
     },
     // Compressed weights may be 32 times the file, and a constant is a second copy of what is read.
     Target {
         name: "keras-h5",
-        multiple: 128,
-        floor: 16 * MIB,
-        seeds: || files("../../crates/format-keras/tests/data", "h5", 100_000),
+        multiple: 64,
+        floor: 4 * MIB,
+        seeds: || files("../../crates/format-keras/tests/data", "h5", 110_000),
         read: |bytes| graph("fuzz.h5", bytes, paring_format_keras::read),
     },
     Target {
         name: "keras-archive",
-        multiple: 128,
-        floor: 16 * MIB,
+        multiple: 64,
+        floor: 4 * MIB,
         seeds: || files("../../crates/format-keras/tests/data/keras3", "keras", 200_000),
         read: |bytes| graph("fuzz.keras", bytes, paring_format_keras::read),
     },
     Target {
         name: "keras-json",
-        multiple: 128,
-        floor: 16 * MIB,
+        multiple: 64,
+        floor: 4 * MIB,
         seeds: || files("../../crates/format-keras/tests/data/beside", "json", 100_000),
         read: |bytes| {
             let path = here("../../crates/format-keras/tests/data/beside/two.json");
@@ -56,21 +58,21 @@ pub const ALL: &[Target] = &[
     Target {
         name: "caffe-prototxt",
         multiple: 256,
-        floor: 16 * MIB,
+        floor: 2 * MIB,
         seeds: || vec![PROTOTXT.as_bytes().to_vec(), OLDEST.as_bytes().to_vec()],
         read: |bytes| caffe(bytes, caffemodel()),
     },
     Target {
         name: "caffe-caffemodel",
         multiple: 64,
-        floor: 16 * MIB,
+        floor: 2 * MIB,
         seeds: || vec![caffemodel()],
         read: |bytes| caffe(PROTOTXT.into(), bytes),
     },
     Target {
         name: "caffe-hdf5",
-        multiple: 128,
-        floor: 16 * MIB,
+        multiple: 64,
+        floor: 4 * MIB,
         seeds: || files("../../crates/format-caffe/tests/data", "caffemodel.h5", 100_000),
         read: |bytes| caffe(PROTOTXT.into(), bytes),
     },
@@ -78,29 +80,31 @@ pub const ALL: &[Target] = &[
     Target {
         name: "paring",
         multiple: 1200,
-        floor: 96 * MIB,
+        floor: 68 * MIB,
         seeds: || graphs().iter().map(paring_format_paring::encode).collect(),
         read: |bytes| {
-            let decode = |s: &Source, _: &ReadOptions<'_>| {
-                paring_format_paring::decode(&s.bytes, &s.path)
-            };
+            let decode =
+                |s: &Source, _: &ReadOptions<'_>| paring_format_paring::decode(&s.bytes, &s.path);
             graph("fuzz.paring", bytes, decode)
         },
     },
     Target {
         name: "text",
         multiple: 256,
-        floor: 16 * MIB,
+        floor: 2 * MIB,
         seeds: || texts().iter().map(|t| t.as_bytes().to_vec()).collect(),
         read: |bytes| {
-            let Ok(text) = String::from_utf8(bytes) else { return Ok(false) };
+            let text = match String::from_utf8(bytes) {
+                Ok(text) => text,
+                Err(error) => return Refused(error.to_string()),
+            };
             match text::parse_limited(&text, &text::no_blobs, text.len() * 64 + MIB) {
                 Ok(parsed) => {
                     let _ = parsed.graph.verified();
-                    Ok(true)
+                    Accepted
                 }
-                Err(error) if error.why.is_empty() => Err("an error without a reason".to_owned()),
-                Err(_) => Ok(false),
+                Err(error) if error.why.is_empty() => Broken("no reason is given".to_owned()),
+                Err(error) => Refused(error.to_string()),
             }
         },
     },
@@ -113,11 +117,11 @@ pub const ALL: &[Target] = &[
             let source = Source { path: "fuzz.safetensors".into(), bytes: bytes.into() };
             let tensors = match weights::read_safetensors(&source) {
                 Ok(tensors) => tensors,
-                Err(error) => return refused(&error).map(|()| false),
+                Err(error) => return refused(&error),
             };
             let mut graph = graphs().swap_remove(0);
             let _ = weights::apply(&mut graph, &tensors);
-            Ok(true)
+            Accepted
         },
     },
     // A deflated byte stands for up to 1032.
@@ -127,8 +131,14 @@ pub const ALL: &[Target] = &[
         floor: MIB,
         seeds: npz,
         read: |bytes| {
-            let file = write(".npz", &bytes)?;
-            Ok(paring_bundle::read_weights(file.path()).is_ok())
+            let read = || {
+                let archive = Npz::from_bytes(bytes.into(), Path::new("fuzz.npz"))?;
+                archive.names().iter().try_for_each(|name| archive.get(name).map(drop))
+            };
+            match read() {
+                Ok(()) => Accepted,
+                Err(error) => Refused(error.to_string()),
+            }
         },
     },
     Target {
@@ -139,9 +149,9 @@ pub const ALL: &[Target] = &[
             let tensor = numbers(&[3, 4]);
             [tensor.clone(), tensor.cast(paring_tensor::DType::I16)].iter().map(npy).collect()
         },
-        read: |bytes| {
-            let file = write(".npy", &bytes)?;
-            Ok(paring_data::npy::read_npy(file.path()).is_ok())
+        read: |bytes| match paring_data::npy::decode(bytes.into(), Path::new("fuzz.npy")) {
+            Ok(_) => Accepted,
+            Err(error) => Refused(error.to_string()),
         },
     },
 ];
@@ -178,26 +188,20 @@ fn files(folder: &str, ending: &str, largest: u64) -> Vec<Vec<u8>> {
     paths.iter().filter_map(|p| std::fs::read(p).ok()).collect()
 }
 
-fn write(ending: &str, bytes: &[u8]) -> Result<tempfile::NamedTempFile, String> {
-    let file = tempfile::Builder::new().suffix(ending).tempfile().map_err(|e| e.to_string())?;
-    std::fs::write(file.path(), bytes).map_err(|e| e.to_string())?;
-    Ok(file)
-}
-
 /// What an error must say.
-fn refused(error: &FormatError) -> Result<(), String> {
+fn refused(error: &FormatError) -> Verdict {
     match error {
         FormatError::Malformed { place, why, .. } if place.is_empty() || why.is_empty() => {
-            Err(format!("an error without a place or a reason: {error}"))
+            Broken(format!("an error without a place or a reason: {error}"))
         }
         FormatError::Unsupported { refused, .. } if refused.is_empty() => {
-            Err("nothing is refused by name".to_owned())
+            Broken("nothing is refused by name".to_owned())
         }
         FormatError::Malformed { .. }
         | FormatError::Unsupported { .. }
         | FormatError::Graph { .. }
-        | FormatError::Faulty { .. } => Ok(()),
-        other => Err(format!("an error of another kind: {other}")),
+        | FormatError::Faulty { .. } => Refused(error.to_string()),
+        other => Broken(format!("an error of another kind: {other}")),
     }
 }
 
@@ -205,27 +209,27 @@ fn graph(
     path: &str,
     bytes: Vec<u8>,
     read: impl Fn(&Source, &ReadOptions<'_>) -> Result<Graph, FormatError>,
-) -> Result<bool, String> {
+) -> Verdict {
     let source = Source { path: path.into(), bytes: bytes.into() };
     let dimensions = BTreeMap::new();
-    let executor = paring_bundle::executor(paring_bundle::REFERENCE, ExecOptions::default())?;
+    let executor = paring_bundle::executor(paring_bundle::REFERENCE, ExecOptions::default()).ok();
     let options = ReadOptions {
         dimensions: &dimensions,
         default_dimension: 1,
-        executor: Some(&*executor),
+        executor: executor.as_deref(),
         values: &[],
     };
     match read(&source, &options) {
         Ok(graph) => {
             // What is left wrong is found by verification, which must cope too.
             let _ = graph.verified();
-            Ok(true)
+            Accepted
         }
-        Err(error) => refused(&error).map(|()| false),
+        Err(error) => refused(&error),
     }
 }
 
-fn caffe(text: Vec<u8>, weights: Vec<u8>) -> Result<bool, String> {
+fn caffe(text: Vec<u8>, weights: Vec<u8>) -> Verdict {
     let weights = Source { path: "fuzz.caffemodel".into(), bytes: weights.into() };
     let read = |text: &Source, options: &ReadOptions<'_>| {
         paring_format_caffe::read_parts(text, &weights, options)
@@ -290,7 +294,8 @@ fn graphs() -> Vec<Graph> {
 
 /// The shared data folder, if it is there.
 fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("PARING_DATA").map_or_else(|| here("../../../shared/data"), PathBuf::from);
+    let root =
+        std::env::var_os("PARING_DATA").map_or_else(|| here("../../../shared/data"), PathBuf::from);
     Some(root.join(path)).filter(|p| p.exists())
 }
 
@@ -311,7 +316,7 @@ fn onnx() -> Vec<Vec<u8>> {
         let some = found.iter().step_by(7).filter_map(|p| std::fs::read(p).ok());
         // Some need the values of their inputs.
         seeds.extend(some.filter(|b| {
-            graph("seed.onnx", b.clone(), paring_format_onnx::read).is_ok_and(|good| good)
+            matches!(graph("seed.onnx", b.clone(), paring_format_onnx::read), Accepted)
         }));
     }
     seeds
@@ -358,7 +363,7 @@ fn npz() -> Vec<Vec<u8>> {
     let (w, b) = (numbers(&[4, 3, 3, 3]), numbers(&[4]));
     let one = |compressed| {
         let file = tempfile::NamedTempFile::new().ok()?;
-        let mut npz = paring_data::npy::NpzWriter::new(file.path(), compressed);
+        let mut npz = NpzWriter::new(file.path(), compressed);
         npz.add("w", &w).and_then(|()| npz.add("b", &b)).ok()?;
         npz.finish().ok()?;
         std::fs::read(file.path()).ok()
@@ -368,7 +373,7 @@ fn npz() -> Vec<Vec<u8>> {
 
 fn npy(tensor: &Tensor) -> Vec<u8> {
     let Ok(file) = tempfile::NamedTempFile::new() else { return Vec::new() };
-    let _ = paring_data::npy::write_npy(file.path(), tensor);
+    let _ = write_npy(file.path(), tensor);
     std::fs::read(file.path()).unwrap_or_default()
 }
 
@@ -423,7 +428,7 @@ fn caffemodel() -> Vec<u8> {
         ("bn", &[&[4], &[4], &[1]]),
         ("s", &[&[4], &[4]]),
         ("d", &[&[4, 2, 2, 2]]),
-        ("f", &[&[3, 4], &[3]]),
+        ("f", &[&[3, 8], &[3]]),
     ];
     let layer = |(name, shapes): &(&str, &[&[usize]])| {
         let mut layer = field(1, name.as_bytes());

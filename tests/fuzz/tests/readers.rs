@@ -1,6 +1,6 @@
 //! Every reader copes with damaged files: a few seconds each, or as `PARING_FUZZ_SECONDS` says.
 
-use paring_fuzz::{Counting, run, seconds, targets};
+use paring_fuzz::{Counting, Verdict, run, seconds, targets};
 use std::sync::Mutex;
 
 #[global_allocator]
@@ -60,7 +60,7 @@ fn files_that_are_cut_off_are_refused() {
         let seed = (target.seeds)().swap_remove(0);
         let step = (seed.len() / 500).max(1);
         for len in (0..seed.len()).step_by(step) {
-            if let Err(why) = (target.read)(seed[..len].to_vec()) {
+            if let Verdict::Broken(why) = (target.read)(seed[..len].to_vec()) {
                 panic!("{} cut at {len}: {why}", target.name);
             }
         }

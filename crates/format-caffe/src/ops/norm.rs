@@ -89,7 +89,8 @@ pub(super) fn bn(layer: &mut Layer<'_>) -> Outputs {
     let x = layer.bottom()?;
     let channels = layer.shape(x).get(1).copied().unwrap_or(1);
     let mut y = x;
-    for (i, (what, f)) in [("factors", BinaryFn::Mul), ("offsets", BinaryFn::Add)].iter().enumerate()
+    for (i, (what, f)) in
+        [("factors", BinaryFn::Mul), ("offsets", BinaryFn::Add)].iter().enumerate()
     {
         let numbers = layer.blob(i, what)?.reshape([channels, 1, 1])?;
         let numbers = layer.constant(what, numbers)?;

@@ -2,9 +2,7 @@
 
 use crate::layer::{Layer, Outputs, Reject, axis, number};
 use crate::text::Tree;
-use paring_ir::ops::{
-    Resize, ResizeCoordinates, ResizeMethod, ResizeNearest, Slice,
-};
+use paring_ir::ops::{Resize, ResizeCoordinates, ResizeMethod, ResizeNearest, Slice};
 
 /// The part of the first bottom that is as large as the second one, from an axis on.
 pub(super) fn crop(layer: &mut Layer<'_>) -> Outputs {

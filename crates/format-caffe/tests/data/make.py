@@ -12,7 +12,7 @@ LAYERS = {
     "bn": [(4,), (4,), (1,)],
     "s": [(4,), (4,)],
     "d": [(4, 2, 2, 2)],
-    "f": [(3, 4), (3,)],
+    "f": [(3, 8), (3,)],
 }
 
 with h5py.File(Path(__file__).with_name("small.caffemodel.h5"), "w") as f:

@@ -184,7 +184,11 @@ pub(super) fn function(
                 if let (Some(s), Some(n)) = (start.last_mut(), len.last_mut()) {
                     (*s, *n) = (at, half);
                 }
-                parts.push(cx.side("half", Slice { start, len, step: vec![1; shape.len()] }, &[x])?);
+                parts.push(cx.side(
+                    "half",
+                    Slice { start, len, step: vec![1; shape.len()] },
+                    &[x],
+                )?);
             }
             let gate = cx.side("gate", Unary::Sigmoid, &parts[1..])?;
             last(Mul, cx, parts[0], gate)

@@ -9,11 +9,8 @@ use paring_ir::ops::{
 };
 use serde_json::Value;
 
-pub(super) const READERS: &[(&str, Read)] = &[
-    ("Attention", dot),
-    ("AdditiveAttention", additive),
-    ("MultiHeadAttention", heads),
-];
+pub(super) const READERS: &[(&str, Read)] =
+    &[("Attention", dot), ("AdditiveAttention", additive), ("MultiHeadAttention", heads)];
 
 /// Query, value and key. No step may be masked.
 fn operands(cx: &LayerCx<'_, '_>) -> Result<[ValueId; 3]> {

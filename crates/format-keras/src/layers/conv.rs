@@ -206,7 +206,8 @@ fn transpose(cx: &mut LayerCx<'_, '_>, dims: usize) -> Result<ValueId> {
     };
     // The extents by the rule of Keras' `compute_conv_transpose_output_shape`.
     let size = |axis: usize, n: usize, k: usize| {
-        let (s, k) = (stride[axis], (k.max(1) - 1).saturating_mul(dilation[axis]).saturating_add(1));
+        let (s, k) =
+            (stride[axis], (k.max(1) - 1).saturating_mul(dilation[axis]).saturating_add(1));
         let base = n.saturating_mul(s);
         match (extra[axis], same) {
             (None, true) => base,

@@ -6,9 +6,7 @@ use crate::build::LayerCx;
 use crate::config::Layer;
 use crate::error::Result;
 use paring_ir::ValueId;
-use paring_ir::ops::{
-    BinaryFn, MatMul, Reduce, ReduceFn, Reshape, Softmax, Transpose, Unary,
-};
+use paring_ir::ops::{BinaryFn, MatMul, Reduce, ReduceFn, Reshape, Softmax, Transpose, Unary};
 use serde_json::Value;
 
 /// What a function does.
@@ -72,60 +70,89 @@ const FUNCTIONS: &[(&str, &str, Does)] = &[
     ("Sum", "math.reduce_sum", Does::Fold(ReduceFn::Sum)),
     ("Max", "math.reduce_max", Does::Fold(ReduceFn::Max)),
     ("Min", "math.reduce_min", Does::Fold(ReduceFn::Min)),
-    ("Gelu", "", Does::Other(|cx| {
-        let x = cx.x()?;
-        let tanh = cx.layer.flag("approximate", true);
-        cx.node(Unary::Gelu { tanh }, &[x])
-    })),
-    ("Elu", "nn.elu", Does::Other(|cx| {
-        let x = cx.x()?;
-        let alpha = cx.layer.float("alpha", 1.0)?;
-        cx.node(Unary::Elu { alpha }, &[x])
-    })),
-    ("LeakyRelu", "", Does::Other(|cx| {
-        let x = cx.x()?;
-        let alpha = cx.layer.float("negative_slope", 0.2)?;
-        cx.node(Unary::LeakyRelu { alpha }, &[x])
-    })),
-    ("Softmax", "nn.softmax", Does::Other(|cx| {
-        let x = cx.x()?;
-        let rank = cx.shape(x)?.len();
-        let axis = axes(cx)?.and_then(|a| a.first().copied()).unwrap_or(-1);
-        let axis = super::shape::axis(cx, axis, rank)?;
-        cx.node(Softmax { axis, beta: 1.0, log: false }, &[x])
-    })),
+    (
+        "Gelu",
+        "",
+        Does::Other(|cx| {
+            let x = cx.x()?;
+            let tanh = cx.layer.flag("approximate", true);
+            cx.node(Unary::Gelu { tanh }, &[x])
+        }),
+    ),
+    (
+        "Elu",
+        "nn.elu",
+        Does::Other(|cx| {
+            let x = cx.x()?;
+            let alpha = cx.layer.float("alpha", 1.0)?;
+            cx.node(Unary::Elu { alpha }, &[x])
+        }),
+    ),
+    (
+        "LeakyRelu",
+        "",
+        Does::Other(|cx| {
+            let x = cx.x()?;
+            let alpha = cx.layer.float("negative_slope", 0.2)?;
+            cx.node(Unary::LeakyRelu { alpha }, &[x])
+        }),
+    ),
+    (
+        "Softmax",
+        "nn.softmax",
+        Does::Other(|cx| {
+            let x = cx.x()?;
+            let rank = cx.shape(x)?.len();
+            let axis = axes(cx)?.and_then(|a| a.first().copied()).unwrap_or(-1);
+            let axis = super::shape::axis(cx, axis, rank)?;
+            cx.node(Softmax { axis, beta: 1.0, log: false }, &[x])
+        }),
+    ),
     ("Concatenate", "", Does::Other(|cx| merge::concatenate(cx, "axis"))),
-    ("Matmul", "linalg.matmul", Does::Other(|cx| {
-        let turned = |key| cx.keywords.get(key).is_some_and(|v| v == &Value::Bool(true));
-        let (&[a, b], false) = (cx.inputs.as_slice(), turned("transpose_a") || turned("transpose_b"))
-        else {
-            return Err(cx.layer.unsupported("other than two operands as they are"));
-        };
-        cx.node(MatMul {}, &[a, b])
-    })),
-    ("Transpose", "", Does::Other(|cx| {
-        let x = cx.x()?;
-        let rank = cx.shape(x)?.len();
-        let perm = match cx.layer.list("axes")? {
-            None => (0..rank).rev().collect(),
-            Some(list) => list
-                .iter()
-                .map(|a| super::shape::axis(cx, *a, rank))
-                .collect::<Result<Vec<_>>>()?,
-        };
-        cx.node(Transpose { perm }, &[x])
-    })),
-    ("Reshape", "", Does::Other(|cx| {
-        let x = cx.x()?;
-        let shape = cx.layer.list("newshape")?;
-        let mut shape = shape.ok_or_else(|| cx.layer.bad("`newshape` is missing"))?;
-        // An open batch is stated as -1, also beside another one.
-        if shape.iter().filter(|n| **n == -1).count() > 1 {
-            let batch = cx.shape(x)?.first().copied().unwrap_or(1);
-            shape[0] = i64::try_from(batch).unwrap_or(1);
-        }
-        cx.node(Reshape { shape }, &[x])
-    })),
+    (
+        "Matmul",
+        "linalg.matmul",
+        Does::Other(|cx| {
+            let turned = |key| cx.keywords.get(key).is_some_and(|v| v == &Value::Bool(true));
+            let (&[a, b], false) =
+                (cx.inputs.as_slice(), turned("transpose_a") || turned("transpose_b"))
+            else {
+                return Err(cx.layer.unsupported("other than two operands as they are"));
+            };
+            cx.node(MatMul {}, &[a, b])
+        }),
+    ),
+    (
+        "Transpose",
+        "",
+        Does::Other(|cx| {
+            let x = cx.x()?;
+            let rank = cx.shape(x)?.len();
+            let perm = match cx.layer.list("axes")? {
+                None => (0..rank).rev().collect(),
+                Some(list) => list
+                    .iter()
+                    .map(|a| super::shape::axis(cx, *a, rank))
+                    .collect::<Result<Vec<_>>>()?,
+            };
+            cx.node(Transpose { perm }, &[x])
+        }),
+    ),
+    (
+        "Reshape",
+        "",
+        Does::Other(|cx| {
+            let x = cx.x()?;
+            let shape = cx.layer.list("newshape")?;
+            let mut shape = shape.ok_or_else(|| cx.layer.bad("`newshape` is missing"))?;
+            // An open batch is stated as -1, also beside another one.
+            if shape.iter().filter(|n| **n == -1).count() > 1 {
+                let batch = cx.shape(x)?.first().copied().unwrap_or(1);
+                shape[0] = i64::try_from(batch).unwrap_or(1);
+            }
+            cx.node(Reshape { shape }, &[x])
+        }),
+    ),
 ];
 
 fn entry(layer: &Layer) -> Option<Does> {

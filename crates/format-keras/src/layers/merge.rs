@@ -59,12 +59,7 @@ pub(super) fn merge(cx: &mut LayerCx<'_, '_>, f: BinaryFn) -> Result<ValueId> {
 }
 
 /// `f` of all values, from the first on; the last node has the layer's name unless it is a part.
-fn chain(
-    cx: &mut LayerCx<'_, '_>,
-    f: BinaryFn,
-    inputs: &[ValueId],
-    part: bool,
-) -> Result<ValueId> {
+fn chain(cx: &mut LayerCx<'_, '_>, f: BinaryFn, inputs: &[ValueId], part: bool) -> Result<ValueId> {
     let [first, between @ .., last] = inputs else { return cx.x() };
     let mut value = *first;
     for v in between {
@@ -77,11 +72,7 @@ fn chain(
 }
 
 /// Products along one axis of each of two values, sample by sample.
-fn dot(
-    cx: &mut LayerCx<'_, '_>,
-    given: Option<Vec<i64>>,
-    normalize: bool,
-) -> Result<ValueId> {
+fn dot(cx: &mut LayerCx<'_, '_>, given: Option<Vec<i64>>, normalize: bool) -> Result<ValueId> {
     let &[a, b] = cx.inputs.as_slice() else {
         return Err(cx.layer.bad("has not two inputs"));
     };

@@ -216,7 +216,8 @@ fn standardize(cx: &mut LayerCx<'_, '_>) -> Result<ValueId> {
     let first = axes.first().copied().unwrap_or(shape.len());
     let wide: Vec<usize> =
         (first..shape.len()).map(|a| if axes.contains(&a) { shape[a] } else { 1 }).collect();
-    let fit = |t: &Tensor| if t.len() == 1 { t.reshape(Vec::new()) } else { t.reshape(wide.clone()) };
+    let fit =
+        |t: &Tensor| if t.len() == 1 { t.reshape(Vec::new()) } else { t.reshape(wide.clone()) };
     let (mean, variance) = (fit(&mean)?, fit(&variance)?);
     // The layer bounds the deviation by a small number from below.
     let deviation = variance.to_f32().into_iter().map(|v| v.sqrt().max(1e-7)).collect();

@@ -4,9 +4,7 @@ use super::{Read, channels_first, last, own, steps};
 use crate::build::LayerCx;
 use crate::error::Result;
 use paring_ir::ValueId;
-use paring_ir::ops::{
-    Binary, BinaryFn, Cast, Padding, Pool, PoolKind, Reduce, ReduceFn, Reshape,
-};
+use paring_ir::ops::{Binary, BinaryFn, Cast, Padding, Pool, PoolKind, Reduce, ReduceFn, Reshape};
 use paring_tensor::DType;
 
 pub(super) const READERS: &[(&str, Read)] = &[

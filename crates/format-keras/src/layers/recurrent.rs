@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::store::Weights;
 use paring_ir::ValueId;
 use paring_ir::ops::{
-    Binary, BinaryFn, Cast, CumSum, Direction, Gather, GateFn, Gru, Lstm, Reduce, ReduceFn,
+    Binary, BinaryFn, Cast, CumSum, Direction, GateFn, Gather, Gru, Lstm, Reduce, ReduceFn,
     Reshape, Reverse, Rnn, TopK, Unary,
 };
 use paring_tensor::{DType, Tensor, TensorType};
@@ -68,8 +68,7 @@ fn layer(cx: &mut LayerCx<'_, '_>) -> Result<Vec<ValueId>> {
     let layer = cx.layer;
     let run = run(cx, layer.flag("zero_output_for_mask", false))?;
     let all = layer.flag("return_sequences", false);
-    let read_order =
-        layer.flag("go_backwards", false) && !layer.flag(IN_INPUT_ORDER, false);
+    let read_order = layer.flag("go_backwards", false) && !layer.flag(IN_INPUT_ORDER, false);
     let first = match (all, read_order) {
         (false, _) => run.last,
         (true, false) => run.all,
@@ -98,7 +97,9 @@ pub(super) fn run(cx: &mut LayerCx<'_, '_>, zero_masked: bool) -> Result<Run> {
     let stack;
     let inner;
     let cells: Vec<Cell<'_>> = if layer.class == "RNN" {
-        inner = layer.inner("cell", cx.store().version)?.ok_or_else(|| layer.bad("`cell` is missing"))?;
+        inner = layer
+            .inner("cell", cx.store().version)?
+            .ok_or_else(|| layer.bad("`cell` is missing"))?;
         let weights = cx.at.weights.part("cell", 0, usize::MAX);
         if inner.class == "StackedRNNCells" {
             stack = inner.inner_list("cells")?;
@@ -322,11 +323,7 @@ fn gate(cx: &LayerCx<'_, '_>, layer: &Layer, key: &str, default: &str) -> Result
 }
 
 /// The constants of a cell as the graph has them, and its number of units.
-fn weights(
-    cx: &mut LayerCx<'_, '_>,
-    cell: &Cell<'_>,
-    key: &str,
-) -> Result<(Vec<ValueId>, usize)> {
+fn weights(cx: &mut LayerCx<'_, '_>, cell: &Cell<'_>, key: &str) -> Result<(Vec<ValueId>, usize)> {
     let (gates, names): (usize, &[&str]) = match cell.kind {
         Kind::Lstm => (4, &["i", "c", "f", "o"]),
         Kind::Gru => (3, &["z", "r", "h"]),

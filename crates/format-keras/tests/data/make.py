@@ -9,6 +9,7 @@ NAME.npz beside a model holds its inputs and outputs in order. Made with keras 3
 import importlib
 import json
 import os
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -578,7 +579,32 @@ def refused():
     K.Model(i, y).save(HERE / "refused.h5")
 
 
+def stored():
+    """The same model in other storage: compressed parts, and the newest form of the file."""
+    for name, form in [("gzip", {}), ("latest", {"libver": "latest"})]:
+        with h5py.File(HERE / "keras2/dense.h5") as a, h5py.File(HERE / f"keras2/dense_{name}.h5", "w", **form) as b:
+            for key, value in a.attrs.items():
+                b.attrs[key] = value
+            b.create_group("model_weights")
+
+            def copy(path, item):
+                if isinstance(item, h5py.Dataset):
+                    how = {"compression": "gzip", "shuffle": True, "chunks": True} if name == "gzip" and item.shape else {}
+                    b["model_weights"].create_dataset(path, data=item[()], **how)
+                else:
+                    b["model_weights"].require_group(path)
+                for key, value in item.attrs.items():
+                    b["model_weights"][path].attrs[key] = value
+
+            for key, value in a["model_weights"].attrs.items():
+                b["model_weights"].attrs[key] = value
+            a["model_weights"].visititems(copy)
+        shutil.copy(HERE / "keras2/dense.npz", HERE / f"keras2/dense_{name}.npz")
+
+
 only = sys.argv[2:]
+if not THREE and (not only or "stored" in only):
+    stored()
 if not only or "beside" in only:
     beside()
 if not THREE and (not only or "ones" in only):

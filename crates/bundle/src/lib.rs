@@ -30,7 +30,9 @@ use paring_reference as _;
 use paring_x86 as _;
 
 use paring_backend::{ExecOptions, backend_named};
-use paring_format::{FormatError, ReadOptions};
+use paring_data::DataError;
+use paring_data::npy::Npz;
+use paring_format::{FormatError, ReadOptions, Source};
 use paring_ir::{ExecError, Executor, Graph, Session, Verified};
 use paring_tensor::Tensor;
 use std::collections::BTreeMap;
@@ -93,6 +95,23 @@ pub fn executor(backend: &str, options: ExecOptions) -> Result<Box<dyn Executor>
             running.join(", ")
         )
     })
+}
+
+/// Reads named weights: a safetensors file, or an `.npz` archive of NumPy.
+///
+/// They go onto a graph with [`paring_format::weights::apply`].
+///
+/// # Errors
+/// See [`FormatError`].
+pub fn read_weights(path: &Path) -> Result<BTreeMap<String, Tensor>, FormatError> {
+    let source = Source::open(path)?;
+    if !source.bytes.starts_with(b"PK") {
+        return paring_format::weights::read_safetensors(&source);
+    }
+    let fail = |e: DataError| source.malformed("the archive", e.to_string());
+    let archive = Npz::open(path).map_err(fail)?;
+    let read = |name: String| Ok((name.clone(), archive.get(&name).map_err(fail)?));
+    archive.names().into_iter().map(read).collect()
 }
 
 /// Reads a model of any format. Dimensions without a number take their size from `dimensions` by name

@@ -68,6 +68,15 @@ impl<'l> Layer<'l> {
         self.add(self.name.to_owned(), op, inputs)
     }
 
+    /// Adds a node with several outputs.
+    pub(crate) fn many(
+        &mut self,
+        op: impl DynOp,
+        inputs: &[ValueId],
+    ) -> Result<Vec<ValueId>, Reject> {
+        Ok(self.graph.add_node(self.name.to_owned(), op, inputs)?)
+    }
+
     /// Adds a node that helps.
     pub(crate) fn aux(&mut self, op: impl DynOp, inputs: &[ValueId]) -> Result<ValueId, Reject> {
         let name = format!("{}.{}", self.name, DynOp::name(&op));

@@ -100,6 +100,10 @@ pub(crate) fn build(
             continue;
         }
         if ops::is_training(&kind) {
+            // What is silenced is no output.
+            if kind == "Silence" {
+                read.extend(text.words("bottom").map(str::to_owned));
+            }
             continue;
         }
         let mut bottoms = Vec::new();

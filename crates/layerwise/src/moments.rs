@@ -37,6 +37,13 @@ impl Moments {
         Self { depth: n, groups, count: 0.0 }
     }
 
+    /// Bytes that the sums of a layer take up.
+    #[must_use]
+    pub fn bytes(geometry: &Geometry) -> usize {
+        let n = geometry.depth();
+        2 * geometry.groups * n * (n + 1) * size_of::<f64>()
+    }
+
     /// Groups of filters, each of which sees inputs of its own.
     #[must_use]
     pub fn groups(&self) -> usize {

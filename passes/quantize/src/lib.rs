@@ -218,9 +218,9 @@ impl Pass for Quantize {
             rewrite(graph, cx, &[&mean::global_average])?;
         }
         let plan = groups::plan(self, graph, cx)?;
-        let (patch, notes) = emit::emit(self, limit, graph, &plan)?;
-        for note in notes {
-            cx.note(note);
+        let (patch, layers) = emit::emit(self, limit, graph, &plan)?;
+        for layer in layers {
+            cx.layer(layer);
         }
         cx.apply(graph, patch)?;
         Ok(())

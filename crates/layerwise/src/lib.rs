@@ -38,6 +38,7 @@ mod outcome;
 mod problem;
 mod rounded;
 mod walk;
+pub mod weights;
 
 pub use geometry::{Geometry, is_layer};
 pub use moments::Moments;

@@ -69,7 +69,7 @@ impl Problem {
         }
         let mean_variance = (0..n).map(|i| h[i * n + i].max(0.0)).sum::<f64>() / n.max(1) as f64;
         let damp = if mean_variance > 0.0 { damping * mean_variance } else { 1.0 };
-        let correction = correct.then(|| {
+        let correction = (correct && !sums.zx.is_empty()).then(|| {
             let mut d = vec![0.0; n * n];
             for i in 0..n {
                 for j in 0..n {

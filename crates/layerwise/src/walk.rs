@@ -69,6 +69,8 @@ pub struct Walk {
     reference: Graph,
     working: Graph,
     observing: Observing,
+    /// Whether the networks differ.
+    changed: bool,
 }
 
 impl Walk {
@@ -78,7 +80,8 @@ impl Walk {
     /// If values are to be rounded and none has a calibrated range.
     pub fn new(graph: &Graph, observing: Observing) -> Result<Self, PassError> {
         let working = rounded(graph, observing.activations)?;
-        Ok(Self { reference: graph.clone(), working, observing })
+        let changed = observing.activations != DType::F32;
+        Ok(Self { reference: graph.clone(), working, observing, changed })
     }
 
     /// How the inputs of a layer vary, over all samples. `what` is shown with the progress.
@@ -121,23 +124,22 @@ impl Walk {
         for (i, s) in seen.iter().enumerate() {
             readers.entry(s.z).or_default().push(i);
         }
-        let graphs = [reference, working];
+        let graphs = if self.changed { vec![reference, working] } else { vec![working] };
         let Observing { data, samples, positions, .. } = &self.observing;
         let mut stream = Stream::open_all(cx.host(), &graphs, data.as_deref(), *samples)?;
         let all = 0..stream.len();
         let fresh = || seen.iter().map(|s| Moments::new(&s.geometry)).collect::<Vec<_>>();
         let mut lanes = stream.accumulators(|| (fresh(), BTreeMap::new()));
         stream.run_all(what, all, &mut lanes, |(moments, kept), sample, network, v, tensor| {
-            if network == 0 {
+            if network + 1 < graphs.len() {
                 if wanted.contains(&v) {
                     kept.insert(v, tensor.clone());
                 }
                 return;
             }
             for &i in readers.get(&v).into_iter().flatten() {
-                if let Some(x) = kept.get(&seen[i].x) {
-                    moments[i].add(&seen[i].geometry, x, tensor, *positions, sample);
-                }
+                let x = kept.get(&seen[i].x);
+                moments[i].add(&seen[i].geometry, x, tensor, *positions, sample);
             }
         })?;
         let mut lanes = lanes.into_iter().map(|(moments, _)| moments);
@@ -177,6 +179,7 @@ impl Walk {
         }
         patch.set_operands(layer, operands);
         self.working.apply(patch)?;
+        self.changed = true;
         Ok(())
     }
 }

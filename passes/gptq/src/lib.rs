@@ -59,9 +59,8 @@ pub struct Gptq {
     pub samples: Option<usize>,
     /// Bits of a weight.
     pub bits: Bits,
-    /// Layers that are chosen from one run over the samples. With 1 each layer makes up for the
-    /// errors of all before it; more is faster, and as good where the weights keep many bits.
-    pub together: usize,
+    /// What layers see while their weights are chosen.
+    pub prefix: Prefix,
     /// What is added to the variance of each input, relative to the mean variance.
     pub damping: f64,
     /// Positions of an image that are looked at, for each sample.
@@ -72,13 +71,25 @@ pub struct Gptq {
     pub correct: bool,
 }
 
+/// What layers see while their weights are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Prefix {
+    /// What the layers before them, already rounded, compute: errors of earlier layers are made up for.
+    /// The samples run once for each layer.
+    Quantized,
+    /// What the original network computes: all layers from one run over the samples. As good where the
+    /// weights keep many bits.
+    Original,
+}
+
 impl Default for Gptq {
     fn default() -> Self {
         Self {
             data: None,
             samples: Some(512),
             bits: Bits::Same(4),
-            together: 1,
+            prefix: Prefix::Quantized,
             damping: 0.01,
             positions: 64,
             activations: DType::I8,
@@ -103,9 +114,6 @@ impl Gptq {
     fn check(&self) -> Result<(), PassError> {
         let wrong = |why: &str| Err(PassError::Input(why.to_owned()));
         self.bits.check()?;
-        if self.together == 0 {
-            return wrong("`together` must be at least 1");
-        }
         if !(self.damping > 0.0 && self.damping.is_finite()) {
             return wrong("`damping` must be positive");
         }
@@ -130,7 +138,10 @@ impl Pass for Gptq {
             data: self.data.clone(),
             samples: self.samples,
             positions: self.positions,
-            activations: self.activations,
+            activations: match self.prefix {
+                Prefix::Quantized => self.activations,
+                Prefix::Original => DType::F32,
+            },
         };
         let bits = match &self.bits {
             Bits::Same(bits) => vec![*bits; layers.len()],
@@ -139,7 +150,11 @@ impl Pass for Gptq {
             }
         };
         let mut walk = Walk::new(graph, observing)?;
-        for at in chunks(graph, &layers, self.together) {
+        let together = match self.prefix {
+            Prefix::Quantized => 1,
+            Prefix::Original => layers.len(),
+        };
+        for at in chunks(graph, &layers, together) {
             let what = format!("gptq: layer {} of {}", at.start + 1, layers.len());
             let all = walk.observe_many(&layers[at.clone()], cx, &what)?;
             for (moments, i) in all.iter().zip(at) {
@@ -150,7 +165,9 @@ impl Pass for Gptq {
                 if !cx.apply(graph, patch)? {
                     return Ok(());
                 }
-                walk.adopt(graph, id)?;
+                if self.prefix == Prefix::Quantized {
+                    walk.adopt(graph, id)?;
+                }
             }
         }
         Ok(())

@@ -1,11 +1,12 @@
 use crate::groups::Plan;
 use crate::role::{Role, packed};
-use crate::weights::{self, sqnr};
+use crate::weights::{bias as store_bias, widen_for_bias};
 use crate::{Io, Quantize};
 use paring_ir::ops::{Dequantize, Quantize as ToQuantized};
 use paring_ir::{Def, Graph, GraphError, Node, Patch, ValueId};
-use paring_pass::{LayerReport, PassError};
-use paring_tensor::{DType, Quant, TensorType};
+use paring_layerwise::weights;
+use paring_pass::{LayerReport, PassError, consts};
+use paring_tensor::{DType, Quant, Tensor, TensorType};
 use std::collections::HashMap;
 
 struct Emitter<'a> {
@@ -243,7 +244,22 @@ impl<'a> Emitter<'a> {
                     )));
                 }
                 let scales = ty.quant.as_ref().map_or_else(Vec::new, |q| q.scales().to_vec());
-                (stored, scales.clone(), describe(ty.dtype, scales.len()), None)
+                let mut wide = scales.clone();
+                if let Some(bias) = &bias {
+                    widen_for_bias(&mut wide, bias, input);
+                }
+                let described = describe(ty.dtype, scales.len());
+                match graph.constant(stored) {
+                    Some(data) if wide != scales => {
+                        let real = self.real_constant(w)?;
+                        let real = Tensor::from_vec(data.shape(), real)?;
+                        let real = consts::with_elements(data, &real)?;
+                        let coarse = weights::round(&real, &wide, self.limit, ty.dtype)?;
+                        let quant = Some(weights::quant(wide.clone()));
+                        (self.patch.constant(&name, coarse, quant), wide, described, None)
+                    }
+                    _ => (stored, scales, described, None),
+                }
             }
             None => {
                 let Some(data) = graph.constant(w).filter(|d| d.dtype() == DType::F32) else {
@@ -263,11 +279,11 @@ impl<'a> Emitter<'a> {
                 let channels = data.shape().first().copied().unwrap_or(1);
                 let mut scales = weights::scales(&real, channels, self.limit, how.per, how.range);
                 if let Some(bias) = &bias {
-                    weights::widen_for_bias(&mut scales, bias, input);
+                    widen_for_bias(&mut scales, bias, input);
                 }
                 let stored = weights::round(data, &scales, self.limit, how.dtype)?;
                 let quant = weights::quant(scales.clone());
-                let error = sqnr(&real, &stored.dense(), &quant);
+                let error = weights::sqnr(&real, &stored.dense(), &quant);
                 let described = describe(how.dtype, scales.len());
                 (self.patch.constant(&name, stored, Some(quant)), scales, described, Some(error))
             }
@@ -276,7 +292,7 @@ impl<'a> Emitter<'a> {
         if let (Some(bias), Some(b)) = (bias, node.inputs().get(2)) {
             let wide = self.settings.activations.dtype == DType::I16;
             let dtype = if wide { DType::I64 } else { DType::I32 };
-            let (tensor, quant) = weights::bias(&bias, input, &scales, dtype)?;
+            let (tensor, quant) = store_bias(&bias, input, &scales, dtype)?;
             operands.push(self.patch.constant(&graph.value(*b).name, tensor, Some(quant)));
         }
         let mut report = LayerReport::new(node);

@@ -21,11 +21,13 @@ use paring_format_tflite as _;
 use paring_pass_calibrate as _;
 use paring_pass_cleanup as _;
 use paring_pass_dead_channels as _;
+use paring_pass_equalize as _;
 use paring_pass_fold_bn as _;
 use paring_pass_fuse as _;
 use paring_pass_gptq as _;
 use paring_pass_layout as _;
 use paring_pass_quantize as _;
+use paring_pass_sensitivity as _;
 use paring_reference as _;
 use paring_x86 as _;
 

@@ -34,12 +34,15 @@
 mod geometry;
 mod matrix;
 mod moments;
+mod outcome;
 mod problem;
 mod rounded;
 mod walk;
+pub mod weights;
 
 pub use geometry::{Geometry, is_layer};
 pub use moments::Moments;
+pub use outcome::{Outcome, decibels};
 pub use problem::{Problem, Row};
 pub use rounded::rounded;
 pub use walk::{Observing, Walk, layers};

@@ -13,7 +13,7 @@ pub struct Moments {
 pub(crate) struct Sums {
     /// Of `z zᵀ`, the upper triangle.
     pub(crate) zz: Vec<f64>,
-    /// Of `z xᵀ`.
+    /// Of `z xᵀ`; empty while `x` and `z` are the same.
     pub(crate) zx: Vec<f64>,
     pub(crate) z: Vec<f64>,
     pub(crate) x: Vec<f64>,
@@ -29,12 +29,19 @@ impl Moments {
         let n = geometry.depth();
         let sums = || Sums {
             zz: vec![0.0; n * n],
-            zx: vec![0.0; n * n],
+            zx: Vec::new(),
             z: vec![0.0; n],
             x: vec![0.0; n],
         };
         let groups = (0..geometry.groups).map(|_| sums()).collect();
         Self { depth: n, groups, count: 0.0 }
+    }
+
+    /// Bytes that the sums of a layer take up.
+    #[must_use]
+    pub fn bytes(geometry: &Geometry) -> usize {
+        let n = geometry.depth();
+        2 * geometry.groups * n * (n + 1) * size_of::<f64>()
     }
 
     /// Groups of filters, each of which sees inputs of its own.
@@ -43,23 +50,28 @@ impl Moments {
         self.groups.len()
     }
 
-    /// Adds evenly spaced positions of one sample: the layer's input in the original network (`x`) and
-    /// in the changed one (`z`).
+    /// Adds evenly spaced positions of one sample: the layer's input in the original network (`x`, where
+    /// it is another than `z`) and in the changed one (`z`).
     pub fn add(
         &mut self,
         geometry: &Geometry,
-        x: &Tensor,
+        x: Option<&Tensor>,
         z: &Tensor,
         positions: usize,
         sample: usize,
     ) {
-        let (Ok(x), Ok(z)) = (x.view::<f32>(), z.view::<f32>()) else { return };
+        let Ok(z) = z.view::<f32>() else { return };
+        let x = match x.map(Tensor::view::<f32>) {
+            None => None,
+            Some(Ok(x)) if x.len() == z.len() => Some(x),
+            Some(_) => return,
+        };
         let size: usize = geometry.input.iter().product();
-        if size == 0 || x.len() != z.len() {
+        if size == 0 {
             return;
         }
         let area = geometry.output[0] * geometry.output[1];
-        let images = x.len() / size;
+        let images = z.len() / size;
         let total = area * images;
         let taken = total.min(positions.max(1));
         let n = self.depth;
@@ -72,11 +84,13 @@ impl Moments {
                 // Evenly spaced, beginning elsewhere in each sample.
                 let at = (i * total / taken + sample.wrapping_mul(2_654_435_761) % total) % total;
                 let from = (at / area) * size;
-                geometry.gather(&x[from..from + size], at % area, g, &mut xs);
+                if let Some(x) = &x {
+                    geometry.gather(&x[from..from + size], at % area, g, &mut xs);
+                    vectors.0.extend_from_slice(&xs);
+                }
                 geometry.gather(&z[from..from + size], at % area, g, &mut zs);
-                vectors.0.extend_from_slice(&xs);
                 vectors.1.extend_from_slice(&zs);
-                if vectors.0.len() >= BLOCK * n {
+                if vectors.1.len() >= BLOCK * n {
                     sums.add(n, &vectors.0, &vectors.1);
                     vectors.0.clear();
                     vectors.1.clear();
@@ -91,6 +105,7 @@ impl Moments {
     pub fn merge(&mut self, other: &Self) {
         self.count += other.count;
         for (a, b) in self.groups.iter_mut().zip(&other.groups) {
+            a.zx.resize(a.zx.len().max(b.zx.len()), 0.0);
             let pairs =
                 [(&mut a.zz, &b.zz), (&mut a.zx, &b.zx), (&mut a.z, &b.z), (&mut a.x, &b.x)];
             for (to, from) in pairs {
@@ -101,17 +116,18 @@ impl Moments {
 }
 
 impl Sums {
-    /// Adds a block of vectors that lie one after another.
+    /// Adds a block of vectors that lie one after another; no `x` if it is `z`.
     fn add(&mut self, n: usize, x: &[f32], z: &[f32]) {
-        if n == 0 || x.is_empty() {
+        if n == 0 || z.is_empty() {
             return;
         }
-        for (x, z) in x.chunks_exact(n).zip(z.chunks_exact(n)) {
-            for i in 0..n {
-                self.x[i] += f64::from(x[i]);
-                self.z[i] += f64::from(z[i]);
+        let sum = |to: &mut [f64], vectors: &[f32]| {
+            for vector in vectors.chunks_exact(n) {
+                to.iter_mut().zip(vector).for_each(|(t, v)| *t += f64::from(*v));
             }
-        }
+        };
+        sum(&mut self.z, z);
+        sum(&mut self.x, if x.is_empty() { z } else { x });
         let mut row = vec![0.0_f32; n];
         for i in 0..n {
             row[i..].fill(0.0);
@@ -121,6 +137,12 @@ impl Sums {
             }
             let to = &mut self.zz[i * n + i..(i + 1) * n];
             to.iter_mut().zip(&row[i..]).for_each(|(t, r)| *t += f64::from(*r));
+        }
+        if x.is_empty() {
+            return;
+        }
+        self.zx.resize(n * n, 0.0);
+        for i in 0..n {
             row.fill(0.0);
             for (x, z) in x.chunks_exact(n).zip(z.chunks_exact(n)).filter(|(_, z)| z[i] != 0.0) {
                 let f = z[i];

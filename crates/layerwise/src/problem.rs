@@ -39,6 +39,12 @@ pub struct Row {
 const SCALES: [f64; 14] =
     [1.0, 0.95, 0.9, 0.86, 0.82, 0.78, 0.74, 0.7, 0.66, 0.62, 0.58, 0.54, 0.5, 0.45];
 
+/// The same for many integers, where the largest weight costs little resolution.
+const FINE_SCALES: [f64; 4] = [1.0, 0.97, 0.94, 0.9];
+
+/// Filters whose scale would be smaller compute nothing that matters, and become zero.
+const SMALLEST: f64 = 1e-18;
+
 /// Rounds of single steps and of fitting the scale.
 const SWEEPS: usize = 4;
 const FITS: usize = 3;
@@ -63,7 +69,7 @@ impl Problem {
         }
         let mean_variance = (0..n).map(|i| h[i * n + i].max(0.0)).sum::<f64>() / n.max(1) as f64;
         let damp = if mean_variance > 0.0 { damping * mean_variance } else { 1.0 };
-        let correction = correct.then(|| {
+        let correction = (correct && !sums.zx.is_empty()).then(|| {
             let mut d = vec![0.0; n * n];
             for i in 0..n {
                 for j in 0..n {
@@ -111,14 +117,16 @@ impl Problem {
             let shift = (0..n).map(|i| self.mean_x[i] * w[i] - self.mean_z[i] * real(i)).sum();
             Row { ints: q.iter().map(|q| *q as i8).collect(), scale, shift, signal, noise, nearest }
         };
-        if base <= 0.0 || !base.is_finite() {
+        let own = weights.iter().fold(0.0_f32, |a, x| a.max(x.abs()));
+        if f64::from(own) / limit < SMALLEST || base <= 0.0 || !base.is_finite() {
             return finish(&vec![0.0; n], 1.0 / limit, 0.0, 0.0);
         }
         let round = |x: f64, s: f64| (x / s).round().clamp(-limit, limit);
         let plain: Vec<f64> = w.iter().map(|x| round(*x, base)).collect();
         let nearest = self.loss(&plain, base, &target);
         let mut best: Option<(f64, Vec<f64>, f64)> = None;
-        for relative in SCALES {
+        let scales: &[f64] = if limit >= 63.0 { &FINE_SCALES } else { &SCALES };
+        for relative in scales {
             let mut scale = base * relative;
             for _ in 0..=FITS {
                 let mut q = self.nearest_plane(&target, scale, limit, &free);

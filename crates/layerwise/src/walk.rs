@@ -1,8 +1,9 @@
 use crate::{Geometry, Moments, is_layer, rounded};
 use paring_ir::ops::Dequantize;
-use paring_ir::{Graph, NodeId, Patch, Refusal};
+use paring_ir::{Graph, NodeId, Patch, Refusal, ValueId};
 use paring_pass::{PassContext, PassError, Stream, consts};
-use paring_tensor::{DType, Tensor};
+use paring_tensor::DType;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is looked at.
 #[derive(Clone, Debug)]
@@ -56,11 +57,20 @@ pub fn layers(graph: &Graph, cx: &PassContext<'_>) -> (Vec<NodeId>, Vec<Refusal>
     (found, refused)
 }
 
+/// A layer that is looked at: its input in the original network and in the changed one.
+struct Seen {
+    geometry: Geometry,
+    x: ValueId,
+    z: ValueId,
+}
+
 /// The original network and the one whose layers are changed one after another.
 pub struct Walk {
     reference: Graph,
     working: Graph,
     observing: Observing,
+    /// Whether the networks differ.
+    changed: bool,
 }
 
 impl Walk {
@@ -70,7 +80,8 @@ impl Walk {
     /// If values are to be rounded and none has a calibrated range.
     pub fn new(graph: &Graph, observing: Observing) -> Result<Self, PassError> {
         let working = rounded(graph, observing.activations)?;
-        Ok(Self { reference: graph.clone(), working, observing })
+        let changed = observing.activations != DType::F32;
+        Ok(Self { reference: graph.clone(), working, observing, changed })
     }
 
     /// How the inputs of a layer vary, over all samples. `what` is shown with the progress.
@@ -83,33 +94,60 @@ impl Walk {
         cx: &PassContext<'_>,
         what: &str,
     ) -> Result<Moments, PassError> {
+        let mut all = self.observe_many(&[layer], cx, what)?;
+        all.pop().ok_or_else(|| PassError::Internal("a layer that was not looked at".into()))
+    }
+
+    /// As [`observe`](Self::observe), for several layers in one run over the samples: each of them sees
+    /// what the layers changed before the first of them make of the samples.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    pub fn observe_many(
+        &self,
+        layers: &[NodeId],
+        cx: &PassContext<'_>,
+        what: &str,
+    ) -> Result<Vec<Moments>, PassError> {
         let (reference, working) = (&self.reference, &self.working);
-        let Some(geometry) = Geometry::of(reference, reference.node(layer)) else {
-            return Err(PassError::Internal("a layer without known shapes".into()));
-        };
-        let (x, z) = (reference.node(layer).inputs()[0], working.node(layer).inputs()[0]);
-        let graphs = [reference, working];
+        let seen: Vec<Seen> = layers
+            .iter()
+            .map(|&layer| {
+                let geometry = Geometry::of(reference, reference.node(layer))?;
+                let [x, z] = [reference, working].map(|g| g.node(layer).inputs()[0]);
+                Some(Seen { geometry, x, z })
+            })
+            .collect::<Option<_>>()
+            .ok_or_else(|| PassError::Internal("a layer without known shapes".into()))?;
+        let wanted: BTreeSet<ValueId> = seen.iter().map(|s| s.x).collect();
+        let mut readers: BTreeMap<ValueId, Vec<usize>> = BTreeMap::new();
+        for (i, s) in seen.iter().enumerate() {
+            readers.entry(s.z).or_default().push(i);
+        }
+        let graphs = if self.changed { vec![reference, working] } else { vec![working] };
         let Observing { data, samples, positions, .. } = &self.observing;
         let mut stream = Stream::open_all(cx.host(), &graphs, data.as_deref(), *samples)?;
         let all = 0..stream.len();
-        let mut lanes: Vec<(Moments, Option<Tensor>)> =
-            stream.accumulators(|| (Moments::new(&geometry), None));
+        let fresh = || seen.iter().map(|s| Moments::new(&s.geometry)).collect::<Vec<_>>();
+        let mut lanes = stream.accumulators(|| (fresh(), BTreeMap::new()));
         stream.run_all(what, all, &mut lanes, |(moments, kept), sample, network, v, tensor| {
-            if network == 0 && v == x {
-                *kept = Some(tensor.clone());
-            } else if network == 1
-                && v == z
-                && let Some(x) = kept.take()
-            {
-                moments.add(&geometry, &x, tensor, *positions, sample);
+            if network + 1 < graphs.len() {
+                if wanted.contains(&v) {
+                    kept.insert(v, tensor.clone());
+                }
+                return;
+            }
+            for &i in readers.get(&v).into_iter().flatten() {
+                let x = kept.get(&seen[i].x);
+                moments[i].add(&seen[i].geometry, x, tensor, *positions, sample);
             }
         })?;
         let mut lanes = lanes.into_iter().map(|(moments, _)| moments);
-        let mut sum = lanes.next().unwrap_or_else(|| Moments::new(&geometry));
+        let mut sums = lanes.next().unwrap_or_else(fresh);
         for lane in lanes {
-            sum.merge(&lane);
+            sums.iter_mut().zip(&lane).for_each(|(sum, own)| sum.merge(own));
         }
-        Ok(sum)
+        Ok(sums)
     }
 
     /// Takes over the weights and bias that a layer has in `graph` now: real constants, or integer ones
@@ -141,6 +179,7 @@ impl Walk {
         }
         patch.set_operands(layer, operands);
         self.working.apply(patch)?;
+        self.changed = true;
         Ok(())
     }
 }

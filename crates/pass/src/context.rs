@@ -1,5 +1,5 @@
 use crate::PassError;
-use crate::manager::{Declined, StepReport};
+use crate::manager::{Declined, LayerReport, StepReport};
 use paring_ir::{Executor, Graph, Node, Patch};
 use paring_tensor::Tensor;
 use std::sync::Arc;
@@ -114,6 +114,13 @@ impl<'a> PassContext<'a> {
     /// Records a line for the report.
     pub fn note(&mut self, line: impl Into<String>) {
         self.report.notes.push(line.into());
+    }
+
+    /// Records what became of a layer. A ratio that is not finite (an error of zero) is left out.
+    pub fn layer(&mut self, mut layer: LayerReport) {
+        layer.weights_db = layer.weights_db.filter(|db| db.is_finite());
+        layer.result_db = layer.result_db.filter(|db| db.is_finite());
+        self.report.layers.push(layer);
     }
 
     /// Records that the pass left a node alone although it looked applicable, and why.

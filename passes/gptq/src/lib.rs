@@ -16,6 +16,12 @@
 //! The bias takes up the difference of the means. If the graph has calibrated ranges, `z` is rounded to
 //! integers between layers as it will be in the quantized network, unless `activations = "float"`.
 //!
+//! With `bits = { average = 3.0, of = [2, 3, 4, 8] }` the layers get different numbers of bits: each is
+//! rounded alone to each of them, the squared error of the network's result is measured, and the
+//! choice whose errors add up to the least within the budget is found exactly. That is the best
+//! choice if the errors of layers add up, which they do nearly while they are small; no claim is made
+//! beyond that.
+//!
 //! The result stands in the graph as integer constants under `dequantize`, which `quantize` takes up;
 //! calibrate again in between, since the activations have moved.
 //!
@@ -26,12 +32,22 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bits;
+mod budget;
+mod knapsack;
+
+pub use bits::Bits;
+
 use paring_ir::ops::Dequantize;
 use paring_ir::{Graph, NodeId, Patch};
-use paring_layerwise::{Moments, Observing, Problem, Row, Walk, layers};
-use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, consts, facts, register_pass};
-use paring_tensor::{DType, Quant, Tensor};
+use paring_layerwise::{Geometry, Moments, Observing, Problem, Row, Walk, decibels, layers};
+use paring_pass::{
+    Effect, LayerReport, Pass, PassContext, PassError, PassInfo, Stream, consts, facts,
+    register_pass,
+};
+use paring_tensor::{ConstData, DType, Quant, Tensor};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Settings of the pass.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -41,8 +57,10 @@ pub struct Gptq {
     pub data: Option<String>,
     /// The most samples that are used; all if left out.
     pub samples: Option<usize>,
-    /// Bits of a weight, 2 to 8.
-    pub bits: u32,
+    /// Bits of a weight.
+    pub bits: Bits,
+    /// What layers see while their weights are chosen.
+    pub prefix: Prefix,
     /// What is added to the variance of each input, relative to the mean variance.
     pub damping: f64,
     /// Positions of an image that are looked at, for each sample.
@@ -53,12 +71,25 @@ pub struct Gptq {
     pub correct: bool,
 }
 
+/// What layers see while their weights are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Prefix {
+    /// What the layers before them, already rounded, compute: errors of earlier layers are made up for.
+    /// The samples run once for each layer.
+    Quantized,
+    /// What the original network computes: all layers from one run over the samples. As good where the
+    /// weights keep many bits.
+    Original,
+}
+
 impl Default for Gptq {
     fn default() -> Self {
         Self {
             data: None,
             samples: Some(512),
-            bits: 4,
+            bits: Bits::Same(4),
+            prefix: Prefix::Quantized,
             damping: 0.01,
             positions: 64,
             activations: DType::I8,
@@ -82,9 +113,7 @@ register_pass!(
 impl Gptq {
     fn check(&self) -> Result<(), PassError> {
         let wrong = |why: &str| Err(PassError::Input(why.to_owned()));
-        if !(2..=8).contains(&self.bits) {
-            return wrong("`bits` must be from 2 to 8");
-        }
+        self.bits.check()?;
         if !(self.damping > 0.0 && self.damping.is_finite()) {
             return wrong("`damping` must be positive");
         }
@@ -95,10 +124,6 @@ impl Gptq {
             return wrong("`activations` is i8, i16 or f32");
         }
         Ok(())
-    }
-
-    fn dtype(&self) -> DType {
-        if self.bits <= 4 { DType::I4 } else { DType::I8 }
     }
 }
 
@@ -113,31 +138,112 @@ impl Pass for Gptq {
             data: self.data.clone(),
             samples: self.samples,
             positions: self.positions,
-            activations: self.activations,
+            activations: match self.prefix {
+                Prefix::Quantized => self.activations,
+                Prefix::Original => DType::F32,
+            },
+        };
+        let bits = match &self.bits {
+            Bits::Same(bits) => vec![*bits; layers.len()],
+            Bits::Average { average, of } => {
+                budget::assign(self, (*average, of), graph, &layers, &observing, cx)?
+            }
         };
         let mut walk = Walk::new(graph, observing)?;
-        for (done, &id) in layers.iter().enumerate() {
-            let what = format!("gptq: layer {} of {}", done + 1, layers.len());
-            let moments = walk.observe(id, cx, &what)?;
-            let Some((patch, note)) = self.layer(graph, id, &moments)? else { continue };
-            cx.note(note);
-            if !cx.apply(graph, patch)? {
-                return Ok(());
+        let together = match self.prefix {
+            Prefix::Quantized => 1,
+            Prefix::Original => layers.len(),
+        };
+        for at in chunks(graph, &layers, together) {
+            let what = format!("gptq: layer {} of {}", at.start + 1, layers.len());
+            let all = walk.observe_many(&layers[at.clone()], cx, &what)?;
+            for (moments, i) in all.iter().zip(at) {
+                let id = layers[i];
+                let Some(choice) = self.choose(graph, id, moments, bits[i])? else { continue };
+                let (patch, report) = choice.patch(graph, id)?;
+                cx.layer(report);
+                if !cx.apply(graph, patch)? {
+                    return Ok(());
+                }
+                if self.prefix == Prefix::Quantized {
+                    walk.adopt(graph, id)?;
+                }
             }
-            walk.adopt(graph, id)?;
         }
         Ok(())
     }
 }
 
+/// The most bytes of sums that layers looked at together may take up, in all lanes.
+const MOST_SUMS: usize = 1 << 29;
+
+/// Cuts the layers into runs that are looked at together.
+fn chunks(graph: &Graph, layers: &[NodeId], together: usize) -> Vec<Range<usize>> {
+    let mut out: Vec<Range<usize>> = Vec::new();
+    let mut bytes = 0;
+    for (i, id) in layers.iter().enumerate() {
+        let own = Geometry::of(graph, graph.node(*id)).map_or(0, |g| Moments::bytes(&g));
+        bytes += own * Stream::LANES;
+        match out.last_mut() {
+            Some(last) if last.len() < together && bytes <= MOST_SUMS => last.end = i + 1,
+            _ => {
+                out.push(i..i + 1);
+                bytes = own * Stream::LANES;
+            }
+        }
+    }
+    out
+}
+
+/// The integer weights of a layer and its bias.
+struct Choice {
+    bits: u32,
+    stored: ConstData,
+    quant: Quant,
+    bias: Option<Vec<f32>>,
+    /// Variance of the result, its error, and the error of rounding to nearest.
+    signal: f64,
+    noise: f64,
+    nearest: f64,
+}
+
+impl Choice {
+    /// Puts the weights into the layer, and says how good they are.
+    fn patch(self, graph: &Graph, id: NodeId) -> Result<(Patch, LayerReport), PassError> {
+        let node = graph.node(id);
+        let (w, b) = (node.inputs()[1], node.inputs().get(2).copied());
+        let mut patch = Patch::new(graph, "gptq");
+        let name = graph.value(w).name.clone();
+        let constant =
+            patch.constant(format!("{name}/integer"), self.stored, Some(self.quant));
+        let real = patch.node(graph, &name, Dequantize::default(), &[constant])?;
+        let mut operands = vec![node.inputs()[0], real[0]];
+        if let Some(bias) = self.bias {
+            let name =
+                b.map_or_else(|| format!("{}/bias", node.name), |b| graph.value(b).name.clone());
+            operands.push(patch.constant(name, Tensor::from_vec([bias.len()], bias)?, None));
+        }
+        patch.set_operands(id, operands);
+        let mut report = LayerReport::new(node);
+        report.weights = Some(format!("{} bits", self.bits));
+        report.result_db = Some(decibels(self.signal, self.noise));
+        report.note = format!(
+            "error of the result; {:.1} dB with rounding to nearest",
+            decibels(self.signal, self.nearest)
+        );
+        Ok((patch, report))
+    }
+}
+
 impl Gptq {
-    /// The integer weights of one layer, and what to say of them.
-    fn layer(
+    /// The integer weights of one layer.
+    fn choose(
         &self,
         graph: &Graph,
         id: NodeId,
         moments: &Moments,
-    ) -> Result<Option<(Patch, String)>, PassError> {
+        bits: u32,
+    ) -> Result<Option<Choice>, PassError> {
         let node = graph.node(id);
         let (w, b) = (node.inputs()[1], node.inputs().get(2).copied());
         let Some(data) = graph.constant(w) else { return Ok(None) };
@@ -145,7 +251,7 @@ impl Gptq {
         let outputs = data.shape()[0];
         let per_filter = weights.len() / outputs.max(1);
         let groups = moments.groups();
-        let limit = ((1_i64 << (self.bits - 1)) - 1) as f64;
+        let limit = ((1_i64 << (bits - 1)) - 1) as f64;
         let mask: Option<Vec<bool>> = data.sparse().map(|s| {
             let mut kept = vec![false; weights.len()];
             s.kept().into_iter().for_each(|i| kept[i] = true);
@@ -166,39 +272,19 @@ impl Gptq {
             .collect();
         let ints: Vec<i8> = rows.iter().flat_map(|r| r.ints.iter().copied()).collect();
         let scales: Vec<f32> = rows.iter().map(|r| r.scale).collect();
-        let (signal, noise, plain) = rows
+        let (signal, noise, nearest) = rows
             .iter()
             .fold((0.0, 0.0, 0.0), |(s, n, p), r| (s + r.signal, n + r.noise, p + r.nearest));
         let old_bias = b.and_then(|b| consts::dense_f32(graph, b));
         let shifts = rows.iter().any(|r| r.shift != 0.0);
-        let bias: Vec<f32> = rows
-            .iter()
-            .enumerate()
-            .map(|(o, r)| (old_bias.as_ref().map_or(0.0, |b| f64::from(b[o])) + r.shift) as f32)
-            .collect();
-        let ints = Tensor::from_vec(data.shape(), ints)?.reinterpret(self.dtype())?;
+        let bias = (b.is_some() || shifts).then(|| {
+            let old = |o: usize| old_bias.as_ref().map_or(0.0, |b| f64::from(b[o]));
+            rows.iter().enumerate().map(|(o, r)| (old(o) + r.shift) as f32).collect()
+        });
+        let dtype = if bits <= 4 { DType::I4 } else { DType::I8 };
+        let ints = Tensor::from_vec(data.shape(), ints)?.reinterpret(dtype)?;
         let stored = consts::with_elements(data, &ints)?;
-        let mut patch = Patch::new(graph, "gptq");
-        let name = graph.value(w).name.clone();
         let quant = Quant::symmetric(0, scales);
-        let constant = patch.constant(format!("{name}/integer"), stored, Some(quant));
-        let real = patch.node(graph, &name, Dequantize::default(), &[constant])?;
-        let mut operands = vec![node.inputs()[0], real[0]];
-        if b.is_some() || shifts {
-            let name =
-                b.map_or_else(|| format!("{}/bias", node.name), |b| graph.value(b).name.clone());
-            operands.push(patch.constant(name, Tensor::from_vec([outputs], bias)?, None));
-        }
-        patch.set_operands(id, operands);
-        let decibels = |noise: f64| 10.0 * (signal / noise.max(1e-300)).log10();
-        let note = format!(
-            "`{}` ({}): weights of {} bits, result {:.1} dB above its error (nearest rounding {:.1})",
-            node.name,
-            node.op.name(),
-            self.bits,
-            decibels(noise),
-            decibels(plain),
-        );
-        Ok(Some((patch, note)))
+        Ok(Some(Choice { bits, stored, quant, bias, signal, noise, nearest }))
     }
 }

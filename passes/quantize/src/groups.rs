@@ -4,7 +4,7 @@ use crate::{Quantize, Unsupported};
 use paring_ir::{Graph, NodeId, Refusal, ValueId};
 use paring_pass::{PassContext, PassError};
 use paring_tensor::{DType, Quant};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 /// What is to become of the graph.
 pub(crate) struct Plan {
@@ -15,8 +15,8 @@ pub(crate) struct Plan {
     /// The quantization that a node computes where that is not the one of its result: a conversion
     /// follows it.
     pub(crate) natural: HashMap<ValueId, Quant>,
-    /// Lines for the report.
-    pub(crate) notes: Vec<String>,
+    /// Why nodes stay float.
+    pub(crate) floats: HashMap<NodeId, String>,
 }
 
 /// Values that share a scale.
@@ -58,8 +58,8 @@ pub(crate) fn plan(
     graph: &Graph,
     cx: &PassContext<'_>,
 ) -> Result<Plan, PassError> {
-    let mut notes = Vec::new();
-    let roles = assign(settings, graph, cx, &mut notes)?;
+    let mut floats = HashMap::new();
+    let roles = assign(settings, graph, cx, &mut floats)?;
     let dtype = settings.activations.dtype;
     let real = |v: &ValueId| graph.ty(*v).dtype == DType::F32;
     let mut sets = Sets { parent: HashMap::new() };
@@ -162,7 +162,7 @@ pub(crate) fn plan(
             }
         }
     }
-    Ok(Plan { roles, quants, natural, notes })
+    Ok(Plan { roles, quants, natural, floats })
 }
 
 fn extremes(data: &[f32]) -> Option<(f32, f32)> {
@@ -198,25 +198,22 @@ fn assign(
     settings: &Quantize,
     graph: &Graph,
     cx: &PassContext<'_>,
-    notes: &mut Vec<String>,
+    floats: &mut HashMap<NodeId, String>,
 ) -> Result<HashMap<NodeId, Role>, PassError> {
     let mut roles = HashMap::new();
     let mut refused = Vec::new();
-    let mut kept = HashSet::new();
     for id in graph.topological() {
         let node = graph.node(id);
         match role(graph, node) {
             None => {}
             Some(_) if !cx.selects(node) => {
-                notes.push(format!("`{}` ({}) stays float as asked", node.name, node.op.name()));
-                kept.insert(id);
+                floats.insert(id, "stays float as asked".into());
             }
             Some(Ok(role)) => {
                 roles.insert(id, role);
             }
             Some(Err(why)) if settings.unsupported == Unsupported::Float => {
-                let name = &node.name;
-                notes.push(format!("`{name}` ({}) stays float: {why}", node.op.name()));
+                floats.insert(id, format!("stays float: {why}"));
             }
             Some(Err(why)) => refused.push(Refusal {
                 node: node.name.clone(),

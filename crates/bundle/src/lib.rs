@@ -20,12 +20,16 @@ use paring_format_paring as _;
 use paring_format_tflite as _;
 use paring_pass_calibrate as _;
 use paring_pass_cleanup as _;
+use paring_pass_cluster as _;
 use paring_pass_dead_channels as _;
 use paring_pass_fold_bn as _;
 use paring_pass_fuse as _;
 use paring_pass_gptq as _;
 use paring_pass_layout as _;
+use paring_pass_prune as _;
 use paring_pass_quantize as _;
+use paring_pass_rate as _;
+use paring_pass_recognise as _;
 use paring_reference as _;
 use paring_x86 as _;
 

@@ -31,15 +31,21 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod eliminate;
 mod geometry;
 mod matrix;
 mod moments;
 mod problem;
 mod rounded;
+mod schedule;
 mod walk;
+mod weights;
 
+pub use eliminate::{Elimination, Strip};
 pub use geometry::{Geometry, is_layer};
 pub use moments::Moments;
-pub use problem::{Problem, Row};
+pub use problem::{Codebook, Coded, Levels, Problem, Row, Uniform};
 pub use rounded::rounded;
+pub use schedule::Schedule;
 pub use walk::{Observing, Walk, layers};
+pub use weights::replace_weights;

@@ -26,9 +26,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
-use paring_ir::ops::Dequantize;
 use paring_ir::{Graph, NodeId, Patch};
-use paring_layerwise::{Moments, Observing, Problem, Row, Walk, layers};
+use paring_layerwise::{Moments, Observing, Problem, Row, Walk, layers, replace_weights};
 use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, consts, facts, register_pass};
 use paring_tensor::{DType, Quant, Tensor};
 use rayon::prelude::*;
@@ -139,8 +138,14 @@ impl Gptq {
         moments: &Moments,
     ) -> Result<Option<(Patch, String)>, PassError> {
         let node = graph.node(id);
-        let (w, b) = (node.inputs()[1], node.inputs().get(2).copied());
-        let Some(data) = graph.constant(w) else { return Ok(None) };
+        let Some(data) = graph.constant(node.inputs()[1]) else { return Ok(None) };
+        if data.palette().is_some() {
+            return Err(PassError::Input(format!(
+                "the weights of `{}` are clustered, and rounding would undo that; `skip` it, or leave \
+                 `gptq` out and let `cluster` choose integers (`grid`)",
+                node.name
+            )));
+        }
         let weights = data.dense().to_f32();
         let outputs = data.shape()[0];
         let per_filter = weights.len() / outputs.max(1);
@@ -169,27 +174,11 @@ impl Gptq {
         let (signal, noise, plain) = rows
             .iter()
             .fold((0.0, 0.0, 0.0), |(s, n, p), r| (s + r.signal, n + r.noise, p + r.nearest));
-        let old_bias = b.and_then(|b| consts::dense_f32(graph, b));
-        let shifts = rows.iter().any(|r| r.shift != 0.0);
-        let bias: Vec<f32> = rows
-            .iter()
-            .enumerate()
-            .map(|(o, r)| (old_bias.as_ref().map_or(0.0, |b| f64::from(b[o])) + r.shift) as f32)
-            .collect();
+        let shifts: Vec<f64> = rows.iter().map(|r| r.shift).collect();
         let ints = Tensor::from_vec(data.shape(), ints)?.reinterpret(self.dtype())?;
         let stored = consts::with_elements(data, &ints)?;
-        let mut patch = Patch::new(graph, "gptq");
-        let name = graph.value(w).name.clone();
         let quant = Quant::symmetric(0, scales);
-        let constant = patch.constant(format!("{name}/integer"), stored, Some(quant));
-        let real = patch.node(graph, &name, Dequantize::default(), &[constant])?;
-        let mut operands = vec![node.inputs()[0], real[0]];
-        if b.is_some() || shifts {
-            let name =
-                b.map_or_else(|| format!("{}/bias", node.name), |b| graph.value(b).name.clone());
-            operands.push(patch.constant(name, Tensor::from_vec([outputs], bias)?, None));
-        }
-        patch.set_operands(id, operands);
+        let patch = replace_weights(graph, id, stored, Some(quant), &shifts, "gptq")?;
         let decibels = |noise: f64| 10.0 * (signal / noise.max(1e-300)).log10();
         let note = format!(
             "`{}` ({}): weights of {} bits, result {:.1} dB above its error (nearest rounding {:.1})",

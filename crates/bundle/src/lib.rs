@@ -27,6 +27,7 @@ use paring_pass_fuse as _;
 use paring_pass_gptq as _;
 use paring_pass_layout as _;
 use paring_pass_prune as _;
+use paring_pass_prune_channels as _;
 use paring_pass_quantize as _;
 use paring_pass_rate as _;
 use paring_pass_recognise as _;

@@ -20,6 +20,13 @@ pub struct Elimination {
 const MOST_WORK: f64 = 2e8;
 
 impl Problem {
+    /// What the loss of some filters grows by when a unit of their weights goes and all others make up
+    /// for it.
+    #[must_use]
+    pub fn removal_cost(&self, filters: &[Vec<f64>], unit: &[usize]) -> f64 {
+        cost(self.inverse(), self.depth(), filters, unit)
+    }
+
     /// Takes units of weights away one after another, always the one that costs least when all others
     /// make up for it (optimal brain surgeon: Hassibi and Stork, 1993; row by row: Frantar and
     /// Alistarh, 2022), until `most` are gone or none is allowed to go.

@@ -59,28 +59,34 @@ impl Levels for Uniform<'_> {
 pub struct Codebook<'a> {
     /// The values.
     pub values: &'a [f64],
+    /// What each costs, such as for its code; nothing if empty.
+    pub costs: &'a [f64],
     /// Which weights may differ from zero; all if `None`.
     pub mask: Option<&'a [bool]>,
 }
 
 impl Levels for Codebook<'_> {
-    fn choose(&self, weight: usize, wanted: f64, _: f64) -> f64 {
+    fn choose(&self, weight: usize, wanted: f64, curvature: f64) -> f64 {
         if self.mask.is_some_and(|m| !m[weight]) {
             return 0.0;
         }
-        let above = self.values.partition_point(|v| *v < wanted);
-        let near = |i: Option<usize>| i.and_then(|i| self.values.get(i)).copied();
-        match (near(above.checked_sub(1)), near(Some(above))) {
-            (Some(a), Some(b)) => {
-                if wanted - a <= b - wanted {
-                    a
-                } else {
-                    b
-                }
+        let mut best = (f64::INFINITY, 0.0);
+        for (i, value) in self.values.iter().enumerate() {
+            let cost = self.costs.get(i).copied().unwrap_or(0.0);
+            let all = curvature * (wanted - value).powi(2) + cost;
+            if all < best.0 {
+                best = (all, *value);
             }
-            (Some(v), None) | (None, Some(v)) => v,
-            (None, None) => 0.0,
         }
+        best.1
+    }
+
+    fn cost(&self, weight: usize, value: f64) -> f64 {
+        if self.costs.is_empty() || self.mask.is_some_and(|m| !m[weight]) {
+            return 0.0;
+        }
+        let at = self.values.partition_point(|v| *v < value);
+        self.costs.get(at).copied().unwrap_or(0.0)
     }
 }
 

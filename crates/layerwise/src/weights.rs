@@ -38,8 +38,7 @@ pub fn replace_weights(
                 (f64::from(old) + s) as f32
             })
             .collect();
-        let name =
-            b.map_or_else(|| format!("{}/bias", node.name), |b| graph.value(b).name.clone());
+        let name = b.map_or_else(|| format!("{}/bias", node.name), |b| graph.value(b).name.clone());
         operands.push(patch.constant(name, Tensor::from_vec([bias.len()], bias)?, None));
     }
     patch.set_operands(layer, operands);

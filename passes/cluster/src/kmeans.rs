@@ -162,7 +162,8 @@ impl Points {
         if n == 0 {
             return vec![0.0; most];
         }
-        let mut row: Vec<f64> = (0..=n).map(|j| if j == 0 { 0.0 } else { self.cost(0, j) }).collect();
+        let mut row: Vec<f64> =
+            (0..=n).map(|j| if j == 0 { 0.0 } else { self.cost(0, j) }).collect();
         let mut costs = vec![row[n]];
         for k in 2..=most {
             if k > n {

@@ -8,7 +8,10 @@ use paring_tensor::{ConstData, DType, Palette, Quant, Sparse, Tensor};
 use rayon::prelude::*;
 
 /// Rounds of giving weights to values and fitting the scales of channels.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 4;
+
+/// Scales between one and its double.
+const FINE: f64 = 8.0;
 
 /// A layer whose weights are clustered.
 pub(crate) struct Layer {
@@ -157,10 +160,19 @@ impl Layer {
             .map(|(row, s)| row.iter().fold(0.0_f64, |m, x| m.max(x.abs())) / s)
             .fold(0.0, f64::max);
         let widest = spread.iter().fold(0.0_f64, |a, b| a.max(*b)).max(1e-12);
-        spread.iter().map(|s| if *s > 1e-15 { *s } else { widest } * ratio.max(1.0) / limit).collect()
+        spread
+            .iter()
+            .map(|s| if *s > 1e-15 { *s } else { widest } * ratio.max(1.0) / limit)
+            .collect()
     }
 
-    fn centres(&self, settings: &Cluster, points: &Points, k: usize, random: &mut Random) -> Vec<f64> {
+    fn centres(
+        &self,
+        settings: &Cluster,
+        points: &Points,
+        k: usize,
+        random: &mut Random,
+    ) -> Vec<f64> {
         match settings.start {
             Start::Optimal => points.optimal(k),
             start => points.lloyd(start, k, random),
@@ -218,8 +230,9 @@ impl Layer {
         target: &[f64],
         row: &[f64],
         levels: &[f64],
+        costs: &[f64],
     ) -> Vec<f64> {
-        let codebook = Codebook { values: levels, mask: self.mask(o) };
+        let codebook = Codebook { values: levels, costs, mask: self.mask(o) };
         match (settings.assign, self.problem(problems, o)) {
             (Assign::SecondOrder, Some(problem)) => problem.decide(target, &codebook).0,
             _ => row.iter().enumerate().map(|(i, x)| codebook.choose(i, *x, 1.0)).collect(),
@@ -247,13 +260,18 @@ impl Layer {
         if book.is_empty() {
             book.push(0.0);
         }
+        let signal: f64 = (0..self.outputs())
+            .filter_map(|o| Some(self.problem(problems, o)?.signal(self.filter(o))))
+            .sum();
+        let price = settings.lambda * signal / self.kept().max(1) as f64;
+        let mut costs: Vec<f64> = Vec::new();
         let mut multiples: Vec<Vec<f64>> = Vec::new();
         for round in 0..ROUNDS {
             multiples = (0..self.outputs())
                 .into_par_iter()
                 .map(|o| {
                     let levels: Vec<f64> = book.iter().map(|b| b * scales[o]).collect();
-                    self.assign(settings, problems, o, &targets[o], &rows[o], &levels)
+                    self.assign(settings, problems, o, &targets[o], &rows[o], &levels, &costs)
                         .into_iter()
                         .map(|v| (v / scales[o]).round())
                         .collect()
@@ -261,6 +279,9 @@ impl Layer {
                 .collect();
             if round + 1 == ROUNDS {
                 break;
+            }
+            if price > 0.0 {
+                costs = self.lengths(&book, &multiples).iter().map(|l| l * price).collect();
             }
             for (o, q) in multiples.iter().enumerate() {
                 let fitted = match self.problem(problems, o) {
@@ -274,6 +295,8 @@ impl Layer {
                 if let Some(fitted) = fitted.filter(|f| *f > 1e-18 && f.is_finite()) {
                     scales[o] = fitted;
                 }
+                // Few different scales are short to write down.
+                scales[o] = ((scales[o].log2() * FINE).round() / FINE).exp2();
             }
         }
         let scales: Vec<f32> = scales.iter().map(|s| *s as f32).collect();
@@ -342,7 +365,7 @@ impl Layer {
             .into_par_iter()
             .map(|o| {
                 let book = &books[o / per_group];
-                self.assign(settings, problems, o, &targets[o], &rows[o], book)
+                self.assign(settings, problems, o, &targets[o], &rows[o], book, &[])
             })
             .collect();
         let codes: Vec<u8> = values
@@ -357,6 +380,20 @@ impl Layer {
         let shape = if groups == 1 { vec![entries] } else { vec![groups, entries] };
         let data = self.stored(codes, Tensor::from_vec(shape, flat)?)?;
         Ok((values, data, None))
+    }
+
+    /// Bits of each value in an ideal code for how often kept weights have it.
+    fn lengths(&self, book: &[f64], multiples: &[Vec<f64>]) -> Vec<f64> {
+        let mut counts = vec![0.02; book.len()];
+        for (o, row) in multiples.iter().enumerate() {
+            let mask = self.mask(o);
+            for (_, q) in row.iter().enumerate().filter(|(i, _)| mask.is_none_or(|m| m[*i])) {
+                let at = book.partition_point(|b| b < q).min(book.len() - 1);
+                counts[at] += 1.0;
+            }
+        }
+        let total: f64 = counts.iter().sum();
+        counts.into_iter().map(|c| (total / c).log2()).collect()
     }
 
     /// The palette, of the kept weights only where the others are pruned.

@@ -9,7 +9,8 @@
 //!
 //! One set of values serves a tensor, a channel or a group of channels (`per`). With `grid = "i8"` or
 //! `"i4"` the values are integers that share the layer's clusters, times a scale for each output
-//! channel: they stand under a `dequantize`, where `quantize` takes them up exactly. Weights that an
+//! channel: they stand under a `dequantize`, where `quantize` takes them up exactly; `lambda` then prefers
+//! values that are frequent, and so short to code. Weights that an
 //! earlier pass pruned stay zero, and zero counts as one of the clusters.
 //!
 //! The number of clusters is given, or chosen for each layer so that codes take `bits` bits a weight on
@@ -64,6 +65,10 @@ pub struct Cluster {
     pub assign: Assign,
     /// Integers that values are.
     pub grid: Option<DType>,
+    /// The relative square error of a layer's result that a bit for each kept weight is worth: how
+    /// far weights are moved to values that are frequent, and so short to code. For integers that are
+    /// assigned by second order.
+    pub lambda: f64,
     /// Which data, as on the command line; the run's own data if left out.
     pub data: Option<String>,
     /// The most samples that are used; all if left out.
@@ -125,6 +130,7 @@ impl Default for Cluster {
             weighting: Weighting::default(),
             assign: Assign::default(),
             grid: None,
+            lambda: 0.0,
             data: None,
             samples: Some(512),
             positions: 64,
@@ -158,7 +164,15 @@ impl Cluster {
             return wrong("`grid` is i8 or i4");
         }
         if self.grid.is_some() && self.per != Per::Tensor {
-            return wrong("with `grid`, values are per tensor and scales per channel; leave `per` out");
+            return wrong(
+                "with `grid`, values are per tensor and scales per channel; leave `per` out",
+            );
+        }
+        if !(self.lambda >= 0.0 && self.lambda.is_finite()) {
+            return wrong("`lambda` must not be negative");
+        }
+        if self.lambda > 0.0 && (self.grid.is_none() || self.assign != Assign::SecondOrder) {
+            return wrong("`lambda` needs `grid` and `assign = \"second-order\"`");
         }
         if self.grid == Some(DType::I4) && self.clusters > 16 {
             return wrong("`grid = \"i4\"` has no more than 16 clusters");

@@ -240,13 +240,7 @@ impl Prune {
     }
 
     /// In which order the units of a layer go.
-    fn plan(
-        &self,
-        layer: &Layer,
-        problems: &[Problem],
-        targets: &[Vec<f64>],
-        share: f64,
-    ) -> Plan {
+    fn plan(&self, layer: &Layer, problems: &[Problem], targets: &[Vec<f64>], share: f64) -> Plan {
         let last = layer.shape.last().copied().unwrap_or(1);
         let units = self.structure.units(layer.depth(), last);
         // A filter may lose more than its share, but hardly all.
@@ -283,7 +277,11 @@ impl Prune {
             let signal: f64 = (0..layer.outputs())
                 .filter_map(|o| Some(problems.get(layer.group(o))?.signal(layer.filter(o))))
                 .sum();
-            scale.push(if self.criterion == Criterion::Magnitude { 1.0 } else { 1.0 / signal.max(1e-30) });
+            scale.push(if self.criterion == Criterion::Magnitude {
+                1.0
+            } else {
+                1.0 / signal.max(1e-30)
+            });
         }
         let counts = counts(&plans.iter().collect::<Vec<_>>(), &price, &scale, budget);
         Ok(plans
@@ -325,9 +323,17 @@ impl Pass for Prune {
             let name = node.name.clone();
             match Layer::of(graph, id) {
                 Some(_) if grouped && !self.depthwise => {
-                    cx.decline(&name, "depthwise convolutions are left alone unless `depthwise = true`");
+                    cx.decline(
+                        &name,
+                        "depthwise convolutions are left alone unless `depthwise = true`",
+                    );
                 }
-                Some(layer) if grouped && !layer.outputs().is_multiple_of(layer.groups * self.structure.filters()) => {
+                Some(layer)
+                    if grouped
+                        && !layer
+                            .outputs()
+                            .is_multiple_of(layer.groups * self.structure.filters()) =>
+                {
                     cx.decline(&name, "blocks that span filters would span groups");
                 }
                 Some(layer) => found.push(layer),
@@ -340,9 +346,12 @@ impl Pass for Prune {
             (Some(s), ..) => s,
             (_, Some(m), _) => 1.0 - m,
             (_, _, Some(bytes)) => {
-                let rank = |l: &Layer| self.structure.block(l.shape.len()).iter().product::<usize>();
-                let masks: f64 =
-                    found.iter().map(|l| (l.weights.len() as f64 / (8 * rank(l)) as f64).ceil()).sum();
+                let rank =
+                    |l: &Layer| self.structure.block(l.shape.len()).iter().product::<usize>();
+                let masks: f64 = found
+                    .iter()
+                    .map(|l| (l.weights.len() as f64 / (8 * rank(l)) as f64).ceil())
+                    .sum();
                 let share = 1.0 - (bytes as f64 - masks) / (4.0 * weights);
                 if share >= 1.0 {
                     return Err(PassError::Input(format!(
@@ -411,7 +420,11 @@ impl Pass for Prune {
                 walk.adopt(graph, layer.id)?;
             }
         }
-        cx.note(format!("{:.1} % of the weights of {} layers are zero", 100.0 * zeros / weights.max(1.0), found.len()));
+        cx.note(format!(
+            "{:.1} % of the weights of {} layers are zero",
+            100.0 * zeros / weights.max(1.0),
+            found.len()
+        ));
         Ok(())
     }
 }

@@ -33,7 +33,9 @@ impl TryFrom<String> for Structure {
         };
         match (text.as_str(), pair('x'), pair(':')) {
             ("unstructured", ..) => Ok(Self::Unstructured),
-            (_, Some((filters @ 1..=64, inputs @ 1..=64)), _) => Ok(Self::Block { filters, inputs }),
+            (_, Some((filters @ 1..=64, inputs @ 1..=64)), _) => {
+                Ok(Self::Block { filters, inputs })
+            }
             (_, _, Some((n, m @ 2..=64))) if (1..m).contains(&n) => Ok(Self::Of { n, m }),
             _ => Err(format!(
                 "structure `{text}`; known: unstructured, blocks as 1x4 (filters by inputs, up to 64), \
@@ -119,12 +121,10 @@ mod tests {
     #[test]
     fn units_do_not_cross_taps_and_groups_end_with_the_filter() {
         let block = Structure::Block { filters: 1, inputs: 4 };
-        assert_eq!(block.units(12, 6), [
-            vec![0, 1, 2, 3],
-            vec![4, 5],
-            vec![6, 7, 8, 9],
-            vec![10, 11]
-        ]);
+        assert_eq!(
+            block.units(12, 6),
+            [vec![0, 1, 2, 3], vec![4, 5], vec![6, 7, 8, 9], vec![10, 11]]
+        );
         let two_of_four = Structure::Of { n: 2, m: 4 };
         assert_eq!([0, 1, 2].map(|g| two_of_four.group_limit(g, 11)), [2, 2, 1]);
     }

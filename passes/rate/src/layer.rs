@@ -196,7 +196,8 @@ impl Layer {
             })
             .collect();
         let mut lengths = lengths(&plain);
-        let mut choice = Choice { ints: plain, steps: steps.clone(), noise: f64::INFINITY, bits: 0.0 };
+        let mut choice =
+            Choice { ints: plain, steps: steps.clone(), noise: f64::INFINITY, bits: 0.0 };
         for round in 0..ROUNDS {
             let costs: Vec<f64> = lengths.iter().map(|l| l * price).collect();
             let one = |o: usize, scale: f64| {

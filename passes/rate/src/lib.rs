@@ -148,8 +148,14 @@ impl Rate {
             let what = format!("rate: looking at layer {} of {}", i + 1, found.len());
             let problems = self.problems(&mut walk, layer, cx, &what, false)?;
             let (coarse, noise) = layer.coarse(&problems);
-            let moved =
-                sensitivity::change(graph, layer.id, coarse, self.data.as_deref(), self.probes, cx)?;
+            let moved = sensitivity::change(
+                graph,
+                layer.id,
+                coarse,
+                self.data.as_deref(),
+                self.probes,
+                cx,
+            )?;
             importance.push(moved / noise.max(1e-30));
         }
         Ok(importance)
@@ -163,9 +169,9 @@ impl Pass for Rate {
         if !refused.is_empty() {
             return Err(PassError::Unsupported(refused));
         }
-        if let Some(id) =
-            ids.iter().find(|id| graph.constant(graph.node(**id).inputs()[1]).is_some_and(|c| c.palette().is_some()))
-        {
+        if let Some(id) = ids.iter().find(|id| {
+            graph.constant(graph.node(**id).inputs()[1]).is_some_and(|c| c.palette().is_some())
+        }) {
             return Err(PassError::Input(format!(
                 "the weights of `{}` are clustered, and rounding would undo that; `skip` it, or leave \
                  `rate` out and let `cluster` choose integers (`grid`)",

@@ -33,19 +33,24 @@ pub(crate) fn change(
     let mut stream = Stream::open_all(cx.host(), &[graph, &changed], data, Some(samples))?;
     let mut lanes: Vec<Sums> = stream.accumulators(|| (HashMap::new(), 0.0, 0.0));
     let all = 0..stream.len();
-    stream.run_all("rate: probing", all, &mut lanes, |(kept, moved, square), _, network, v, t| {
-        if !ends.contains(&v) {
-            return;
-        }
-        if network == 0 {
-            kept.insert(v, t.to_f32());
-        } else if let Some(before) = kept.remove(&v) {
-            for (a, b) in before.iter().zip(t.to_f32()) {
-                *moved += f64::from(a - b).powi(2);
-                *square += f64::from(*a).powi(2);
+    stream.run_all(
+        "rate: probing",
+        all,
+        &mut lanes,
+        |(kept, moved, square), _, network, v, t| {
+            if !ends.contains(&v) {
+                return;
             }
-        }
-    })?;
+            if network == 0 {
+                kept.insert(v, t.to_f32());
+            } else if let Some(before) = kept.remove(&v) {
+                for (a, b) in before.iter().zip(t.to_f32()) {
+                    *moved += f64::from(a - b).powi(2);
+                    *square += f64::from(*a).powi(2);
+                }
+            }
+        },
+    )?;
     let (moved, square) = lanes.iter().fold((0.0, 0.0), |(m, s), l| (m + l.1, s + l.2));
     Ok(moved / square.max(1e-30))
 }

@@ -71,10 +71,18 @@ impl Pass for Recognise {
                     value.name,
                     100.0 - 100.0 * s.values().len() as f64 / found.len().max(1) as f64,
                     found.len(),
-                    palette.map_or(String::new(), |p| format!(", the others have {} values", p.entries())),
+                    palette.map_or(String::new(), |p| format!(
+                        ", the others have {} values",
+                        p.entries()
+                    )),
                 ),
                 (ConstData::Palette(p), _) => {
-                    format!("`{}`: {} elements have {} values", value.name, found.len(), p.entries())
+                    format!(
+                        "`{}`: {} elements have {} values",
+                        value.name,
+                        found.len(),
+                        p.entries()
+                    )
                 }
             };
             cx.note(note);

@@ -59,6 +59,18 @@ impl Geometry {
         })
     }
 
+    /// Positions of the output, each of which uses every weight once.
+    #[must_use]
+    pub fn positions(&self) -> usize {
+        self.output[0] * self.output[1]
+    }
+
+    /// Groups of filters, each of which sees channels of its own.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.groups
+    }
+
     /// Inputs of one filter.
     #[must_use]
     pub fn depth(&self) -> usize {

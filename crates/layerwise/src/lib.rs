@@ -31,18 +31,26 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod eliminate;
 mod geometry;
 mod matrix;
 mod moments;
 mod outcome;
 mod problem;
+mod replace;
 mod rounded;
+mod schedule;
+mod survey;
 mod walk;
 pub mod weights;
 
+pub use eliminate::{Elimination, Strip};
 pub use geometry::{Geometry, is_layer};
 pub use moments::Moments;
 pub use outcome::{Outcome, decibels};
-pub use problem::{Problem, Row};
+pub use problem::{Codebook, Coded, Levels, Problem, Row, Uniform};
+pub use replace::replace_weights;
 pub use rounded::rounded;
+pub use schedule::Schedule;
+pub use survey::survey;
 pub use walk::{Observing, Walk, layers};

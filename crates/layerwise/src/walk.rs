@@ -1,9 +1,12 @@
 use crate::{Geometry, Moments, is_layer, rounded};
 use paring_ir::ops::Dequantize;
-use paring_ir::{Graph, NodeId, Patch, Refusal, ValueId};
-use paring_pass::{PassContext, PassError, Stream, consts};
-use paring_tensor::DType;
-use std::collections::{BTreeMap, BTreeSet};
+use paring_ir::{Def, Graph, NodeId, Patch, Refusal, Session, ValueId};
+use paring_pass::{Host, PassContext, PassError, Samples, Stream, consts, prepare};
+use paring_tensor::{DType, Tensor};
+use rayon::prelude::*;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What is looked at.
 #[derive(Clone, Debug)]
@@ -57,31 +60,40 @@ pub fn layers(graph: &Graph, cx: &PassContext<'_>) -> (Vec<NodeId>, Vec<Refusal>
     (found, refused)
 }
 
-/// A layer that is looked at: its input in the original network and in the changed one.
-struct Seen {
-    geometry: Geometry,
-    x: ValueId,
-    z: ValueId,
-}
+/// What the values that are kept of all samples may take in memory; a network that needs more is run
+/// from its inputs for every layer.
+const MOST_KEPT: usize = 1 << 30;
 
 /// The original network and the one whose layers are changed one after another.
+///
+/// Layers are to be observed in the order in which they run, and a changed layer adopted before the
+/// next one is observed. What earlier layers gave is kept for each sample, so that each layer of either
+/// network runs once.
 pub struct Walk {
-    reference: Graph,
-    working: Graph,
+    reference: Side,
+    working: Side,
     observing: Observing,
-    /// Whether the networks differ.
-    changed: bool,
+    samples: Option<Arc<dyn Samples>>,
 }
 
 impl Walk {
     /// Begins with an unchanged network.
     ///
     /// # Errors
-    /// If values are to be rounded and none has a calibrated range.
+    /// If values are to be rounded and none has a calibrated range, or the network keeps states.
     pub fn new(graph: &Graph, observing: Observing) -> Result<Self, PassError> {
+        if !graph.states().is_empty() {
+            return Err(PassError::Input(
+                "networks that keep states between runs cannot be taken layer after layer".into(),
+            ));
+        }
         let working = rounded(graph, observing.activations)?;
-        let changed = observing.activations != DType::F32;
-        Ok(Self { reference: graph.clone(), working, observing, changed })
+        Ok(Self {
+            reference: Side::new(graph.clone()),
+            working: Side::new(working),
+            observing,
+            samples: None,
+        })
     }
 
     /// How the inputs of a layer vary, over all samples. `what` is shown with the progress.
@@ -89,65 +101,66 @@ impl Walk {
     /// # Errors
     /// If there is no executor or no data, or the network cannot be run.
     pub fn observe(
-        &self,
+        &mut self,
         layer: NodeId,
         cx: &PassContext<'_>,
         what: &str,
     ) -> Result<Moments, PassError> {
-        let mut all = self.observe_many(&[layer], cx, what)?;
-        all.pop().ok_or_else(|| PassError::Internal("a layer that was not looked at".into()))
-    }
-
-    /// As [`observe`](Self::observe), for several layers in one run over the samples: each of them sees
-    /// what the layers changed before the first of them make of the samples.
-    ///
-    /// # Errors
-    /// As [`observe`](Self::observe).
-    pub fn observe_many(
-        &self,
-        layers: &[NodeId],
-        cx: &PassContext<'_>,
-        what: &str,
-    ) -> Result<Vec<Moments>, PassError> {
-        let (reference, working) = (&self.reference, &self.working);
-        let seen: Vec<Seen> = layers
-            .iter()
-            .map(|&layer| {
-                let geometry = Geometry::of(reference, reference.node(layer))?;
-                let [x, z] = [reference, working].map(|g| g.node(layer).inputs()[0]);
-                Some(Seen { geometry, x, z })
-            })
-            .collect::<Option<_>>()
-            .ok_or_else(|| PassError::Internal("a layer without known shapes".into()))?;
-        let wanted: BTreeSet<ValueId> = seen.iter().map(|s| s.x).collect();
-        let mut readers: BTreeMap<ValueId, Vec<usize>> = BTreeMap::new();
-        for (i, s) in seen.iter().enumerate() {
-            readers.entry(s.z).or_default().push(i);
+        let graph = &self.reference.graph;
+        let Some(geometry) = Geometry::of(graph, graph.node(layer)) else {
+            return Err(PassError::Internal("a layer without known shapes".into()));
+        };
+        let host = cx.host();
+        let samples = match &self.samples {
+            Some(samples) => samples.clone(),
+            None => {
+                let samples = host.samples(self.observing.data.as_deref(), graph)?;
+                self.samples.insert(samples).clone()
+            }
+        };
+        let count = self.observing.samples.map_or(samples.len(), |n| n.min(samples.len()));
+        if count == 0 {
+            return Err(PassError::Input("there are no samples to calibrate with".into()));
         }
-        let graphs = if self.changed { vec![reference, working] } else { vec![working] };
-        let Observing { data, samples, positions, .. } = &self.observing;
-        let mut stream = Stream::open_all(cx.host(), &graphs, data.as_deref(), *samples)?;
-        let all = 0..stream.len();
-        let fresh = || seen.iter().map(|s| Moments::new(&s.geometry)).collect::<Vec<_>>();
-        let mut lanes = stream.accumulators(|| (fresh(), BTreeMap::new()));
-        stream.run_all(what, all, &mut lanes, |(moments, kept), sample, network, v, tensor| {
-            if network + 1 < graphs.len() {
-                if wanted.contains(&v) {
-                    kept.insert(v, tensor.clone());
+        let x = self.reference.advance(layer, host)?;
+        let z = self.working.advance(layer, host)?;
+        let lanes = Stream::LANES.min(count);
+        let done = AtomicUsize::new(0);
+        let positions = self.observing.positions;
+        type Lane = (Moments, Vec<(usize, Vec<Tensor>, Vec<Tensor>)>);
+        let one = |lane: usize, x: &mut Step, z: &mut Step| -> Result<Lane, PassError> {
+            let mut moments = Moments::new(&geometry);
+            let mut kept = Vec::new();
+            for sample in (0..count).filter(|i| i % lanes == lane) {
+                let first = x.run(&*samples, sample)?;
+                let second = z.run(&*samples, sample)?;
+                if let (Some(x), Some(z)) = (first.get(x.wanted), second.get(z.wanted)) {
+                    moments.add(&geometry, Some(x), z, positions, sample);
                 }
-                return;
+                kept.push((sample, first, second));
+                host.progress(what, done.fetch_add(1, Ordering::Relaxed) + 1, count);
             }
-            for &i in readers.get(&v).into_iter().flatten() {
-                let x = kept.get(&seen[i].x);
-                moments[i].add(&seen[i].geometry, x, tensor, *positions, sample);
+            Ok((moments, kept))
+        };
+        let mut steps: Vec<(Step, Step)> = (1..lanes).map(|_| (x.fork(), z.fork())).collect();
+        steps.push((x.fork(), z.fork()));
+        let results: Vec<Result<Lane, PassError>> =
+            steps.par_iter_mut().enumerate().map(|(lane, (x, z))| one(lane, x, z)).collect();
+        drop(steps);
+        let mut sum = Moments::new(&geometry);
+        let mut first: Vec<Vec<Tensor>> = vec![Vec::new(); count];
+        let mut second = first.clone();
+        for result in results {
+            let (moments, kept) = result?;
+            sum.merge(&moments);
+            for (sample, x, z) in kept {
+                first[sample] = x;
+                second[sample] = z;
             }
-        })?;
-        let mut lanes = lanes.into_iter().map(|(moments, _)| moments);
-        let mut sums = lanes.next().unwrap_or_else(fresh);
-        for lane in lanes {
-            sums.iter_mut().zip(&lane).for_each(|(sum, own)| sum.merge(own));
         }
-        Ok(sums)
+        x.finish(&mut self.reference, first);
+        z.finish(&mut self.working, second);
+        Ok(sum)
     }
 
     /// Takes over the weights and bias that a layer has in `graph` now: real constants, or integer ones
@@ -157,8 +170,9 @@ impl Walk {
     /// If they are something else.
     pub fn adopt(&mut self, graph: &Graph, layer: NodeId) -> Result<(), PassError> {
         let node = graph.node(layer);
-        let mut patch = Patch::new(&self.working, "adopt");
-        let mut operands = vec![self.working.node(layer).inputs()[0]];
+        let working = &mut self.working.graph;
+        let mut patch = Patch::new(working, "adopt");
+        let mut operands = vec![working.node(layer).inputs()[0]];
         for &v in &node.inputs()[1..] {
             let numbers = match graph.producer(v) {
                 Some(real) => {
@@ -178,8 +192,99 @@ impl Walk {
             operands.push(patch.constant(&graph.value(v).name, numbers, None));
         }
         patch.set_operands(layer, operands);
-        self.working.apply(patch)?;
-        self.changed = true;
+        working.apply(patch)?;
         Ok(())
+    }
+}
+
+/// A network and what is kept of its run on each sample.
+struct Side {
+    graph: Graph,
+    /// The values that are kept, and for each sample what they are; the network's inputs, read anew,
+    /// while there is nothing kept.
+    cut: Vec<ValueId>,
+    kept: Option<Arc<Vec<Vec<Tensor>>>>,
+    /// Nodes whose results are known where they are still needed.
+    computed: HashSet<NodeId>,
+}
+
+/// One step of a side from a cut to the next.
+struct Step {
+    session: Option<Box<dyn Session>>,
+    kept: Option<Arc<Vec<Vec<Tensor>>>>,
+    cut: Vec<ValueId>,
+    computed: HashSet<NodeId>,
+    /// Where the layer's input is among the values of the new cut.
+    wanted: usize,
+}
+
+impl Side {
+    fn new(graph: Graph) -> Self {
+        let cut = graph.inputs().iter().map(|p| p.value).collect();
+        Self { graph, cut, kept: None, computed: HashSet::new() }
+    }
+
+    /// Prepares what leads from the present cut to one that holds the input of a layer.
+    fn advance(&mut self, layer: NodeId, host: &dyn Host) -> Result<Step, PassError> {
+        let graph = &self.graph;
+        let target = graph.node(layer).inputs()[0];
+        let mut computed = self.computed.clone();
+        let mut open = vec![target];
+        while let Some(v) = open.pop() {
+            if let Some(node) = graph.producer(v)
+                && computed.insert(node.id)
+            {
+                open.extend(node.inputs());
+            }
+        }
+        let known = |v: &paring_ir::Value| match v.def() {
+            Def::Input => true,
+            Def::Node(n, _) => computed.contains(n),
+            Def::Const(_) | Def::State => false,
+        };
+        let later = |v: &paring_ir::Value| v.uses().iter().any(|(n, _)| !computed.contains(n));
+        let cut: Vec<ValueId> =
+            graph.values().filter(|v| known(v) && later(v)).map(|v| v.id).collect();
+        let Some(wanted) = cut.iter().position(|v| *v == target) else {
+            return Err(PassError::Internal("a layer whose input no layer reads".into()));
+        };
+        let (part, _) = graph.part(&self.cut, &cut);
+        let session = Some(prepare(host.executor()?, &part)?);
+        Ok(Step { session, kept: self.kept.clone(), cut, computed, wanted })
+    }
+}
+
+impl Step {
+    fn fork(&self) -> Self {
+        Self {
+            session: self.session.as_ref().map(|s| s.fork()),
+            kept: self.kept.clone(),
+            cut: self.cut.clone(),
+            computed: HashSet::new(),
+            wanted: self.wanted,
+        }
+    }
+
+    fn run(&mut self, samples: &dyn Samples, sample: usize) -> Result<Vec<Tensor>, PassError> {
+        let fresh;
+        let inputs = match self.kept.as_ref().and_then(|k| k.get(sample)) {
+            Some(kept) => kept,
+            None => {
+                fresh = samples.get(sample).map_err(PassError::Input)?;
+                &fresh
+            }
+        };
+        let Some(session) = self.session.as_mut() else { return Ok(Vec::new()) };
+        Ok(session.run(inputs)?)
+    }
+
+    /// Makes the new cut that of the side, unless it is too large to keep.
+    fn finish(self, side: &mut Side, values: Vec<Vec<Tensor>>) {
+        let bytes: usize = values.iter().flatten().map(|t| t.bytes().len()).sum();
+        if bytes <= MOST_KEPT {
+            side.cut = self.cut;
+            side.kept = Some(Arc::new(values));
+            side.computed = self.computed;
+        }
     }
 }

@@ -1,7 +1,7 @@
 use crate::knapsack::{Choice, solve};
 use crate::{Gptq, chunks};
 use paring_ir::{Graph, NodeId};
-use paring_layerwise::{Observing, Outcome, Walk, decibels};
+use paring_layerwise::{Observing, Outcome, decibels, survey};
 use paring_pass::{LayerReport, PassContext, PassError};
 
 /// Samples on which the result of the network is compared.
@@ -23,10 +23,9 @@ pub(crate) fn assign(
         .iter()
         .map(|id| graph.constant(graph.node(*id).inputs()[1]).map_or(0, |data| data.len() as u64))
         .collect();
-    let walk = Walk::new(graph, observing.clone())?;
     let mut items: Vec<Vec<Choice>> = Vec::with_capacity(layers.len());
     for at in chunks(graph, layers, layers.len()) {
-        let all = walk.observe_many(&layers[at.clone()], cx, "gptq: looking at all layers")?;
+        let all = survey(graph, &layers[at.clone()], observing, cx, "gptq: looking at all layers")?;
         for (moments, i) in all.iter().zip(at) {
             let id = layers[i];
             let mut variants = Vec::with_capacity(of.len());
@@ -54,8 +53,9 @@ pub(crate) fn assign(
                 .collect::<Vec<_>>()
                 .join(", ");
             cx.layer(report);
-            let choice = |(bits, o): (&u32, &Outcome)| {
-                Choice { weight: u64::from(*bits) * sizes[i], loss: o.relative() }
+            let choice = |(bits, o): (&u32, &Outcome)| Choice {
+                weight: u64::from(*bits) * sizes[i],
+                loss: o.relative(),
             };
             items.push(of.iter().zip(&outcomes).map(choice).collect());
         }

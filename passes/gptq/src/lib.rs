@@ -38,9 +38,10 @@ mod knapsack;
 
 pub use bits::Bits;
 
-use paring_ir::ops::Dequantize;
 use paring_ir::{Graph, NodeId, Patch};
-use paring_layerwise::{Geometry, Moments, Observing, Problem, Row, Walk, decibels, layers};
+use paring_layerwise::{
+    Geometry, Moments, Observing, Problem, Row, Walk, decibels, layers, replace_weights, survey,
+};
 use paring_pass::{
     Effect, LayerReport, Pass, PassContext, PassError, PassInfo, Stream, consts, facts,
     register_pass,
@@ -149,14 +150,18 @@ impl Pass for Gptq {
                 budget::assign(self, (*average, of), graph, &layers, &observing, cx)?
             }
         };
-        let mut walk = Walk::new(graph, observing)?;
+        let original = graph.clone();
+        let mut walk = Walk::new(graph, observing.clone())?;
         let together = match self.prefix {
             Prefix::Quantized => 1,
             Prefix::Original => layers.len(),
         };
         for at in chunks(graph, &layers, together) {
             let what = format!("gptq: layer {} of {}", at.start + 1, layers.len());
-            let all = walk.observe_many(&layers[at.clone()], cx, &what)?;
+            let all = match self.prefix {
+                Prefix::Quantized => vec![walk.observe(layers[at.start], cx, &what)?],
+                Prefix::Original => survey(&original, &layers[at.clone()], &observing, cx, &what)?,
+            };
             for (moments, i) in all.iter().zip(at) {
                 let id = layers[i];
                 let Some(choice) = self.choose(graph, id, moments, bits[i])? else { continue };
@@ -200,7 +205,8 @@ struct Choice {
     bits: u32,
     stored: ConstData,
     quant: Quant,
-    bias: Option<Vec<f32>>,
+    /// What is added to the bias of each output.
+    shifts: Vec<f64>,
     /// Variance of the result, its error, and the error of rounding to nearest.
     signal: f64,
     noise: f64,
@@ -211,19 +217,8 @@ impl Choice {
     /// Puts the weights into the layer, and says how good they are.
     fn patch(self, graph: &Graph, id: NodeId) -> Result<(Patch, LayerReport), PassError> {
         let node = graph.node(id);
-        let (w, b) = (node.inputs()[1], node.inputs().get(2).copied());
-        let mut patch = Patch::new(graph, "gptq");
-        let name = graph.value(w).name.clone();
-        let constant =
-            patch.constant(format!("{name}/integer"), self.stored, Some(self.quant));
-        let real = patch.node(graph, &name, Dequantize::default(), &[constant])?;
-        let mut operands = vec![node.inputs()[0], real[0]];
-        if let Some(bias) = self.bias {
-            let name =
-                b.map_or_else(|| format!("{}/bias", node.name), |b| graph.value(b).name.clone());
-            operands.push(patch.constant(name, Tensor::from_vec([bias.len()], bias)?, None));
-        }
-        patch.set_operands(id, operands);
+        let (stored, quant) = (self.stored, Some(self.quant));
+        let patch = replace_weights(graph, id, stored, quant, &self.shifts, "gptq")?;
         let mut report = LayerReport::new(node);
         report.weights = Some(format!("{} bits", self.bits));
         report.result_db = Some(decibels(self.signal, self.noise));
@@ -245,8 +240,14 @@ impl Gptq {
         bits: u32,
     ) -> Result<Option<Choice>, PassError> {
         let node = graph.node(id);
-        let (w, b) = (node.inputs()[1], node.inputs().get(2).copied());
-        let Some(data) = graph.constant(w) else { return Ok(None) };
+        let Some(data) = graph.constant(node.inputs()[1]) else { return Ok(None) };
+        if data.palette().is_some() {
+            return Err(PassError::Input(format!(
+                "the weights of `{}` are clustered, and rounding would undo that; `skip` it, or leave \
+                 `gptq` out and let `cluster` choose integers (`grid`)",
+                node.name
+            )));
+        }
         let weights = data.dense().to_f32();
         let outputs = data.shape()[0];
         let per_filter = weights.len() / outputs.max(1);
@@ -275,16 +276,11 @@ impl Gptq {
         let (signal, noise, nearest) = rows
             .iter()
             .fold((0.0, 0.0, 0.0), |(s, n, p), r| (s + r.signal, n + r.noise, p + r.nearest));
-        let old_bias = b.and_then(|b| consts::dense_f32(graph, b));
-        let shifts = rows.iter().any(|r| r.shift != 0.0);
-        let bias = (b.is_some() || shifts).then(|| {
-            let old = |o: usize| old_bias.as_ref().map_or(0.0, |b| f64::from(b[o]));
-            rows.iter().enumerate().map(|(o, r)| (old(o) + r.shift) as f32).collect()
-        });
+        let shifts = rows.iter().map(|r| r.shift).collect();
         let dtype = if bits <= 4 { DType::I4 } else { DType::I8 };
         let ints = Tensor::from_vec(data.shape(), ints)?.reinterpret(dtype)?;
         let stored = consts::with_elements(data, &ints)?;
         let quant = Quant::symmetric(0, scales);
-        Ok(Some(Choice { bits, stored, quant, bias, signal, noise, nearest }))
+        Ok(Some(Choice { bits, stored, quant, shifts, signal, noise, nearest }))
     }
 }

@@ -45,6 +45,7 @@ fn allowed(from: &str, to: &str) -> bool {
             "backend" => any(&["ir", "tensor", "qmath"]),
             "engine" => any(&["backend", "ir", "tensor", "qmath"]),
             "layerwise" => any(&["pass", "ir", "tensor"]),
+            "channels" => any(&["pass", "ir", "tensor", "qmath"]),
             "train" => any(&["pass", "data", "ir", "tensor"]),
             "bundle" => !to.starts_with("tools/"),
             "format-paring" => any(&["codec", "format", "ir", "tensor"]),
@@ -52,7 +53,7 @@ fn allowed(from: &str, to: &str) -> bool {
             _ => panic!("crates/{name} has no rule; add one here"),
         },
         Some(("passes", _)) => {
-            any(&["pass", "layerwise", "ir", "tensor", "qmath", "train", "data"])
+            any(&["pass", "layerwise", "channels", "ir", "tensor", "qmath", "train", "data"])
         }
         Some(("backends", name)) if name.ends_with("-kernels") => any(&["qmath"]),
         Some(("backends", _)) => {

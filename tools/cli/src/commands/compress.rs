@@ -223,7 +223,7 @@ pub fn compress(
 }
 
 /// The bytes of a graph's container file.
-fn container(graph: &Graph) -> Result<Vec<u8>> {
+pub fn container(graph: &Graph) -> Result<Vec<u8>> {
     let format = paring_format::registered_formats()
         .into_iter()
         .find(|f| f.extensions.contains(&"paring"))

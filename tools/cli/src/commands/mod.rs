@@ -9,4 +9,5 @@ pub mod eval;
 pub mod inspect;
 pub mod lists;
 pub mod run;
+pub mod sweep;
 pub mod verify;

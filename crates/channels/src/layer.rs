@@ -5,7 +5,7 @@ use paring_tensor::{DType, Quant};
 
 /// The arithmetic of a convolution or dense layer with constant weights, as far as constant operands
 /// go through it.
-pub(crate) struct Layer {
+pub struct Layer {
     /// Shape of the weights.
     pub(crate) shape: Vec<usize>,
     /// Whether positions outside the input are read.
@@ -66,12 +66,14 @@ impl Layer {
     }
 
     /// Filters.
-    pub(crate) fn outputs(&self) -> usize {
+    #[must_use]
+    pub fn outputs(&self) -> usize {
         self.shape[0]
     }
 
     /// Channels that a filter reads.
-    pub(crate) fn reads(&self) -> usize {
+    #[must_use]
+    pub fn reads(&self) -> usize {
         self.shape[self.shape.len() - 1]
     }
 

@@ -8,7 +8,7 @@ use paring_pass::PassContext;
 use std::collections::HashMap;
 
 /// How the channels (last axis) of a node's operands and result belong together.
-pub(crate) enum Link {
+pub enum Link {
     /// Every output channel sees every input channel: the weights say how.
     Layer(Layer),
     /// Each input channel has filters of its own, `multiplier` of them.
@@ -23,13 +23,15 @@ pub(crate) enum Link {
 
 /// The links of all nodes that have one; any other node needs all channels of its operands, and all
 /// channels of its results stay.
-pub(crate) fn links(graph: &Graph, cx: &PassContext<'_>) -> HashMap<NodeId, Link> {
+#[must_use]
+pub fn links(graph: &Graph, cx: &PassContext<'_>) -> HashMap<NodeId, Link> {
     let selected = graph.nodes().filter(|n| cx.selects(n));
     selected.filter_map(|n| Some((n.id, link(graph, n)?))).collect()
 }
 
 /// Extent of the last axis.
-pub(crate) fn channels(graph: &Graph, v: ValueId) -> Option<usize> {
+#[must_use]
+pub fn channels(graph: &Graph, v: ValueId) -> Option<usize> {
     graph.ty(v).shape.dims().last()?.fixed()
 }
 

@@ -4,16 +4,33 @@ use paring_ir::{Def, Graph, Node, NodeId, ValueId};
 use std::collections::HashMap;
 
 /// For each value, which channels stay.
-pub(crate) struct Keep(HashMap<ValueId, Vec<bool>>);
+#[derive(Clone, Debug)]
+pub struct Keep(HashMap<ValueId, Vec<bool>>);
 
 impl Keep {
+    /// Everything but some channels stays.
+    #[must_use]
+    pub fn all_but(graph: &Graph, gone: impl IntoIterator<Item = (ValueId, usize)>) -> Self {
+        let mut keep = Self(HashMap::new());
+        for (v, channel) in gone {
+            let n = channels(graph, v).unwrap_or(0);
+            let own = keep.0.entry(v).or_insert_with(|| vec![true; n]);
+            if let Some(stays) = own.get_mut(channel) {
+                *stays = false;
+            }
+        }
+        keep
+    }
+
     /// Whether a channel stays.
-    pub(crate) fn keeps(&self, v: ValueId, channel: usize) -> bool {
+    #[must_use]
+    pub fn keeps(&self, v: ValueId, channel: usize) -> bool {
         self.0.get(&v).and_then(|k| k.get(channel)).copied().unwrap_or(true)
     }
 
     /// The channels that stay, if some go.
-    pub(crate) fn kept(&self, v: ValueId) -> Option<Vec<usize>> {
+    #[must_use]
+    pub fn kept(&self, v: ValueId) -> Option<Vec<usize>> {
         let keep = self.0.get(&v)?;
         if keep.iter().all(|k| *k) {
             return None;

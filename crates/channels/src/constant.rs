@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 /// For each value, the stored number that each of its channels has at every position, where there is
 /// one.
-pub(crate) type Constants = HashMap<ValueId, Vec<Option<f64>>>;
+pub type Constants = HashMap<ValueId, Vec<Option<f64>>>;
 
 /// Follows constant channels from the layers that make them.
 pub(crate) fn find(graph: &Graph, links: &HashMap<NodeId, Link>) -> Constants {

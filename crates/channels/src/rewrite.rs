@@ -8,14 +8,18 @@ use paring_pass::{PassError, consts};
 use paring_tensor::{DType, Dim, Quant, Shape, Tensor};
 use std::collections::HashMap;
 
-/// The patch that takes the channels away, with lines for the report; `None` if all stay.
-pub(crate) fn build(
+/// The patch that takes away the channels that do not stay, with lines for the report; `None` if all
+/// stay. What known `constants` add to the layers that read them becomes bias.
+///
+/// # Errors
+/// If a constant cannot be cut.
+pub fn remove(
     graph: &Graph,
     links: &HashMap<NodeId, Link>,
     constants: &Constants,
     keep: &Keep,
 ) -> Result<Option<(Patch, Vec<String>)>, PassError> {
-    let mut patch = Patch::new(graph, "remove-dead-channels");
+    let mut patch = Patch::new(graph, "remove-channels");
     let mut notes = Vec::new();
     for id in graph.topological() {
         let Some(link) = links.get(&id) else { continue };

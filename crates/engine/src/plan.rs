@@ -1,7 +1,7 @@
 //! From a graph to steps over one arena.
 
 use crate::buffer::{Buffer, LINE};
-use crate::kernels::Kernels;
+use paring_kernels::Kernels;
 use crate::ops::{Lower, Lowered, Part, Tail};
 use crate::step::{Span, Step};
 use paring_backend::planner::{Block, plan};

@@ -1,5 +1,5 @@
 use crate::buffer::Buffer;
-use crate::kernels::Kernels;
+use paring_kernels::Kernels;
 use crate::plan::{Options, Plan, Run, Source, Typed, Work, build};
 use crate::step::{Io, Span, carve};
 use paring_backend::ExecOptions;

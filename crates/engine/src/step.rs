@@ -1,4 +1,4 @@
-use crate::kernels::Kernels;
+use paring_kernels::Kernels;
 
 /// What a step reads and writes. Operands are as long as their values, and longer by as much as the
 /// kernels may read beyond; an operand that a step has not is empty.

@@ -43,7 +43,8 @@ fn allowed(from: &str, to: &str) -> bool {
             "ir" | "codec" => any(&["tensor"]),
             "pass" | "format" | "data" => any(&["ir", "tensor"]),
             "backend" => any(&["ir", "tensor", "qmath"]),
-            "engine" => any(&["backend", "ir", "tensor", "qmath"]),
+            "kernels" => any(&["qmath"]),
+            "engine" => any(&["backend", "ir", "kernels", "tensor", "qmath"]),
             "train" => any(&["pass", "data", "ir", "tensor"]),
             "bundle" => !to.starts_with("tools/"),
             "format-paring" => any(&["codec", "format", "ir", "tensor"]),
@@ -51,9 +52,9 @@ fn allowed(from: &str, to: &str) -> bool {
             _ => panic!("crates/{name} has no rule; add one here"),
         },
         Some(("passes", _)) => any(&["pass", "ir", "tensor", "qmath", "train", "data"]),
-        Some(("backends", name)) if name.ends_with("-kernels") => any(&["qmath"]),
+        Some(("backends", name)) if name.ends_with("-kernels") => any(&["kernels", "qmath"]),
         Some(("backends", _)) => {
-            any(&["backend", "engine", "ir", "tensor", "qmath"]) || to == format!("{from}-kernels")
+            any(&["backend", "engine", "ir", "kernels", "tensor", "qmath"]) || to == format!("{from}-kernels")
         }
         Some(("tools", _)) => {
             let plugin = to.starts_with("crates/format-");

@@ -1,5 +1,5 @@
 use super::{Lower, Lowered, Part};
-use crate::kernels::Kernels;
+use paring_kernels::Kernels;
 use crate::step::{Io, Step};
 use paring_ir::Node;
 use paring_ir::ops::Concat;

@@ -1,6 +1,6 @@
 use super::gemm::{F32Gemm, Frame, I8Constants, I8Gemm, Layout};
 use super::{Lower, Part, Tail};
-use crate::kernels::{Tile, Window};
+use paring_kernels::{Tile, Window};
 use paring_backend::requantize::channel_multipliers;
 use paring_ir::ops::Conv2d;
 use paring_ir::{Node, ValueId};

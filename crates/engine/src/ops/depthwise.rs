@@ -2,7 +2,7 @@ use super::conv2d::Geometry;
 use super::gemm::I8Constants;
 use super::{Lower, Part};
 use crate::buffer::Buffer;
-use crate::kernels::{I8Depthwise, Kernels, Window};
+use paring_kernels::{I8Depthwise, Kernels, Window};
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use paring_ir::ValueId;

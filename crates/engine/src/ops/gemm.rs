@@ -1,7 +1,7 @@
 //! What convolutions and dense layers share: the table of pieces, panels, and the loops around tiles.
 
 use crate::buffer::Buffer;
-use crate::kernels::{I8Panel, Kernels, PAD, Rows, Tile};
+use paring_kernels::{I8Panel, Kernels, PAD, Rows, Tile};
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use paring_qmath::{Multiplier, Rounding};
@@ -241,7 +241,7 @@ impl Step for F32Gemm {
             let out = &mut out[sample * result..][..result];
             product(l, self.tile, &self.panels, 4, out, &|row, rows, at, panel, out| {
                 let a = &a[panel.group * (l.depth * (l.groups > 1) as usize)..];
-                let rows = Rows { a, at, pad: &self.pad, taps: l.taps, depth: l.depth, rows };
+                let rows = Rows::new(a, at, &self.pad, l.taps, l.depth, rows, self.tile.rows);
                 let rest = rest.map(|r| &r[row * l.channels + panel.first..]);
                 let weights = &packed[panel.start..panel.start + panel.len];
                 let (width, cols) = (panel.width, panel.cols);
@@ -351,7 +351,7 @@ impl Step for I8Gemm {
             let out = &mut out[sample * result..][..result];
             product(l, self.tile, &self.panels, 1, out, &|_, rows, at, panel, out| {
                 let a = &a[panel.group * (l.depth * (l.groups > 1) as usize)..];
-                let rows = Rows { a, at, pad: &self.pad, taps: l.taps, depth: l.depth, rows };
+                let rows = Rows::new(a, at, &self.pad, l.taps, l.depth, rows, self.tile.rows);
                 let weights = &packed[panel.start..panel.start + panel.len];
                 kernels.i8_gemm(&rows, weights, panel.width, panel.cols, l.channels, out);
             });

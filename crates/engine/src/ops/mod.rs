@@ -14,7 +14,7 @@ mod softmax;
 mod table;
 mod unary;
 
-use crate::kernels::Kernels;
+use paring_kernels::Kernels;
 use crate::step::{Io, Step};
 use paring_ir::ops::{
     Binary, Concat, Conv2d, Dense, Dequantize, Pad, Pool, Quantize, Reduce, Reshape, Softmax, Unary,

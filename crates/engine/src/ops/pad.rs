@@ -1,5 +1,5 @@
 use super::{Lower, Part};
-use crate::kernels::Kernels;
+use paring_kernels::Kernels;
 use crate::step::{Io, Step};
 use paring_ir::Node;
 use paring_ir::ops::{Pad, PadMode};

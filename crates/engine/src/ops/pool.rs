@@ -1,5 +1,5 @@
 use super::{Lower, Part};
-use crate::kernels::{Kernels, Window};
+use paring_kernels::{Kernels, Window};
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use paring_ir::Node;

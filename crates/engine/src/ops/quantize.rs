@@ -1,6 +1,6 @@
 use super::table::WideTableStep;
 use super::{Lower, Part};
-use crate::kernels::Kernels;
+use paring_kernels::Kernels;
 use crate::step::{Io, Step, numbers};
 use paring_ir::Node;
 use paring_ir::ops::Quantize;

@@ -1,5 +1,5 @@
 use super::{Lower, Part};
-use crate::kernels::Kernels;
+use paring_kernels::Kernels;
 use crate::step::{Io, Step, numbers, numbers_mut};
 use paring_backend::requantize::mean_multiplier;
 use paring_ir::Node;

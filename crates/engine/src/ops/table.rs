@@ -1,7 +1,7 @@
 //! Functions of one 8-bit number, as tables.
 
 use super::Lower;
-use crate::kernels::Kernels;
+use paring_kernels::Kernels;
 use crate::step::{Io, Step, numbers_mut};
 use crate::threads::divide;
 use paring_ir::{Graph, Node};

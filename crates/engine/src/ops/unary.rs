@@ -1,5 +1,5 @@
 use super::{Lower, Part};
-use crate::kernels::Kernels;
+use paring_kernels::Kernels;
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use paring_ir::Node;

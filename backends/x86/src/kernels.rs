@@ -48,6 +48,10 @@ impl Kernels for X86Kernels {
         self.level.name()
     }
 
+    fn family(&self) -> &'static str {
+        "x86"
+    }
+
     fn f32_tile(&self) -> Tile {
         gemm::f32_tile(self.level).map_or(Portable.f32_tile(), tile)
     }

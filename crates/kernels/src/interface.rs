@@ -245,6 +245,11 @@ pub trait Kernels: Send + Sync + 'static {
     /// The instruction set, for messages.
     fn name(&self) -> &str;
 
+    /// The name of the packed form: packages for one family run with all of its kernels.
+    fn family(&self) -> &'static str {
+        "portable"
+    }
+
     /// The tile of `f32` products.
     fn f32_tile(&self) -> Tile {
         portable::TILE

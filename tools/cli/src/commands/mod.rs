@@ -10,3 +10,4 @@ pub mod inspect;
 pub mod lists;
 pub mod run;
 pub mod verify;
+pub mod verify_aarch64;

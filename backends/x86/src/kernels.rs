@@ -1,4 +1,4 @@
-use paring_engine::{I8Depthwise, I8Panel, I8Sum, Kernels, Portable, Rows, Tile, Window};
+use paring_kernels::{I8Depthwise, I8Panel, I8Sum, Kernels, Portable, Rows, Tile, Window};
 use paring_x86_kernels::{Level, depthwise, elementwise, gemm};
 use std::ops::Range;
 
@@ -21,7 +21,14 @@ fn tile(t: gemm::Tile) -> Tile {
 }
 
 fn rows<'a, T>(r: &Rows<'a, T>) -> gemm::Rows<'a, T> {
-    gemm::Rows { a: r.a, at: r.at, pad: r.pad, taps: r.taps, depth: r.depth, rows: r.rows }
+    gemm::Rows {
+        a: r.a(),
+        at: r.at(),
+        pad: r.pad(),
+        taps: r.taps(),
+        depth: r.depth(),
+        rows: r.rows(),
+    }
 }
 
 fn window(w: &Window) -> depthwise::Window {
@@ -39,6 +46,10 @@ fn window(w: &Window) -> depthwise::Window {
 impl Kernels for X86Kernels {
     fn name(&self) -> &str {
         self.level.name()
+    }
+
+    fn family(&self) -> &'static str {
+        "x86"
     }
 
     fn f32_tile(&self) -> Tile {

@@ -14,11 +14,18 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("arm-none-eabi-gcc", "gcc-arm-none-eabi"),
     ("qemu-system-arm", "qemu-system-arm"),
     ("gcc", "gcc"),
+    ("qemu-aarch64", "qemu-user"),
+    ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
 ];
 
 /// Packages without a program of their own, and a file that shows they are there.
-const LIBRARIES: &[(&str, &str)] =
-    &[("/usr/lib/arm-none-eabi/include/stdint.h", "libnewlib-arm-none-eabi")];
+const LIBRARIES: &[(&str, &str)] = &[
+    ("/usr/lib/arm-none-eabi/include/stdint.h", "libnewlib-arm-none-eabi"),
+    ("/usr/aarch64-linux-gnu/lib/libc.so.6", "libc6-dev-arm64-cross"),
+    // Debian's own Rust has the sources of the standard library that a build for aarch64 takes.
+    ("/usr/bin/rustc", "rustc-web"),
+    ("/usr/lib/rustlib/src/rust/library/Cargo.toml", "rust-web-src"),
+];
 
 fn main() -> Result<()> {
     match std::env::args().nth(1).as_deref() {

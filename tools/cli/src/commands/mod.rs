@@ -11,3 +11,4 @@ pub mod lists;
 pub mod run;
 pub mod sweep;
 pub mod verify;
+pub mod verify_aarch64;

@@ -6,7 +6,7 @@ use crate::error::BoundFailed;
 use crate::model::{ModelArgs, RoundingArg, prepare};
 use crate::ui::{Ui, grouped};
 use anyhow::{Context, Result, bail};
-use paring_emulator::{Build, Core, Entry};
+use paring_emulator::{Build, Core, Cpu, Entry};
 use paring_ir::{Graph, text};
 use paring_tensor::Tensor;
 use serde_json::json;
@@ -22,9 +22,18 @@ pub struct Args {
     /// Inputs (`.npz` with `input_0`, ...); pseudo-random ones otherwise
     #[arg(long, value_name = "FILE")]
     inputs: Option<PathBuf>,
+    /// The emulated processor, for aarch64: cortex-a53, cortex-a72, cortex-a76 or max
+    #[arg(long, value_name = "CPU", default_value = "cortex-a72", value_parser = cpu)]
+    cpu: Cpu,
     /// Use the first N samples of the inputs
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+}
+
+fn cpu(name: &str) -> Result<Cpu, String> {
+    let names: Vec<_> = Cpu::ALL.iter().map(|c| c.name()).collect();
+    let found = Cpu::ALL.into_iter().find(|c| c.name() == name);
+    found.ok_or_else(|| format!("one of {} is expected", names.join(", ")))
 }
 
 /// What the emulator found.
@@ -59,6 +68,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     samples.truncate(args.limit.unwrap_or(usize::MAX));
     let reference = graph.clone();
     let graph = args.lower.prepare(graph, ui)?;
+    if args.lower.target == "aarch64" {
+        return super::verify_aarch64::run(&graph, &reference, &args.lower, args.cpu, &samples, ui);
+    }
     let v = verify(&graph, &reference, &args.lower, &samples, ui)?;
     let object = json!({
         "equal": v.equal, "samples": v.samples, "different": v.different,
@@ -155,7 +167,7 @@ pub fn verify(
     })
 }
 
-fn joined(tensors: &[Tensor]) -> Vec<u8> {
+pub(super) fn joined(tensors: &[Tensor]) -> Vec<u8> {
     tensors.iter().flat_map(|t| t.bytes().iter().copied()).collect()
 }
 

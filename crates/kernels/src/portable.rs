@@ -1,8 +1,8 @@
 //! Kernels in plain Rust.
 
-use crate::kernels::{I8Depthwise, I8Panel, Kernels, PAD, Rows, Tile, Window};
+use crate::interface::{I8Depthwise, I8Panel, Kernels, PAD, Rows, Tile, Window};
+use core::ops::Range;
 use paring_qmath::{Multiplier, Rounding};
-use std::ops::Range;
 
 /// The kernels in plain Rust, for processors without others and for tests of the engine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,12 +16,16 @@ impl Kernels for Portable {
 
 pub(crate) const TILE: Tile = Tile { rows: 4, width: 8 };
 
+/// Channels of the widest panel.
+const WIDEST: usize = 32;
+
 /// The pieces of a row.
 fn pieces<'a, T>(rows: &'a Rows<'_, T>, row: usize) -> impl Iterator<Item = &'a [T]> {
-    let (tile, lane) = (row / TILE.rows, row % TILE.rows);
-    (0..rows.taps).map(move |tap| match rows.at[(tile * rows.taps + tap) * TILE.rows + lane] {
-        PAD => &rows.pad[..rows.depth],
-        at => &rows.a[at as usize..at as usize + rows.depth],
+    let (tile, lane) = (row / rows.tile(), row % rows.tile());
+    let (taps, depth) = (rows.taps(), rows.depth());
+    (0..taps).map(move |tap| match rows.at()[(tile * taps + tap) * rows.tile() + lane] {
+        PAD => &rows.pad()[..depth],
+        at => &rows.a()[at as usize..at as usize + depth],
     })
 }
 
@@ -45,8 +49,8 @@ pub(crate) fn f32_gemm(
     stride: usize,
     out: &mut [f32],
 ) {
-    for row in 0..rows.rows {
-        let mut acc = [0.0_f32; TILE.width];
+    for row in 0..rows.rows() {
+        let mut acc = [0.0_f32; WIDEST];
         let acc = &mut acc[..width];
         let (bias, mut w) = panel.split_at(width);
         acc.copy_from_slice(bias);
@@ -143,8 +147,8 @@ pub(crate) fn i8_gemm(
     let (top, rest) = packed.split_at(HEAD);
     let (channels, weights) = rest.split_at(CHANNEL * width);
     let (head, weights) = (head(top), bytemuck::cast_slice::<u8, i8>(weights));
-    for row in 0..rows.rows {
-        let mut acc = [0_i32; TILE.width];
+    for row in 0..rows.rows() {
+        let mut acc = [0_i32; WIDEST];
         let acc = &mut acc[..width];
         for (acc, channel) in acc.iter_mut().zip(channels.chunks_exact(CHANNEL)) {
             *acc = number(channel, 0);

@@ -1,6 +1,6 @@
 use crate::portable;
+use core::ops::Range;
 use paring_qmath::{Multiplier, Rounding};
-use std::ops::Range;
 
 /// The offset that stands for the row of padding.
 pub const PAD: u32 = u32::MAX;
@@ -14,22 +14,110 @@ pub struct Tile {
     pub width: usize,
 }
 
-/// The left side of a product: `rows` rows of `taps` pieces of `depth` elements each.
+/// The left side of a product: rows of `taps` pieces of `depth` elements each.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a, T> {
+    a: &'a [T],
+    at: &'a [u32],
+    pad: &'a [T],
+    taps: usize,
+    depth: usize,
+    rows: usize,
+    tile: usize,
+    /// One more than where the farthest piece begins; 0 where all are padding.
+    end: usize,
+    padded: bool,
+}
+
+impl<'a, T> Rows<'a, T> {
+    /// `a` holds the elements. `at` says where each piece begins in it, or [`PAD`]: for each tile of
+    /// `tile` rows and each tap, one offset a row of the tile; the rows that a last tile lacks repeat
+    /// others. `pad` is the piece that [`PAD`] stands for.
+    ///
+    /// # Panics
+    /// If the table has not the length that the other numbers ask for.
+    #[must_use]
+    pub fn new(
+        a: &'a [T],
+        at: &'a [u32],
+        pad: &'a [T],
+        taps: usize,
+        depth: usize,
+        rows: usize,
+        tile: usize,
+    ) -> Self {
+        assert_eq!(Some(at.len()), rows.div_ceil(tile).checked_mul(taps * tile), "table of pieces");
+        // PAD wraps to 0, so one maximum finds the farthest piece and one minimum the padding.
+        let (low, high) = at.iter().fold((u32::MAX, 0), |(low, high), &o| {
+            let o = o.wrapping_add(1);
+            (o.min(low), o.max(high))
+        });
+        Self { a, at, pad, taps, depth, rows, tile, end: high as usize, padded: low == 0 }
+    }
+
+    /// Whether every piece lies inside the elements when `reach` of its elements are read.
+    #[must_use]
+    #[inline]
+    pub fn is_inside(&self, reach: usize) -> bool {
+        (self.end == 0 || self.end - 1 + reach <= self.a.len())
+            && (!self.padded || reach <= self.pad.len())
+    }
+
     /// The elements.
-    pub a: &'a [T],
-    /// Where each piece begins in `a`, or [`PAD`]: for each tile of rows and each tap, one offset a
-    /// row of the tile. The rows that a last tile lacks repeat others.
-    pub at: &'a [u32],
-    /// The piece that [`PAD`] stands for.
-    pub pad: &'a [T],
+    #[must_use]
+    #[inline]
+    pub fn a(&self) -> &'a [T] {
+        self.a
+    }
+
+    /// Where each piece begins.
+    #[must_use]
+    #[inline]
+    pub fn at(&self) -> &'a [u32] {
+        self.at
+    }
+
+    /// The piece of padding.
+    #[must_use]
+    #[inline]
+    pub fn pad(&self) -> &'a [T] {
+        self.pad
+    }
+
+    /// Whether a piece is padding.
+    #[must_use]
+    #[inline]
+    pub fn is_padded(&self) -> bool {
+        self.padded
+    }
+
     /// Pieces of a row.
-    pub taps: usize,
+    #[must_use]
+    #[inline]
+    pub fn taps(&self) -> usize {
+        self.taps
+    }
+
     /// Elements of a piece.
-    pub depth: usize,
+    #[must_use]
+    #[inline]
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
     /// Rows.
-    pub rows: usize,
+    #[must_use]
+    #[inline]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Rows of a tile.
+    #[must_use]
+    #[inline]
+    pub fn tile(&self) -> usize {
+        self.tile
+    }
 }
 
 /// What a panel of `i8` weights is packed from.
@@ -156,6 +244,11 @@ impl Window {
 pub trait Kernels: Send + Sync + 'static {
     /// The instruction set, for messages.
     fn name(&self) -> &str;
+
+    /// The name of the packed form: packages for one family run with all of its kernels.
+    fn family(&self) -> &'static str {
+        "portable"
+    }
 
     /// The tile of `f32` products.
     fn f32_tile(&self) -> Tile {

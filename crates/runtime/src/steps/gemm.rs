@@ -1,28 +1,30 @@
 //! What convolutions and dense layers share: the table of pieces, panels, and the loops around tiles.
 
+use crate::blob::Blob;
 use crate::buffer::Buffer;
-use crate::kernels::{I8Panel, Kernels, PAD, Rows, Tile};
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::threads::divide;
+use crate::wire::wire;
+use paring_kernels::{I8Panel, Kernels, PAD, Rows, Tile};
 use paring_qmath::{Multiplier, Rounding};
 
 /// Bytes of the left side that are worked on before the next panel is taken: what stays in a
 /// second-level cache beside a panel.
-const BLOCK: usize = 256 << 10;
+const BLOCK: usize = 512 << 10;
 
 /// A copy of each image with padding around it, made where a row of the window is then one piece.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Frame {
+pub struct Frame {
     /// Rows, columns and channels of an image.
-    pub(crate) image: [usize; 3],
+    pub image: [usize; 3],
     /// Rows and columns of padding before.
-    pub(crate) before: [usize; 2],
+    pub before: [usize; 2],
     /// Rows and columns of the copy.
-    pub(crate) size: [usize; 2],
+    pub size: [usize; 2],
 }
 
 impl Frame {
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.size[0] * self.size[1] * self.image[2]
     }
 
@@ -45,35 +47,36 @@ impl Frame {
 }
 
 /// Where a product finds its operands.
-pub(crate) struct Layout {
+#[derive(Debug)]
+pub struct Layout {
     /// Products of this kind, one after another.
-    pub(crate) samples: usize,
+    pub samples: usize,
     /// Elements of the left side of a sample.
-    pub(crate) sample: usize,
+    pub sample: usize,
     /// Rows of a sample.
-    pub(crate) rows: usize,
+    pub rows: usize,
     /// Pieces of a row.
-    pub(crate) taps: usize,
+    pub taps: usize,
     /// Elements of a piece.
-    pub(crate) depth: usize,
+    pub depth: usize,
     /// Channels of the output.
-    pub(crate) channels: usize,
+    pub channels: usize,
     /// Groups of channels that do not see each other.
-    pub(crate) groups: usize,
+    pub groups: usize,
     /// The table of pieces; see [`Rows::at`].
-    pub(crate) at: Vec<u32>,
+    pub at: Blob,
     /// Whether the left side is a padded copy.
-    pub(crate) frame: Option<Frame>,
+    pub frame: Option<Frame>,
 }
 
 impl Layout {
     /// The table of pieces from the place of each piece; `None` where a place does not fit it.
-    pub(crate) fn table(
+    pub fn table(
         tile: Tile,
         rows: usize,
         taps: usize,
         place: impl Fn(usize, usize) -> Option<usize>,
-    ) -> Option<Vec<u32>> {
+    ) -> Option<Blob> {
         let mut at = Vec::with_capacity(rows.next_multiple_of(tile.rows).checked_mul(taps)?);
         for first in (0..rows).step_by(tile.rows) {
             for tap in 0..taps {
@@ -86,7 +89,7 @@ impl Layout {
                 }
             }
         }
-        Some(at)
+        Some(Blob::of(&at))
     }
 
     fn per_group(&self) -> usize {
@@ -99,6 +102,7 @@ impl Layout {
 }
 
 /// Some channels with their weights.
+#[derive(Debug)]
 struct Panel {
     /// Elements or bytes before it in the packed weights.
     start: usize,
@@ -140,6 +144,7 @@ fn product<T: Send>(
     each: &(impl Fn(usize, usize, &[u32], &Panel, &mut [T]) + Sync),
 ) {
     let n = layout.channels;
+    let at: &[u32] = layout.at.numbers();
     if layout.rows == 1 {
         // One row: the panels are what is divided.
         let width = tile.width;
@@ -147,7 +152,7 @@ fn product<T: Send>(
         let run = |range: std::ops::Range<usize>, out: &mut [T]| {
             let base = panels[range.start].first;
             for panel in &panels[range] {
-                each(0, 1, &layout.at, panel, &mut out[panel.first - base..]);
+                each(0, 1, at, panel, &mut out[panel.first - base..]);
             }
         };
         if plain {
@@ -168,7 +173,7 @@ fn product<T: Send>(
             let row = start * tile.rows;
             let rows = (end * tile.rows).min(layout.rows) - row;
             let per = layout.taps * tile.rows;
-            let at = &layout.at[start * per..end * per];
+            let at = &at[start * per..end * per];
             for panel in panels {
                 let out = &mut out[(start - first) * tile.rows * n + panel.first..];
                 each(row, rows, at, panel, out);
@@ -179,18 +184,19 @@ fn product<T: Send>(
 }
 
 /// A product of `f32`.
-pub(crate) struct F32Gemm {
+#[derive(Debug)]
+pub struct F32Gemm {
     layout: Layout,
     tile: Tile,
     panels: Vec<Panel>,
-    packed: Buffer,
+    packed: Blob,
     pad: Vec<f32>,
     clamp: (f32, f32),
 }
 
 impl F32Gemm {
     /// `weights` are `taps * depth` numbers a channel.
-    pub(crate) fn new(
+    pub fn new(
         kernels: &dyn Kernels,
         layout: Layout,
         weights: &[f32],
@@ -213,11 +219,11 @@ impl F32Gemm {
             }
         }
         let pad = vec![0.0; layout.depth];
-        Self { layout, tile, panels, packed, pad, clamp }
+        Self { layout, tile, panels, packed: packed.into(), pad, clamp }
     }
 
     /// Bytes of scratch memory.
-    pub(crate) fn scratch(&self) -> usize {
+    pub fn scratch(&self) -> usize {
         self.layout.frame.map_or(0, |f| 4 * f.len())
     }
 }
@@ -241,7 +247,7 @@ impl Step for F32Gemm {
             let out = &mut out[sample * result..][..result];
             product(l, self.tile, &self.panels, 4, out, &|row, rows, at, panel, out| {
                 let a = &a[panel.group * (l.depth * (l.groups > 1) as usize)..];
-                let rows = Rows { a, at, pad: &self.pad, taps: l.taps, depth: l.depth, rows };
+                let rows = Rows::new(a, at, &self.pad, l.taps, l.depth, rows, self.tile.rows);
                 let rest = rest.map(|r| &r[row * l.channels + panel.first..]);
                 let weights = &packed[panel.start..panel.start + panel.len];
                 let (width, cols) = (panel.width, panel.cols);
@@ -252,22 +258,22 @@ impl Step for F32Gemm {
 }
 
 /// The integer constants of a convolution or dense layer.
-pub(crate) struct I8Constants {
+pub struct I8Constants {
     /// Zero point of the input.
-    pub(crate) x_zero: i32,
+    pub x_zero: i32,
     /// One a channel; without the input's zero point.
-    pub(crate) bias: Vec<i32>,
+    pub bias: Vec<i32>,
     /// One a channel.
-    pub(crate) multipliers: Vec<Multiplier>,
-    pub(crate) rounding: Rounding,
+    pub multipliers: Vec<Multiplier>,
+    pub rounding: Rounding,
     /// Zero point of the output.
-    pub(crate) zero_point: i32,
-    pub(crate) bounds: (i8, i8),
+    pub zero_point: i32,
+    pub bounds: (i8, i8),
 }
 
 impl I8Constants {
     /// The bias of a channel less what the input's zero point adds to the sum of these weights.
-    pub(crate) fn folded(&self, channel: usize, weights: impl Iterator<Item = i8>) -> Option<i32> {
+    pub fn folded(&self, channel: usize, weights: impl Iterator<Item = i8>) -> Option<i32> {
         let sum: i64 = weights.map(i64::from).sum();
         let bias = i64::from(self.bias[channel]) - i64::from(self.x_zero) * sum;
         i32::try_from(bias).ok()
@@ -275,11 +281,12 @@ impl I8Constants {
 }
 
 /// A product of `i8`.
-pub(crate) struct I8Gemm {
+#[derive(Debug)]
+pub struct I8Gemm {
     layout: Layout,
     tile: Tile,
     panels: Vec<Panel>,
-    packed: Buffer,
+    packed: Blob,
     pad: Vec<i8>,
     step: usize,
 }
@@ -287,7 +294,7 @@ pub(crate) struct I8Gemm {
 impl I8Gemm {
     /// `weights` are `taps * depth` numbers a channel. `None` where the kernels cannot reproduce the
     /// arithmetic of a channel.
-    pub(crate) fn new(
+    pub fn new(
         kernels: &dyn Kernels,
         layout: Layout,
         weights: &[i8],
@@ -324,11 +331,11 @@ impl I8Gemm {
         }
         let step = kernels.i8_step();
         let pad = vec![c.x_zero as i8; layout.depth.next_multiple_of(step)];
-        Some(Self { layout, tile, panels, packed, pad, step })
+        Some(Self { layout, tile, panels, packed: packed.into(), pad, step })
     }
 
     /// Bytes of scratch memory.
-    pub(crate) fn scratch(&self) -> usize {
+    pub fn scratch(&self) -> usize {
         self.layout.frame.map_or(0, |f| f.len() + self.step)
     }
 }
@@ -351,10 +358,16 @@ impl Step for I8Gemm {
             let out = &mut out[sample * result..][..result];
             product(l, self.tile, &self.panels, 1, out, &|_, rows, at, panel, out| {
                 let a = &a[panel.group * (l.depth * (l.groups > 1) as usize)..];
-                let rows = Rows { a, at, pad: &self.pad, taps: l.taps, depth: l.depth, rows };
+                let rows = Rows::new(a, at, &self.pad, l.taps, l.depth, rows, self.tile.rows);
                 let weights = &packed[panel.start..panel.start + panel.len];
                 kernels.i8_gemm(&rows, weights, panel.width, panel.cols, l.channels, out);
             });
         }
     }
 }
+
+wire!(Frame { image, before, size });
+wire!(Layout { samples, sample, rows, taps, depth, channels, groups, at, frame });
+wire!(Panel { start, len, width, first, cols, group });
+wire!(F32Gemm { layout, tile, panels, packed, pad, clamp });
+wire!(I8Gemm { layout, tile, panels, packed, pad, step });

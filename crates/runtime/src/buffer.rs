@@ -1,35 +1,42 @@
 //! Memory whose first byte is at a multiple of a cache line.
 
 /// Bytes of a cache line.
-pub(crate) const LINE: usize = 64;
+pub const LINE: usize = 64;
 
 /// Zeroed bytes that begin at a cache line.
 #[derive(Debug, Default)]
-pub(crate) struct Buffer {
+pub struct Buffer {
     words: Vec<u64>,
     skew: usize,
     len: usize,
 }
 
 impl Buffer {
-    pub(crate) fn zeroed(len: usize) -> Self {
+    /// Zeros.
+    #[must_use]
+    pub fn zeroed(len: usize) -> Self {
         let words = vec![0_u64; len.div_ceil(8) + LINE / 8];
         // Where the offset cannot be told, any start is right, only slower.
         let skew = words.as_ptr().align_offset(LINE).min(LINE / 8) * 8;
         Self { words, skew, len }
     }
 
-    pub(crate) fn of(bytes: &[u8], slack: usize) -> Self {
+    /// A copy of some bytes, and zeros behind it.
+    #[must_use]
+    pub fn of(bytes: &[u8], slack: usize) -> Self {
         let mut buffer = Self::zeroed(bytes.len() + slack);
         buffer.bytes_mut()[..bytes.len()].copy_from_slice(bytes);
         buffer
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
         &bytemuck::cast_slice(&self.words)[self.skew..self.skew + self.len]
     }
 
-    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+    /// The bytes, to be written.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut bytemuck::cast_slice_mut(&mut self.words)[self.skew..self.skew + self.len]
     }
 }

@@ -3,10 +3,12 @@
 use std::ops::Range;
 
 /// Work that is not worth a second thread, in multiply-accumulates or the like.
+#[cfg(feature = "threads")]
 const GRAIN: usize = 200_000;
 
 /// Calls `f` with ranges that together are `0..count` and the part of `out` that belongs to each: `per`
 /// elements an index, the last index perhaps with fewer. `work` is what all of it takes.
+#[cfg(feature = "threads")]
 pub(crate) fn divide<T: Send>(
     count: usize,
     per: usize,
@@ -19,6 +21,19 @@ pub(crate) fn divide<T: Send>(
     part(0..count, per, parts.max(1), out, f);
 }
 
+/// As with threads, all of it here.
+#[cfg(not(feature = "threads"))]
+pub(crate) fn divide<T: Send>(
+    count: usize,
+    _: usize,
+    _: usize,
+    out: &mut [T],
+    f: &(impl Fn(Range<usize>, &mut [T]) + Sync),
+) {
+    f(0..count, out);
+}
+
+#[cfg(feature = "threads")]
 fn part<T: Send>(
     range: Range<usize>,
     per: usize,
@@ -39,7 +54,7 @@ fn part<T: Send>(
     );
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "threads"))]
 mod tests {
     use super::*;
 

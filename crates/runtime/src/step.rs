@@ -1,4 +1,5 @@
-use crate::kernels::Kernels;
+use crate::wire::wire;
+use paring_kernels::Kernels;
 
 /// What a step reads and writes. Operands are as long as their values, and longer by as much as the
 /// kernels may read beyond; an operand that a step has not is empty.
@@ -10,7 +11,7 @@ pub(crate) struct Io<'a> {
 }
 
 /// A piece of the plan with its weights.
-pub(crate) trait Step: Send + Sync {
+pub(crate) trait Step {
     /// Computes the output.
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>);
 }
@@ -27,17 +28,24 @@ pub(crate) fn numbers_mut<T: bytemuck::Pod>(bytes: &mut [u8]) -> &mut [T] {
 
 /// A part of the arena.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) at: usize,
-    pub(crate) len: usize,
+pub struct Span {
+    /// The first byte.
+    pub at: usize,
+    /// Bytes.
+    pub len: usize,
 }
 
+wire!(Span { at, len });
+
 impl Span {
-    pub(crate) fn of(self, memory: &[u8]) -> &[u8] {
+    /// The bytes of the part.
+    #[must_use]
+    pub fn of(self, memory: &[u8]) -> &[u8] {
         &memory[self.at..self.at + self.len]
     }
 
-    pub(crate) fn of_mut(self, memory: &mut [u8]) -> &mut [u8] {
+    /// The bytes of the part, to be written.
+    pub fn of_mut(self, memory: &mut [u8]) -> &mut [u8] {
         &mut memory[self.at..self.at + self.len]
     }
 }

@@ -33,6 +33,7 @@
 
 mod eliminate;
 mod geometry;
+mod importance;
 mod matrix;
 mod moments;
 mod problem;
@@ -43,6 +44,7 @@ mod weights;
 
 pub use eliminate::{Elimination, Strip};
 pub use geometry::{Geometry, is_layer};
+pub use importance::importance;
 pub use moments::Moments;
 pub use problem::{Codebook, Coded, Levels, Problem, Row, Uniform};
 pub use rounded::rounded;

@@ -33,6 +33,7 @@
 
 mod eliminate;
 mod geometry;
+mod importance;
 mod matrix;
 mod moments;
 mod outcome;
@@ -46,6 +47,7 @@ pub mod weights;
 
 pub use eliminate::{Elimination, Strip};
 pub use geometry::{Geometry, is_layer};
+pub use importance::importance;
 pub use moments::Moments;
 pub use outcome::{Outcome, decibels};
 pub use problem::{Codebook, Coded, Levels, Problem, Row, Uniform};

@@ -15,8 +15,8 @@
 //!
 //! What is zero together is the `structure`: `unstructured`, blocks (`1x4` is one filter by four
 //! inputs, `4x1`, `4x4`), or `2:4` and its like (so many kept of so many side by side). Every layer
-//! loses the same share, or with `scope = "global"` the network loses a share and layers whose results
-//! suffer less lose more. The aim is a `sparsity`, a share of multiply-accumulates that stays (`macs`),
+//! loses the same share, or with `scope = "global"` the network loses a share, and layers lose more whose
+//! errors, as measured, move the network's outputs less. The aim is a `sparsity`, a share of multiply-accumulates that stays (`macs`),
 //! or `bytes` that weights and masks may take.
 //!
 //! The result is in the graph: constants with sparse storage. Later passes keep it.
@@ -78,6 +78,8 @@ pub struct Prune {
     pub data: Option<String>,
     /// The most samples that are used; all if left out.
     pub samples: Option<usize>,
+    /// Samples that the importance of layers is measured with, where they share the aim.
+    pub probes: usize,
     /// Positions of an image that are looked at, for each sample.
     pub positions: usize,
     /// What is added to the variance of each input, relative to the mean variance.
@@ -104,7 +106,7 @@ pub enum Scope {
     /// Each layer reaches it.
     #[default]
     Layer,
-    /// The network reaches it; layers whose results suffer less lose more.
+    /// The network reaches it; layers whose errors move its outputs less lose more.
     Global,
 }
 
@@ -121,8 +123,9 @@ impl Default for Prune {
             depthwise: false,
             data: None,
             samples: Some(512),
-            positions: 64,
-            damping: 0.01,
+            probes: 32,
+            positions: 128,
+            damping: 0.003,
         }
     }
 }
@@ -199,8 +202,8 @@ impl Prune {
         if !(self.damping > 0.0 && self.damping.is_finite()) {
             return wrong("`damping` must be positive");
         }
-        if self.positions == 0 || self.samples == Some(0) {
-            return wrong("`positions` and `samples` must be at least 1");
+        if self.positions == 0 || self.probes == 0 || self.samples == Some(0) {
+            return wrong("`positions`, `probes` and `samples` must be at least 1");
         }
         Ok(())
     }
@@ -274,13 +277,11 @@ impl Prune {
             let targets = targets(layer, &problems);
             plans.push(self.plan(layer, &problems, &targets, 1.0));
             price.push(if self.macs.is_some() { layer.positions as f64 } else { 1.0 });
-            let signal: f64 = (0..layer.outputs())
-                .filter_map(|o| Some(problems.get(layer.group(o))?.signal(layer.filter(o))))
-                .sum();
             scale.push(if self.criterion == Criterion::Magnitude {
                 1.0
             } else {
-                1.0 / signal.max(1e-30)
+                let data = self.data.as_deref();
+                paring_layerwise::importance(graph, layer.id, &problems, data, self.probes, cx)?
             });
         }
         let counts = counts(&plans.iter().collect::<Vec<_>>(), &price, &scale, budget);

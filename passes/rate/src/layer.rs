@@ -86,23 +86,6 @@ impl Layer {
         &problems[o * self.groups / self.outputs().max(1)]
     }
 
-    /// The weights rounded to a few steps, and the error of that.
-    pub(crate) fn coarse(&self, problems: &[Problem]) -> (Tensor, f64) {
-        let mut noise = 0.0;
-        let mut all = Vec::with_capacity(self.len());
-        for o in 0..self.outputs() {
-            let row = self.filter(o);
-            let step = row.iter().fold(0.0_f32, |m, w| m.max(w.abs())) / 5.0;
-            let near = |w: &f32| if step > 0.0 { (w / step).round() * step } else { 0.0 };
-            let rounded: Vec<f32> = row.iter().map(near).collect();
-            let real = |v: &[f32]| -> Vec<f64> { v.iter().map(|w| f64::from(*w)).collect() };
-            noise += self.problem(problems, o).loss(&real(&rounded), &real(row));
-            all.extend(rounded);
-        }
-        let tensor = Tensor::from_vec(self.data.shape(), all);
-        (tensor.unwrap_or_else(|_| self.data.dense()), noise)
-    }
-
     /// Chooses step and integers.
     pub(crate) fn round(
         &self,

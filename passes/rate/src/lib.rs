@@ -23,7 +23,6 @@
 #![forbid(unsafe_code)]
 
 mod layer;
-mod sensitivity;
 
 use layer::{Layer, Rounded};
 use paring_ir::Graph;
@@ -147,16 +146,10 @@ impl Rate {
         for (i, layer) in found.iter().enumerate() {
             let what = format!("rate: looking at layer {} of {}", i + 1, found.len());
             let problems = self.problems(&mut walk, layer, cx, &what, false)?;
-            let (coarse, noise) = layer.coarse(&problems);
-            let moved = sensitivity::change(
-                graph,
-                layer.id,
-                coarse,
-                self.data.as_deref(),
-                self.probes,
-                cx,
-            )?;
-            importance.push(moved / noise.max(1e-30));
+            let data = self.data.as_deref();
+            let found =
+                paring_layerwise::importance(graph, layer.id, &problems, data, self.probes, cx)?;
+            importance.push(found);
         }
         Ok(importance)
     }

@@ -1,14 +1,50 @@
 //! How much a change of one layer moves what the network computes.
 
+use crate::{Problem, replace_weights};
 use paring_ir::ops::Softmax;
 use paring_ir::{Graph, NodeId, ValueId};
-use paring_layerwise::replace_weights;
-use paring_pass::{PassContext, PassError, Stream};
+use paring_pass::{PassContext, PassError, Stream, consts};
 use paring_tensor::Tensor;
 use std::collections::HashMap;
 
+/// How much the relative square error of what the network computes grows with the square error of a
+/// layer's result: its weights are rounded to a few steps, and what that does to the outputs (before a
+/// softmax) on the first `samples` samples is set against what it does to the layer.
+///
+/// # Errors
+/// If there is no executor or no data, or the network cannot be run.
+pub fn importance(
+    graph: &Graph,
+    layer: NodeId,
+    problems: &[Problem],
+    data: Option<&str>,
+    samples: usize,
+    cx: &PassContext<'_>,
+) -> Result<f64, PassError> {
+    let w = graph.node(layer).inputs()[1];
+    let (Some(weights), Some(constant)) = (consts::dense_f32(graph, w), graph.constant(w)) else {
+        return Err(PassError::Internal("weights that are no constant".into()));
+    };
+    let outputs = constant.shape().first().copied().unwrap_or(1).max(1);
+    let mut noise = 0.0;
+    let mut coarse = Vec::with_capacity(weights.len());
+    for (o, row) in weights.chunks((weights.len() / outputs).max(1)).enumerate() {
+        let step = row.iter().fold(0.0_f32, |m, w| m.max(w.abs())) / 5.0;
+        let near = |w: &f32| if step > 0.0 { (w / step).round() * step } else { 0.0 };
+        let rounded: Vec<f32> = row.iter().map(near).collect();
+        let real = |v: &[f32]| -> Vec<f64> { v.iter().map(|w| f64::from(*w)).collect() };
+        if let Some(problem) = problems.get(o * problems.len() / outputs) {
+            noise += problem.loss(&real(&rounded), &real(row));
+        }
+        coarse.extend(rounded);
+    }
+    let coarse = Tensor::from_vec(constant.shape(), coarse)?;
+    let moved = change(graph, layer, coarse, data, samples, cx)?;
+    Ok(moved / noise.max(1e-30))
+}
+
 /// The square change of the outputs over their square when a layer has other weights.
-pub(crate) fn change(
+fn change(
     graph: &Graph,
     layer: NodeId,
     weights: Tensor,

@@ -42,6 +42,12 @@ pub(crate) enum Mask {
 /// A value and its mask.
 pub(crate) type Masked = (ValueId, Option<Mask>);
 
+/// Whether extents multiply, those of 0 counted as 1.
+fn fits(shape: &[usize]) -> bool {
+    let all = shape.iter().try_fold(8_usize, |n, d| n.checked_mul((*d).max(1)));
+    all.is_some_and(|n| isize::try_from(n).is_ok())
+}
+
 /// Where the layers of a model are: how names begin, and where weights lie.
 struct Scope {
     prefix: String,
@@ -142,7 +148,7 @@ impl Builder<'_> {
             Some(other) => return Err(layer.unsupported(format!("elements of type {other}"))),
         };
         let ty = TensorType::new(dtype, dims);
-        if ty.byte_len().is_none_or(|n| isize::try_from(n).is_err()) {
+        if !fits(&ty.shape.fixed().unwrap_or_default()) {
             return Err(layer.bad(format!("{ty} is larger than memory can be")));
         }
         Ok(self.graph.add_input(layer.name.clone(), ty)?)
@@ -350,7 +356,12 @@ impl LayerCx<'_, '_> {
         position: usize,
     ) -> Result<Tensor> {
         let found = self.builder.store.weight(weights, key, position)?;
-        found.ok_or_else(|| self.layer.bad(format!("its weight `{key}` is missing")))
+        let found =
+            found.ok_or_else(|| self.layer.bad(format!("its weight `{key}` is missing")))?;
+        if !fits(found.shape()) {
+            return Err(self.layer.bad(format!("its weight `{key}` of {:?}", found.shape())));
+        }
+        Ok(found)
     }
 
     /// A weight with this rank, its axes in another order and then in another shape.
@@ -395,13 +406,25 @@ impl LayerCx<'_, '_> {
 
     fn first_of<T: DynOp>(&mut self, name: String, op: T, inputs: &[ValueId]) -> Result<ValueId> {
         let outputs = self.graph().add_node(name, op, inputs)?;
+        self.fit(&outputs)?;
         outputs.first().copied().ok_or_else(|| self.layer.bad("computes nothing"))
+    }
+
+    /// Checks that memory can hold the values, so that their extents multiply.
+    fn fit(&self, values: &[ValueId]) -> Result<()> {
+        let all = |v: &&ValueId| !fits(&self.ty(**v).shape.fixed().unwrap_or_default());
+        match values.iter().find(all) {
+            Some(v) => Err(self.layer.bad(format!("{} is larger than memory can be", self.ty(*v)))),
+            None => Ok(()),
+        }
     }
 
     /// Adds a node with every output.
     pub(crate) fn nodes<T: DynOp>(&mut self, op: T, inputs: &[ValueId]) -> Result<Vec<ValueId>> {
         let name = self.at.name.clone();
-        Ok(self.graph().add_node(name, op, inputs)?)
+        let outputs = self.graph().add_node(name, op, inputs)?;
+        self.fit(&outputs)?;
+        Ok(outputs)
     }
 
     /// Adds a layer that is a part of this one. `part` names it in a tree of weights, where those of a

@@ -111,9 +111,12 @@ pub(super) fn reshape(layer: &mut Layer<'_>) -> Outputs {
         }
     }
     new.extend(&shape[end..]);
-    let (have, known): (usize, usize) = (shape.iter().product(), new.iter().product());
+    let have: usize = shape.iter().product();
+    let known = new.iter().try_fold(1_usize, |n, d| n.checked_mul(*d));
+    let known = known
+        .ok_or_else(|| Reject::Malformed(format!("{shape:?} does not reshape to {stated:?}")))?;
     if let Some(i) = hole {
-        if known == 0 || have % known != 0 {
+        if known == 0 || !have.is_multiple_of(known) {
             return Err(Reject::Malformed(format!("{shape:?} does not reshape to {stated:?}")));
         }
         new[i] = have / known;

@@ -28,6 +28,13 @@ pub(super) const READERS: &[(&str, Read)] = &[
         cx.node(Binary::new(BinaryFn::Add), &[scaled, offset])
     }),
     ("Normalization", standardize),
+    // A factor for each channel, as networks of the ConvNeXt kind have.
+    ("LayerScale", |cx| {
+        let x = cx.x()?;
+        let gamma = cx.weight("gamma", 0)?;
+        let gamma = cx.constant("gamma", gamma)?;
+        cx.node(Binary::new(BinaryFn::Mul), &[x, gamma])
+    }),
 ];
 
 fn filled(value: f32, shape: &[usize]) -> Result<Tensor> {

@@ -3,9 +3,9 @@
 use crate::model::ModelArgs;
 use crate::ui::{Ui, grouped, refusal, table};
 use anyhow::Result;
-use paring_backend::{backend_for, backend_named, refusals};
+use paring_backend::{backend_for, backend_named, refusals, registered_backends};
 use paring_ir::{Graph, Node};
-use paring_pass::Snapshot;
+use paring_pass::{NoHost, Pipeline, RunOptions, Snapshot};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -40,6 +40,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         *ops.entry(node.op.name()).or_default() += 1;
     }
     let size = Snapshot::of(&graph);
+    let transposes = ops.get("transpose").copied().unwrap_or(0);
+    let left = if transposes == 0 { Some(0) } else { left_by_layout(&graph) };
+    let everywhere: Vec<(&str, usize)> = registered_backends()
+        .into_iter()
+        .map(|b| (b.name(), refusals(b, &graph, None).len()))
+        .collect();
     let layers: Vec<Layer> =
         graph.topological().into_iter().map(|id| Layer::of(&graph, graph.node(id))).collect();
     let port = |p: &paring_ir::Port| {
@@ -55,7 +61,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         "parameters": size.parameters,
         "weight_bytes": size.weight_bytes,
         "ops": ops,
-        "transposes": ops.get("transpose").copied().unwrap_or(0),
+        "transposes": transposes,
+        "transposes_after_layout": left,
+        "refused_by": everywhere.iter().copied().collect::<BTreeMap<_, _>>(),
         "unsupported": refused.iter().map(refusal).collect::<Vec<_>>(),
         "layers": layers.iter().map(Layer::json).collect::<Vec<_>>(),
     });
@@ -82,6 +90,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         );
         let counts: Vec<_> = ops.iter().map(|(op, n)| format!("{n} {op}")).collect();
         out += &format!("ops: {}\n", counts.join(", "));
+        match left {
+            Some(left) if transposes > 0 => {
+                out += &format!("transposes: {transposes}, after the layout pass {left}\n");
+            }
+            _ => {}
+        }
+        let counts: Vec<_> = everywhere.iter().map(|(name, n)| format!("{name} {n}")).collect();
+        out += &format!("nodes that a backend refuses as they are: {}\n", counts.join(", "));
         if !refused.is_empty() {
             let whom = target.unwrap_or("the reference interpreter");
             out += &format!("not supported by {whom}:\n");
@@ -92,6 +108,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         out
     });
     Ok(())
+}
+
+/// How many transposes the layout pass leaves, if it takes the graph.
+fn left_by_layout(graph: &Graph) -> Option<usize> {
+    let pipeline = Pipeline::parse("version = 1\n[[pass]]\nuse = \"layout\"").ok()?;
+    let done = pipeline.run(graph, &NoHost, &mut RunOptions::default()).ok()?;
+    Some(done.graph.nodes().filter(|n| n.op.name() == "transpose").count())
 }
 
 struct Layer {

@@ -4,6 +4,7 @@
 //! The runtimes come from PyPI into a virtual environment of the test's own, which is kept under the
 //! target folder. Without Python, the index or the shared models the test says so and checks nothing.
 
+mod graphs;
 mod paring;
 mod runtimes;
 
@@ -131,3 +132,74 @@ const ONNX_INTEGER: [(&str, f64); 13] = [
 
 /// What cannot be written, and that is right: ONNX has no values that live from one run to the next.
 const REFUSED: [&str; 1] = ["mnist_lstm_int8.tflite as ONNX"];
+
+/// What a runtime has no kernel for, or another meaning of, by case and runtime.
+const ELSEWHERE: &[(&str, &str)] = &[
+    // Conversion of numbers that the type does not hold is not defined in ONNX.
+    ("cast/saturates", "onnxruntime"),
+    // Indices from the end are not in the format; these are not constant.
+    ("gather/middle", "litert_ref"),
+    ("gather_nd/slices", "litert_ref"),
+    // The kernel leaves out the last channel of the window.
+    ("lrn/size_1", "litert_ref"),
+    ("lrn/size_3", "litert_ref"),
+    // Kernels for windows of an odd size only, and for cubic images whose outer axes stay.
+    ("lrn/size_4", "onnxruntime"),
+    ("resize/cubic_aligncorners", "onnxruntime"),
+];
+
+#[test]
+fn every_written_op_computes_the_same_in_other_runtimes() {
+    let Some(python) = Python::new() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let mut jobs = Vec::new();
+    let mut integer = Vec::new();
+    let options = paring_backend::ExecOptions { rounding: paring_backend::Rounding::Single };
+    let reference = paring_bundle::executor(paring_bundle::REFERENCE, options).unwrap();
+    for (i, case) in graphs::cases().into_iter().enumerate() {
+        let mut session = reference.prepare(case.graph.verified().unwrap()).unwrap();
+        let outputs = session.run(&case.inputs).unwrap();
+        let archive = dir.path().join(format!("{i}.npz"));
+        let mut named = Vec::new();
+        for (kind, tensors) in [("input", &case.inputs), ("output", &outputs)] {
+            for (k, t) in tensors.iter().enumerate() {
+                let shape: Vec<usize> = std::iter::once(1).chain(t.shape().to_vec()).collect();
+                named.push((format!("{kind}_{k}"), t.reshape(shape).unwrap()));
+            }
+        }
+        let list = named.iter().map(|(n, t)| (n.as_str(), t));
+        if paring_data::npy::write_npz(&archive, list).is_err() {
+            continue;
+        }
+        for (extension, runtime) in [("tflite", "litert_ref"), ("onnx", "onnxruntime")] {
+            let file = dir.path().join(format!("{i}.{extension}"));
+            if paring_format::write(&case.graph, &file, &Default::default()).is_ok() {
+                let id = case.name.clone();
+                integer.push(
+                    case.graph.outputs().iter().any(|p| case.graph.ty(p.value).quant.is_some()),
+                );
+                jobs.push(Job { id, runtime, model: file, inputs: archive.clone(), key: "output" });
+            }
+        }
+    }
+    let mut wrong = Vec::new();
+    let mut right = 0;
+    for ((job, integer), found) in jobs.iter().zip(&integer).zip(python.run(&jobs, 1)) {
+        let scale = found["scale"].as_f64().unwrap_or(0.0);
+        let bound = match (job.runtime, integer) {
+            ("litert_ref", true) => 0.0,
+            (_, true) => 1.0,
+            _ => 1e-5 + 1e-4 * scale,
+        };
+        let good = found["worst"].as_f64().is_some_and(|worst| worst <= bound);
+        let listed = ELSEWHERE.contains(&(job.id.as_str(), job.runtime));
+        match (good, listed) {
+            (true, false) => right += 1,
+            (false, true) => {}
+            (true, true) => wrong.push(format!("{} in {} is listed", job.id, job.runtime)),
+            (false, false) => wrong.push(format!("{} in {}: {found}", job.id, job.runtime)),
+        }
+    }
+    println!("{right} of {} files compute the same", jobs.len());
+    assert!(wrong.is_empty(), "{} {}", wrong.len(), wrong.join("\n"));
+}

@@ -4,6 +4,7 @@ use crate::builtin;
 use crate::flat;
 use crate::schema::{self, BuiltinOptions};
 use crate::sparse;
+use crate::version::version;
 use paring_format::FormatError;
 use paring_ir::{Def, Graph, Node, NodeId, Refusal, ValueId};
 use paring_tensor::{Bytes, ConstData, DType, Quant, Tensor, TensorType};
@@ -22,7 +23,8 @@ pub(crate) struct Export<'g> {
     tensors: Vec<schema::Tensor>,
     buffers: Vec<Bytes>,
     operators: Vec<schema::Operator>,
-    codes: Vec<i32>,
+    /// Codes and versions.
+    codes: Vec<(i32, i32)>,
     /// The tensor of a value, and of a constant in another arrangement.
     written: HashMap<(ValueId, &'static str), i32>,
     /// Lists of integers that operators take as operands.
@@ -266,9 +268,6 @@ impl Export<'_> {
     }
 
     /// Adds an operator by its published name.
-    ///
-    /// All get version 1: versions tell old runtimes that they are too old, kernels do not look at
-    /// them, and every runtime registers its kernels from version 1 on.
     pub(crate) fn operator(
         &mut self,
         name: &str,
@@ -277,6 +276,10 @@ impl Export<'_> {
         outputs: Vec<i32>,
     ) -> Result<(), Refused> {
         let code = builtin::code_of(name).ok_or_else(|| format!("no operator is named {name}"))?;
+        let tensor = |i: &i32| usize::try_from(*i).ok().and_then(|i| self.tensors.get(i));
+        let operands: Vec<_> = inputs.iter().map(tensor).collect();
+        let results: Vec<_> = outputs.iter().filter_map(tensor).collect();
+        let code = (code, version(name, options.as_ref(), &operands, &results));
         let found = self.codes.iter().position(|c| *c == code);
         let index = found.unwrap_or_else(|| {
             self.codes.push(code);
@@ -294,10 +297,11 @@ impl Export<'_> {
 
     /// The finished file.
     fn file(self, (inputs, outputs): (Vec<i32>, Vec<i32>)) -> Vec<u8> {
-        let codes = self.codes.iter().map(|code| schema::OperatorCode {
+        let codes = self.codes.iter().map(|(code, version)| schema::OperatorCode {
             // Old readers look at the narrow field, which holds 127 for codes that do not fit.
             deprecated_builtin_code: i8::try_from(*code).unwrap_or(i8::MAX),
             builtin_code: *code,
+            version: *version,
             ..Default::default()
         });
         let subgraph = schema::SubGraph {

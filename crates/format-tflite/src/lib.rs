@@ -31,6 +31,7 @@ mod model;
 mod ops;
 mod schema;
 mod sparse;
+mod version;
 
 use paring_format::{Format, FormatError, ReadOptions, Source, WriteOptions, register_format};
 use paring_ir::Graph;

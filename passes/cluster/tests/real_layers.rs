@@ -36,7 +36,11 @@ fn no_restart_of_lloyd_is_better_on_real_layers() {
             for restart in 0..200 {
                 let start = [Start::Random, Start::KMeansPlusPlus][restart % 2];
                 let found = points.cost_of(&points.lloyd(start, k, &mut random));
-                assert!(best <= found * (1.0 + 1e-9), "{} weights, {k}: {best} {found}", weights.len());
+                assert!(
+                    best <= found * (1.0 + 1e-9),
+                    "{} weights, {k}: {best} {found}",
+                    weights.len()
+                );
             }
             for start in [Start::Linear, Start::DensityBased] {
                 let found = points.cost_of(&points.lloyd(start, k, &mut random));

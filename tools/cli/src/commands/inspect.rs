@@ -3,10 +3,10 @@
 use crate::model::ModelArgs;
 use crate::ui::{Ui, grouped, refusal, table};
 use anyhow::Result;
-use paring_backend::{backend_for, backend_named, refusals};
+use paring_backend::{backend_for, backend_named, refusals, registered_backends};
 use paring_codec::Statistics;
 use paring_ir::{Graph, Node};
-use paring_pass::Snapshot;
+use paring_pass::{NoHost, Pipeline, RunOptions, Snapshot};
 use paring_tensor::ConstData;
 use rayon::prelude::*;
 use serde_json::json;
@@ -22,7 +22,7 @@ pub struct Args {
     target: Option<String>,
     /// Code every constant as a container does, and show bits a weight beside the entropy
     #[arg(long)]
-    weights: bool,
+    constants: bool,
     /// Print the graph in its text form instead
     #[arg(long)]
     text: bool,
@@ -46,9 +46,15 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         *ops.entry(node.op.name()).or_default() += 1;
     }
     let size = Snapshot::of(&graph);
+    let transposes = ops.get("transpose").copied().unwrap_or(0);
+    let left = if transposes == 0 { Some(0) } else { left_by_layout(&graph) };
+    let everywhere: Vec<(&str, usize)> = registered_backends()
+        .into_iter()
+        .map(|b| (b.name(), refusals(b, &graph, None).len()))
+        .collect();
     let layers: Vec<Layer> =
         graph.topological().into_iter().map(|id| Layer::of(&graph, graph.node(id))).collect();
-    let weights = if args.weights { Weight::all(&graph) } else { Vec::new() };
+    let weights = if args.constants { Weight::all(&graph) } else { Vec::new() };
     let port = |p: &paring_ir::Port| {
         let ty = graph.ty(p.value);
         json!({ "name": p.name, "type": ty.to_string(), "external": p.external })
@@ -62,9 +68,11 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         "parameters": size.parameters,
         "weight_bytes": size.weight_bytes,
         "ops": ops,
-        "transposes": ops.get("transpose").copied().unwrap_or(0),
+        "transposes": transposes,
+        "transposes_after_layout": left,
+        "refused_by": everywhere.iter().copied().collect::<BTreeMap<_, _>>(),
         "unsupported": refused.iter().map(refusal).collect::<Vec<_>>(),
-        "weights": weights.iter().map(Weight::json).collect::<Vec<_>>(),
+        "constants": weights.iter().map(Weight::json).collect::<Vec<_>>(),
         "layers": layers.iter().map(Layer::json).collect::<Vec<_>>(),
     });
     ui.result(&object, || {
@@ -114,6 +122,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         }
         let counts: Vec<_> = ops.iter().map(|(op, n)| format!("{n} {op}")).collect();
         out += &format!("ops: {}\n", counts.join(", "));
+        match left {
+            Some(left) if transposes > 0 => {
+                out += &format!("transposes: {transposes}, after the layout pass {left}\n");
+            }
+            _ => {}
+        }
+        let counts: Vec<_> = everywhere.iter().map(|(name, n)| format!("{name} {n}")).collect();
+        out += &format!("nodes that a backend refuses as they are: {}\n", counts.join(", "));
         if !refused.is_empty() {
             let whom = target.unwrap_or("the reference interpreter");
             out += &format!("not supported by {whom}:\n");
@@ -183,6 +199,13 @@ fn storage(data: &ConstData) -> String {
             format!("{zeros:.0} % zero, {kept}")
         }
     }
+}
+
+/// How many transposes the layout pass leaves, if it takes the graph.
+fn left_by_layout(graph: &Graph) -> Option<usize> {
+    let pipeline = Pipeline::parse("version = 1\n[[pass]]\nuse = \"layout\"").ok()?;
+    let done = pipeline.run(graph, &NoHost, &mut RunOptions::default()).ok()?;
+    Some(done.graph.nodes().filter(|n| n.op.name() == "transpose").count())
 }
 
 struct Layer {

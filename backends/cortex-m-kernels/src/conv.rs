@@ -31,6 +31,9 @@ pub struct Conv2d<'a> {
     pub requant: Requant,
 }
 
+/// Strips larger than this are cut into tiles of a row.
+const LARGE_STRIP: usize = 4096;
+
 impl Conv2d<'_> {
     pub(crate) fn check(&self, layer: &str) -> Result<(), KernelError> {
         let invalid = |what: String| KernelError::Invalid { layer: layer.into(), what };
@@ -72,18 +75,18 @@ impl Conv2d<'_> {
         Some(((y * in_w + x) * in_c) as i64)
     }
 
-    /// How far the output has to stay below the input when pixels are done two at a time.
-    fn pair_overlap(&self) -> Overlap {
+    /// How far the output has to stay below the input when `tile` pixels of a row are done at a time.
+    fn tile_overlap(&self, tile: usize) -> Overlap {
         let [out_h, out_w, out_c] = self.output;
         let mut unread = i64::MAX;
         let mut delta = i64::MIN;
         for oy in (0..out_h).rev() {
-            for ox in (0..out_w.div_ceil(2)).rev().map(|p| 2 * p) {
-                let written = ((oy * out_w + (ox + 2).min(out_w)) * out_c) as i64;
+            for ox in (0..out_w.div_ceil(tile)).rev().map(|p| tile * p) {
+                let written = ((oy * out_w + (ox + tile).min(out_w)) * out_c) as i64;
                 if unread != i64::MAX {
                     delta = delta.max(written - unread);
                 }
-                for x in ox..(ox + 2).min(out_w) {
+                for x in ox..(ox + tile).min(out_w) {
                     unread = unread.min(self.first_read(oy, x).unwrap_or(i64::MAX));
                 }
             }
@@ -98,6 +101,42 @@ impl Conv2d<'_> {
         Overlap::AtLeast((last_pair * growth).max(0))
     }
 
+    /// The same where a pair's inputs are read until its last output is written.
+    fn direct_overlap(&self) -> Overlap {
+        let Overlap::AtLeast(before) = self.pointwise_overlap() else { return Overlap::Disjoint };
+        let pixels = self.input[0] * self.input[1];
+        let pair = pixels.min(2) * self.output[2];
+        Overlap::AtLeast(before + pair as i64)
+    }
+
+    /// How many outputs of a row a strip in scratch gives, and the strip's bytes.
+    fn strip(&self) -> (usize, usize) {
+        let column = self.kernel[0] * self.input[2];
+        let bytes = |tile: usize| ((tile - 1) * self.stride[1] + self.kernel[1]) * column;
+        let mut tile = self.output[1];
+        while tile > 2 && bytes(tile) > LARGE_STRIP {
+            tile = tile.div_ceil(2).next_multiple_of(2);
+        }
+        (tile, bytes(tile) + 16)
+    }
+
+    /// Weights in the order of a strip's bytes: column by column.
+    fn by_columns(&self) -> Vec<i8> {
+        let [k_h, k_w] = self.kernel;
+        let depth = self.input[2];
+        let window = k_h * k_w * depth;
+        let mut out = Vec::with_capacity(self.weights.len());
+        for o in 0..self.output[2] {
+            for kx in 0..k_w {
+                for ky in 0..k_h {
+                    let from = o * window + (ky * k_w + kx) * depth;
+                    out.extend_from_slice(&self.weights[from..from + depth]);
+                }
+            }
+        }
+        out
+    }
+
     fn fast(&self, unit: &mut Unit, name: &str) -> Option<Kernel> {
         let [in_h, in_w, in_c] = self.input;
         let [out_h, out_w, out_c] = self.output;
@@ -110,8 +149,16 @@ impl Conv2d<'_> {
         let pointwise = self.is_pointwise();
         let order = if pointwise { plain_order(in_c) } else { window_order(k_h, k_w * in_c) };
         let per_output = k_h * k_w * in_c;
+        let vectors = unit.isa() == Isa::Helium;
+        let columns;
+        let weights = if vectors && !pointwise {
+            columns = self.by_columns();
+            &columns
+        } else {
+            self.weights
+        };
         let channels =
-            Channels::settle(self.weights, self.bias, per_output, self.in_zero, &self.requant)?;
+            Channels::settle(weights, self.bias, per_output, self.in_zero, &self.requant)?;
         let matrix = Matrix {
             weights: &channels.weights,
             folded: &channels.folded,
@@ -136,18 +183,26 @@ impl Conv2d<'_> {
             format!("{bytes}, {}", out_c.div_ceil(4))
         };
         let zero = self.requant.zero_term();
-        let vectors = isa == Isa::Helium;
         let kernel = if pointwise {
             unit.need(Helper::Pointwise);
             let pixels = in_h * in_w;
             let fields = format!("{name}_w, {pixels}, {in_c}, {out_c}, {counts}, {zero}");
             unit.record("pr_point", name, &fields);
-            Kernel::new(format!("pr_pointwise(&{name}, @in0@, @out0@, @scratch@);"), "pointwise")
-                .scratch(if vectors { 2 * bytes } else { bytes })
-                .overlap(&[self.pointwise_overlap()])
-                .overread(if vectors { 0 } else { in_c.next_multiple_of(4) - in_c })
+            if vectors {
+                Kernel::new(format!("pr_pointwise(&{name}, @in0@, @out0@);"), "pointwise")
+                    .overlap(&[self.direct_overlap()])
+                    .overread(bytes - in_c)
+            } else {
+                let call = format!("pr_pointwise(&{name}, @in0@, @out0@, @scratch@);");
+                Kernel::new(call, "pointwise")
+                    .scratch(bytes)
+                    .overlap(&[self.pointwise_overlap()])
+                    .overread(in_c.next_multiple_of(4) - in_c)
+            }
         } else {
             unit.need(Helper::Conv);
+            let (tile, strip) = self.strip();
+            let counts = if vectors { format!("{tile}, {counts}") } else { counts };
             let fields = format!(
                 "{name}_w, {in_h}, {in_w}, {in_c}, {out_h}, {out_w}, {out_c}, {counts}, {zero}, {k_h}, {k_w}, {}, {}, {}, {}, {}",
                 self.stride[0], self.stride[1], self.pad[0], self.pad[1], self.in_zero
@@ -155,9 +210,12 @@ impl Conv2d<'_> {
             unit.record("pr_conv", name, &fields);
             let row = k_w * in_c;
             let edges = 2 * row.next_multiple_of(4) + 2 * (row % 4 * k_h).next_multiple_of(4);
-            Kernel::new(format!("pr_conv2d(&{name}, @in0@, @out0@, @scratch@);"), "windows")
-                .scratch(if vectors { 2 * bytes } else { bytes + edges })
-                .overlap(&[self.pair_overlap()])
+            let call = format!("pr_conv2d(&{name}, @in0@, @out0@, @scratch@);");
+            if vectors {
+                Kernel::new(call, "strips").scratch(strip).overlap(&[self.tile_overlap(tile)])
+            } else {
+                Kernel::new(call, "windows").scratch(bytes + edges).overlap(&[self.tile_overlap(2)])
+            }
         };
         Some(kernel)
     }

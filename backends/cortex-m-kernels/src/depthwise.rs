@@ -101,6 +101,7 @@ impl DepthwiseConv2d<'_> {
 
     fn planes(&self, unit: &mut Unit, name: &str) -> Option<Kernel> {
         let dsp = unit.isa() == Isa::Dsp;
+        let helium = unit.isa() == Isa::Helium;
         let channels = self.output[2];
         let per_output = self.kernel[0] * self.kernel[1];
         let settled =
@@ -110,17 +111,22 @@ impl DepthwiseConv2d<'_> {
             return None;
         }
         let [mut y, mut x] = self.axes();
-        let three = self.kernel == [3, 3] && (!dsp || self.stride[0].max(self.stride[1]) <= 2);
+        if helium
+            && self.kernel == [3, 3]
+            && let Some(kernel) = self.strips(unit, name, &settled)
+        {
+            return Some(kernel);
+        }
+        let three =
+            self.kernel == [3, 3] && !helium && (!dsp || self.stride[0].max(self.stride[1]) <= 2);
         // Four outputs a step: the axis that fills its steps best runs fastest.
         let waste = |fast: &Axis, slow: &Axis| fast.out.next_multiple_of(4) * slow.out;
-        let exchange = (dsp || unit.isa() == Isa::Helium)
-            && three
-            && self.stride[0] == self.stride[1]
-            && waste(&y, &x) < waste(&x, &y);
+        let exchange =
+            dsp && three && self.stride[0] == self.stride[1] && waste(&y, &x) < waste(&x, &y);
         if exchange {
             std::mem::swap(&mut y, &mut x);
         }
-        let quads = (dsp || unit.isa() == Isa::Helium) && three;
+        let quads = dsp && three;
         let reach = if quads { x.out.next_multiple_of(4) } else { x.out };
         // The last step of four reads up to two elements further.
         let pitch = (x.extent(reach) + usize::from(quads) * 2).next_multiple_of(2);
@@ -161,7 +167,85 @@ impl DepthwiseConv2d<'_> {
         } else {
             unit.need(Helper::Depthwise);
         }
-        let fields = format!(
+        let fields = self.record(name, [&y, &x], [pitch, rows, band, record]);
+        unit.record("pr_plane", name, &fields);
+        let function = if three { "pr_depthwise_3x3" } else { "pr_depthwise" };
+        let one_to_one = self.input[2] == channels;
+        let overlap = if one_to_one && fits_in_place(&x, &y, band, exchange) {
+            Overlap::Same
+        } else {
+            Overlap::Disjoint
+        };
+        let kernel =
+            Kernel::new(format!("{function}(&{name}, @in0@, @out0@, @scratch@);"), "planes")
+                .scratch(pitch * rows * element)
+                .overlap(&[overlap]);
+        Some(kernel)
+    }
+
+    /// The Helium kernel for 3x3 windows, where rows pass through a strip.
+    fn strips(&self, unit: &mut Unit, name: &str, settled: &Channels) -> Option<Kernel> {
+        let stride = self.stride[0];
+        let fits = stride == self.stride[1] && stride <= 2 && self.pad.iter().all(|&p| p <= 2);
+        if !fits {
+            return None;
+        }
+        let [mut y, mut x] = self.axes();
+        // Outputs that a strip gives: along it, across it.
+        let (along, across) = if stride == 1 { (4, 2) } else { (8, 1) };
+        let work =
+            |x: &Axis, y: &Axis| x.out.next_multiple_of(along) * y.out.next_multiple_of(across);
+        let moves = stride > 1 || x.size != x.out || y.size != y.out;
+        let exchange = !moves && work(&y, &x) < work(&x, &y);
+        if exchange {
+            std::mem::swap(&mut y, &mut x);
+        }
+        // Places are held in 16 bits.
+        let reach =
+            [3 * x.step[0] + y.step[0], 3 * x.step[1] + y.step[1], 7 * x.step[1], x.size, y.size];
+        if reach.iter().any(|&r| r > 65_535) || x.size.max(y.size) > 32_767 {
+            return None;
+        }
+        let last = (x.out.next_multiple_of(along) - 1) * stride;
+        let pitch = 4 * (last + 4).max(x.pad + x.size);
+        if pitch > 32_767 {
+            return None;
+        }
+        let mut records: Vec<u8> = Vec::new();
+        for (channel, w) in settled.weights.chunks_exact(9).enumerate() {
+            let (mantissa, shift1) = *settled.fast.get(channel)?;
+            records.extend(settled.folded[channel].to_le_bytes());
+            records.extend(mantissa.to_le_bytes());
+            let at = |i: usize| if exchange { i % 3 * 3 + i / 3 } else { i };
+            records.extend((0..9).map(|i| w[at(i)] as u8));
+            records.push(shift1 as u8);
+        }
+        let relu = self.requant.zero == -128;
+        unit.need(Helper::Depthwise3x3);
+        unit.need(match (stride, relu) {
+            (1, false) => Helper::PlaneDw3S1,
+            (1, true) => Helper::PlaneDw3S1Relu,
+            (_, false) => Helper::PlaneDw3S2,
+            (_, true) => Helper::PlaneDw3S2Relu,
+        });
+        unit.bytes(&format!("{name}_w"), &records);
+        let layer = self.record(name, [&y, &x], [pitch, 1, y.out, 18]);
+        unit.record("pr_plane", name, &layer);
+        // Every row of the input is read before the outputs that may lie over it are written.
+        let in_place = self.input[2] == self.output[2] && x.out <= x.size && y.out <= y.size;
+        let kernel =
+            Kernel::new(format!("pr_depthwise_3x3(&{name}, @in0@, @out0@, @scratch@);"), "strips")
+                .scratch(pitch)
+                .overlap(&[if in_place { Overlap::Same } else { Overlap::Disjoint }]);
+        Some(kernel)
+    }
+
+    /// The fields of a `pr_plane`, after exchange of the axes; `sizes` are its pitch, rows, band and
+    /// record.
+    fn record(&self, name: &str, [y, x]: [&Axis; 2], sizes: [usize; 4]) -> String {
+        let [pitch, rows, band, record] = sizes;
+        let channels = self.output[2];
+        format!(
             "{name}_w, {}, {}, {}, {}, {channels}, {}, {}, {}, {}, {}, {pitch}, {rows}, {band}, {record}, {}, {}, {}, {}, {}, {}, {}, {}",
             x.step[0],
             y.step[0],
@@ -180,20 +264,7 @@ impl DepthwiseConv2d<'_> {
             y.pad,
             x.pad,
             self.in_zero
-        );
-        unit.record("pr_plane", name, &fields);
-        let function = if three { "pr_depthwise_3x3" } else { "pr_depthwise" };
-        let one_to_one = self.input[2] == channels;
-        let overlap = if one_to_one && fits_in_place(&x, &y, band, exchange) {
-            Overlap::Same
-        } else {
-            Overlap::Disjoint
-        };
-        let kernel =
-            Kernel::new(format!("{function}(&{name}, @in0@, @out0@, @scratch@);"), "planes")
-                .scratch(pitch * rows * element)
-                .overlap(&[overlap]);
-        Some(kernel)
+        )
     }
 
     /// The same layer as a grouped convolution.

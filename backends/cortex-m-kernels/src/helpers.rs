@@ -50,7 +50,7 @@ pub(crate) enum Helper {
 }
 
 impl Helper {
-    pub fn needs(self) -> &'static [Self] {
+    pub fn needs(self, isa: Isa) -> &'static [Self] {
         use Helper as H;
         match self {
             H::Base
@@ -76,6 +76,7 @@ impl Helper {
             }
             H::Channel3x3 | H::Channel => &[H::Base, H::PlaneElement],
             H::Gather => &[],
+            H::Depthwise3x3 if isa == Isa::Helium => &[H::PlaneElement],
             H::Depthwise3x3 => &[H::Channel3x3, H::Gather, H::Move],
             H::Depthwise => &[H::Channel, H::Gather, H::Move],
             H::Dense8 => &[H::Base, H::Helium],
@@ -98,9 +99,10 @@ impl Helper {
             Self::Clamp => include_str!("c/clamp.c"),
             Self::Move => include_str!("c/move.c"),
             Self::Exp => include_str!("c/exp.c"),
+            Self::MmParams if mve => include_str!("c/mm_params_mve.c"),
             Self::MmParams => include_str!("c/mm_params.c"),
             Self::Pack if dsp => include_str!("c/widen_dsp.c"),
-            Self::Pack if mve => include_str!("c/pack_mve.c"),
+            Self::Pack if mve => include_str!("c/spread_mve.c"),
             Self::Pack => include_str!("c/widen_c.c"),
             Self::Mm42 if dsp => include_str!("c/mm_dsp.c"),
             Self::Mm42 if mve => include_str!("c/mm_mve.c"),
@@ -134,6 +136,11 @@ impl Helper {
             Self::Gather if mve => include_str!("c/gather_mve.c"),
             Self::Gather if dsp => include_str!("c/gather_dsp.c"),
             Self::Gather => include_str!("c/gather_c.c"),
+            Self::PlaneDw3Plain if mve => include_str!("c/dw3_mve.c"),
+            Self::PlaneDw3S1 if mve => include_str!("c/dw3_mve_s1.c"),
+            Self::PlaneDw3S2 if mve => include_str!("c/dw3_mve_s2.c"),
+            Self::PlaneDw3S1Relu if mve => include_str!("c/dw3_mve_s1_relu.c"),
+            Self::PlaneDw3S2Relu if mve => include_str!("c/dw3_mve_s2_relu.c"),
             Self::PlaneDw3Plain => include_str!("c/plane_dw3_plain.c"),
             Self::PlaneDw3S1 => include_str!("c/plane_dw3_s1.c"),
             Self::PlaneDw3S2 => include_str!("c/plane_dw3_s2.c"),
@@ -143,9 +150,13 @@ impl Helper {
                 return include_str!("c/plane_dw3.c")
                     .replace("PR_DW3_BY_LAYER", &depthwise_choice(present));
             }
-            Self::Channel3x3 if mve => include_str!("c/plane_channel_3x3_mve.c"),
+            Self::Channel3x3 if mve => "",
             Self::Channel3x3 => include_str!("c/plane_channel_3x3_c.c"),
             Self::Channel => include_str!("c/plane_channel.c"),
+            Self::Depthwise3x3 if mve => {
+                return include_str!("c/dw3_mve_driver.c")
+                    .replace("PR_DW3_BY_LAYER", &depthwise_choice(present));
+            }
             Self::Depthwise3x3 => {
                 return include_str!("c/plane_driver.c")
                     .replace("PR_NAME", "pr_depthwise_3x3")
@@ -193,12 +204,13 @@ fn depthwise_choice(present: &BTreeSet<Helper>) -> String {
     let used: Vec<_> = all.into_iter().filter(|(h, ..)| present.contains(h)).collect();
     let mut text = String::new();
     for (index, (_, condition, call)) in used.iter().enumerate() {
-        if index + 1 == used.len() {
-            text.push_str(call);
-        } else {
-            text.push_str(&format!(
-                "if ({condition}) {{\n        {call}\n        return;\n    }}\n    "
-            ));
+        let last = index + 1 == used.len();
+        if !last {
+            text.push_str(&format!("if ({condition}) "));
+        }
+        text.push_str(&format!("{{\n        {call}\n    }}"));
+        if !last {
+            text.push_str(" else ");
         }
     }
     text

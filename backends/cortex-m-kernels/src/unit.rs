@@ -157,7 +157,7 @@ impl Unit {
 
     pub(crate) fn need(&mut self, helper: Helper) {
         if self.helpers.insert(helper) {
-            for &other in helper.needs() {
+            for &other in helper.needs(self.isa) {
                 self.need(other);
             }
         }

@@ -78,7 +78,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     let device = if missing.is_empty() {
         let data = Fitted::new(open(TEST)?, &small)?;
         let samples = (0..4).map(|i| data.stored(&data.get(i)?)).collect::<Result<Vec<_>>>()?;
-        Some(verify(&lowered, &small, &lower, &samples, ui)?)
+        Some(verify(&lowered, &small, &lower, &samples, None, ui)?)
     } else {
         let names = missing.join(" ");
         ui.say(format!(

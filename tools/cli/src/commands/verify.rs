@@ -10,7 +10,7 @@ use paring_emulator::{Build, Core, Entry};
 use paring_ir::{Graph, text};
 use paring_tensor::Tensor;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Build a model for a target, run it under the emulator and compare it with the reference
 #[derive(clap::Args)]
@@ -25,6 +25,9 @@ pub struct Args {
     /// Use the first N samples of the inputs
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Build in this directory and keep it: the sources, objects and `emu.elf`
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
 }
 
 /// What the emulator found.
@@ -59,7 +62,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     samples.truncate(args.limit.unwrap_or(usize::MAX));
     let reference = graph.clone();
     let graph = args.lower.prepare(graph, ui)?;
-    let v = verify(&graph, &reference, &args.lower, &samples, ui)?;
+    let v = verify(&graph, &reference, &args.lower, &samples, args.keep.as_deref(), ui)?;
     let object = json!({
         "equal": v.equal, "samples": v.samples, "different": v.different,
         "instructions": v.instructions, "ram_bytes": v.ram_bytes, "stack_bytes": v.stack_bytes,
@@ -99,6 +102,7 @@ pub fn verify(
     reference: &Graph,
     lower: &LowerArgs,
     samples: &[Vec<Tensor>],
+    keep: Option<&Path>,
     ui: &Ui,
 ) -> Result<Verified> {
     let package = lower.compile(graph)?;
@@ -125,6 +129,7 @@ pub fn verify(
     }
     let given: Vec<Vec<u8>> = samples.iter().map(|s| joined(s)).collect();
     let mut build = Build::new(core);
+    build.work_dir = keep.map(Path::to_path_buf);
     build.files = files;
     build.entry = Entry {
         includes: harness.includes.clone(),

@@ -40,6 +40,7 @@ pub(crate) enum Helper {
     Depthwise,
     Dense8Params,
     Dense8(Coding),
+    Dense8Left(Coding),
     Dense1,
     Add,
     Mul,
@@ -105,8 +106,10 @@ impl Helper {
             H::Depthwise3x3 => &[H::Channel3x3, H::Gather, H::Move],
             H::Depthwise => &[H::Channel, H::Gather, H::Move],
             H::Dense8Params => &[H::Base, H::Helium],
-            H::Dense8(Coding::Palette) => &[H::Dense8Params, H::Pairs],
-            H::Dense8(_) => &[H::Dense8Params],
+            H::Dense8(Coding::Palette) | H::Dense8Left(Coding::Palette) => {
+                &[H::Dense8Params, H::Pairs]
+            }
+            H::Dense8(_) | H::Dense8Left(_) => &[H::Dense8Params],
             H::Exp | H::Quantize => &[H::Base],
             H::Softmax => &[H::Exp],
             H::Add => &[H::Base, H::Helium, H::MulHr],
@@ -214,9 +217,16 @@ impl Helper {
             Self::Dense8Params if mve => "",
             Self::Dense8Params => include_str!("c/dense_dsp_params.c"),
             Self::Dense8(_) if mve => include_str!("c/dense_mve.c"),
-            Self::Dense8(Coding::Nibbles) => include_str!("c/dense_dsp_nibbles.c"),
-            Self::Dense8(Coding::Palette) => include_str!("c/dense_dsp_palette.c"),
-            Self::Dense8(_) => include_str!("c/dense_dsp.c"),
+            Self::Dense8(coding) => {
+                return dense8(coding).replace("PR_DENSE_SCALE", "pr_dense_scale");
+            }
+            Self::Dense8Left(coding) => {
+                return dense8(coding)
+                    .replace("PR_DENSE_SCALE", "pr_dense_scale_left")
+                    .replace(", PR_DENSE_TWO)", ", PR_DENSE_TWO_LEFT)")
+                    .replace(", PR_DENSE_PLAIN)", ", PR_DENSE_PLAIN_LEFT)")
+                    .replace("pr_dense8", "pr_dense8_left");
+            }
             Self::Dense1 if matches!(isa, Isa::V6m | Isa::V7m) => include_str!("c/dense_c4.c"),
             Self::Dense1 => include_str!("c/dense_c.c"),
             Self::Add if mve => {
@@ -238,6 +248,14 @@ impl Helper {
             Self::Requantize => include_str!("c/requantize.c"),
         };
         plain.to_string()
+    }
+}
+
+fn dense8(coding: Coding) -> &'static str {
+    match coding {
+        Coding::Nibbles => include_str!("c/dense_dsp_nibbles.c"),
+        Coding::Palette => include_str!("c/dense_dsp_palette.c"),
+        _ => include_str!("c/dense_dsp.c"),
     }
 }
 

@@ -2,6 +2,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::KernelError;
+use crate::coding::Coding;
+use crate::effort::Effort;
 use crate::helpers::Helper;
 
 /// What the compiler may use.
@@ -40,6 +42,8 @@ pub struct Kernel {
     pub overread: usize,
     /// A word on the variant chosen, for comments and reports.
     pub variant: &'static str,
+    /// What a call takes, to compare codings of the weights by; 0 where there is only one.
+    pub effort: Effort,
 }
 
 impl Kernel {
@@ -50,6 +54,7 @@ impl Kernel {
             overlap: vec![Overlap::Disjoint],
             overread: 0,
             variant,
+            effort: Effort::default(),
         }
     }
 
@@ -65,6 +70,11 @@ impl Kernel {
 
     pub(crate) fn overread(mut self, bytes: usize) -> Self {
         self.overread = bytes;
+        self
+    }
+
+    pub(crate) fn effort(mut self, effort: Effort) -> Self {
+        self.effort = effort;
         self
     }
 
@@ -89,6 +99,13 @@ pub trait Layer {
     /// # Errors
     /// When the description contradicts itself or no kernel can do it.
     fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError>;
+
+    /// The same layer with its weights in another coding; `None` for a layer whose weights have only
+    /// one.
+    fn coded(&self, coding: Coding) -> Option<Box<dyn Layer + '_>> {
+        let _ = coding;
+        None
+    }
 }
 
 /// One C file in the making: the shared functions and the constants of its layers.

@@ -4,6 +4,10 @@
 //! The targets are `cortex-m0`, `cortex-m3`, `cortex-m4`, `cortex-m7`, `cortex-m33` and `cortex-m55`.
 //! Outputs equal the reference interpreter's with double rounding, bit for bit.
 //!
+//! Settings: `optimize` is `balanced`, `speed` or `size`; `flash` and `ram` are budgets in bytes, `latency`
+//! one in cycles or, as `20ms@120MHz`, in time. Layers whose weights are stored as a palette, sparse or in int4 stay so
+//! in flash where the core has kernels for that; the report says why or why not.
+//!
 //! ```
 //! use paring_backend::{Backend, CompileOptions};
 //!
@@ -21,6 +25,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod budget;
+mod choose;
 mod emit;
 mod lower;
 mod memory;
@@ -87,7 +93,8 @@ impl Backend for CortexM {
             return Err("this backend only compiles; name one of its targets".into());
         };
         let isa = isa(target).ok_or_else(|| format!("there is no target `{target}`"))?;
-        let mut lowering = lower::Lowering::new(graph, isa);
+        let policy = choose::Policy::default();
+        let mut lowering = lower::Lowering::new(graph, isa, &policy);
         lowering.add(node)
     }
 
@@ -104,9 +111,7 @@ impl Backend for CortexM {
                 known.join(", ")
             ))
         })?;
-        if let Some(key) = options.settings.keys().next() {
-            return Err(CompileError::Options(format!("unknown setting `{key}`; there are none")));
-        }
+        let goals = budget::Goals::parse(options).map_err(CompileError::Options)?;
         let prefix = if options.prefix.is_empty() { "model" } else { &options.prefix };
         if !is_identifier(prefix) {
             return Err(CompileError::Options(format!(
@@ -122,15 +127,10 @@ impl Backend for CortexM {
                 "the network keeps states between runs, which this backend does not lower".into(),
             ));
         }
-        let mut lowering = lower::Lowering::new(graph.graph(), isa);
-        for &id in graph.order() {
-            let node = graph.graph().node(id);
-            lowering.add(node).map_err(|why| {
-                CompileError::Internal(format!("`{}` was accepted but failed: {why}", node.name))
-            })?;
-        }
+        let policy = budget::meet(&graph, isa, &goals)?;
+        let lowering = lower_all(&graph, isa, &policy)?;
         let memory = memory::plan(&lowering).map_err(CompileError::Options)?;
-        let vector = self_test(graph);
+        let vector = graph.graph().verified().ok().and_then(self_test);
         let emitter = emit::Emitter {
             lowering: &lowering,
             memory: &memory,
@@ -142,10 +142,29 @@ impl Backend for CortexM {
         let sizes = SizeReport {
             ram_bytes: memory.arena_bytes,
             weight_bytes: lowering.unit.constant_bytes(),
+            flash_estimate: lowering.unit.constant_bytes() + lowering.code_estimate(),
+            instructions: lowering.cost().instructions,
+            cycles: lowering.cost().cycles,
             layers: emitter.layers(),
         };
         Ok(Package { files, sizes, harness: Some(emitter.harness()) })
     }
+}
+
+/// Lowers every node in order.
+fn lower_all<'g>(
+    graph: &'g Verified<'_>,
+    isa: Isa,
+    policy: &'g choose::Policy,
+) -> Result<lower::Lowering<'g>, CompileError> {
+    let mut lowering = lower::Lowering::new(graph.graph(), isa, policy);
+    for &id in graph.order() {
+        let node = graph.graph().node(id);
+        lowering.add(node).map_err(|why| {
+            CompileError::Internal(format!("`{}` was accepted but failed: {why}", node.name))
+        })?;
+    }
+    Ok(lowering)
 }
 
 /// A seeded input and the output that the reference interpreter gives for it, when a reference

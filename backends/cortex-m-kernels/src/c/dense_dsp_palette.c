@@ -4,6 +4,9 @@
 #define PR_DENSE_PLAIN(a, b)                 \
     PR_DENSE_OUT(a, "lsls " a ", " a ", #1\n\t") \
     PR_DENSE_OUT(b, "lsls " b ", " b ", #1\n\t")
+#define PR_DENSE_PLAIN_LEFT(a, b)            \
+    PR_DENSE_OUT_LEFT(a, "lsls " a ", " a ", #1\n\t") \
+    PR_DENSE_OUT_LEFT(b, "lsls " b ", " b ", #1\n\t")
 #define PR_DENSE_CODE(x, a)                  \
     "ldrb r10, [r8], #1\n\t"                 \
     "ldr r10, [r11, r10, lsl #2]\n\t"        \
@@ -57,9 +60,7 @@ static void pr_dense8_codes(const pr_dense *c, const int8_t *in, int8_t *out, co
         }
         stream = (const uint32_t *)codes;
         for (int32_t i = 0; i < 8; i++) {
-            int32_t h = pr_mulh(sum[i], c->multiplier);
-            h += (h >> 31) + c->offset;
-            *out++ = (int8_t)pr_sat8((h >> c->shift1) >> 1);
+            *out++ = (int8_t)PR_DENSE_SCALE(sum[i], c);
         }
     }
 }

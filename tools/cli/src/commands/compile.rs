@@ -1,5 +1,6 @@
 //! `paring compile`
 
+use crate::error::BoundFailed;
 use crate::host::CliHost;
 use crate::model::ModelArgs;
 use crate::recipes;
@@ -9,6 +10,7 @@ use paring_backend::{CompileOptions, Package, backend_for};
 use paring_ir::Graph;
 use paring_pass::{Pipeline, RunOptions};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Lower a model to code for a target
@@ -35,6 +37,18 @@ pub struct LowerArgs {
     /// Lower the model as it is, without the recipe `exact` before
     #[arg(long)]
     pub as_is: bool,
+    /// What to favour: balanced keeps compressed weights compressed unless that is far slower
+    #[arg(long, value_name = "GOAL", value_parser = ["balanced", "speed", "size"])]
+    pub optimize: Option<String>,
+    /// Budget of flash in bytes, such as 256k (code is estimated; `verify` checks what is linked)
+    #[arg(long, value_name = "BYTES")]
+    pub flash: Option<String>,
+    /// Budget of RAM for the arena in bytes
+    #[arg(long, value_name = "BYTES")]
+    pub ram: Option<String>,
+    /// Budget of time: estimated cycles (8M) or a time and a clock (20ms@120MHz)
+    #[arg(long, value_name = "CYCLES")]
+    pub latency: Option<String>,
     /// A setting of the backend
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
     pub settings: Vec<(String, String)>,
@@ -56,14 +70,39 @@ impl LowerArgs {
         Ok(pipeline.run(&graph, &host, &mut RunOptions::default())?.graph)
     }
 
+    /// Whether linked flash is within the budget, if one is stated in bytes.
+    pub fn within(&self, flash_bytes: u64) -> Result<()> {
+        let Some(text) = &self.flash else { return Ok(()) };
+        let (digits, unit) = match text.strip_suffix(['k', 'K']) {
+            Some(digits) => (digits, 1000),
+            None => (text.as_str(), 1),
+        };
+        match digits.parse::<u64>() {
+            Ok(budget) if flash_bytes > budget.saturating_mul(unit) => {
+                let over = format!("{flash_bytes} bytes are linked, {text} are allowed");
+                Err(BoundFailed(over).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The package for a graph.
     pub fn compile(&self, graph: &Graph) -> Result<Package> {
         let backend = backend_for(&self.target).map_err(anyhow::Error::msg)?;
-        let options = CompileOptions {
-            target: self.target.clone(),
-            prefix: self.prefix.clone(),
-            settings: self.settings.iter().cloned().collect(),
-        };
+        let mut settings: BTreeMap<String, String> = self.settings.iter().cloned().collect();
+        let goals = [
+            ("optimize", &self.optimize),
+            ("flash", &self.flash),
+            ("ram", &self.ram),
+            ("latency", &self.latency),
+        ];
+        for (key, value) in goals {
+            if let Some(value) = value {
+                settings.insert(key.to_owned(), value.clone());
+            }
+        }
+        let (target, prefix) = (self.target.clone(), self.prefix.clone());
+        let options = CompileOptions { target, prefix, settings };
         Ok(backend.compile(graph.verified()?, &options)?)
     }
 }
@@ -78,6 +117,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         "target": args.lower.target,
         "ram_bytes": package.sizes.ram_bytes,
         "weight_bytes": package.sizes.weight_bytes,
+        "flash_estimate": package.sizes.flash_estimate,
+        "instructions_estimate": package.sizes.instructions,
+        "cycles_estimate": package.sizes.cycles,
         "layers": package.sizes.layers,
         "files": files,
     });
@@ -93,14 +135,33 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
                     grouped(l.macs),
                     grouped(l.weight_bytes as u64),
                     grouped(l.live_bytes as u64),
+                    grouped(l.instructions),
+                    grouped(l.cycles),
+                    l.weights.clone(),
                 ]
             })
             .collect();
-        let mut out = table(&["layer", "kernel", "MACs", "constants", "RAM in use"], &rows);
+        let mut out = table(
+            &[
+                "layer",
+                "kernel",
+                "MACs",
+                "constants",
+                "RAM in use",
+                "instructions",
+                "cycles",
+                "weights",
+            ],
+            &rows,
+        );
         out += &format!(
-            "\narena {} bytes, constants {} bytes\nwritten: {}\n",
+            "\narena {} bytes, constants {} bytes, flash about {} bytes\nestimated for one run: {} \
+             instructions, {} cycles without wait states\nwritten: {}\n",
             grouped(package.sizes.ram_bytes as u64),
             grouped(package.sizes.weight_bytes as u64),
+            grouped(package.sizes.flash_estimate as u64),
+            grouped(package.sizes.instructions),
+            grouped(package.sizes.cycles),
             args.output.display()
         );
         out

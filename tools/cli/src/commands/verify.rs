@@ -50,6 +50,10 @@ pub struct Verified {
     pub code_bytes: u64,
     /// The constants in it.
     pub weight_bytes: u64,
+    /// Instructions as the compiler estimated them.
+    pub instructions_estimate: u64,
+    /// Cycles as the compiler estimated them.
+    pub cycles_estimate: u64,
 }
 
 /// Runs the command.
@@ -68,10 +72,11 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         "instructions": v.instructions, "ram_bytes": v.ram_bytes, "stack_bytes": v.stack_bytes,
         "flash_bytes": v.flash_bytes, "code_bytes": v.code_bytes, "weight_bytes": v.weight_bytes,
         "target": args.lower.target,
+        "instructions_estimate": v.instructions_estimate, "cycles_estimate": v.cycles_estimate,
     });
     ui.result(&object, || {
         format!(
-            "{} samples on the emulated {}: {}\ninstructions {}\nRAM {} bytes of arena, {} of \
+            "{} samples on the emulated {}: {}\ninstructions {} (estimated {}; {} cycles)\nRAM {} bytes of arena, {} of \
              stack\nflash {} bytes: {} of code, {} of weights\n",
             v.samples,
             args.lower.target,
@@ -81,6 +86,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
                 format!("{} differ from the reference", v.different)
             },
             grouped(v.instructions),
+            grouped(v.instructions_estimate),
+            grouped(v.cycles_estimate),
             grouped(v.ram_bytes),
             grouped(v.stack_bytes),
             grouped(v.flash_bytes),
@@ -89,7 +96,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         )
     });
     if v.equal {
-        return Ok(());
+        return args.lower.within(v.flash_bytes);
     }
     Err(BoundFailed(format!("{} of {} outputs differ from the reference", v.different, v.samples))
         .into())
@@ -157,6 +164,8 @@ pub fn verify(
         flash_bytes: report.flash_bytes,
         code_bytes: report.code_bytes,
         weight_bytes: report.flash_bytes - report.code_bytes,
+        instructions_estimate: package.sizes.instructions,
+        cycles_estimate: package.sizes.cycles,
     })
 }
 

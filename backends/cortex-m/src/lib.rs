@@ -25,6 +25,7 @@ mod emit;
 mod lower;
 mod memory;
 mod ops;
+mod package;
 
 use paring_backend::{
     Backend, CompileError, CompileOptions, ExecOptions, Package, SizeReport, Target, backend_named,
@@ -104,8 +105,16 @@ impl Backend for CortexM {
                 known.join(", ")
             ))
         })?;
-        if let Some(key) = options.settings.keys().next() {
-            return Err(CompileError::Options(format!("unknown setting `{key}`; there are none")));
+        let mut layout = package::Layout::C;
+        for (key, value) in &options.settings {
+            match key.as_str() {
+                "package" => layout = value.parse().map_err(CompileError::Options)?,
+                _ => {
+                    return Err(CompileError::Options(format!(
+                        "unknown setting `{key}`; known: package"
+                    )));
+                }
+            }
         }
         let prefix = if options.prefix.is_empty() { "model" } else { &options.prefix };
         if !is_identifier(prefix) {
@@ -138,7 +147,7 @@ impl Backend for CortexM {
             target: &options.target,
             vector: vector.as_ref(),
         };
-        let files = emitter.files();
+        let files = layout.files(&emitter);
         let sizes = SizeReport {
             ram_bytes: memory.arena_bytes,
             weight_bytes: lowering.unit.constant_bytes(),

@@ -1,8 +1,8 @@
-use crate::KernelError;
 use crate::helpers::Helper;
 use crate::pack::{Channels, Matrix, plain_order, window_order};
 use crate::requant::Requant;
 use crate::unit::{Isa, Kernel, Layer, Overlap, Unit};
+use crate::{Coding, KernelError};
 
 /// A two-dimensional convolution, NHWC, batch 1.
 #[derive(Clone, Debug)]
@@ -29,7 +29,12 @@ pub struct Conv2d<'a> {
     pub bias: &'a [i32],
     /// Rescaling of the sums.
     pub requant: Requant,
+    /// How the weights are to lie in flash.
+    pub coding: Coding,
 }
+
+/// Bytes of the table of pairs that decoding a palette takes.
+pub(crate) const TABLE: usize = 1024;
 
 /// Strips larger than this are cut into tiles of a row.
 const LARGE_STRIP: usize = 4096;
@@ -166,9 +171,13 @@ impl Conv2d<'_> {
             per_output,
             order: &order,
         };
-        let stream = matrix.stream(unit.isa())?;
+        let stream = matrix.stream(unit.isa(), self.coding)?;
         let relu = self.requant.zero == -128;
-        unit.need(if relu { Helper::Mm42Relu } else { Helper::Mm42Any });
+        if self.coding == Coding::Plain {
+            unit.need(if relu { Helper::Mm42Relu } else { Helper::Mm42Any });
+        }
+        let suffix = self.coding.suffix();
+        let table = if self.coding.has_palette() { TABLE } else { 0 };
         unit.words(&format!("{name}_w"), &stream);
         let isa = unit.isa();
         let bytes = match isa {
@@ -184,7 +193,7 @@ impl Conv2d<'_> {
         };
         let zero = self.requant.zero_term();
         let kernel = if pointwise {
-            unit.need(Helper::Pointwise);
+            unit.need(Helper::PointwiseOf(self.coding));
             let pixels = in_h * in_w;
             let fields = format!("{name}_w, {pixels}, {in_c}, {out_c}, {counts}, {zero}");
             unit.record("pr_point", name, &fields);
@@ -193,14 +202,14 @@ impl Conv2d<'_> {
                     .overlap(&[self.direct_overlap()])
                     .overread(bytes - in_c)
             } else {
-                let call = format!("pr_pointwise(&{name}, @in0@, @out0@, @scratch@);");
+                let call = format!("pr_pointwise{suffix}(&{name}, @in0@, @out0@, @scratch@);");
                 Kernel::new(call, "pointwise")
-                    .scratch(bytes)
+                    .scratch(table + bytes)
                     .overlap(&[self.pointwise_overlap()])
                     .overread(in_c.next_multiple_of(4) - in_c)
             }
         } else {
-            unit.need(Helper::Conv);
+            unit.need(Helper::ConvOf(self.coding));
             let (tile, strip) = self.strip();
             let counts = if vectors { format!("{tile}, {counts}") } else { counts };
             let fields = format!(
@@ -210,14 +219,21 @@ impl Conv2d<'_> {
             unit.record("pr_conv", name, &fields);
             let row = k_w * in_c;
             let edges = 2 * row.next_multiple_of(4) + 2 * (row % 4 * k_h).next_multiple_of(4);
-            let call = format!("pr_conv2d(&{name}, @in0@, @out0@, @scratch@);");
+            let call = format!("pr_conv2d{suffix}(&{name}, @in0@, @out0@, @scratch@);");
             if vectors {
                 Kernel::new(call, "strips").scratch(strip).overlap(&[self.tile_overlap(tile)])
             } else {
-                Kernel::new(call, "windows").scratch(bytes + edges).overlap(&[self.tile_overlap(2)])
+                Kernel::new(call, "windows")
+                    .scratch(table + bytes + edges)
+                    .overlap(&[self.tile_overlap(2)])
             }
         };
         Some(kernel)
+    }
+
+    fn uncoded(&self, layer: &str) -> KernelError {
+        let what = format!("weights as {} here", self.coding.name());
+        KernelError::Unsupported { layer: layer.into(), what }
     }
 
     fn any(&self, unit: &mut Unit, name: &str) -> Kernel {
@@ -254,7 +270,8 @@ impl Layer for Conv2d<'_> {
         self.check(name)?;
         let kernel = match self.fast(unit, name) {
             Some(kernel) => kernel,
-            None => self.any(unit, name),
+            None if self.coding == Coding::Plain => self.any(unit, name),
+            None => return Err(self.uncoded(name)),
         };
         let count = self.output.iter().product();
         Ok(self.requant.clamp(unit, kernel, count))

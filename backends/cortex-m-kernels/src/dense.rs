@@ -1,8 +1,9 @@
+use crate::conv::TABLE;
 use crate::helpers::Helper;
 use crate::pack::{Matrix, fold_bias, plain_order};
 use crate::requant::Requant;
 use crate::unit::{Isa, Kernel, Layer, Unit};
-use crate::{Conv2d, KernelError};
+use crate::{Coding, Conv2d, KernelError};
 
 /// A fully connected layer on one sample.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct FullyConnected<'a> {
     pub bias: &'a [i32],
     /// Rescaling of the sums.
     pub requant: Requant,
+    /// How the weights are to lie in flash.
+    pub coding: Coding,
 }
 
 impl FullyConnected<'_> {
@@ -35,6 +38,7 @@ impl FullyConnected<'_> {
             weights: self.weights,
             bias: self.bias,
             requant: self.requant.clone(),
+            coding: self.coding,
         }
     }
 
@@ -52,8 +56,12 @@ impl FullyConnected<'_> {
             per_output: self.inputs,
             order: &order,
         };
-        let stream = if vectors { matrix.helium_dense8()? } else { matrix.dense8()? };
-        unit.need(Helper::Dense8);
+        let stream = match self.coding {
+            Coding::Plain if vectors => matrix.helium_dense8()?,
+            _ if vectors => return None,
+            coding => matrix.dense8(coding)?,
+        };
+        unit.need(Helper::Dense8(self.coding));
         unit.words(&format!("{name}_w"), &stream);
         let (fields, overread) = if vectors {
             let blocks = self.inputs.div_ceil(16);
@@ -72,7 +80,13 @@ impl FullyConnected<'_> {
             )
         };
         unit.record("pr_dense", name, &fields);
-        let kernel = Kernel::new(format!("pr_dense8(&{name}, @in0@, @out0@);"), "eight outputs");
+        let suffix = self.coding.suffix();
+        let kernel = if self.coding.has_palette() {
+            let call = format!("pr_dense8{suffix}(&{name}, @in0@, @out0@, @scratch@);");
+            Kernel::new(call, "eight outputs").scratch(TABLE)
+        } else {
+            Kernel::new(format!("pr_dense8{suffix}(&{name}, @in0@, @out0@);"), "eight outputs")
+        };
         Some(kernel.overread(overread))
     }
 
@@ -100,6 +114,10 @@ impl Layer for FullyConnected<'_> {
         let folded = fold_bias(self.weights, self.bias, self.inputs, self.in_zero);
         let kernel = match self.eights(unit, name, &folded) {
             Some(kernel) => kernel,
+            // A pixel of a 1x1 convolution, with one multiplier an output and every coding.
+            None if unit.isa() == Isa::Dsp && self.outputs >= 4 || self.coding != Coding::Plain => {
+                return pointwise.lower(unit, name);
+            }
             None => self.plain(unit, name, &folded),
         };
         Ok(self.requant.clamp(unit, kernel, self.outputs))

@@ -2,7 +2,7 @@ use crate::helpers::Helper;
 use crate::pack::Channels;
 use crate::requant::Requant;
 use crate::unit::{Isa, Kernel, Layer, Overlap, Unit};
-use crate::{Conv2d, KernelError};
+use crate::{Coding, Conv2d, KernelError};
 
 /// A depthwise convolution, NHWC, batch 1; each input channel gives `output[2] / input[2]` outputs.
 #[derive(Clone, Debug)]
@@ -281,6 +281,7 @@ impl DepthwiseConv2d<'_> {
             weights: self.weights,
             bias: self.bias,
             requant: self.requant.clone(),
+            coding: Coding::Plain,
         }
     }
 }

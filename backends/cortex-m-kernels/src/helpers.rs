@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use crate::Isa;
+use crate::{Coding, Isa};
 
 /// The shared C functions, in the order in which they appear in a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,8 +17,14 @@ pub(crate) enum Helper {
     Mm42Any,
     Mm42Relu,
     MmChoice,
+    Pairs,
+    MmEnd,
+    MmCoded,
+    Product(Coding),
     Conv,
+    ConvOf(Coding),
     Pointwise,
+    PointwiseOf(Coding),
     ConvAny,
     Plane,
     PlaneElement,
@@ -32,7 +38,8 @@ pub(crate) enum Helper {
     Depthwise3x3,
     Channel,
     Depthwise,
-    Dense8,
+    Dense8Params,
+    Dense8(Coding),
     Dense1,
     Add,
     Mul,
@@ -66,8 +73,26 @@ impl Helper {
             H::Mm42 => &[H::Base, H::Helium, H::MmParams],
             H::Mm42Any | H::Mm42Relu => &[H::Mm42, H::MmChoice],
             H::MmChoice => &[],
-            H::Conv => &[H::MmChoice, H::Move, H::Pack],
-            H::Pointwise => &[H::MmChoice, H::Pack],
+            H::Conv => &[H::Move, H::Pack],
+            H::Pointwise => &[H::Pack],
+            H::ConvOf(c) => match c {
+                Coding::Plain => &[H::Conv, H::Product(Coding::Plain)],
+                Coding::Nibbles => &[H::Conv, H::Product(Coding::Nibbles)],
+                Coding::Palette => &[H::Conv, H::Product(Coding::Palette)],
+                Coding::Sparse => &[H::Conv, H::Product(Coding::Sparse)],
+                Coding::SparsePalette => &[H::Conv, H::Product(Coding::SparsePalette)],
+            },
+            H::PointwiseOf(c) => match c {
+                Coding::Plain => &[H::Pointwise, H::Product(Coding::Plain)],
+                Coding::Nibbles => &[H::Pointwise, H::Product(Coding::Nibbles)],
+                Coding::Palette => &[H::Pointwise, H::Product(Coding::Palette)],
+                Coding::Sparse => &[H::Pointwise, H::Product(Coding::Sparse)],
+                Coding::SparsePalette => &[H::Pointwise, H::Product(Coding::SparsePalette)],
+            },
+            H::Product(Coding::Plain) => &[H::MmChoice],
+            H::Product(Coding::Nibbles | Coding::Sparse) => &[H::Mm42, H::MmEnd],
+            H::Product(_) => &[H::Mm42, H::MmEnd, H::MmCoded, H::Pairs],
+            H::Pairs | H::MmEnd | H::MmCoded => &[],
             H::ConvAny | H::Mul | H::Mean | H::Requantize | H::Dense1 => &[H::Base, H::ScaleAny],
             H::PlaneElement => &[H::Plane, H::Helium],
             H::PlaneDw3Plain => &[H::Base, H::PlaneElement],
@@ -79,7 +104,9 @@ impl Helper {
             H::Depthwise3x3 if isa == Isa::Helium => &[H::PlaneElement],
             H::Depthwise3x3 => &[H::Channel3x3, H::Gather, H::Move],
             H::Depthwise => &[H::Channel, H::Gather, H::Move],
-            H::Dense8 => &[H::Base, H::Helium],
+            H::Dense8Params => &[H::Base, H::Helium],
+            H::Dense8(Coding::Palette) => &[H::Dense8Params, H::Pairs],
+            H::Dense8(_) => &[H::Dense8Params],
             H::Exp | H::Quantize => &[H::Base],
             H::Softmax => &[H::Exp],
             H::Add => &[H::Base, H::Helium, H::MulHr],
@@ -125,6 +152,23 @@ impl Helper {
                     (false, _) => "#define PR_MM pr_mm42\n",
                 }
             }
+            Self::Pairs => include_str!("c/pairs.c"),
+            Self::MmEnd => include_str!("c/mm_dsp_end.c"),
+            Self::MmCoded => include_str!("c/mm_dsp_coded.c"),
+            Self::Product(coding) => match coding {
+                Coding::Plain => "",
+                Coding::Nibbles => include_str!("c/mm_dsp_nibbles.c"),
+                Coding::Palette => include_str!("c/mm_dsp_palette.c"),
+                Coding::Sparse => include_str!("c/mm_dsp_sparse.c"),
+                Coding::SparsePalette => include_str!("c/mm_dsp_sparse_palette.c"),
+            },
+            Self::ConvOf(_) | Self::PointwiseOf(_) if mve => "",
+            Self::ConvOf(coding) => {
+                return driver(include_str!("c/conv_driver.c"), "pr_conv2d", coding);
+            }
+            Self::PointwiseOf(coding) => {
+                return driver(include_str!("c/pointwise_driver.c"), "pr_pointwise", coding);
+            }
             Self::Conv if mve => include_str!("c/conv_mve.c"),
             Self::Pointwise if mve => include_str!("c/pointwise_mve.c"),
             Self::Conv => include_str!("c/conv.c"),
@@ -167,8 +211,12 @@ impl Helper {
                     .replace("PR_NAME", "pr_depthwise")
                     .replace("PR_CHANNEL", "pr_channel");
             }
-            Self::Dense8 if mve => include_str!("c/dense_mve.c"),
-            Self::Dense8 => include_str!("c/dense_dsp.c"),
+            Self::Dense8Params if mve => "",
+            Self::Dense8Params => include_str!("c/dense_dsp_params.c"),
+            Self::Dense8(_) if mve => include_str!("c/dense_mve.c"),
+            Self::Dense8(Coding::Nibbles) => include_str!("c/dense_dsp_nibbles.c"),
+            Self::Dense8(Coding::Palette) => include_str!("c/dense_dsp_palette.c"),
+            Self::Dense8(_) => include_str!("c/dense_dsp.c"),
             Self::Dense1 if matches!(isa, Isa::V6m | Isa::V7m) => include_str!("c/dense_c4.c"),
             Self::Dense1 => include_str!("c/dense_c.c"),
             Self::Add if mve => {
@@ -191,6 +239,21 @@ impl Helper {
         };
         plain.to_string()
     }
+}
+
+/// A driver of products for one coding of the weights.
+fn driver(text: &str, name: &str, coding: Coding) -> String {
+    let suffix = coding.suffix();
+    let product = if suffix.is_empty() { "PR_MM".to_owned() } else { format!("pr_mm42{suffix}") };
+    let (prepare, weights) = if coding.has_palette() {
+        ("    scratch = pr_pairs(scratch, c->weights);\n", "c->weights + 4")
+    } else {
+        ("", "c->weights")
+    };
+    text.replace("PR_NAME", &format!("{name}{suffix}"))
+        .replace("PR_PREPARE", prepare)
+        .replace("PR_PRODUCT", &product)
+        .replace("PR_WEIGHTS", weights)
 }
 
 /// The statements that pick among the 3x3 loops that a unit has.

@@ -1,4 +1,4 @@
-use paring_cortex_m_kernels::{Conv2d, DepthwiseConv2d};
+use paring_cortex_m_kernels::{Coding, Conv2d, DepthwiseConv2d};
 use paring_ir::ops;
 
 use crate::lower::Site;
@@ -43,6 +43,7 @@ pub(crate) fn lower(site: &mut Site<'_, '_>) -> Result<(), String> {
             weights: &weights,
             bias: &bias,
             requant,
+            coding: Coding::Plain,
         })
     }
 }

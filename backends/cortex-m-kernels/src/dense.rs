@@ -25,7 +25,7 @@ pub struct FullyConnected<'a> {
 }
 
 impl FullyConnected<'_> {
-    fn pointwise(&self) -> Conv2d<'_> {
+    pub(crate) fn pointwise(&self) -> Conv2d<'_> {
         Conv2d {
             input: [1, 1, self.inputs],
             output: [1, 1, self.outputs],
@@ -121,5 +121,13 @@ impl Layer for FullyConnected<'_> {
             None => self.plain(unit, name, &folded),
         };
         Ok(self.requant.clamp(unit, kernel, self.outputs))
+    }
+
+    fn rounds(&self, function: &str, isa: Isa) -> Vec<(&'static str, u64)> {
+        Self::rounds(self, function, isa)
+    }
+
+    fn clamp_rounds(&self) -> Option<Vec<(&'static str, u64)>> {
+        self.requant.clamp_rounds(self.outputs)
     }
 }

@@ -195,7 +195,7 @@ impl Emitter<'_> {
         let mut text = format!(
             "/* {}: an int8 network for {}.\n *\n\
              \x20* Multiply-accumulates  {}\n\
-             \x20* RAM, the arena        {} bytes (no plan for this order of layers is below {})\n\
+             \x20* RAM, the arena        {} bytes (no plan for this order of layers is below {}, no order below {})\n\
              \x20* Flash, constants      {} bytes; the code comes on top\n *\n\
              \x20* Fill the inputs, call {p}_run(), read the outputs. Inputs and outputs lie in the arena: inputs\n\
              \x20* are to be filled anew before each run, outputs hold until the next. Numbers are stored\n\
@@ -207,6 +207,7 @@ impl Emitter<'_> {
             self.total_macs(),
             self.memory.arena_bytes,
             self.memory.lower_bound,
+            self.memory.order_bound,
             self.lowering.unit.constant_bytes(),
         );
         for (index, port) in graph.inputs().iter().enumerate() {

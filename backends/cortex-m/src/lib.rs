@@ -21,15 +21,17 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod budget;
 mod emit;
 mod lower;
 mod memory;
 mod ops;
 mod package;
+mod picture;
 
 use paring_backend::{
     Backend, CompileError, CompileOptions, ExecOptions, Package, SizeReport, Target, backend_named,
-    refusals,
+    parse_bytes, refusals,
 };
 use paring_cortex_m_kernels::Isa;
 use paring_ir::{Graph, Node, Verified};
@@ -106,12 +108,15 @@ impl Backend for CortexM {
             ))
         })?;
         let mut layout = package::Layout::C;
+        let (mut ram, mut flash) = (None, None);
         for (key, value) in &options.settings {
             match key.as_str() {
+                "ram" => ram = Some(parse_bytes(value).map_err(CompileError::Options)?),
+                "flash" => flash = Some(parse_bytes(value).map_err(CompileError::Options)?),
                 "package" => layout = value.parse().map_err(CompileError::Options)?,
                 _ => {
                     return Err(CompileError::Options(format!(
-                        "unknown setting `{key}`; known: package"
+                        "unknown setting `{key}`; known: flash, package, ram"
                     )));
                 }
             }
@@ -138,7 +143,17 @@ impl Backend for CortexM {
                 CompileError::Internal(format!("`{}` was accepted but failed: {why}", node.name))
             })?;
         }
-        let memory = memory::plan(&lowering).map_err(CompileError::Options)?;
+        let memory = planned(&mut lowering).map_err(CompileError::Options)?;
+        if let Some(limit) = ram
+            && memory.arena_bytes > limit
+        {
+            return Err(CompileError::Budget(budget::ram(&lowering, &memory, limit)));
+        }
+        if let Some(limit) = flash
+            && lowering.unit.constant_bytes() > limit
+        {
+            return Err(CompileError::Budget(budget::flash(&lowering, limit)));
+        }
         let vector = self_test(graph);
         let emitter = emit::Emitter {
             lowering: &lowering,
@@ -155,6 +170,26 @@ impl Backend for CortexM {
         };
         Ok(Package { files, sizes, harness: Some(emitter.harness()) })
     }
+}
+
+/// Plans the memory of the steps as they are and in the order that needs the least, and leaves them in
+/// the better one.
+fn planned(lowering: &mut lower::Lowering<'_>) -> Result<memory::Memory, String> {
+    let found = memory::order(lowering);
+    let mut best = memory::plan(lowering)?;
+    if found.order.iter().enumerate().any(|(i, &at)| i != at) {
+        let given = lowering.steps.clone();
+        lowering.steps =
+            found.order.iter().filter_map(|&at| given.get(at).cloned()).collect::<Vec<_>>();
+        let other = memory::plan(lowering)?;
+        if other.arena_bytes < best.arena_bytes {
+            best = other;
+        } else {
+            lowering.steps = given;
+        }
+    }
+    best.order_bound = found.lower_bound;
+    Ok(best)
 }
 
 /// A seeded input and the output that the reference interpreter gives for it, when a reference

@@ -8,6 +8,7 @@ mod zephyr;
 use std::str::FromStr;
 
 use crate::emit::Emitter;
+use crate::picture;
 
 /// What the C is packed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +44,20 @@ impl FromStr for Layout {
 impl Layout {
     /// The files of the package.
     pub fn files(self, emitter: &Emitter<'_>) -> Vec<(String, Vec<u8>)> {
-        let files = match self {
+        let mut files = match self {
             Self::C => c::files(emitter),
             Self::Zephyr => zephyr::files(emitter),
             Self::Arduino => arduino::files(emitter),
             Self::Rust => rust::files(emitter),
         };
+        let folder = match self {
+            Self::C => "",
+            Self::Arduino => "extras/",
+            Self::Zephyr | Self::Rust => "doc/",
+        };
+        let (p, lowering, memory) = (emitter.prefix, emitter.lowering, emitter.memory);
+        files.push((format!("{folder}{p}_memory.txt"), picture::text(lowering, memory)));
+        files.push((format!("{folder}{p}_memory.svg"), picture::svg(lowering, memory)));
         files.into_iter().map(|(name, text)| (name, text.into_bytes())).collect()
     }
 }

@@ -9,6 +9,7 @@ use paring_backend::{CompileOptions, Package, backend_for};
 use paring_ir::Graph;
 use paring_pass::{Pipeline, RunOptions};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Lower a model to code for a target
@@ -18,7 +19,10 @@ pub struct Args {
     model: ModelArgs,
     #[command(flatten)]
     lower: LowerArgs,
-    /// Directory for the sources
+    /// What the C is packed for: c (with CMake and Makefile fragments), zephyr, arduino or rust
+    #[arg(long, value_name = "KIND")]
+    package: Option<String>,
+    /// Directory for the package
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
 }
@@ -35,6 +39,12 @@ pub struct LowerArgs {
     /// Lower the model as it is, without the recipe `exact` before
     #[arg(long)]
     pub as_is: bool,
+    /// RAM that the activations may take, such as 64K
+    #[arg(long, value_name = "BYTES")]
+    pub ram: Option<String>,
+    /// Flash that the network may take, such as 256K
+    #[arg(long, value_name = "BYTES")]
+    pub flash: Option<String>,
     /// A setting of the backend
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
     pub settings: Vec<(String, String)>,
@@ -57,12 +67,18 @@ impl LowerArgs {
     }
 
     /// The package for a graph.
-    pub fn compile(&self, graph: &Graph) -> Result<Package> {
+    pub fn compile(&self, graph: &Graph, package: Option<&str>) -> Result<Package> {
         let backend = backend_for(&self.target).map_err(anyhow::Error::msg)?;
+        let mut settings: BTreeMap<_, _> = self.settings.iter().cloned().collect();
+        for (key, value) in
+            [("ram", self.ram.as_deref()), ("flash", self.flash.as_deref()), ("package", package)]
+        {
+            settings.extend(value.map(|v| (key.to_owned(), v.to_owned())));
+        }
         let options = CompileOptions {
             target: self.target.clone(),
             prefix: self.prefix.clone(),
-            settings: self.settings.iter().cloned().collect(),
+            settings,
         };
         Ok(backend.compile(graph.verified()?, &options)?)
     }
@@ -71,7 +87,7 @@ impl LowerArgs {
 /// Runs the command.
 pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     let graph = args.lower.prepare(args.model.read()?, ui)?;
-    let package = args.lower.compile(&graph)?;
+    let package = args.lower.compile(&graph, args.package.as_deref())?;
     package.write(&args.output).with_context(|| args.output.display().to_string())?;
     let files: Vec<_> = package.files.iter().map(|(name, _)| name).collect();
     let object = json!({

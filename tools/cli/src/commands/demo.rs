@@ -67,10 +67,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         target: args.target.clone(),
         prefix: "model".to_owned(),
         as_is: false,
+        ram: None,
+        flash: None,
         settings: Vec::new(),
     };
     let lowered = lower.prepare(small.clone(), ui)?;
-    let package = lower.compile(&lowered)?;
+    let package = lower.compile(&lowered, None)?;
     package.write(&dir.join("c")).with_context(|| path.to_string())?;
 
     ui.say(format!("5. paring verify {path}/int8/model.paring --target {}", args.target));

@@ -6,6 +6,7 @@ use crate::error::BoundFailed;
 use crate::model::{ModelArgs, RoundingArg, prepare};
 use crate::ui::{Ui, grouped};
 use anyhow::{Context, Result, bail};
+use paring_backend::parse_bytes;
 use paring_emulator::{Build, Core, Entry};
 use paring_ir::{Graph, text};
 use paring_tensor::Tensor;
@@ -88,6 +89,16 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
             grouped(v.weight_bytes),
         )
     });
+    if let Some(text) = &args.lower.flash
+        && v.flash_bytes > parse_bytes(text).map_err(anyhow::Error::msg)? as u64
+    {
+        let what = format!(
+            "the network takes {} bytes of flash, {} of code and {} of constants, where {text} are \
+             allowed",
+            v.flash_bytes, v.code_bytes, v.weight_bytes
+        );
+        return Err(BoundFailed(what).into());
+    }
     if v.equal {
         return Ok(());
     }
@@ -105,7 +116,7 @@ pub fn verify(
     keep: Option<&Path>,
     ui: &Ui,
 ) -> Result<Verified> {
-    let package = lower.compile(graph)?;
+    let package = lower.compile(graph, None)?;
     let Some(harness) = &package.harness else {
         bail!("packages for {} cannot be run under the emulator", lower.target);
     };

@@ -126,6 +126,11 @@ impl Conv2d<'_> {
         (tile, bytes(tile) + 16)
     }
 
+    /// How many outputs of a row a strip gives.
+    pub(crate) fn tile(&self) -> usize {
+        self.strip().0
+    }
+
     /// Weights in the order of a strip's bytes: column by column.
     fn by_columns(&self) -> Vec<i8> {
         let [k_h, k_w] = self.kernel;
@@ -320,5 +325,13 @@ impl Layer for Conv2d<'_> {
 
     fn coded(&self, coding: Coding) -> Option<Box<dyn Layer + '_>> {
         Some(Box::new(Self { coding, ..self.clone() }))
+    }
+
+    fn rounds(&self, function: &str, isa: Isa) -> Vec<(&'static str, u64)> {
+        Self::rounds(self, function, isa)
+    }
+
+    fn clamp_rounds(&self) -> Option<Vec<(&'static str, u64)>> {
+        self.requant.clamp_rounds(self.output.iter().product())
     }
 }

@@ -26,7 +26,7 @@ pub struct FullyConnected<'a> {
 }
 
 impl FullyConnected<'_> {
-    fn pointwise(&self) -> Conv2d<'_> {
+    pub(crate) fn pointwise(&self) -> Conv2d<'_> {
         Conv2d {
             input: [1, 1, self.inputs],
             output: [1, 1, self.outputs],
@@ -120,7 +120,7 @@ impl FullyConnected<'_> {
                 Effort::of(1, 830, 920)
                     + Effort::of(groups, 60, 84)
                     + Effort::of(groups * fours, 51, 88)
-                    + Effort::of(groups * fours / 2, 3, 6)
+                    + Effort::of(groups * fours / 4, 3, 6)
             }
             _ => {
                 Effort::of(1, 23, 40)
@@ -168,5 +168,13 @@ impl Layer for FullyConnected<'_> {
 
     fn coded(&self, coding: Coding) -> Option<Box<dyn Layer + '_>> {
         Some(Box::new(Self { coding, ..self.clone() }))
+    }
+
+    fn rounds(&self, function: &str, isa: Isa) -> Vec<(&'static str, u64)> {
+        Self::rounds(self, function, isa)
+    }
+
+    fn clamp_rounds(&self) -> Option<Vec<(&'static str, u64)>> {
+        self.requant.clamp_rounds(self.outputs)
     }
 }

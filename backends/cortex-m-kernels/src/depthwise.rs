@@ -31,12 +31,12 @@ pub struct DepthwiseConv2d<'a> {
 
 /// A plane's geometry along one axis.
 #[derive(Clone, Copy)]
-struct Axis {
-    size: usize,
-    out: usize,
-    kernel: usize,
-    stride: usize,
-    pad: usize,
+pub(crate) struct Axis {
+    pub size: usize,
+    pub out: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    pub pad: usize,
     /// Bytes between neighbours in the input and the output.
     step: [usize; 2],
 }
@@ -85,6 +85,21 @@ fn fits_in_place(x: &Axis, y: &Axis, band: usize, exchange: bool) -> bool {
     })
 }
 
+/// A plane of one channel in scratch, its axes exchanged where that is faster.
+pub(crate) struct Plane {
+    pub y: Axis,
+    pub x: Axis,
+    exchange: bool,
+    /// Whether the loops for 3x3 windows do it.
+    pub three: bool,
+    /// Elements from row to row.
+    pub pitch: usize,
+    /// Rows that it holds.
+    pub rows: usize,
+    /// Output rows that one filling gives.
+    pub band: usize,
+}
+
 impl DepthwiseConv2d<'_> {
     fn axes(&self) -> [Axis; 2] {
         let axis = |i: usize, steps: [usize; 2]| Axis {
@@ -99,26 +114,13 @@ impl DepthwiseConv2d<'_> {
         [axis(0, [self.input[1] * in_c, self.output[1] * out_c]), axis(1, [in_c, out_c])]
     }
 
-    fn planes(&self, unit: &mut Unit, name: &str) -> Option<Kernel> {
-        let dsp = unit.isa() == Isa::Dsp;
-        let helium = unit.isa() == Isa::Helium;
-        let channels = self.output[2];
-        let per_output = self.kernel[0] * self.kernel[1];
-        let settled =
-            Channels::settle(self.weights, self.bias, per_output, self.in_zero, &self.requant)?;
-        let small = self.kernel.iter().chain(&self.stride).chain(&self.pad).all(|&v| v <= 127);
-        if self.dilation != [1, 1] || !small {
-            return None;
-        }
+    /// How a plane lies in scratch and is walked.
+    pub(crate) fn plane(&self, isa: Isa) -> Plane {
+        let dsp = isa == Isa::Dsp;
         let [mut y, mut x] = self.axes();
-        if helium
-            && self.kernel == [3, 3]
-            && let Some(kernel) = self.strips(unit, name, &settled)
-        {
-            return Some(kernel);
-        }
-        let three =
-            self.kernel == [3, 3] && !helium && (!dsp || self.stride[0].max(self.stride[1]) <= 2);
+        let three = self.kernel == [3, 3]
+            && isa != Isa::Helium
+            && (!dsp || self.stride[0].max(self.stride[1]) <= 2);
         // Four outputs a step: the axis that fills its steps best runs fastest.
         let waste = |fast: &Axis, slow: &Axis| fast.out.next_multiple_of(4) * slow.out;
         let exchange =
@@ -133,6 +135,29 @@ impl DepthwiseConv2d<'_> {
         let element = if dsp { 2 } else { 1 };
         let band = band(&x, &y, pitch * element, exchange);
         let rows = if band < y.out { y.window(band) } else { y.extent(y.out) };
+        Plane { y, x, exchange, three, pitch, rows, band }
+    }
+
+    fn planes(&self, unit: &mut Unit, name: &str) -> Option<Kernel> {
+        let dsp = unit.isa() == Isa::Dsp;
+        let helium = unit.isa() == Isa::Helium;
+        let channels = self.output[2];
+        let per_output = self.kernel[0] * self.kernel[1];
+        let settled =
+            Channels::settle(self.weights, self.bias, per_output, self.in_zero, &self.requant)?;
+        let small = self.kernel.iter().chain(&self.stride).chain(&self.pad).all(|&v| v <= 127);
+        if self.dilation != [1, 1] || !small {
+            return None;
+        }
+        if helium
+            && self.kernel == [3, 3]
+            && let Some(kernel) = self.strips(unit, name, &settled)
+        {
+            return Some(kernel);
+        }
+        let plane = self.plane(unit.isa());
+        let Plane { y, x, exchange, three, pitch, rows, band } = plane;
+        let element = if dsp { 2 } else { 1 };
         let mut records: Vec<u8> = Vec::new();
         let record = 9 + per_output;
         for channel in 0..channels {
@@ -183,6 +208,33 @@ impl DepthwiseConv2d<'_> {
         Some(kernel)
     }
 
+    /// Outputs that a Helium strip gives: along it, across it.
+    fn strip_outputs(&self) -> (usize, usize) {
+        if self.stride[0] == 1 { (4, 2) } else { (8, 1) }
+    }
+
+    /// Whether columns are walked as rows because they fill strips better.
+    fn strip_exchange(&self) -> bool {
+        let [y, x] = self.axes();
+        let (along, across) = self.strip_outputs();
+        let work =
+            |x: &Axis, y: &Axis| x.out.next_multiple_of(along) * y.out.next_multiple_of(across);
+        let moves = self.stride[0] > 1 || x.size != x.out || y.size != y.out;
+        !moves && work(&y, &x) < work(&x, &y)
+    }
+
+    /// The axes as strips see them: across and along.
+    pub(crate) fn strip_axes(&self) -> [Axis; 2] {
+        let [y, x] = self.axes();
+        if self.strip_exchange() { [x, y] } else { [y, x] }
+    }
+
+    /// Bytes of a strip.
+    pub(crate) fn strip_pitch(&self, x: &Axis) -> usize {
+        let last = (x.out.next_multiple_of(self.strip_outputs().0) - 1) * self.stride[0];
+        4 * (last + 4).max(x.pad + x.size)
+    }
+
     /// The Helium kernel for 3x3 windows, where rows pass through a strip.
     fn strips(&self, unit: &mut Unit, name: &str, settled: &Channels) -> Option<Kernel> {
         let stride = self.stride[0];
@@ -190,24 +242,15 @@ impl DepthwiseConv2d<'_> {
         if !fits {
             return None;
         }
-        let [mut y, mut x] = self.axes();
-        // Outputs that a strip gives: along it, across it.
-        let (along, across) = if stride == 1 { (4, 2) } else { (8, 1) };
-        let work =
-            |x: &Axis, y: &Axis| x.out.next_multiple_of(along) * y.out.next_multiple_of(across);
-        let moves = stride > 1 || x.size != x.out || y.size != y.out;
-        let exchange = !moves && work(&y, &x) < work(&x, &y);
-        if exchange {
-            std::mem::swap(&mut y, &mut x);
-        }
+        let [y, x] = self.strip_axes();
+        let exchange = self.strip_exchange();
         // Places are held in 16 bits.
         let reach =
             [3 * x.step[0] + y.step[0], 3 * x.step[1] + y.step[1], 7 * x.step[1], x.size, y.size];
         if reach.iter().any(|&r| r > 65_535) || x.size.max(y.size) > 32_767 {
             return None;
         }
-        let last = (x.out.next_multiple_of(along) - 1) * stride;
-        let pitch = 4 * (last + 4).max(x.pad + x.size);
+        let pitch = self.strip_pitch(&x);
         if pitch > 32_767 {
             return None;
         }
@@ -268,7 +311,7 @@ impl DepthwiseConv2d<'_> {
     }
 
     /// The same layer as a grouped convolution.
-    fn grouped(&self) -> Conv2d<'_> {
+    pub(crate) fn grouped(&self) -> Conv2d<'_> {
         Conv2d {
             input: self.input,
             output: self.output,
@@ -297,5 +340,13 @@ impl Layer for DepthwiseConv2d<'_> {
             }
             None => grouped.lower(unit, name),
         }
+    }
+
+    fn rounds(&self, function: &str, isa: Isa) -> Vec<(&'static str, u64)> {
+        Self::rounds(self, function, isa)
+    }
+
+    fn clamp_rounds(&self) -> Option<Vec<(&'static str, u64)>> {
+        self.requant.clamp_rounds(self.output.iter().product())
     }
 }

@@ -34,6 +34,7 @@
 mod coded;
 mod coding;
 mod conv;
+pub mod cost;
 mod dense;
 mod depthwise;
 mod effort;

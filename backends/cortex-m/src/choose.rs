@@ -49,8 +49,8 @@ impl Choice {
     }
 }
 
-/// Instructions of a compressed coding beyond which a balanced compilation stores bytes: 1.6 times.
-const PATIENCE: (u64, u64) = (8, 5);
+/// Instructions of a compressed coding beyond which a balanced compilation stores bytes: 1.625 times.
+const PATIENCE: (u64, u64) = (13, 8);
 
 /// Every coding that a layer's kernels can do.
 pub(crate) fn candidates(layer: &dyn Layer, isa: Isa) -> Vec<Candidate> {
@@ -62,8 +62,8 @@ pub(crate) fn candidates(layer: &dyn Layer, isa: Isa) -> Vec<Candidate> {
             Some(Candidate {
                 coding,
                 bytes: unit.constant_bytes(),
-                instructions: kernel.cost.instructions,
-                cycles: kernel.cost.cycles,
+                instructions: kernel.effort.instructions,
+                cycles: kernel.effort.cycles,
                 scratch: kernel.scratch_bytes,
             })
         })

@@ -28,9 +28,12 @@
 mod budget;
 mod choose;
 mod emit;
+mod goals;
 mod lower;
 mod memory;
 mod ops;
+mod package;
+mod picture;
 
 use paring_backend::{
     Backend, CompileError, CompileOptions, ExecOptions, Package, SizeReport, Target, backend_named,
@@ -111,7 +114,7 @@ impl Backend for CortexM {
                 known.join(", ")
             ))
         })?;
-        let goals = budget::Goals::parse(options).map_err(CompileError::Options)?;
+        let goals = goals::Goals::parse(options).map_err(CompileError::Options)?;
         let prefix = if options.prefix.is_empty() { "model" } else { &options.prefix };
         if !is_identifier(prefix) {
             return Err(CompileError::Options(format!(
@@ -127,9 +130,10 @@ impl Backend for CortexM {
                 "the network keeps states between runs, which this backend does not lower".into(),
             ));
         }
-        let policy = budget::meet(&graph, isa, &goals)?;
-        let lowering = lower_all(&graph, isa, &policy)?;
-        let memory = memory::plan(&lowering).map_err(CompileError::Options)?;
+        let core = options.target.parse().ok();
+        let policy = goals::meet(&graph, isa, core, &goals)?;
+        let mut lowering = lower_all(&graph, isa, &policy)?;
+        let memory = planned(&mut lowering).map_err(CompileError::Options)?;
         let vector = graph.graph().verified().ok().and_then(self_test);
         let emitter = emit::Emitter {
             lowering: &lowering,
@@ -138,13 +142,10 @@ impl Backend for CortexM {
             target: &options.target,
             vector: vector.as_ref(),
         };
-        let files = emitter.files();
+        let files = goals.layout.files(&emitter);
         let sizes = SizeReport {
             ram_bytes: memory.arena_bytes,
             weight_bytes: lowering.unit.constant_bytes(),
-            flash_estimate: lowering.unit.constant_bytes() + lowering.code_estimate(),
-            instructions: lowering.cost().instructions,
-            cycles: lowering.cost().cycles,
             layers: emitter.layers(),
         };
         Ok(Package { files, sizes, harness: Some(emitter.harness()) })
@@ -165,6 +166,26 @@ fn lower_all<'g>(
         })?;
     }
     Ok(lowering)
+}
+
+/// Plans the memory of the steps as they are and in the order that needs the least, and leaves them in
+/// the better one.
+fn planned(lowering: &mut lower::Lowering<'_>) -> Result<memory::Memory, String> {
+    let found = memory::order(lowering);
+    let mut best = memory::plan(lowering)?;
+    if found.order.iter().enumerate().any(|(i, &at)| i != at) {
+        let given = lowering.steps.clone();
+        lowering.steps =
+            found.order.iter().filter_map(|&at| given.get(at).cloned()).collect::<Vec<_>>();
+        let other = memory::plan(lowering)?;
+        if other.arena_bytes < best.arena_bytes {
+            best = other;
+        } else {
+            lowering.steps = given;
+        }
+    }
+    best.order_bound = found.lower_bound;
+    Ok(best)
 }
 
 /// A seeded input and the output that the reference interpreter gives for it, when a reference

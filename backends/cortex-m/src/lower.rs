@@ -1,7 +1,7 @@
 //! From nodes to kernel calls on values.
 
 use paring_backend::requantize;
-use paring_cortex_m_kernels::{Cost, Isa, Kernel, Layer, Requant, Unit};
+use paring_cortex_m_kernels::{Isa, Kernel, Layer, Requant, Unit};
 use paring_ir::ops::Activation;
 use paring_ir::{Graph, Node, NodeId, ValueId};
 use paring_qmath::Multiplier;
@@ -38,13 +38,6 @@ pub(crate) struct Step {
     pub choice: Option<Choice>,
 }
 
-impl Step {
-    /// What the step is expected to take.
-    pub fn cost(&self) -> Cost {
-        self.calls.iter().map(|c| c.kernel.cost).sum()
-    }
-}
-
 /// The lowering of a graph in progress.
 pub(crate) struct Lowering<'g> {
     pub graph: &'g Graph,
@@ -56,11 +49,6 @@ pub(crate) struct Lowering<'g> {
 impl<'g> Lowering<'g> {
     pub fn new(graph: &'g Graph, isa: Isa, policy: &'g Policy) -> Self {
         Self { graph, unit: Unit::new(isa), steps: Vec::new(), policy }
-    }
-
-    /// What a run is expected to take.
-    pub fn cost(&self) -> Cost {
-        self.steps.iter().map(Step::cost).sum()
     }
 
     /// Bytes of code, roughly: C compiles to about a byte for twelve of its text.

@@ -17,12 +17,15 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bytes;
 mod package;
 pub mod planner;
 pub mod requantize;
+pub mod schedule;
 
 #[doc(hidden)]
 pub use inventory;
+pub use bytes::parse_bytes;
 pub use package::{Harness, LayerSize, Package, SizeReport};
 pub use paring_qmath::Rounding;
 

@@ -32,11 +32,19 @@ __attribute__((naked, noinline)) static void pr_dense8_codes(
         "ldm r8!, {r0-r7}\n\t"
         "ldrd r9, r12, [sp]\n\t"
         "ldr r11, [sp, #32]\n\t"
-        "tst r12, #1\n\t"
-        "bne 3f\n"
+        "ands r12, r12, #3\n\t"
+        "beq 2f\n\t"
+        "cmp r12, #2\n\t"
+        "bhi 3f\n\t"
+        "beq 4f\n\t"
+        "b 5f\n"
         "2:\n\t"
         PR_DENSE_CODED
         "3:\n\t"
+        PR_DENSE_CODED
+        "4:\n\t"
+        PR_DENSE_CODED
+        "5:\n\t"
         PR_DENSE_CODED
         PR_DENSE_END("36", PR_DENSE_PLAIN));
 }

@@ -20,7 +20,10 @@ pub struct Args {
     model: ModelArgs,
     #[command(flatten)]
     lower: LowerArgs,
-    /// Directory for the sources
+    /// What the C is packed for: c (with CMake and Makefile fragments), zephyr, arduino or rust
+    #[arg(long, value_name = "KIND")]
+    package: Option<String>,
+    /// Directory for the package
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
 }
@@ -40,7 +43,7 @@ pub struct LowerArgs {
     /// What to favour: balanced keeps compressed weights compressed unless that is far slower
     #[arg(long, value_name = "GOAL", value_parser = ["balanced", "speed", "size"])]
     pub optimize: Option<String>,
-    /// Budget of flash in bytes, such as 256k (code is estimated; `verify` checks what is linked)
+    /// Budget of flash such as 256K (code is estimated; `verify` checks what is linked)
     #[arg(long, value_name = "BYTES")]
     pub flash: Option<String>,
     /// Budget of RAM for the arena in bytes
@@ -73,21 +76,15 @@ impl LowerArgs {
     /// Whether linked flash is within the budget, if one is stated in bytes.
     pub fn within(&self, flash_bytes: u64) -> Result<()> {
         let Some(text) = &self.flash else { return Ok(()) };
-        let (digits, unit) = match text.strip_suffix(['k', 'K']) {
-            Some(digits) => (digits, 1000),
-            None => (text.as_str(), 1),
-        };
-        match digits.parse::<u64>() {
-            Ok(budget) if flash_bytes > budget.saturating_mul(unit) => {
-                let over = format!("{flash_bytes} bytes are linked, {text} are allowed");
-                Err(BoundFailed(over).into())
-            }
-            _ => Ok(()),
+        let budget = paring_backend::parse_bytes(text).map_err(anyhow::Error::msg)?;
+        if flash_bytes <= budget as u64 {
+            return Ok(());
         }
+        Err(BoundFailed(format!("{flash_bytes} bytes are linked, {text} are allowed")).into())
     }
 
     /// The package for a graph.
-    pub fn compile(&self, graph: &Graph) -> Result<Package> {
+    pub fn compile(&self, graph: &Graph, package: Option<&str>) -> Result<Package> {
         let backend = backend_for(&self.target).map_err(anyhow::Error::msg)?;
         let mut settings: BTreeMap<String, String> = self.settings.iter().cloned().collect();
         let goals = [
@@ -95,6 +92,7 @@ impl LowerArgs {
             ("flash", &self.flash),
             ("ram", &self.ram),
             ("latency", &self.latency),
+            ("package", &package.map(str::to_owned)),
         ];
         for (key, value) in goals {
             if let Some(value) = value {
@@ -110,16 +108,13 @@ impl LowerArgs {
 /// Runs the command.
 pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     let graph = args.lower.prepare(args.model.read()?, ui)?;
-    let package = args.lower.compile(&graph)?;
+    let package = args.lower.compile(&graph, args.package.as_deref())?;
     package.write(&args.output).with_context(|| args.output.display().to_string())?;
     let files: Vec<_> = package.files.iter().map(|(name, _)| name).collect();
     let object = json!({
         "target": args.lower.target,
         "ram_bytes": package.sizes.ram_bytes,
         "weight_bytes": package.sizes.weight_bytes,
-        "flash_estimate": package.sizes.flash_estimate,
-        "instructions_estimate": package.sizes.instructions,
-        "cycles_estimate": package.sizes.cycles,
         "layers": package.sizes.layers,
         "files": files,
     });
@@ -135,33 +130,16 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
                     grouped(l.macs),
                     grouped(l.weight_bytes as u64),
                     grouped(l.live_bytes as u64),
-                    grouped(l.instructions),
-                    grouped(l.cycles),
                     l.weights.clone(),
                 ]
             })
             .collect();
-        let mut out = table(
-            &[
-                "layer",
-                "kernel",
-                "MACs",
-                "constants",
-                "RAM in use",
-                "instructions",
-                "cycles",
-                "weights",
-            ],
-            &rows,
-        );
+        let mut out =
+            table(&["layer", "kernel", "MACs", "constants", "RAM in use", "weights"], &rows);
         out += &format!(
-            "\narena {} bytes, constants {} bytes, flash about {} bytes\nestimated for one run: {} \
-             instructions, {} cycles without wait states\nwritten: {}\n",
+            "\narena {} bytes, constants {} bytes\nwritten: {}\n",
             grouped(package.sizes.ram_bytes as u64),
             grouped(package.sizes.weight_bytes as u64),
-            grouped(package.sizes.flash_estimate as u64),
-            grouped(package.sizes.instructions),
-            grouped(package.sizes.cycles),
             args.output.display()
         );
         out

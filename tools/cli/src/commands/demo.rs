@@ -74,7 +74,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         settings: Vec::new(),
     };
     let lowered = lower.prepare(small.clone(), ui)?;
-    let package = lower.compile(&lowered)?;
+    let package = lower.compile(&lowered, None)?;
     package.write(&dir.join("c")).with_context(|| path.to_string())?;
 
     ui.say(format!("5. paring verify {path}/int8/model.paring --target {}", args.target));

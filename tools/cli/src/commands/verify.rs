@@ -6,6 +6,7 @@ use crate::error::BoundFailed;
 use crate::model::{ModelArgs, RoundingArg, prepare};
 use crate::ui::{Ui, grouped};
 use anyhow::{Context, Result, bail};
+use paring_backend::parse_bytes;
 use paring_emulator::{Build, Core, Entry};
 use paring_ir::{Graph, text};
 use paring_tensor::Tensor;
@@ -50,10 +51,6 @@ pub struct Verified {
     pub code_bytes: u64,
     /// The constants in it.
     pub weight_bytes: u64,
-    /// Instructions as the compiler estimated them.
-    pub instructions_estimate: u64,
-    /// Cycles as the compiler estimated them.
-    pub cycles_estimate: u64,
 }
 
 /// Runs the command.
@@ -72,11 +69,10 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         "instructions": v.instructions, "ram_bytes": v.ram_bytes, "stack_bytes": v.stack_bytes,
         "flash_bytes": v.flash_bytes, "code_bytes": v.code_bytes, "weight_bytes": v.weight_bytes,
         "target": args.lower.target,
-        "instructions_estimate": v.instructions_estimate, "cycles_estimate": v.cycles_estimate,
     });
     ui.result(&object, || {
         format!(
-            "{} samples on the emulated {}: {}\ninstructions {} (estimated {}; {} cycles)\nRAM {} bytes of arena, {} of \
+            "{} samples on the emulated {}: {}\ninstructions {}\nRAM {} bytes of arena, {} of \
              stack\nflash {} bytes: {} of code, {} of weights\n",
             v.samples,
             args.lower.target,
@@ -86,8 +82,6 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
                 format!("{} differ from the reference", v.different)
             },
             grouped(v.instructions),
-            grouped(v.instructions_estimate),
-            grouped(v.cycles_estimate),
             grouped(v.ram_bytes),
             grouped(v.stack_bytes),
             grouped(v.flash_bytes),
@@ -95,6 +89,16 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
             grouped(v.weight_bytes),
         )
     });
+    if let Some(text) = &args.lower.flash
+        && v.flash_bytes > parse_bytes(text).map_err(anyhow::Error::msg)? as u64
+    {
+        let what = format!(
+            "the network takes {} bytes of flash, {} of code and {} of constants, where {text} are \
+             allowed",
+            v.flash_bytes, v.code_bytes, v.weight_bytes
+        );
+        return Err(BoundFailed(what).into());
+    }
     if v.equal {
         return args.lower.within(v.flash_bytes);
     }
@@ -112,7 +116,7 @@ pub fn verify(
     keep: Option<&Path>,
     ui: &Ui,
 ) -> Result<Verified> {
-    let package = lower.compile(graph)?;
+    let package = lower.compile(graph, None)?;
     let Some(harness) = &package.harness else {
         bail!("packages for {} cannot be run under the emulator", lower.target);
     };
@@ -164,8 +168,6 @@ pub fn verify(
         flash_bytes: report.flash_bytes,
         code_bytes: report.code_bytes,
         weight_bytes: report.flash_bytes - report.code_bytes,
-        instructions_estimate: package.sizes.instructions,
-        cycles_estimate: package.sizes.cycles,
     })
 }
 

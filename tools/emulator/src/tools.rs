@@ -6,14 +6,16 @@ use crate::EmulatorError;
 pub(crate) const CROSS_GCC: &str = "arm-none-eabi-gcc";
 pub(crate) const CROSS_NM: &str = "arm-none-eabi-nm";
 pub(crate) const CROSS_SIZE: &str = "arm-none-eabi-size";
+pub(crate) const CROSS_OBJDUMP: &str = "arm-none-eabi-objdump";
 pub(crate) const QEMU: &str = "qemu-system-arm";
 pub(crate) const HOST_CC: &str = "cc";
 
 /// What has to be on the machine: the program and the Debian package that brings it.
-const NEEDED: [(&str, &str); 5] = [
+const NEEDED: [(&str, &str); 6] = [
     (CROSS_GCC, "gcc-arm-none-eabi"),
     (CROSS_NM, "binutils-arm-none-eabi"),
     (CROSS_SIZE, "binutils-arm-none-eabi"),
+    (CROSS_OBJDUMP, "binutils-arm-none-eabi"),
     (QEMU, "qemu-system-arm"),
     (HOST_CC, "gcc"),
 ];

@@ -6,11 +6,12 @@ use crate::error::BoundFailed;
 use crate::model::{ModelArgs, RoundingArg, prepare};
 use crate::ui::{Ui, grouped};
 use anyhow::{Context, Result, bail};
+use paring_backend::parse_bytes;
 use paring_emulator::{Build, Core, Cpu, Entry};
 use paring_ir::{Graph, text};
 use paring_tensor::Tensor;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Build a model for a target, run it under the emulator and compare it with the reference
 #[derive(clap::Args)]
@@ -28,6 +29,9 @@ pub struct Args {
     /// Use the first N samples of the inputs
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Build in this directory and keep it: the sources, objects and `emu.elf`
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
 }
 
 fn cpu(name: &str) -> Result<Cpu, String> {
@@ -71,7 +75,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     if args.lower.target == "aarch64" {
         return super::verify_aarch64::run(&graph, &reference, &args.lower, args.cpu, &samples, ui);
     }
-    let v = verify(&graph, &reference, &args.lower, &samples, ui)?;
+    let v = verify(&graph, &reference, &args.lower, &samples, args.keep.as_deref(), ui)?;
     let object = json!({
         "equal": v.equal, "samples": v.samples, "different": v.different,
         "instructions": v.instructions, "ram_bytes": v.ram_bytes, "stack_bytes": v.stack_bytes,
@@ -97,8 +101,18 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
             grouped(v.weight_bytes),
         )
     });
+    if let Some(text) = &args.lower.flash
+        && v.flash_bytes > parse_bytes(text).map_err(anyhow::Error::msg)? as u64
+    {
+        let what = format!(
+            "the network takes {} bytes of flash, {} of code and {} of constants, where {text} are \
+             allowed",
+            v.flash_bytes, v.code_bytes, v.weight_bytes
+        );
+        return Err(BoundFailed(what).into());
+    }
     if v.equal {
-        return Ok(());
+        return args.lower.within(v.flash_bytes);
     }
     Err(BoundFailed(format!("{} of {} outputs differ from the reference", v.different, v.samples))
         .into())
@@ -111,9 +125,10 @@ pub fn verify(
     reference: &Graph,
     lower: &LowerArgs,
     samples: &[Vec<Tensor>],
+    keep: Option<&Path>,
     ui: &Ui,
 ) -> Result<Verified> {
-    let package = lower.compile(graph)?;
+    let package = lower.compile(graph, None)?;
     let Some(harness) = &package.harness else {
         bail!("packages for {} cannot be run under the emulator", lower.target);
     };
@@ -137,6 +152,7 @@ pub fn verify(
     }
     let given: Vec<Vec<u8>> = samples.iter().map(|s| joined(s)).collect();
     let mut build = Build::new(core);
+    build.work_dir = keep.map(Path::to_path_buf);
     build.files = files;
     build.entry = Entry {
         includes: harness.includes.clone(),

@@ -27,12 +27,8 @@ impl Moments {
     #[must_use]
     pub fn new(geometry: &Geometry) -> Self {
         let n = geometry.depth();
-        let sums = || Sums {
-            zz: vec![0.0; n * n],
-            zx: Vec::new(),
-            z: vec![0.0; n],
-            x: vec![0.0; n],
-        };
+        let sums =
+            || Sums { zz: vec![0.0; n * n], zx: Vec::new(), z: vec![0.0; n], x: vec![0.0; n] };
         let groups = (0..geometry.groups).map(|_| sums()).collect();
         Self { depth: n, groups, count: 0.0 }
     }

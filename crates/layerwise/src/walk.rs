@@ -84,6 +84,12 @@ impl Walk {
         Ok(Self { reference: graph.clone(), working, observing, changed })
     }
 
+    /// The network with its changes so far, values rounded where that was asked for.
+    #[must_use]
+    pub fn working(&self) -> &Graph {
+        &self.working
+    }
+
     /// How the inputs of a layer vary, over all samples. `what` is shown with the progress.
     ///
     /// # Errors

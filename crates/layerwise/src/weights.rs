@@ -32,13 +32,7 @@ const SMALLEST: f32 = 1e-18;
 /// Chooses symmetric scales for weights whose outermost axis is the output channel; `limit` is the
 /// largest magnitude of an integer.
 #[must_use]
-pub fn scales(
-    data: &[f32],
-    channels: usize,
-    limit: f32,
-    per: Per,
-    range: Range,
-) -> Vec<f32> {
+pub fn scales(data: &[f32], channels: usize, limit: f32, per: Per, range: Range) -> Vec<f32> {
     let rows = match per {
         Per::Channel => channels.max(1),
         Per::Tensor => 1,

@@ -164,9 +164,8 @@ fn ties(graph: &Graph, node: &Node) -> bool {
         let same = |i: usize| graph.ty(inputs[i]).shape == graph.ty(output).shape;
         return homogeneous(op.activation)
             && match op.f {
-                BinaryFn::Add | BinaryFn::Sub => (0..2).all(|i| {
-                    if computed(i) { same(i) } else { shift(graph, node, i).is_some() }
-                }),
+                BinaryFn::Add | BinaryFn::Sub => (0..2)
+                    .all(|i| if computed(i) { same(i) } else { shift(graph, node, i).is_some() }),
                 BinaryFn::Prelu => same(0) && !computed(1),
                 _ => false,
             };

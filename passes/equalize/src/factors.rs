@@ -112,10 +112,8 @@ pub(crate) fn choose(
                 ((end(&r.high) + end(&r.low)) / 255.0).powi(2) / 12.0
             })
             .sum();
-        let through: f64 = readers
-            .iter()
-            .flat_map(|r| r.gain.iter().zip(factors).map(|(g, f)| g * f * f))
-            .sum();
+        let through: f64 =
+            readers.iter().flat_map(|r| r.gain.iter().zip(factors).map(|(g, f)| g * f * f)).sum();
         spread * through + readers.iter().map(|r| r.weight_noise(factors, limit)).sum::<f64>()
     };
     let candidates = (0..=EIGHTHS).map(|i| i as f64 / EIGHTHS as f64).map(|exponent| {

@@ -47,8 +47,7 @@ pub(crate) fn patch(
             let numbers: Vec<f32> =
                 numbers.iter().enumerate().map(|(c, x)| x / output[c % output.len()]).collect();
             let name = &graph.value(operands[i]).name;
-            operands[i] =
-                patch.constant(name, Tensor::from_vec([numbers.len()], numbers)?, None);
+            operands[i] = patch.constant(name, Tensor::from_vec([numbers.len()], numbers)?, None);
         }
         if operands != node.inputs() {
             patch.set_operands(id, operands);
@@ -59,10 +58,7 @@ pub(crate) fn patch(
 
 fn added(graph: &Graph, id: NodeId) -> bool {
     use paring_ir::ops::{Binary, BinaryFn};
-    graph
-        .node(id)
-        .op_as::<Binary>()
-        .is_some_and(|op| matches!(op.f, BinaryFn::Add | BinaryFn::Sub))
+    graph.node(id).op_as::<Binary>().is_some_and(|op| matches!(op.f, BinaryFn::Add | BinaryFn::Sub))
 }
 
 /// A layer's operands with scaled weights and bias.
@@ -94,8 +90,7 @@ fn layer_operands(
     if let (Some(by), Some(&b)) = (output, node.inputs().get(2))
         && let Some(bias) = consts::dense_f32(graph, b)
     {
-        let bias: Vec<f32> =
-            bias.iter().enumerate().map(|(o, x)| x / by[o % by.len()]).collect();
+        let bias: Vec<f32> = bias.iter().enumerate().map(|(o, x)| x / by[o % by.len()]).collect();
         let bias = Tensor::from_vec([bias.len()], bias)?;
         operands[2] = patch.constant(&graph.value(b).name, bias, None);
     }

@@ -54,8 +54,9 @@ pub(crate) fn assign(
                 .collect::<Vec<_>>()
                 .join(", ");
             cx.layer(report);
-            let choice = |(bits, o): (&u32, &Outcome)| {
-                Choice { weight: u64::from(*bits) * sizes[i], loss: o.relative() }
+            let choice = |(bits, o): (&u32, &Outcome)| Choice {
+                weight: u64::from(*bits) * sizes[i],
+                loss: o.relative(),
             };
             items.push(of.iter().zip(&outcomes).map(choice).collect());
         }

@@ -23,10 +23,8 @@ struct Partial {
 /// Dynamic programming over the undominated partial choices, of which those are dropped whose bound
 /// (from the relaxation with a price on weight) is above a choice that is already known.
 pub(crate) fn solve(items: &[Vec<Choice>], capacity: u64) -> Option<Vec<usize>> {
-    let lightest: u64 = items
-        .iter()
-        .map(|c| c.iter().map(|c| c.weight).min())
-        .sum::<Option<u64>>()?;
+    let lightest: u64 =
+        items.iter().map(|c| c.iter().map(|c| c.weight).min()).sum::<Option<u64>>()?;
     if lightest > capacity {
         return None;
     }
@@ -166,7 +164,10 @@ mod tests {
                 let size = 1 + i * 7919 % 5003;
                 [2_u64, 3, 4, 6, 8]
                     .into_iter()
-                    .map(|b| Choice { weight: b * size, loss: (i * 31 % 97) as f64 / 4_f64.powi(b as i32) })
+                    .map(|b| Choice {
+                        weight: b * size,
+                        loss: (i * 31 % 97) as f64 / 4_f64.powi(b as i32),
+                    })
                     .collect()
             })
             .collect();

@@ -1,4 +1,4 @@
-use paring_ir::ops::{Reshape, Softmax};
+use paring_ir::ops::{Dequantize, Quantize, Reshape, Softmax};
 use paring_ir::{Graph, ValueId};
 use paring_pass::{Host, PassError, Stream};
 use paring_tensor::{DType, Tensor};
@@ -13,6 +13,15 @@ use std::collections::BTreeMap;
 pub struct Outcome {
     /// Signal and noise of each output.
     pub outputs: Vec<(f64, f64)>,
+    /// Samples, and those for which the largest number of the first output is the same one.
+    pub samples: usize,
+    /// See `samples`.
+    pub same: usize,
+}
+
+/// Where the largest number is, the first of equal ones.
+fn largest(numbers: &[f32]) -> usize {
+    (1..numbers.len()).fold(0, |best, i| if numbers[i] > numbers[best] { i } else { best })
 }
 
 /// A ratio of squares in decibels.
@@ -32,6 +41,12 @@ impl Outcome {
     #[must_use]
     pub fn noise(&self) -> f64 {
         self.outputs.iter().map(|o| o.1).sum()
+    }
+
+    /// Percentage of samples for which the largest number of the first output is the same one.
+    #[must_use]
+    pub fn agreement(&self) -> f64 {
+        100.0 * self.same as f64 / self.samples.max(1) as f64
     }
 
     /// The noise of each output in parts of its signal, added up: outputs count alike whatever their
@@ -61,7 +76,9 @@ impl Outcome {
             .map(|(g, values)| values.iter().map(|v| g.ty(*v).quant.clone()).collect::<Vec<_>>())
             .collect();
         let mut stream = Stream::open_all(host, &graphs, data, limit)?;
-        let fresh = || vec![Self { outputs: vec![(0.0, 0.0); outputs] }; variants.len()];
+        let fresh = || {
+            vec![Self { outputs: vec![(0.0, 0.0); outputs], samples: 0, same: 0 }; variants.len()]
+        };
         let mut lanes = stream.accumulators(|| (fresh(), BTreeMap::<usize, Vec<f32>>::new()));
         let all = 0..stream.len();
         stream.run_all(what, all, &mut lanes, |(sums, kept), _, network, v, tensor| {
@@ -70,7 +87,12 @@ impl Outcome {
                 if network == 0 {
                     kept.insert(i, numbers);
                 } else if let Some(original) = kept.get(&i) {
-                    let (signal, noise) = &mut sums[network - 1].outputs[i];
+                    let sum = &mut sums[network - 1];
+                    if i == 0 {
+                        sum.samples += 1;
+                        sum.same += usize::from(largest(original) == largest(&numbers));
+                    }
+                    let (signal, noise) = &mut sum.outputs[i];
                     for (a, b) in original.iter().zip(&numbers) {
                         *signal += f64::from(*a).powi(2);
                         *noise += (f64::from(*a) - f64::from(*b)).powi(2);
@@ -81,6 +103,7 @@ impl Outcome {
         let mut total = fresh();
         for (lane, _) in &lanes {
             for (to, from) in total.iter_mut().zip(lane) {
+                (to.samples, to.same) = (to.samples + from.samples, to.same + from.same);
                 for (to, from) in to.outputs.iter_mut().zip(&from.outputs) {
                     (to.0, to.1) = (to.0 + from.0, to.1 + from.1);
                 }
@@ -106,7 +129,9 @@ fn judged(graph: &Graph) -> Vec<ValueId> {
         .map(|port| {
             let mut at = port.value;
             while let Some(node) = graph.producer(at) {
-                let onward = node.op.is::<Reshape>() || node.op.is::<Softmax>();
+                let onward = node.op.is::<Reshape>()
+                    || node.op.is::<Dequantize>()
+                    || node.op.is::<Quantize>();
                 let softmax = node.op.is::<Softmax>();
                 match node.inputs().first() {
                     Some(v) if softmax => return *v,

@@ -96,6 +96,12 @@ impl Walk {
         })
     }
 
+    /// The network with its changes so far, values rounded where that was asked for.
+    #[must_use]
+    pub fn working(&self) -> &Graph {
+        &self.working.graph
+    }
+
     /// How the inputs of a layer vary, over all samples. `what` is shown with the progress.
     ///
     /// # Errors

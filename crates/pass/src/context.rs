@@ -89,6 +89,36 @@ impl<'a> PassContext<'a> {
         (self.only.is_empty() || matches(self.only)) && !matches(self.skip)
     }
 
+    /// Whether the step's `only` names this node.
+    #[must_use]
+    pub fn names(&self, node: &Node) -> bool {
+        self.only.iter().any(|p| p.matches(&node.name))
+    }
+
+    /// Fails for patterns of the step's `only` that match none of the nodes that a pass can work on, so
+    /// that nothing a recipe names is passed over in silence.
+    ///
+    /// # Errors
+    /// [`PassError::Input`] with the patterns.
+    pub fn all_named<'n>(
+        &self,
+        nodes: impl IntoIterator<Item = &'n Node>,
+        what: &str,
+    ) -> Result<(), PassError> {
+        let mut left: Vec<&WildMatch> = self.only.iter().collect();
+        for node in nodes {
+            left.retain(|p| !p.matches(&node.name));
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        let left: Vec<String> = left.iter().map(|p| format!("`{p}`")).collect();
+        Err(PassError::Input(format!(
+            "`only` names {}, but there is no such {what}",
+            left.join(", ")
+        )))
+    }
+
     /// Applies a patch and counts it. Returns whether it was applied: when the run is to stop after a
     /// number of rewrites, later ones are not.
     ///

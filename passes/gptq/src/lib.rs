@@ -22,6 +22,9 @@
 //! choice if the errors of layers add up, which they do nearly while they are small; no claim is made
 //! beyond that.
 //!
+//! The crate also has the `accuracy-guard` pass, which rounds in the same way and gives more bits to as
+//! many layers as it takes to keep a stated bound on what comes out.
+//!
 //! The result stands in the graph as integer constants under `dequantize`, which `quantize` takes up;
 //! calibrate again in between, since the activations have moved.
 //!
@@ -34,10 +37,13 @@
 
 mod bits;
 mod budget;
+mod guard;
 mod knapsack;
 
 pub use bits::Bits;
+pub use guard::AccuracyGuard;
 
+use paring_ir::ops::Dequantize;
 use paring_ir::{Graph, NodeId, Patch};
 use paring_layerwise::{
     Geometry, Moments, Observing, Problem, Row, Walk, decibels, layers, replace_weights, survey,
@@ -135,6 +141,7 @@ impl Pass for Gptq {
         if !refused.is_empty() {
             return Err(PassError::Unsupported(refused));
         }
+        cx.all_named(layers.iter().map(|id| graph.node(*id)), LAYER)?;
         let observing = Observing {
             data: self.data.clone(),
             samples: self.samples,
@@ -179,6 +186,9 @@ impl Pass for Gptq {
     }
 }
 
+/// What the passes work on.
+const LAYER: &str = "convolution or dense layer with real weights";
+
 /// The most bytes of sums that layers looked at together may take up, in all lanes.
 const MOST_SUMS: usize = 1 << 29;
 
@@ -198,6 +208,32 @@ fn chunks(graph: &Graph, layers: &[NodeId], together: usize) -> Vec<Range<usize>
         }
     }
     out
+}
+
+/// Puts the rounded weights and biases that layers have in another copy of the graph into this one.
+fn transfer(graph: &Graph, from: &Graph, layers: &[NodeId]) -> Result<Patch, PassError> {
+    let mut patch = Patch::new(graph, "accuracy-guard");
+    for &id in layers {
+        let mut operands = graph.node(id).inputs()[..1].to_vec();
+        for &v in &from.node(id).inputs()[1..] {
+            let stored = from.producer(v).map_or(v, |n| n.inputs()[0]);
+            let Some(data) = from.constant(stored) else {
+                return Err(PassError::Internal("weights that are no constant".into()));
+            };
+            let name = &from.value(stored).name;
+            let quant = from.ty(stored).quant.clone();
+            let constant = patch.constant(name, data.clone(), quant);
+            operands.push(match stored == v {
+                true => constant,
+                false => {
+                    let name = &from.value(v).name;
+                    patch.node(graph, name, Dequantize::default(), &[constant])?[0]
+                }
+            });
+        }
+        patch.set_operands(id, operands);
+    }
+    Ok(patch)
 }
 
 /// The integer weights of a layer and its bias.

@@ -1,7 +1,7 @@
 use crate::groups::Plan;
 use crate::role::{Role, packed};
 use crate::weights::{bias as store_bias, widen_for_bias};
-use crate::{Io, Quantize};
+use crate::{Io, Quantize, lstm};
 use paring_ir::ops::{Dequantize, Quantize as ToQuantized};
 use paring_ir::{Def, Graph, GraphError, Node, Patch, ValueId};
 use paring_layerwise::weights;
@@ -50,6 +50,7 @@ pub(crate) fn emit(
         moved: HashMap::new(),
         layers: Vec::new(),
     };
+    e.states()?;
     e.inputs();
     for id in graph.topological() {
         let node = graph.node(id);
@@ -65,7 +66,23 @@ pub(crate) fn emit(
 impl<'a> Emitter<'a> {
     fn ty(&self, v: ValueId, quant: &Quant) -> TensorType {
         let shape = self.graph.ty(v).shape.clone();
-        TensorType { dtype: self.settings.activations.dtype, shape, quant: Some(quant.clone()) }
+        let wide = self.plan.wide.contains(&v);
+        let dtype = if wide { DType::I16 } else { self.settings.activations.dtype };
+        TensorType { dtype, shape, quant: Some(quant.clone()) }
+    }
+
+    /// States become quantized in place.
+    fn states(&mut self) -> Result<(), PassError> {
+        for state in self.graph.states() {
+            let v = state.current;
+            let Some(quant) = self.plan.quants.get(&v) else { continue };
+            let ty = self.ty(v, quant);
+            let initial = quant.quantize(&state.initial.dense(), ty.dtype)?;
+            self.patch.set_initial(v, initial);
+            self.patch.set_type(v, ty);
+            self.quantized.insert(v, v);
+        }
+        Ok(())
     }
 
     /// Inputs that quantized nodes read become quantized in place, unless they are to stay real.
@@ -171,6 +188,7 @@ impl<'a> Emitter<'a> {
                 self.moved.insert(output, new);
                 return Ok(());
             }
+            Role::Lstm => return self.lstm(node),
             _ => {}
         }
         let mut operands = Vec::with_capacity(node.inputs().len());
@@ -309,6 +327,71 @@ impl<'a> Emitter<'a> {
             .get(&output)
             .map(|q| format!("{} {q}", self.settings.activations.dtype));
         self.layers.push(report);
+        Ok(())
+    }
+
+    /// A recurrent layer: weights with one scale a gate, states, and all three results.
+    fn lstm(&mut self, node: &Node) -> Result<(), PassError> {
+        let graph = self.graph;
+        if self.settings.activations.dtype != DType::I8 {
+            return Err(PassError::Input(format!(
+                "`{}` (lstm) has an integer form for i8 activations only",
+                node.name
+            )));
+        }
+        let x = self.quantized(node.inputs()[0])?;
+        let input_type = self.patch.ty(graph, x).clone();
+        let input = input_type.quant.as_ref().and_then(Quant::as_per_tensor).map(|(s, _)| s);
+        let input =
+            input.ok_or_else(|| PassError::Internal(format!("`{}` has no scale", node.name)))?;
+        let mut operands = vec![x];
+        let mut report = LayerReport::new(node);
+        report.weights = Some("i8, one scale a gate".into());
+        report.note = "error of the weights".into();
+        let mut scales = Vec::new();
+        for &w in &node.inputs()[1..3] {
+            let Some(data) = graph.constant(w) else { continue };
+            let real = self.real_constant(w)?;
+            let shape = data.shape();
+            let (directions, rows) = (shape[0], shape[1]);
+            let own = lstm::gate_scales(&real, directions, rows);
+            let quant = Quant::symmetric(1, own.clone());
+            let stored = quant.quantize(&data.dense(), DType::I8)?;
+            let error = weights::sqnr(&real, &stored, &quant);
+            report.weights_db = Some(report.weights_db.map_or(error, |db| db.min(error)));
+            operands.push(self.patch.constant(&graph.value(w).name, stored, Some(quant)));
+            scales.push(own);
+        }
+        let b = node.inputs()[3];
+        let bias_scales: Vec<f32> =
+            scales.first().into_iter().flatten().map(|s| input * s).collect();
+        let quant = Quant::symmetric(1, bias_scales);
+        let shape = graph.constant(b).map_or_else(Vec::new, |d| d.shape().to_vec());
+        let real = Tensor::from_vec(shape, self.real_constant(b)?)?;
+        let stored = quant.quantize(&real, DType::I32)?;
+        operands.push(self.patch.constant(&graph.value(b).name, stored, Some(quant)));
+        let types: Vec<TensorType> = node
+            .outputs()
+            .iter()
+            .map(|v| match self.plan.quants.get(v) {
+                Some(quant) => Ok(self.ty(*v, quant)),
+                None => Err(PassError::Internal(format!("`{}` has no scale", node.name))),
+            })
+            .collect::<Result<_, _>>()?;
+        for (i, &v) in node.inputs()[4..].iter().enumerate() {
+            match (graph.constant(v), &types[i + 1].quant) {
+                (Some(data), Some(quant)) => {
+                    let stored = quant.quantize(&data.dense(), types[i + 1].dtype)?;
+                    let name = &graph.value(v).name;
+                    operands.push(self.patch.constant(name, stored, Some(quant.clone())));
+                }
+                _ => operands.push(self.quantized(v)?),
+            }
+        }
+        report.result = Some(format!("{}, cell {}", types[0], types[2]));
+        self.layers.push(report);
+        let new = self.patch.typed_node(&node.name, &node.op, &operands, types);
+        self.quantized.extend(node.outputs().iter().copied().zip(new));
         Ok(())
     }
 

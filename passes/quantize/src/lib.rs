@@ -48,6 +48,7 @@
 
 mod emit;
 mod groups;
+mod lstm;
 mod mean;
 mod params;
 mod role;

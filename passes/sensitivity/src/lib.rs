@@ -94,6 +94,9 @@ impl Pass for Sensitivity {
         }
         let mut worst: Vec<(f64, String)> = Vec::new();
         for ((row, weights), outcome) in tried.iter().zip(&outcomes) {
+            if outcome.noise() == 0.0 {
+                continue;
+            }
             let db = decibels(outcome.signal(), outcome.noise());
             let (slot, what) = match weights {
                 true => (&mut rows[*row].weights_db, "the weights"),

@@ -2,10 +2,13 @@
 //!
 //! `cargo xtask setup` installs what the tests need besides Rust, or says how; `cargo xtask test` does
 //! that and then runs every check: formatting, lints, documentation and all tests.
+//! `cargo xtask bench-quantization` compares the quantization recipes with other tools.
 #![forbid(unsafe_code)]
 
+mod bench_quantization;
+
 use anyhow::{Context, Result, bail};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -36,8 +39,14 @@ fn main() -> Result<()> {
             }
             test()
         }
-        _ => bail!("usage: cargo xtask setup | test"),
+        Some("bench-quantization") => bench_quantization::run(&root()),
+        _ => bail!("usage: cargo xtask setup | test | bench-quantization"),
     }
+}
+
+/// The repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// Installs what is missing where that is possible without asking, and names it elsewhere.

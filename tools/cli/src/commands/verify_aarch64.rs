@@ -32,7 +32,7 @@ pub fn run(
             workspace.display()
         );
     }
-    let package = lower.compile(graph)?;
+    let package = lower.compile(graph, None)?;
     let (_, bytes) = package
         .files
         .iter()

@@ -249,8 +249,8 @@ impl Points {
             }
             let j = low + (high - low) / 2;
             let mut best = (f64::INFINITY, first);
-            for i in first..=last.min(j - 1) {
-                let cost = row[i] + self.cost(from + i, from + j);
+            for (i, before) in row.iter().enumerate().take(last.min(j - 1) + 1).skip(first) {
+                let cost = before + self.cost(from + i, from + j);
                 if cost < best.0 {
                     best = (cost, i);
                 }

@@ -1,6 +1,7 @@
 //! Clusters of the weights of real networks.
 
-use paring_format::{ReadOptions, Source};
+use paring_format::ReadOptions;
+use paring_format_keras as _;
 use paring_pass_cluster::{Points, Random, Start};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -20,8 +21,10 @@ fn data() -> Option<PathBuf> {
 fn layers() -> Vec<Vec<f64>> {
     let Some(data) = data() else { return Vec::new() };
     let path = data.join("models/keras/ic_resnet8.h5");
-    let source = Source::open(&path).unwrap();
-    let graph = paring_format::read(&source, &ReadOptions::default()).unwrap();
+    let dimensions = Default::default();
+    let options =
+        ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
+    let graph = paring_format::read(&path, &options).unwrap();
     let constants = graph.values().filter_map(|v| v.constant());
     constants.filter(|c| c.shape().len() >= 2).map(|c| c.dense().to_f64()).collect()
 }

@@ -1,10 +1,7 @@
 //! Rows of depthwise convolutions with windows of 3x3 in assembly.
 
-use core::arch::global_asm;
 use core::ops::Range;
 use paring_kernels::Window;
-
-global_asm!(include_str!("asm/depthwise3.s"), options(raw));
 
 /// What a function is called with; the assembly knows the offsets.
 #[repr(C)]

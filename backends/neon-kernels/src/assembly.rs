@@ -5,10 +5,12 @@ use crate::pack::parts;
 use core::arch::global_asm;
 use paring_kernels::Rows;
 
+// One block: the files share macros.
 global_asm!(
     include_str!("asm/f32_gemm.s"),
     include_str!("asm/i8_mlal.s"),
     include_str!("asm/i8_dot.s"),
+    include_str!("asm/depthwise3.s"),
     options(raw)
 );
 

@@ -16,6 +16,8 @@
 
 #[cfg(target_arch = "aarch64")]
 mod assembly;
+#[cfg(target_arch = "aarch64")]
+mod depthwise3;
 mod dispatch;
 #[cfg(target_arch = "aarch64")]
 mod elementwise;

@@ -51,7 +51,8 @@ impl Net {
         let depth = (n / shape[0]) as f32;
         let name = format!("w{}", self.count);
         if self.int8 {
-            let w: Vec<i8> = (0..n).map(|_| self.random() as i8).collect();
+            // TFLite's weights are symmetric: the least number is not used.
+            let w: Vec<i8> = (0..n).map(|_| (self.random() as i8).max(-127)).collect();
             let scale = 2.0 / depth.sqrt() / 128.0;
             let q = Quant::symmetric(0, vec![scale; shape[0]]);
             let w =

@@ -14,7 +14,7 @@ use paring_ir::{Graph, Op, OpArg, ValueId};
 use paring_tensor::{ConstData, DType, Palette, Quant, Sparse, Tensor, TensorType};
 
 /// Networks in a program.
-const NETWORKS: usize = 40;
+const NETWORKS: usize = 12;
 
 struct Random(u64);
 

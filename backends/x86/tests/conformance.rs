@@ -11,7 +11,7 @@ fn check(int8: bool, seeds: std::ops::Range<u64>) {
         let layers = 1 + (seed % 7) as usize;
         let graph = grower.grow(layers);
         for rounding in [Rounding::Double, Rounding::Single] {
-            if let Err(why) = compare(&graph, &mut Random(seed), rounding) {
+            if let Err(why) = compare(&graph, &mut Random(seed), rounding, 2e-6) {
                 panic!("seed {seed}, {rounding:?}: {why}\n{graph}");
             }
         }

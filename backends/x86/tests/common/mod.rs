@@ -50,7 +50,7 @@ pub fn input(random: &mut Random, ty: &TensorType) -> Tensor {
     let n = shape.iter().product();
     match ty.dtype {
         DType::F32 => Tensor::from_vec(shape, random.reals(n)).unwrap(),
-        _ => Tensor::from_vec(shape, random.bytes(n)).unwrap(),
+        dtype => Tensor::from_vec(shape, random.bytes(n)).unwrap().reinterpret(dtype).unwrap(),
     }
 }
 
@@ -368,7 +368,9 @@ impl Grower {
 }
 
 /// Why two values differ, if they do: integers have to be equal, real numbers close.
-pub fn difference(got: &Tensor, want: &Tensor) -> Option<String> {
+///
+/// `error` is how far they may be apart, as a fraction of the largest number of the value.
+pub fn difference(got: &Tensor, want: &Tensor, error: f32) -> Option<String> {
     if got.shape() != want.shape() || got.dtype() != want.dtype() {
         return Some(format!("{got:?} is not of the form of {want:?}"));
     }
@@ -386,14 +388,19 @@ pub fn difference(got: &Tensor, want: &Tensor) -> Option<String> {
     let (a, b) = (got.to_f32(), want.to_f32());
     let most = b.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
     let close = |a: f32, b: f32| {
-        (a - b).abs() <= 2e-6 * most + 1e-5 * b.abs() || a.to_bits() == b.to_bits()
+        (a - b).abs() <= error * most + 1e-5 * b.abs() || a.to_bits() == b.to_bits()
     };
     let at = a.iter().zip(&b).position(|(a, b)| !close(*a, *b))?;
     Some(format!("at {at}: {} for {} (largest {most})", a[at], b[at]))
 }
 
 /// Runs a network on the reference and at every level, twice, observed and not.
-pub fn compare(graph: &Graph, random: &mut Random, rounding: Rounding) -> Result<(), String> {
+pub fn compare(
+    graph: &Graph,
+    random: &mut Random,
+    rounding: Rounding,
+    error: f32,
+) -> Result<(), String> {
     let verified = graph.verified().map_err(|e| e.to_string())?;
     let options = ExecOptions { rounding };
     let reference = Reference.executor(options).ok_or("no reference")?;
@@ -404,13 +411,16 @@ pub fn compare(graph: &Graph, random: &mut Random, rounding: Rounding) -> Result
         for _ in 0..2 {
             let inputs: Vec<Tensor> =
                 graph.inputs().iter().map(|p| input(random, graph.ty(p.value))).collect();
+            // A fork begins with the initial states, so all do.
+            reference.reset();
+            session.reset();
             let mut want = Vec::new();
             let outputs = reference
                 .run_observed(&inputs, &mut |v, x| want.push((v, x.clone())))
                 .map_err(|e| e.to_string())?;
             let got = session.run(&inputs).map_err(|e| e.to_string())?;
             for (got, want) in got.iter().zip(&outputs) {
-                if let Some(why) = difference(got, want) {
+                if let Some(why) = difference(got, want, error) {
                     return Err(format!("{}: output: {why}", level.name()));
                 }
             }
@@ -425,7 +435,7 @@ pub fn compare(graph: &Graph, random: &mut Random, rounding: Rounding) -> Result
             assert_eq!(seen.len(), want.len());
             for ((v, got), (w, want)) in seen.iter().zip(&want) {
                 assert_eq!(v, w);
-                if let Some(why) = difference(got, want) {
+                if let Some(why) = difference(got, want, error) {
                     return Err(format!("{}: `{}`: {why}", level.name(), graph.value(*v).name));
                 }
             }

@@ -8,7 +8,7 @@ use paring_qmath::{Multiplier, Rounding};
 
 /// Bytes of the left side that are worked on before the next panel is taken: what stays in a
 /// second-level cache beside a panel.
-const BLOCK: usize = 256 << 10;
+const BLOCK: usize = 512 << 10;
 
 /// A copy of each image with padding around it, made where a row of the window is then one piece.
 #[derive(Clone, Copy, Debug)]

@@ -80,6 +80,10 @@ pub fn f32_depthwise(
     unsafe {
         match level {
             #[cfg(target_arch = "x86_64")]
+            Level::Avx512 if crate::f32_depthwise3::serves(window, weights) => {
+                crate::f32_depthwise3::rows(window, x, weights, bias, clamp, rows, out)
+            }
+            #[cfg(target_arch = "x86_64")]
             Level::Avx512 => {
                 crate::f32_depthwise::avx512::rows(window, x, weights, bias, clamp, rows, out)
             }
@@ -133,16 +137,19 @@ impl I8Depthwise<'_> {
 /// Whether there is an `i8` kernel.
 #[must_use]
 pub fn has_i8(level: Level) -> bool {
-    level == Level::Avx512
+    level != Level::Scalar
 }
 
 /// Bytes of the packed weights.
 #[must_use]
-pub fn i8_len(kernel: [usize; 2], channels: usize) -> usize {
+pub fn i8_len(level: Level, kernel: [usize; 2], channels: usize) -> usize {
     #[cfg(target_arch = "x86_64")]
-    return crate::i8_depthwise_avx512::len(kernel, channels);
+    return match level {
+        Level::Avx512 => crate::i8_depthwise_avx512::len(kernel, channels),
+        _ => crate::i8_depthwise_avx2::len(kernel, channels),
+    };
     #[cfg(not(target_arch = "x86_64"))]
-    return 0 * (kernel[0] + channels);
+    return 0 * (level as usize + kernel[0] + channels);
 }
 
 /// Packs the weights; `false` where the requantization of a channel could overflow.
@@ -150,13 +157,16 @@ pub fn i8_len(kernel: [usize; 2], channels: usize) -> usize {
 /// # Panics
 /// If lengths disagree.
 #[must_use]
-pub fn i8_pack(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
+pub fn i8_pack(level: Level, p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
     let taps = p.kernel[0] * p.kernel[1];
     assert!(taps > 0 && taps <= MAX_TAPS && taps * p.channels == p.weights.len());
     assert!(p.bias.len() == p.channels && p.multipliers.len() == p.channels);
-    assert_eq!(packed.len(), i8_len(p.kernel, p.channels));
+    assert_eq!(packed.len(), i8_len(level, p.kernel, p.channels));
     #[cfg(target_arch = "x86_64")]
-    return crate::i8_depthwise_avx512::pack(p, packed);
+    return match level {
+        Level::Avx512 => crate::i8_depthwise_avx512::pack(p, packed),
+        _ => crate::i8_depthwise_avx2::pack(p, packed),
+    };
     #[cfg(not(target_arch = "x86_64"))]
     return false;
 }
@@ -176,10 +186,15 @@ pub fn i8_depthwise(
 ) {
     window.check(x.len(), &rows, out.len());
     assert!(has_i8(level) && level.is_available());
-    assert_eq!(packed.len(), i8_len(window.kernel, window.channels));
+    assert_eq!(packed.len(), i8_len(level, window.kernel, window.channels));
     #[cfg(target_arch = "x86_64")]
     // SAFETY: lengths and features are checked above.
     unsafe {
-        crate::i8_depthwise_avx512::rows(window, x, pad, packed, rows, out);
+        match level {
+            Level::Avx512 => {
+                crate::i8_depthwise_avx512::rows(window, x, pad, packed, rows, out);
+            }
+            _ => crate::i8_depthwise_avx2::rows(window, x, pad, packed, rows, out),
+        }
     }
 }

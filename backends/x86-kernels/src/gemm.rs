@@ -102,8 +102,19 @@ pub fn f32_gemm(
 #[must_use]
 pub fn i8_tile(level: Level) -> Option<Tile> {
     match level {
-        Level::Scalar | Level::Avx2 => None,
+        Level::Scalar => None,
+        Level::Avx2 => Some(Tile { rows: 6, width: 16 }),
         Level::Avx512 => Some(Tile { rows: 14, width: 32 }),
+    }
+}
+
+/// Pieces of `i8` rows are read to the next multiple of this many elements.
+#[must_use]
+pub fn i8_step(level: Level) -> usize {
+    match level {
+        Level::Scalar => 1,
+        Level::Avx2 => 16,
+        Level::Avx512 => 4,
     }
 }
 
@@ -182,31 +193,38 @@ pub(crate) fn lane(
 
 /// Bytes of a packed panel.
 #[must_use]
-pub fn i8_panel_len(taps: usize, depth: usize, width: usize) -> usize {
+pub fn i8_panel_len(level: Level, taps: usize, depth: usize, width: usize) -> usize {
     #[cfg(target_arch = "x86_64")]
-    return crate::i8_avx512::panel_len(taps, depth, width);
+    return match level {
+        Level::Avx512 => crate::i8_avx512::panel_len(taps, depth, width),
+        _ => crate::i8_avx2::panel_len(taps, depth, width),
+    };
     #[cfg(not(target_arch = "x86_64"))]
-    return 0 * (taps + depth + width);
+    return 0 * (level as usize + taps + depth + width);
 }
 
 /// Packs a panel; `false` where the requantization of a channel could overflow.
 ///
 /// # Panics
-/// If lengths disagree.
+/// If lengths disagree or the level has no tile.
 #[must_use]
-pub fn i8_pack(p: &I8Panel<'_>, panel: &mut [u8]) -> bool {
-    assert_eq!(panel.len(), i8_panel_len(p.taps, p.depth, p.width));
-    assert!(p.width == 16 || p.width == 32);
+pub fn i8_pack(level: Level, p: &I8Panel<'_>, panel: &mut [u8]) -> bool {
+    let tile = i8_tile(level).expect("a level with a tile");
+    assert_eq!(panel.len(), i8_panel_len(level, p.taps, p.depth, p.width));
+    assert!(p.width == tile.width || p.width == tile.width / 2);
     assert!(p.bias.len() <= p.width && p.bias.len() == p.multipliers.len());
     assert_eq!(p.weights.len(), p.bias.len() * p.taps * p.depth);
     #[cfg(target_arch = "x86_64")]
-    return crate::i8_avx512::pack(p, panel);
+    return match level {
+        Level::Avx512 => crate::i8_avx512::pack(p, panel),
+        _ => crate::i8_avx2::pack(p, panel),
+    };
     #[cfg(not(target_arch = "x86_64"))]
     return false;
 }
 
 /// `out[r][c]` is the requantized `bias[c] + sum(a[r][k] * w[k][c])` for one packed panel. Pieces are
-/// read to the next multiple of four elements, so `a` and the row of padding reach that far.
+/// read to the next multiple of [`i8_step`] elements, so `a` and the row of padding reach that far.
 ///
 /// # Panics
 /// If a slice is too short, the level has no tile, or the processor lacks its features.
@@ -222,12 +240,15 @@ pub fn i8_gemm(
     let tile = i8_tile(level).expect("a level with a tile");
     assert!(level.is_available());
     assert!(width == tile.width || width == tile.width / 2);
-    assert!(rows.is_inside(tile.rows, rows.depth.next_multiple_of(4)));
+    assert!(rows.is_inside(tile.rows, rows.depth.next_multiple_of(i8_step(level))));
     assert!(cols <= width && fits(out.len(), rows.rows, cols, stride));
-    assert_eq!(panel.len(), i8_panel_len(rows.taps, rows.depth, width));
+    assert_eq!(panel.len(), i8_panel_len(level, rows.taps, rows.depth, width));
     #[cfg(target_arch = "x86_64")]
     // SAFETY: features and lengths are checked above.
     unsafe {
-        crate::i8_avx512::gemm(rows, panel, width, cols, stride, out);
+        match level {
+            Level::Avx512 => crate::i8_avx512::gemm(rows, panel, width, cols, stride, out),
+            _ => crate::i8_avx2::gemm(rows, panel, width, cols, stride, out),
+        }
     }
 }

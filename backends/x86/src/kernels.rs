@@ -74,12 +74,12 @@ impl Kernels for X86Kernels {
     }
 
     fn i8_step(&self) -> usize {
-        if gemm::i8_tile(self.level).is_some() { 4 } else { Portable.i8_step() }
+        gemm::i8_step(self.level)
     }
 
     fn i8_panel_len(&self, taps: usize, depth: usize, width: usize) -> usize {
         match gemm::i8_tile(self.level) {
-            Some(_) => gemm::i8_panel_len(taps, depth, width),
+            Some(_) => gemm::i8_panel_len(self.level, taps, depth, width),
             None => Portable.i8_panel_len(taps, depth, width),
         }
     }
@@ -99,7 +99,7 @@ impl Kernels for X86Kernels {
             zero_point: p.zero_point,
             bounds: p.bounds,
         };
-        gemm::i8_pack(&panel, packed)
+        gemm::i8_pack(self.level, &panel, packed)
     }
 
     fn i8_gemm(
@@ -135,7 +135,7 @@ impl Kernels for X86Kernels {
 
     fn i8_depthwise_len(&self, kernel: [usize; 2], channels: usize) -> usize {
         if depthwise::has_i8(self.level) {
-            depthwise::i8_len(kernel, channels)
+            depthwise::i8_len(self.level, kernel, channels)
         } else {
             Portable.i8_depthwise_len(kernel, channels)
         }
@@ -155,7 +155,7 @@ impl Kernels for X86Kernels {
             zero_point: p.zero_point,
             bounds: p.bounds,
         };
-        depthwise::i8_pack(&from, packed)
+        depthwise::i8_pack(self.level, &from, packed)
     }
 
     fn i8_depthwise(

@@ -137,8 +137,7 @@ pub(crate) fn f32_gemm(
     assert_eq!(panel.len(), width * (1 + rows.taps() * rows.depth()));
     assert!(fits(out.len(), rows.rows(), cols, stride));
     assert!(rest.is_none_or(|r| fits(r.len(), rows.rows(), cols, stride)));
-    let flags =
-        u64::from(clamp.0 > f32::NEG_INFINITY) | u64::from(clamp.1 < f32::INFINITY) << 1;
+    let flags = u64::from(clamp.0 > f32::NEG_INFINITY) | u64::from(clamp.1 < f32::INFINITY) << 1;
     let call = Call {
         a: rows.a().as_ptr().cast(),
         at: rows.at().as_ptr(),

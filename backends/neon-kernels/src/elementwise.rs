@@ -18,9 +18,7 @@ impl Term {
         if m.shift == 0 && m.mantissa == 1 << 30 {
             return Some(Self::Half);
         }
-        (-31..0)
-            .contains(&m.shift)
-            .then_some(Self::Scaled { mantissa: m.mantissa, shift: m.shift })
+        (-31..0).contains(&m.shift).then_some(Self::Scaled { mantissa: m.mantissa, shift: m.shift })
     }
 
     /// The scaled values of four centred operands.
@@ -59,9 +57,15 @@ pub(crate) fn i8_sum(sum: &I8Sum, a: &[i8], b: &[i8], out: &mut [i8]) -> usize {
         return 0;
     }
     match (first, second) {
-        (Term::Half, Term::Half) => each(sum, |x| Term::Half.apply(x), |x| Term::Half.apply(x), mantissa, shift, a, b, out),
-        (Term::Half, _) => each(sum, |x| Term::Half.apply(x), |x| second.apply(x), mantissa, shift, a, b, out),
-        (_, Term::Half) => each(sum, |x| first.apply(x), |x| Term::Half.apply(x), mantissa, shift, a, b, out),
+        (Term::Half, Term::Half) => {
+            each(sum, |x| Term::Half.apply(x), |x| Term::Half.apply(x), mantissa, shift, a, b, out)
+        }
+        (Term::Half, _) => {
+            each(sum, |x| Term::Half.apply(x), |x| second.apply(x), mantissa, shift, a, b, out)
+        }
+        (_, Term::Half) => {
+            each(sum, |x| first.apply(x), |x| Term::Half.apply(x), mantissa, shift, a, b, out)
+        }
         _ => each(sum, |x| first.apply(x), |x| second.apply(x), mantissa, shift, a, b, out),
     }
 }
@@ -86,8 +90,7 @@ fn each(
         for i in 0..blocks {
             let (a, b) = (vld1q_s8(a.as_ptr().add(16 * i)), vld1q_s8(b.as_ptr().add(16 * i)));
             let half = |a: int8x8_t, b: int8x8_t| {
-                let (a, b) =
-                    (vsubq_s16(vmovl_s8(a), zeros[0]), vsubq_s16(vmovl_s8(b), zeros[1]));
+                let (a, b) = (vsubq_s16(vmovl_s8(a), zeros[0]), vsubq_s16(vmovl_s8(b), zeros[1]));
                 let quarter = |a: int16x4_t, b: int16x4_t| {
                     let s = vaddq_s32(first(vmovl_s16(a)), second(vmovl_s16(b)));
                     scale(s, mantissa, shift)

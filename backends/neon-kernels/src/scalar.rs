@@ -72,8 +72,7 @@ pub(crate) fn i8_depthwise(
                     let w = block[12 * BLOCK + tap * BLOCK + lane] as i8;
                     sum = sum.wrapping_add(i32::from(x) * i32::from(w));
                 }
-                let (m, s) =
-                    (get(block, 4 * BLOCK + 4 * lane), get(block, 8 * BLOCK + 4 * lane));
+                let (m, s) = (get(block, 4 * BLOCK + 4 * lane), get(block, 8 * BLOCK + 4 * lane));
                 out[c] = finish(constants, sum, m, s);
             }
         }

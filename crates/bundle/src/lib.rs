@@ -18,6 +18,7 @@ use paring_format_keras as _;
 use paring_format_onnx as _;
 use paring_format_paring as _;
 use paring_format_tflite as _;
+use paring_neon as _;
 use paring_pass_calibrate as _;
 use paring_pass_cleanup as _;
 use paring_pass_dead_channels as _;
@@ -42,7 +43,7 @@ pub const REFERENCE: &str = "reference";
 pub const AUTO: &str = "auto";
 
 /// The backends that [`AUTO`] tries, in this order, before the reference.
-const FAST: [&str; 1] = ["x86"];
+const FAST: [&str; 2] = ["x86", "neon"];
 
 /// Prepares each network on the fastest backend that runs it.
 struct Fastest(Vec<Box<dyn Executor>>);
@@ -69,8 +70,9 @@ impl Executor for Fastest {
 /// are the same on all, real numbers agree up to rounding.
 #[must_use]
 pub fn default_executor(options: ExecOptions) -> Box<dyn Executor> {
+    let here = |name: &&str| *name != "x86" || cfg!(target_arch = "x86_64");
     let named = |name: &str| backend_named(name).ok()?.executor(options);
-    Box::new(Fastest(FAST.into_iter().chain([REFERENCE]).filter_map(named).collect()))
+    Box::new(Fastest(FAST.into_iter().filter(here).chain([REFERENCE]).filter_map(named).collect()))
 }
 
 /// The executor of a backend, or of the fastest one where it is called [`AUTO`].

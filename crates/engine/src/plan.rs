@@ -1,12 +1,12 @@
 //! From a graph to steps over one arena.
 
 use crate::buffer::{Buffer, LINE};
-use paring_kernels::Kernels;
 use crate::ops::{Lower, Lowered, Part, Tail};
 use crate::step::{Span, Step};
 use paring_backend::planner::{Block, plan};
 use paring_ir::ops::{Activation, Binary, BinaryFn, Conv2d, Dense, Unary};
 use paring_ir::{ExecError, Executor, Graph, Node, NodeId, Refusal, Session, ValueId, Verified};
+use paring_kernels::Kernels;
 use paring_qmath::Rounding;
 use paring_tensor::{DType, TensorType};
 use std::collections::{HashMap, HashSet};

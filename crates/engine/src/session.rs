@@ -1,9 +1,9 @@
 use crate::buffer::Buffer;
-use paring_kernels::Kernels;
 use crate::plan::{Options, Plan, Run, Source, Typed, Work, build};
 use crate::step::{Io, Span, carve};
 use paring_backend::ExecOptions;
 use paring_ir::{ExecError, Executor, Graph, Node, Observer, Session, Verified};
+use paring_kernels::Kernels;
 use paring_tensor::Tensor;
 use std::sync::{Arc, OnceLock};
 

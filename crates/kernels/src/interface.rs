@@ -1,6 +1,6 @@
 use crate::portable;
-use paring_qmath::{Multiplier, Rounding};
 use core::ops::Range;
+use paring_qmath::{Multiplier, Rounding};
 
 /// The offset that stands for the row of padding.
 pub const PAD: u32 = u32::MAX;

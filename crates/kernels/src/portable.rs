@@ -1,8 +1,8 @@
 //! Kernels in plain Rust.
 
 use crate::interface::{I8Depthwise, I8Panel, Kernels, PAD, Rows, Tile, Window};
-use paring_qmath::{Multiplier, Rounding};
 use core::ops::Range;
+use paring_qmath::{Multiplier, Rounding};
 
 /// The kernels in plain Rust, for processors without others and for tests of the engine.
 #[derive(Clone, Copy, Debug, Default)]

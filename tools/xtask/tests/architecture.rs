@@ -54,7 +54,8 @@ fn allowed(from: &str, to: &str) -> bool {
         Some(("passes", _)) => any(&["pass", "ir", "tensor", "qmath", "train", "data"]),
         Some(("backends", name)) if name.ends_with("-kernels") => any(&["kernels", "qmath"]),
         Some(("backends", _)) => {
-            any(&["backend", "engine", "ir", "kernels", "tensor", "qmath"]) || to == format!("{from}-kernels")
+            any(&["backend", "engine", "ir", "kernels", "tensor", "qmath"])
+                || to == format!("{from}-kernels")
         }
         Some(("tools", _)) => {
             let plugin = to.starts_with("crates/format-");

@@ -1,9 +1,9 @@
 use super::{Lower, Part};
-use paring_kernels::{I8Sum, Kernels};
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use paring_ir::Node;
 use paring_ir::ops::{Binary, BinaryFn};
+use paring_kernels::{I8Sum, Kernels};
 use paring_qmath::{Multiplier, Rounding};
 use paring_tensor::DType;
 

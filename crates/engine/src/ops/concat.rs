@@ -1,8 +1,8 @@
 use super::{Lower, Lowered, Part};
-use paring_kernels::Kernels;
 use crate::step::{Io, Step};
 use paring_ir::Node;
 use paring_ir::ops::Concat;
+use paring_kernels::Kernels;
 
 /// Copies one input to its place: `run` bytes every `pitch` bytes.
 struct Place {

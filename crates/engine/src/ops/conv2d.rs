@@ -1,9 +1,9 @@
 use super::gemm::{F32Gemm, Frame, I8Constants, I8Gemm, Layout};
 use super::{Lower, Part, Tail};
-use paring_kernels::{Tile, Window};
 use paring_backend::requantize::channel_multipliers;
 use paring_ir::ops::Conv2d;
 use paring_ir::{Node, ValueId};
+use paring_kernels::{Tile, Window};
 use paring_qmath::Rounding;
 use paring_tensor::DType;
 

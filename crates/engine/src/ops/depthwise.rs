@@ -2,11 +2,11 @@ use super::conv2d::Geometry;
 use super::gemm::I8Constants;
 use super::{Lower, Part};
 use crate::buffer::Buffer;
-use paring_kernels::{I8Depthwise, Kernels, Window};
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use paring_ir::ValueId;
 use paring_ir::ops::Conv2d;
+use paring_kernels::{I8Depthwise, Kernels, Window};
 
 /// What both element types share.
 struct Images {

@@ -1,9 +1,9 @@
 //! What convolutions and dense layers share: the table of pieces, panels, and the loops around tiles.
 
 use crate::buffer::Buffer;
-use paring_kernels::{I8Panel, Kernels, PAD, Rows, Tile};
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::threads::divide;
+use paring_kernels::{I8Panel, Kernels, PAD, Rows, Tile};
 use paring_qmath::{Multiplier, Rounding};
 
 /// Bytes of the left side that are worked on before the next panel is taken: what stays in a

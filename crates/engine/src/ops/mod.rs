@@ -14,12 +14,12 @@ mod softmax;
 mod table;
 mod unary;
 
-use paring_kernels::Kernels;
 use crate::step::{Io, Step};
 use paring_ir::ops::{
     Binary, Concat, Conv2d, Dense, Dequantize, Pad, Pool, Quantize, Reduce, Reshape, Softmax, Unary,
 };
 use paring_ir::{Executor, Graph, Node, ValueId};
+use paring_kernels::Kernels;
 use paring_qmath::Rounding;
 use paring_tensor::{DType, TensorType};
 

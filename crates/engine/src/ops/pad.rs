@@ -1,8 +1,8 @@
 use super::{Lower, Part};
-use paring_kernels::Kernels;
 use crate::step::{Io, Step};
 use paring_ir::Node;
 use paring_ir::ops::{Pad, PadMode};
+use paring_kernels::Kernels;
 use paring_tensor::DType;
 
 /// Constant elements around a value: rows are copied into a filled output.

@@ -1,9 +1,9 @@
 use super::{Lower, Part};
-use paring_kernels::{Kernels, Window};
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use paring_ir::Node;
 use paring_ir::ops::{Pool, PoolKind};
+use paring_kernels::{Kernels, Window};
 use paring_tensor::DType;
 
 /// A maximum or a mean over images.

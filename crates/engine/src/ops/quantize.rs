@@ -1,9 +1,9 @@
 use super::table::WideTableStep;
 use super::{Lower, Part};
-use paring_kernels::Kernels;
 use crate::step::{Io, Step, numbers};
 use paring_ir::Node;
 use paring_ir::ops::Quantize;
+use paring_kernels::Kernels;
 use paring_tensor::DType;
 
 /// `f32` to `i8` by division and rounding, ties away from zero or to even.

@@ -1,9 +1,9 @@
 use super::{Lower, Part};
-use paring_kernels::Kernels;
 use crate::step::{Io, Step, numbers, numbers_mut};
 use paring_backend::requantize::mean_multiplier;
 use paring_ir::Node;
 use paring_ir::ops::{Reduce, ReduceFn};
+use paring_kernels::Kernels;
 use paring_qmath::{Multiplier, Rounding};
 
 /// The mean along neighbouring axes: `outer` times `len` rows of `inner` numbers become one row.

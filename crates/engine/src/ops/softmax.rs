@@ -1,8 +1,8 @@
 use super::{Lower, Part};
-use paring_kernels::Kernels;
 use crate::step::{Io, Step, numbers, numbers_mut};
 use paring_ir::Node;
 use paring_ir::ops::Softmax;
+use paring_kernels::Kernels;
 
 /// Softmax of `f32` along the last axis.
 struct Rows {

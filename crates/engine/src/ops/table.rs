@@ -1,10 +1,10 @@
 //! Functions of one 8-bit number, as tables.
 
 use super::Lower;
-use paring_kernels::Kernels;
 use crate::step::{Io, Step, numbers_mut};
 use crate::threads::divide;
 use paring_ir::{Graph, Node};
+use paring_kernels::Kernels;
 use paring_tensor::{Tensor, TensorType};
 
 /// `out[i] = table[x[i]]`

@@ -1,9 +1,9 @@
 use super::{Lower, Part};
-use paring_kernels::Kernels;
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use paring_ir::Node;
 use paring_ir::ops::Unary;
+use paring_kernels::Kernels;
 
 /// A function of each `f32`.
 struct Map {

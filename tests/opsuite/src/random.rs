@@ -1,50 +1,54 @@
-//! Random networks and the comparison with the reference interpreter.
+//! Random networks, and the comparison of executors on any network.
 
-#![allow(dead_code)]
-
-use paring_backend::{Backend, ExecOptions};
 use paring_ir::ops::{
     Activation, AutoPad, Binary, BinaryFn, Concat, Conv2d, Dense, Dequantize, Pad, PadMode,
     Padding, Pool, PoolKind, Quantize, Reduce, ReduceFn, Reshape, Softmax, Unary,
 };
 use paring_ir::{DynOp, Executor, Graph, OpRef, ValueId};
-use paring_qmath::Rounding;
-use paring_reference::Reference;
 use paring_tensor::{DType, Quant, Tensor, TensorType};
-use paring_x86::{Level, X86};
 use std::sync::Arc;
 
 /// A small generator (Knuth's linear congruences, upper bits).
 pub struct Random(pub u64);
 
 impl Random {
+    /// A number of 31 bits.
     pub fn next(&mut self) -> u64 {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.0 >> 33
     }
 
+    /// A number below another.
     pub fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
     }
 
+    /// One of some.
     pub fn of<T: Copy>(&mut self, list: &[T]) -> T {
         list[self.below(list.len())]
     }
 
+    /// A number from -1 to 1.
     pub fn real(&mut self) -> f32 {
         (self.next() % 2001) as f32 / 1000.0 - 1.0
     }
 
+    /// Some bytes.
     pub fn bytes(&mut self, n: usize) -> Vec<i8> {
         (0..n).map(|_| self.next() as i8).collect()
     }
 
+    /// A number from -1 to 1.
     pub fn reals(&mut self, n: usize) -> Vec<f32> {
         (0..n).map(|_| self.real()).collect()
     }
 }
 
+/// Random elements of a type.
+///
+/// # Panics
+/// If a dimension is unbound.
 pub fn input(random: &mut Random, ty: &TensorType) -> Tensor {
     let shape = ty.shape.fixed().unwrap();
     let n = shape.iter().product();
@@ -56,14 +60,18 @@ pub fn input(random: &mut Random, ty: &TensorType) -> Tensor {
 
 /// A network that grows at random.
 pub struct Grower {
-    pub graph: Graph,
-    pub random: Random,
-    pub int8: bool,
+    graph: Graph,
+    random: Random,
+    int8: bool,
     values: Vec<ValueId>,
     count: usize,
 }
 
 impl Grower {
+    /// An input to begin with.
+    ///
+    /// # Panics
+    /// Never: the input is the first value.
     pub fn new(seed: u64, int8: bool) -> Self {
         let mut random = Random(seed);
         random.next();
@@ -394,50 +402,52 @@ pub fn difference(got: &Tensor, want: &Tensor, error: f32) -> Option<String> {
     Some(format!("at {at}: {} for {} (largest {most})", a[at], b[at]))
 }
 
-/// Runs a network on the reference and at every level, twice, observed and not.
+/// Runs a network on the reference and on another executor, twice, observed and not.
+///
+/// # Errors
+/// What differs by more than `error`; see [`difference`].
 pub fn compare(
     graph: &Graph,
     random: &mut Random,
-    rounding: Rounding,
+    reference: &dyn Executor,
+    tested: &dyn Executor,
     error: f32,
 ) -> Result<(), String> {
     let verified = graph.verified().map_err(|e| e.to_string())?;
-    let options = ExecOptions { rounding };
-    let reference = Reference.executor(options).ok_or("no reference")?;
     let mut reference = reference.prepare(verified.clone()).map_err(|e| e.to_string())?;
-    for level in Level::ALL.into_iter().filter(|l| l.is_available()) {
-        let executor = X86.executor_at(level, options);
-        let mut session = executor.prepare(verified.clone()).map_err(|e| e.to_string())?;
-        for _ in 0..2 {
-            let inputs: Vec<Tensor> =
-                graph.inputs().iter().map(|p| input(random, graph.ty(p.value))).collect();
-            // A fork begins with the initial states, so all do.
-            reference.reset();
-            session.reset();
-            let mut want = Vec::new();
-            let outputs = reference
-                .run_observed(&inputs, &mut |v, x| want.push((v, x.clone())))
-                .map_err(|e| e.to_string())?;
-            let got = session.run(&inputs).map_err(|e| e.to_string())?;
-            for (got, want) in got.iter().zip(&outputs) {
-                if let Some(why) = difference(got, want, error) {
-                    return Err(format!("{}: output: {why}", level.name()));
-                }
+    let mut session = tested.prepare(verified.clone()).map_err(|e| e.to_string())?;
+    for _ in 0..2 {
+        let inputs: Vec<Tensor> =
+            graph.inputs().iter().map(|p| input(random, graph.ty(p.value))).collect();
+        // A fork begins with the initial states, so all do.
+        reference.reset();
+        session.reset();
+        let mut want = Vec::new();
+        let outputs = reference
+            .run_observed(&inputs, &mut |v, x| want.push((v, x.clone())))
+            .map_err(|e| e.to_string())?;
+        let got = session.run(&inputs).map_err(|e| e.to_string())?;
+        for (got, want) in got.iter().zip(&outputs) {
+            if let Some(why) = difference(got, want, error) {
+                return Err(format!("output: {why}"));
             }
-            let mut seen = Vec::new();
-            let got = session
-                .fork()
-                .run_observed(&inputs, &mut |v, x| seen.push((v, x.clone())))
-                .map_err(|e| e.to_string())?;
-            assert_eq!(got.len(), outputs.len());
-            seen.sort_by_key(|s| s.0);
-            want.sort_by_key(|s| s.0);
-            assert_eq!(seen.len(), want.len());
-            for ((v, got), (w, want)) in seen.iter().zip(&want) {
-                assert_eq!(v, w);
-                if let Some(why) = difference(got, want, error) {
-                    return Err(format!("{}: `{}`: {why}", level.name(), graph.value(*v).name));
-                }
+        }
+        let mut seen = Vec::new();
+        let got = session
+            .fork()
+            .run_observed(&inputs, &mut |v, x| seen.push((v, x.clone())))
+            .map_err(|e| e.to_string())?;
+        seen.sort_by_key(|s| s.0);
+        want.sort_by_key(|s| s.0);
+        if got.len() != outputs.len() || seen.len() != want.len() {
+            return Err("not every value was observed".to_owned());
+        }
+        for ((v, got), (w, want)) in seen.iter().zip(&want) {
+            if v != w {
+                return Err("other values were observed".to_owned());
+            }
+            if let Some(why) = difference(got, want, error) {
+                return Err(format!("`{}`: {why}", graph.value(*v).name));
             }
         }
     }

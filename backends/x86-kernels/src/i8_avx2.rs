@@ -5,6 +5,7 @@
 
 use crate::gemm::{I8Panel, Lane, PAD, Rows};
 use core::arch::x86_64::*;
+use core::mem::MaybeUninit;
 
 pub(crate) const TILE: usize = 6;
 /// Pieces are read in steps of this many elements.
@@ -203,7 +204,9 @@ unsafe fn tile<const M: usize, const V: usize>(t: &Tile, at: *const u32, out: *m
                 row[v] = start;
             }
         }
-        let mut wide = [[0_i16; CHUNK]; M];
+        // Every part that is read is written before.
+        let mut wide = MaybeUninit::<[[i16; CHUNK]; M]>::uninit();
+        let wide = wide.as_mut_ptr().cast::<i16>();
         let mut w = t.panel.add(HEAD + V * VECTOR);
         for tap in 0..t.taps {
             let mut p = [t.pad; M];
@@ -219,7 +222,7 @@ unsafe fn tile<const M: usize, const V: usize>(t: &Tile, at: *const u32, out: *m
                 for m in 0..M {
                     for k in (0..n).step_by(STEP) {
                         let x = _mm_loadu_si128(p[m].add(from + k).cast());
-                        let to = wide[m].as_mut_ptr().add(k);
+                        let to = wide.add(m * CHUNK + k);
                         _mm256_storeu_si256(to.cast(), _mm256_cvtepi8_epi16(x));
                     }
                 }
@@ -229,7 +232,7 @@ unsafe fn tile<const M: usize, const V: usize>(t: &Tile, at: *const u32, out: *m
                         *b = _mm256_cvtepi8_epi16(_mm_loadu_si128(w.add(16 * v).cast()));
                     }
                     for m in 0..M {
-                        let x = wide[m].as_ptr().add(2 * pair).cast::<i32>().read_unaligned();
+                        let x = wide.add(m * CHUNK + 2 * pair).cast::<i32>().read_unaligned();
                         let x = _mm256_set1_epi32(x);
                         for v in 0..V {
                             acc[m][v] = _mm256_add_epi32(acc[m][v], _mm256_madd_epi16(x, b[v]));
@@ -260,9 +263,9 @@ unsafe fn finish<const M: usize, const V: usize, const SHORT: bool>(
     unsafe {
         let low = _mm_set1_epi8(*t.panel as i8);
         let high = _mm_set1_epi8(*t.panel.add(1) as i8);
-        for m in 0..M {
+        let row = |sums: [__m256i; V], m: usize| {
             let scaled =
-                |v: usize| requantize::<SHORT>(acc[m][v], t.panel.add(HEAD + v * VECTOR));
+                |v: usize| requantize::<SHORT>(sums[v], t.panel.add(HEAD + v * VECTOR));
             let y = if V == 2 {
                 to_bytes(scaled(0), scaled(V - 1))
             } else {
@@ -272,9 +275,17 @@ unsafe fn finish<const M: usize, const V: usize, const SHORT: bool>(
                 _mm_packs_epi16(short, short)
             };
             let y = _mm_min_epi8(_mm_max_epi8(y, low), high);
-            let to = out.add(m * t.stride);
-            store(y, to, t.cols);
+            store(y, out.add(m * t.stride), t.cols);
+        };
+        // Row by row without a loop, so that the sums stay in registers.
+        macro_rules! rows {
+            ($($m:literal)*) => {
+                $(if $m < M {
+                    row(acc[$m], $m);
+                })*
+            };
         }
+        rows!(0 1 2 3 4 5);
     }
 }
 

@@ -38,6 +38,7 @@ mod ops;
 mod plan;
 mod session;
 mod step;
+mod strip;
 mod threads;
 
 pub use paring_kernels::{Kernels, Portable};

@@ -19,6 +19,11 @@ pub(crate) fn divide<T: Send>(
     part(0..count, per, parts.max(1), out, f);
 }
 
+/// How many threads some work is worth, of those of the pool.
+pub(crate) fn worth(work: usize) -> usize {
+    (work / GRAIN).clamp(1, rayon::current_num_threads().max(1))
+}
+
 fn part<T: Send>(
     range: Range<usize>,
     per: usize,

@@ -1,7 +1,8 @@
 //! The project's chores.
 //!
 //! `cargo xtask setup` installs what the tests need besides Rust, or says how; `cargo xtask test` does
-//! that and then runs every check: formatting, lints, documentation and all tests.
+//! that and then runs every check: formatting, lints, documentation and all tests. `cargo xtask bench-x86`
+//! measures the x86 engine beside other runtimes and writes `docs/bench-x86.md`.
 #![forbid(unsafe_code)]
 
 use anyhow::{Context, Result, bail};
@@ -29,8 +30,20 @@ fn main() -> Result<()> {
             }
             test()
         }
-        _ => bail!("usage: cargo xtask setup | test"),
+        Some("bench-x86") => bench(),
+        _ => bail!("usage: cargo xtask setup | test | bench-x86"),
     }
+}
+
+/// Compares the x86 engine with other runtimes and writes the page; further arguments go to it.
+fn bench() -> Result<()> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/bench-x86.md");
+    let mut command = cargo(&["run", "--release", "--quiet", "--package", "paring-bench", "--"]);
+    let given: Vec<String> = std::env::args().skip(2).collect();
+    if given.is_empty() {
+        command.arg("--page").arg(page);
+    }
+    run(command.args(given))
 }
 
 /// Installs what is missing where that is possible without asking, and names it elsewhere.

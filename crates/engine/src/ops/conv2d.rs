@@ -156,6 +156,7 @@ fn layout(op: &Conv2d, g: &Geometry, tile: Tile, few: usize) -> Option<Layout> {
         groups: op.groups,
         at,
         frame,
+        width: ow,
     };
     if merge {
         let size = [

@@ -2,11 +2,12 @@ use super::conv2d::Geometry;
 use super::gemm::I8Constants;
 use super::{Lower, Part};
 use crate::buffer::Buffer;
-use crate::step::{Io, Step, numbers, numbers_mut};
+use crate::step::{ByRows, Io, RowShape, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use paring_ir::ValueId;
 use paring_ir::ops::Conv2d;
 use paring_kernels::{I8Depthwise, Kernels, Window};
+use std::ops::Range;
 
 /// What both element types share.
 struct Images {
@@ -25,7 +26,7 @@ impl Images {
         &self,
         x: &[T],
         out: &mut [T],
-        each: impl Fn(&[T], std::ops::Range<usize>, &mut [T]) + Sync,
+        each: impl Fn(&[T], Range<usize>, &mut [T]) + Sync,
     ) {
         let w = &self.window;
         let image = w.input[0] * w.input[1] * w.channels;
@@ -39,6 +40,35 @@ impl Images {
     }
 }
 
+impl Images {
+    /// What a row needs, of one image; `size` is the bytes of an element.
+    fn shape(&self, size: usize) -> RowShape {
+        let w = &self.window;
+        RowShape {
+            rows: [w.input[0], self.out_rows],
+            bytes: [w.input[1], w.out_width].map(|n| n * w.channels * size),
+            reach: (w.kernel[0] - 1) * w.dilation[0] + 1,
+            stride: w.stride[0],
+            pad: w.pad[0],
+            work: 4 * w.out_width * w.channels * w.taps(),
+        }
+    }
+
+    /// The window over some rows of the input, from row `first` on, whose first output is row
+    /// `out_row`; and the elements of those rows.
+    fn part<'a, T>(&self, x: &'a [T], first: usize, rows: &Range<usize>) -> (Window, &'a [T]) {
+        let w = &self.window;
+        let end = self.shape(1).needed(rows).end.max(first);
+        let input = [end - first, w.input[1]];
+        // The rows begin no later than what the first row of the output sees.
+        let pad = (w.pad[0] + first).saturating_sub(rows.start * w.stride[0]);
+        let skip = (rows.start * w.stride[0]).saturating_sub(w.pad[0] + first).min(input[0]);
+        let pitch = w.input[1] * w.channels;
+        let window = Window { input: [input[0] - skip, input[1]], pad: [pad, w.pad[1]], ..*w };
+        (window, &x[skip * pitch..input[0] * pitch])
+    }
+}
+
 struct F32Step {
     images: Images,
     weights: Buffer,
@@ -47,6 +77,10 @@ struct F32Step {
 }
 
 impl Step for F32Step {
+    fn by_rows(&self) -> Option<&dyn ByRows> {
+        (self.images.batch == 1).then_some(self)
+    }
+
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         let (x, out) = (numbers(io.a), numbers_mut(io.out));
         let weights = bytemuck::cast_slice(self.weights.bytes());
@@ -57,6 +91,28 @@ impl Step for F32Step {
     }
 }
 
+impl ByRows for F32Step {
+    fn shape(&self) -> RowShape {
+        self.images.shape(4)
+    }
+
+    fn run_rows(
+        &self,
+        kernels: &dyn Kernels,
+        x: &[u8],
+        first: usize,
+        rows: Range<usize>,
+        _: &[u8],
+        out: &mut [u8],
+    ) {
+        let (window, x) = self.images.part(numbers(x), first, &rows);
+        let weights = bytemuck::cast_slice(self.weights.bytes());
+        let bias = bytemuck::cast_slice(self.bias.bytes());
+        let (rows, out) = (0..rows.len(), numbers_mut(out));
+        kernels.f32_depthwise(&window, x, weights, bias, self.clamp, rows, out);
+    }
+}
+
 struct I8Step {
     images: Images,
     packed: Buffer,
@@ -64,12 +120,36 @@ struct I8Step {
 }
 
 impl Step for I8Step {
+    fn by_rows(&self) -> Option<&dyn ByRows> {
+        (self.images.batch == 1).then_some(self)
+    }
+
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         let (x, out) = (numbers(io.a), numbers_mut(io.out));
         let packed = self.packed.bytes();
         self.images.run(x, out, |x, rows, out| {
             kernels.i8_depthwise(&self.images.window, x, self.pad, packed, rows, out);
         });
+    }
+}
+
+impl ByRows for I8Step {
+    fn shape(&self) -> RowShape {
+        self.images.shape(1)
+    }
+
+    fn run_rows(
+        &self,
+        kernels: &dyn Kernels,
+        x: &[u8],
+        first: usize,
+        rows: Range<usize>,
+        _: &[u8],
+        out: &mut [u8],
+    ) {
+        let (window, x) = self.images.part(numbers(x), first, &rows);
+        let (rows, out) = (0..rows.len(), numbers_mut(out));
+        kernels.i8_depthwise(&window, x, self.pad, self.packed.bytes(), rows, out);
     }
 }
 

@@ -1,10 +1,11 @@
 //! What convolutions and dense layers share: the table of pieces, panels, and the loops around tiles.
 
 use crate::buffer::Buffer;
-use crate::step::{Io, Step, numbers, numbers_mut};
+use crate::step::{ByRows, Io, RowShape, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use paring_kernels::{I8Panel, Kernels, PAD, Rows, Tile};
 use paring_qmath::{Multiplier, Rounding};
+use std::ops::Range;
 
 /// Bytes of the left side that are worked on before the next panel is taken: what stays in a
 /// second-level cache beside a panel.
@@ -64,6 +65,8 @@ pub(crate) struct Layout {
     pub(crate) at: Vec<u32>,
     /// Whether the left side is a padded copy.
     pub(crate) frame: Option<Frame>,
+    /// Rows that are one row of an image; 0 where they are no image.
+    pub(crate) width: usize,
 }
 
 impl Layout {
@@ -91,6 +94,26 @@ impl Layout {
 
     fn per_group(&self) -> usize {
         self.channels / self.groups
+    }
+
+    /// What a row of the image needs, where each pixel of the output is made from that of the input at
+    /// its place. `size` is the bytes of an element.
+    fn pixels(&self, size: usize) -> Option<RowShape> {
+        let straight = self.samples == 1
+            && self.taps == 1
+            && self.groups == 1
+            && self.frame.is_none()
+            && self.width > 0
+            && self.rows * self.depth == self.sample
+            && self.at.iter().zip(0..self.rows).all(|(at, row)| *at as usize == row * self.depth);
+        straight.then(|| RowShape {
+            rows: [self.rows / self.width; 2],
+            bytes: [self.depth, self.channels].map(|c| self.width * c * size),
+            reach: 1,
+            stride: 1,
+            pad: 0,
+            work: self.width * self.depth * self.channels,
+        })
     }
 
     fn work(&self) -> usize {
@@ -178,9 +201,29 @@ fn product<T: Send>(
     });
 }
 
+/// Most rows of a tile.
+const MOST_ROWS: usize = 64;
+
+/// Calls `each` for the whole tiles among `n` neighbouring pixels, and for the rest: the first pixel,
+/// how many, and their table.
+fn neighbours(l: &Layout, tile: Tile, n: usize, mut each: impl FnMut(usize, usize, &[u32])) {
+    let whole = n / tile.rows * tile.rows;
+    if whole > 0 {
+        each(0, whole, &l.at[..whole]);
+    }
+    if n > whole {
+        let mut at = [0; MOST_ROWS];
+        for (lane, at) in at.iter_mut().enumerate() {
+            *at = (lane.min(n - whole - 1) * l.depth) as u32;
+        }
+        each(whole, n - whole, &at[..tile.rows]);
+    }
+}
+
 /// A product of `f32`.
 pub(crate) struct F32Gemm {
     layout: Layout,
+    shape: Option<RowShape>,
     tile: Tile,
     panels: Vec<Panel>,
     packed: Buffer,
@@ -213,7 +256,8 @@ impl F32Gemm {
             }
         }
         let pad = vec![0.0; layout.depth];
-        Self { layout, tile, panels, packed, pad, clamp }
+        let shape = layout.pixels(4).filter(|_| tile.rows <= MOST_ROWS);
+        Self { layout, shape, tile, panels, packed, pad, clamp }
     }
 
     /// Bytes of scratch memory.
@@ -223,6 +267,10 @@ impl F32Gemm {
 }
 
 impl Step for F32Gemm {
+    fn by_rows(&self) -> Option<&dyn ByRows> {
+        self.shape.is_some().then_some(self)
+    }
+
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         let l = &self.layout;
         let x: &[f32] = numbers(io.a);
@@ -248,6 +296,38 @@ impl Step for F32Gemm {
                 kernels.f32_gemm(&rows, weights, width, rest, self.clamp, cols, l.channels, out);
             });
         }
+    }
+}
+
+impl ByRows for F32Gemm {
+    fn shape(&self) -> RowShape {
+        self.shape.unwrap_or_default()
+    }
+
+    fn run_rows(
+        &self,
+        kernels: &dyn Kernels,
+        x: &[u8],
+        first: usize,
+        rows: Range<usize>,
+        b: &[u8],
+        out: &mut [u8],
+    ) {
+        let l = &self.layout;
+        let x: &[f32] = numbers(&x[(rows.start - first) * l.width * l.depth * 4..]);
+        let (b, out): (&[f32], &mut [f32]) = (numbers(b), numbers_mut(out));
+        let packed: &[f32] = bytemuck::cast_slice(self.packed.bytes());
+        neighbours(l, self.tile, rows.len() * l.width, |pixel, n, at| {
+            let a = &x[pixel * l.depth..];
+            let rows = Rows::new(a, at, &self.pad, 1, l.depth, n, self.tile.rows);
+            for panel in &self.panels {
+                let from = pixel * l.channels + panel.first;
+                let rest = (!b.is_empty()).then(|| &b[from..]);
+                let weights = &packed[panel.start..panel.start + panel.len];
+                let (width, cols, out) = (panel.width, panel.cols, &mut out[from..]);
+                kernels.f32_gemm(&rows, weights, width, rest, self.clamp, cols, l.channels, out);
+            }
+        });
     }
 }
 
@@ -277,6 +357,7 @@ impl I8Constants {
 /// A product of `i8`.
 pub(crate) struct I8Gemm {
     layout: Layout,
+    shape: Option<RowShape>,
     tile: Tile,
     panels: Vec<Panel>,
     packed: Buffer,
@@ -324,7 +405,8 @@ impl I8Gemm {
         }
         let step = kernels.i8_step();
         let pad = vec![c.x_zero as i8; layout.depth.next_multiple_of(step)];
-        Some(Self { layout, tile, panels, packed, pad, step })
+        let shape = layout.pixels(1).filter(|_| tile.rows <= MOST_ROWS);
+        Some(Self { layout, shape, tile, panels, packed, pad, step })
     }
 
     /// Bytes of scratch memory.
@@ -333,7 +415,41 @@ impl I8Gemm {
     }
 }
 
+impl ByRows for I8Gemm {
+    fn shape(&self) -> RowShape {
+        self.shape.unwrap_or_default()
+    }
+
+    fn run_rows(
+        &self,
+        kernels: &dyn Kernels,
+        x: &[u8],
+        first: usize,
+        rows: Range<usize>,
+        _: &[u8],
+        out: &mut [u8],
+    ) {
+        let l = &self.layout;
+        let x: &[i8] = numbers(&x[(rows.start - first) * l.width * l.depth..]);
+        let out: &mut [i8] = numbers_mut(out);
+        let packed = self.packed.bytes();
+        neighbours(l, self.tile, rows.len() * l.width, |pixel, n, at| {
+            let a = &x[pixel * l.depth..];
+            let rows = Rows::new(a, at, &self.pad, 1, l.depth, n, self.tile.rows);
+            for panel in &self.panels {
+                let out = &mut out[pixel * l.channels + panel.first..];
+                let weights = &packed[panel.start..panel.start + panel.len];
+                kernels.i8_gemm(&rows, weights, panel.width, panel.cols, l.channels, out);
+            }
+        });
+    }
+}
+
 impl Step for I8Gemm {
+    fn by_rows(&self) -> Option<&dyn ByRows> {
+        self.shape.is_some().then_some(self)
+    }
+
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         let l = &self.layout;
         let x: &[i8] = numbers(io.a);

@@ -7,16 +7,19 @@ mod dense;
 mod depthwise;
 mod gemm;
 mod pad;
+mod pairs;
 mod pool;
 mod quantize;
 mod reduce;
 mod softmax;
 mod table;
+mod transpose;
 mod unary;
 
 use crate::step::{Io, Step};
 use paring_ir::ops::{
-    Binary, Concat, Conv2d, Dense, Dequantize, Pad, Pool, Quantize, Reduce, Reshape, Softmax, Unary,
+    Binary, Concat, Conv2d, Dense, Dequantize, Pad, Pool, Quantize, Reduce, Reshape, Softmax,
+    Transpose, Unary,
 };
 use paring_ir::{Executor, Graph, Node, ValueId};
 use paring_kernels::Kernels;
@@ -111,6 +114,9 @@ impl Lower<'_> {
         }
         if node.op_as::<Quantize>().is_some() || node.op_as::<Dequantize>().is_some() {
             return self.quantize(node).map(Into::into);
+        }
+        if let Some(op) = node.op_as::<Transpose>() {
+            return self.transpose(op, node).map(Into::into);
         }
         if node.op_as::<Reshape>().is_some() {
             let x = node.inputs()[0];

@@ -181,6 +181,14 @@ pub(crate) fn lane(
     // The largest true sum, and the largest on the way to it.
     let bound = i64::from(bias).abs() + 128 * magnitude;
     let start = i64::from(bias) - 128 * sum;
+    if let Some(result) = constant(bias, 128 * magnitude, multiplier, rounding, zero_point) {
+        return Some(Lane {
+            start: start as i32,
+            affine: Affine { m: 0, k: i64::from(result) << 31, t: 31, sign: 0 },
+            // Odd, so that the sign of the sum changes nothing.
+            short: Some(Short { m: 0, c: 2 * result + 1, e: 1 }),
+        });
+    }
     if start.abs() + 255 * magnitude > i64::from(i32::MAX) {
         return None;
     }
@@ -189,6 +197,25 @@ pub(crate) fn lane(
         affine: Affine::new(multiplier, rounding, zero_point, bound)?,
         short: Short::new(multiplier, rounding, zero_point, bound),
     })
+}
+
+/// The byte that a channel always gives, if it does: sums that are at most `spread` away from `bias` round
+/// or saturate to one. Filters that pruning or training has emptied are of this kind, often with a bias and
+/// a factor that no other form takes.
+fn constant(
+    bias: i32,
+    spread: i64,
+    multiplier: Multiplier,
+    rounding: Rounding,
+    zero_point: i32,
+) -> Option<i32> {
+    let at = |sum: i64| {
+        let sum = i32::try_from(sum).ok()?;
+        Some(multiplier.apply(sum, rounding).saturating_add(zero_point).clamp(-128, 127))
+    };
+    let least = at(i64::from(bias) - spread)?;
+    // Results grow with the sums.
+    (at(i64::from(bias) + spread)? == least).then_some(least)
 }
 
 /// Bytes of a packed panel.
@@ -250,5 +277,24 @@ pub fn i8_gemm(
             Level::Avx512 => crate::i8_avx512::gemm(rows, panel, width, cols, stride, out),
             _ => crate::i8_avx2::gemm(rows, panel, width, cols, stride, out),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_that_gives_one_byte_needs_no_room_for_its_sums() {
+        let tiny = Multiplier::from_real(1e-9);
+        let lane = lane(&[0, 0], 1 << 30, tiny, Rounding::Double, 5).unwrap();
+        for acc in [i32::MIN, -1, 0, 1, i32::MAX] {
+            assert_eq!(lane.affine.apply(acc), 6);
+            assert_eq!(lane.short.unwrap().apply(acc), 6);
+        }
+        let half = Multiplier::from_real(0.5);
+        assert_eq!(constant(0, 1, half, Rounding::Double, 0), None);
+        assert_eq!(constant(1000, 100, half, Rounding::Double, 0), Some(127));
+        assert_eq!(constant(i32::MAX, 1, half, Rounding::Double, 0), None);
     }
 }

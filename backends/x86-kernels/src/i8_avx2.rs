@@ -114,10 +114,8 @@ pub(crate) unsafe fn requantize<const SHORT: bool>(acc: __m256i, vector: *const 
         let even = _mm256_add_epi64(_mm256_mul_epi32(acc, m), get(2));
         let odd = _mm256_add_epi64(_mm256_mul_epi32(high, high_m), get(3));
         let even = _mm256_sub_epi64(even, _mm256_and_si256(negative, get(6)));
-        let odd = _mm256_sub_epi64(
-            odd,
-            _mm256_and_si256(_mm256_srli_epi64::<32>(negative), get(7)),
-        );
+        let odd =
+            _mm256_sub_epi64(odd, _mm256_and_si256(_mm256_srli_epi64::<32>(negative), get(7)));
         let even = _mm256_srlv_epi64(even, get(4));
         let odd = _mm256_slli_epi64::<32>(_mm256_srlv_epi64(odd, get(5)));
         _mm256_sub_epi32(_mm256_blend_epi32::<0xAA>(even, odd), get(8))
@@ -264,8 +262,7 @@ unsafe fn finish<const M: usize, const V: usize, const SHORT: bool>(
         let low = _mm_set1_epi8(*t.panel as i8);
         let high = _mm_set1_epi8(*t.panel.add(1) as i8);
         let row = |sums: [__m256i; V], m: usize| {
-            let scaled =
-                |v: usize| requantize::<SHORT>(sums[v], t.panel.add(HEAD + v * VECTOR));
+            let scaled = |v: usize| requantize::<SHORT>(sums[v], t.panel.add(HEAD + v * VECTOR));
             let y = if V == 2 {
                 to_bytes(scaled(0), scaled(V - 1))
             } else {

@@ -19,11 +19,18 @@ pub(crate) fn len(kernel: [usize; 2], channels: usize) -> usize {
     HEAD + channels.div_ceil(16) * block_len(kernel)
 }
 
-pub(crate) fn pack(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
+/// Whether packed weights are in this form.
+pub(crate) fn is_packed(packed: &[u8]) -> bool {
+    packed[2] == 1
+}
+
+/// `more` is added to the weights where it is not empty.
+pub(crate) fn pack(p: &I8Depthwise<'_>, more: &[i8], packed: &mut [u8]) -> bool {
     let taps = p.kernel[0] * p.kernel[1];
     packed.fill(0);
     packed[0] = p.bounds.0 as u8;
     packed[1] = p.bounds.1 as u8;
+    packed[2] = 1;
     let len = block_len(p.kernel);
     for (block, to) in packed[HEAD..].chunks_exact_mut(len).enumerate() {
         let (constants, rest) = to.split_at_mut(2 * VECTOR);
@@ -35,10 +42,12 @@ pub(crate) fn pack(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
                 if c >= p.channels {
                     continue;
                 }
-                let Some(entry) = p.lane(c, taps) else { return false };
+                let Some(entry) = p.lane(c, taps, more) else { return false };
                 *slot = (p.bias[c], entry);
                 for tap in 0..taps {
-                    let w = i16::from(p.weights[tap * p.channels + c]).to_le_bytes();
+                    let one = i16::from(p.weights[tap * p.channels + c]);
+                    let two = more.get(tap * p.channels + c).map_or(0, |w| i16::from(*w));
+                    let w = (one + two).to_le_bytes();
                     let at = (tap / 2 * 2 + v) * 32 + 4 * lane + 2 * (tap % 2);
                     weights[at..at + 2].copy_from_slice(&w);
                 }

@@ -54,7 +54,7 @@ pub(crate) fn pack(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
                 if c >= p.channels {
                     continue;
                 }
-                let Some(entry) = p.lane(c, kh * kw) else { return false };
+                let Some(entry) = p.lane(c, kh * kw, &[]) else { return false };
                 *slot = entry;
                 for ky in 0..kh {
                     for kx in 0..kw {
@@ -260,11 +260,7 @@ unsafe fn three<const S: usize, const SHORT: bool, const FULL: bool>(
         let column = |at: &[*const i8; 3], kx: usize| {
             let tap = |ky: usize| {
                 let at = at[ky].wrapping_add((kx * b.hop) & moves[ky]);
-                if FULL {
-                    _mm512_loadu_si512(at.cast())
-                } else {
-                    _mm512_maskz_loadu_epi8(mask, at)
-                }
+                if FULL { _mm512_loadu_si512(at.cast()) } else { _mm512_maskz_loadu_epi8(mask, at) }
             };
             let last = tap(2);
             interleave([tap(0), tap(1), last, last])

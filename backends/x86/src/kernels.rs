@@ -53,6 +53,19 @@ fn window(w: &Window) -> depthwise::Window {
     }
 }
 
+fn depthwise_weights<'a>(p: &I8Depthwise<'a>) -> depthwise::I8Depthwise<'a> {
+    depthwise::I8Depthwise {
+        weights: p.weights,
+        kernel: p.kernel,
+        channels: p.channels,
+        bias: p.bias,
+        multipliers: p.multipliers,
+        rounding: p.rounding,
+        zero_point: p.zero_point,
+        bounds: p.bounds,
+    }
+}
+
 impl Kernels for X86Kernels {
     fn name(&self) -> &str {
         self.level.name()
@@ -159,17 +172,12 @@ impl Kernels for X86Kernels {
         if !depthwise::has_i8(self.level) {
             return Portable.i8_depthwise_pack(p, packed);
         }
-        let from = depthwise::I8Depthwise {
-            weights: p.weights,
-            kernel: p.kernel,
-            channels: p.channels,
-            bias: p.bias,
-            multipliers: p.multipliers,
-            rounding: p.rounding,
-            zero_point: p.zero_point,
-            bounds: p.bounds,
-        };
-        depthwise::i8_pack(self.level, &from, packed)
+        depthwise::i8_pack(self.level, &depthwise_weights(p), packed)
+    }
+
+    fn i8_depthwise_pack_sum(&self, p: &I8Depthwise<'_>, more: &[i8], packed: &mut [u8]) -> bool {
+        depthwise::has_i8(self.level)
+            && depthwise::i8_pack_sum(self.level, &depthwise_weights(p), more, packed)
     }
 
     fn i8_depthwise(

@@ -99,9 +99,8 @@ fn joined_steps() {
             let reference = paring_reference::Reference.executor(options).unwrap();
             for threads in [1, 3] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                let result = pool.install(|| {
-                    compare(&graph, &mut Random(seed), &*reference, &joined, 2e-6)
-                });
+                let result =
+                    pool.install(|| compare(&graph, &mut Random(seed), &*reference, &joined, 2e-6));
                 if let Err(why) = result {
                     panic!("seed {seed}, {}: {why}\n{graph}", level.name());
                 }

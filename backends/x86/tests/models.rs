@@ -61,7 +61,9 @@ fn layer_by_layer(
                     given.push(x.clone());
                     alone.add_input(name, ty)
                 }
-                (None, None) => return Err(format!("`{}` has an operand without a value", node.name)),
+                (None, None) => {
+                    return Err(format!("`{}` has an operand without a value", node.name));
+                }
             };
             operands.push(new.map_err(|e| e.to_string())?);
         }

@@ -443,12 +443,7 @@ impl Builder<'_> {
     }
 
     /// Makes one step of several; the last of them is at `at`.
-    fn join_these(
-        &mut self,
-        drafts: &mut [(DraftWork, Vec<ValueId>)],
-        at: usize,
-        budget: usize,
-    ) {
+    fn join_these(&mut self, drafts: &mut [(DraftWork, Vec<ValueId>)], at: usize, budget: usize) {
         let mut single: Vec<Draft> = Vec::new();
         for (work, _) in drafts.iter_mut() {
             if let DraftWork::Steps(steps) = work {

@@ -37,15 +37,18 @@ fn spans(shapes: &[RowShape], rows: usize) -> Vec<usize> {
 impl Strip {
     /// `None` where the steps do not fit each other. The buffers between the steps take about `budget`
     /// bytes a thread.
-    pub(crate) fn new(stages: Vec<Box<dyn Step>>, budget: usize) -> Result<Self, Vec<Box<dyn Step>>> {
+    pub(crate) fn new(
+        stages: Vec<Box<dyn Step>>,
+        budget: usize,
+    ) -> Result<Self, Vec<Box<dyn Step>>> {
         let shapes: Option<Vec<RowShape>> =
             stages.iter().map(|s| s.by_rows().map(|s| s.shape())).collect();
         let fits = |s: &[RowShape]| {
             let pairs = s.iter().zip(&s[1..]);
             s.iter().all(|s| s.rows[1] > 0 && s.stride > 0 && s.reach > 0)
-                && pairs.into_iter().all(|(a, b)| {
-                    a.rows[1] == b.rows[0] && a.bytes[1] == b.bytes[0]
-                })
+                && pairs
+                    .into_iter()
+                    .all(|(a, b)| a.rows[1] == b.rows[0] && a.bytes[1] == b.bytes[0])
         };
         let Some(shapes) = shapes.filter(|s| (2..=MOST).contains(&s.len()) && fits(s)) else {
             return Err(stages);
@@ -182,8 +185,7 @@ mod tests {
 
     #[test]
     fn rows_that_a_window_needs() {
-        let shape =
-            RowShape { rows: [9, 5], bytes: [1, 1], reach: 3, stride: 2, pad: 1, work: 1 };
+        let shape = RowShape { rows: [9, 5], bytes: [1, 1], reach: 3, stride: 2, pad: 1, work: 1 };
         assert_eq!(shape.needed(&(0..1)), 0..2);
         assert_eq!(shape.needed(&(1..3)), 1..6);
         assert_eq!(shape.needed(&(4..5)), 7..9);

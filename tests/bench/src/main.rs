@@ -171,15 +171,12 @@ fn ours(session: &mut dyn Session, inputs: &[Tensor], times: usize) -> Result<Ti
     Ok(all)
 }
 
-fn measure(
-    model: &Model,
-    threads: usize,
-    args: &Args,
-    peers: &mut Option<Peers>,
-) -> Result<Row> {
+fn measure(model: &Model, threads: usize, args: &Args, peers: &mut Option<Peers>) -> Result<Row> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-    let executor = paring_bundle::executor("x86", ExecOptions::default()).map_err(anyhow::Error::msg)?;
-    let mut session = pool.install(|| executor.prepare(model.graph.verified()?).map_err(anyhow::Error::from))?;
+    let executor =
+        paring_bundle::executor("x86", ExecOptions::default()).map_err(anyhow::Error::msg)?;
+    let mut session =
+        pool.install(|| executor.prepare(model.graph.verified()?).map_err(anyhow::Error::from))?;
     let inputs: Vec<Tensor> = model
         .graph
         .inputs()
@@ -240,7 +237,9 @@ fn main() -> Result<()> {
     let mut peers = match Peers::start(&folder) {
         Ok(peers) => Some(peers),
         Err(e) => {
-            eprintln!("LiteRT and ONNX Runtime are not there, so the engine is measured alone: {e:#}");
+            eprintln!(
+                "LiteRT and ONNX Runtime are not there, so the engine is measured alone: {e:#}"
+            );
             None
         }
     };

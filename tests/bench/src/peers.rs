@@ -103,7 +103,8 @@ fn environment(folder: &Path) -> Result<PathBuf> {
         ensure!(status.success(), "{command:?} failed");
         Ok(())
     };
-    run(Command::new("python3").args(["-m", "venv"]).arg(folder)).context("making an environment")?;
+    run(Command::new("python3").args(["-m", "venv"]).arg(folder))
+        .context("making an environment")?;
     run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES))
         .context("installing LiteRT and ONNX Runtime from PyPI")?;
     std::fs::write(done, "")?;

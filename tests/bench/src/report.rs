@@ -57,7 +57,8 @@ pub fn page(rows: &[Row], versions: &[(String, String)], rounds: usize) -> Strin
          Written by `cargo xtask bench-x86`; do not edit. All engines ran in this one run, in turns.\n\n",
     );
     let names: Vec<String> = versions.iter().map(|(n, v)| format!("{n} {v}")).collect();
-    let peers = if names.is_empty() { "none could be installed".to_owned() } else { names.join(", ") };
+    let peers =
+        if names.is_empty() { "none could be installed".to_owned() } else { names.join(", ") };
     let _ = writeln!(page, "- Machine: {}.\n- Other runtimes, from PyPI: {peers}.", machine());
     let _ = writeln!(
         page,

@@ -4,9 +4,9 @@ use super::{Lower, Part, Tail};
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use paring_backend::requantize::weight_scales;
+use paring_ir::ops::Dense;
 use paring_ir::{Node, ValueId};
 use paring_kernels::Kernels;
-use paring_ir::ops::Dense;
 use paring_qmath::Rounding;
 
 /// A dense layer of `i8` whose sums are scaled back in double precision, ties away from zero: what

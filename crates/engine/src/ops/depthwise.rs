@@ -54,18 +54,20 @@ impl Images {
         }
     }
 
-    /// The window over some rows of the input, from row `first` on, whose first output is row
-    /// `out_row`; and the elements of those rows.
+    /// The window over the rows of the input that some rows of the output see, and the elements of those
+    /// rows; `x` begins with row `first`.
     fn part<'a, T>(&self, x: &'a [T], first: usize, rows: &Range<usize>) -> (Window, &'a [T]) {
         let w = &self.window;
-        let end = self.shape(1).needed(rows).end.max(first);
-        let input = [end - first, w.input[1]];
-        // The rows begin no later than what the first row of the output sees.
-        let pad = (w.pad[0] + first).saturating_sub(rows.start * w.stride[0]);
-        let skip = (rows.start * w.stride[0]).saturating_sub(w.pad[0] + first).min(input[0]);
+        let needed = self.shape(1).needed(rows);
         let pitch = w.input[1] * w.channels;
-        let window = Window { input: [input[0] - skip, input[1]], pad: [pad, w.pad[1]], ..*w };
-        (window, &x[skip * pitch..input[0] * pitch])
+        // No row of the input where all that is seen is padding.
+        let pad = (w.pad[0] + needed.start).saturating_sub(rows.start * w.stride[0]);
+        let window = Window { input: [needed.len(), w.input[1]], pad: [pad, w.pad[1]], ..*w };
+        let x = match needed.is_empty() {
+            true => &[][..],
+            false => &x[(needed.start - first) * pitch..(needed.end - first) * pitch],
+        };
+        (window, x)
     }
 }
 
@@ -193,12 +195,14 @@ impl Lower<'_> {
         Some(Part::unary(step, x))
     }
 
+    /// `more` is added to the weights where it is not empty.
     pub(super) fn i8_depthwise(
         &self,
         op: &Conv2d,
         g: &Geometry,
         x: ValueId,
         weights: &[i8],
+        more: &[i8],
         c: &I8Constants,
     ) -> Option<Part> {
         let taps = g.kernel[0] * g.kernel[1];
@@ -208,7 +212,10 @@ impl Lower<'_> {
         let bias: Option<Vec<i32>> = weights
             .chunks_exact(taps)
             .enumerate()
-            .map(|(channel, w)| c.folded(channel, w.iter().copied()))
+            .map(|(channel, w)| {
+                let rest = more.chunks_exact(taps).nth(channel).unwrap_or_default();
+                c.folded(channel, w.iter().chain(rest).copied())
+            })
             .collect();
         let from = I8Depthwise {
             weights: &taps_first(weights, taps),
@@ -221,7 +228,12 @@ impl Lower<'_> {
             bounds: c.bounds,
         };
         let mut packed = Buffer::zeroed(self.kernels.i8_depthwise_len(g.kernel, g.channels));
-        if !self.kernels.i8_depthwise_pack(&from, packed.bytes_mut()) {
+        let done = if more.is_empty() {
+            self.kernels.i8_depthwise_pack(&from, packed.bytes_mut())
+        } else {
+            self.kernels.i8_depthwise_pack_sum(&from, &taps_first(more, taps), packed.bytes_mut())
+        };
+        if !done {
             return None;
         }
         let pad = c.x_zero as i8;

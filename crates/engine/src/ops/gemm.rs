@@ -92,6 +92,14 @@ impl Layout {
         Some(at)
     }
 
+    /// The same with every piece twice, for weights that are sums of two.
+    pub(crate) fn doubled(mut self, tile: Tile) -> Self {
+        let per = self.taps * tile.rows;
+        self.at = self.at.chunks_exact(per).flat_map(|tile| [tile, tile].concat()).collect();
+        self.taps *= 2;
+        self
+    }
+
     fn per_group(&self) -> usize {
         self.channels / self.groups
     }

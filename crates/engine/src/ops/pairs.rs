@@ -79,7 +79,8 @@ impl Lower<'_> {
         let (mut dims, mut steps) = collapse(&self.shape(a)?, &self.shape(b)?, &self.shape(y)?);
         if dims.len() == 1 {
             // Rows for the threads to divide.
-            if let Some(by) = [64, 16, 4].into_iter().find(|by| dims[0] % by == 0 && dims[0] > *by) {
+            if let Some(by) = [64, 16, 4].into_iter().find(|by| dims[0] % by == 0 && dims[0] > *by)
+            {
                 let n = dims[0] / by;
                 steps.insert(0, steps[0].map(|s| s * n));
                 dims = vec![by, n];

@@ -13,6 +13,7 @@ use clap::Parser;
 use paring_backend::ExecOptions;
 use paring_format::WriteOptions;
 use paring_ir::{Graph, Session};
+use paring_pass::{NoHost, Pipeline, RunOptions};
 use paring_tensor::Tensor;
 use peers::Peers;
 use rustix::time::{ClockId, clock_gettime};
@@ -125,6 +126,26 @@ const REAL: [&str; 9] = [
     "tflite/kws_dscnn_int8.tflite",
 ];
 
+/// With batch normalization folded, as every recipe begins and as the other runtimes do when they load.
+fn folded(graph: Graph) -> Graph {
+    const RECIPE: &str = "version = 1
+        [[pass]]
+        use = \"cleanup\"
+        [[pass]]
+        use = \"fold-bn\"
+        [[pass]]
+        use = \"cleanup\"
+    ";
+    let run = || -> Result<Graph> {
+        let pipeline = Pipeline::parse(RECIPE)?;
+        Ok(pipeline.run(&graph, &NoHost, &mut RunOptions::default())?.graph)
+    };
+    run().unwrap_or_else(|e| {
+        eprintln!("{}: as it is: {e:#}", graph.name());
+        graph.clone()
+    })
+}
+
 fn models(folder: &Path, only: &str) -> Vec<Model> {
     use paring_opsuite::networks::{mobilenet_v1, mobilenet_v2};
     let mut all = Vec::new();
@@ -145,7 +166,7 @@ fn models(folder: &Path, only: &str) -> Vec<Model> {
             continue;
         }
         match paring_bundle::read_model(&path, &BTreeMap::new()) {
-            Ok(graph) => all.push(model(&name, graph, folder, Some(&path))),
+            Ok(graph) => all.push(model(&name, folded(graph), folder, Some(&path))),
             Err(e) => eprintln!("{name} is left out: {e}"),
         }
     }

@@ -65,7 +65,7 @@ pub fn page(rows: &[Row], versions: &[(String, String)], rounds: usize) -> Strin
         "- Method: {rounds} rounds; in each, every engine has a turn of some runs after two that do not count, \
          and the order changes from round to round. Batch 1. The MobileNets (width 1.0, 224x224) have \
          random weights and are made by the project; what a runtime reads is written by the project's \
-         TFLite and ONNX writers, except that LiteRT gets a TFLite file as it came.\n\
+         TFLite and ONNX writers, except that each gets a file of its own format as it came.\n\
          - `ratio` is ours over the faster of the other two: under 1 is faster than both. `median` and \
          `least` are by the clock; `thread` is by the processor time of the one thread, which leaves out \
          the time in which other programs had the processor, and is what to compare on a machine that is \

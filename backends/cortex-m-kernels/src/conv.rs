@@ -1,8 +1,9 @@
-use crate::KernelError;
+use crate::effort::{Effort, Product};
 use crate::helpers::Helper;
 use crate::pack::{Channels, Matrix, plain_order, window_order};
 use crate::requant::Requant;
 use crate::unit::{Isa, Kernel, Layer, Overlap, Unit};
+use crate::{Coding, KernelError};
 
 /// A two-dimensional convolution, NHWC, batch 1.
 #[derive(Clone, Debug)]
@@ -29,7 +30,15 @@ pub struct Conv2d<'a> {
     pub bias: &'a [i32],
     /// Rescaling of the sums.
     pub requant: Requant,
+    /// How the weights are to lie in flash.
+    pub coding: Coding,
 }
+
+/// Bytes of the table of pairs that decoding a palette takes.
+pub(crate) const TABLE: usize = 1024;
+
+/// Strips larger than this are cut into tiles of a row.
+const LARGE_STRIP: usize = 4096;
 
 impl Conv2d<'_> {
     pub(crate) fn check(&self, layer: &str) -> Result<(), KernelError> {
@@ -72,18 +81,18 @@ impl Conv2d<'_> {
         Some(((y * in_w + x) * in_c) as i64)
     }
 
-    /// How far the output has to stay below the input when pixels are done two at a time.
-    fn pair_overlap(&self) -> Overlap {
+    /// How far the output has to stay below the input when `tile` pixels of a row are done at a time.
+    fn tile_overlap(&self, tile: usize) -> Overlap {
         let [out_h, out_w, out_c] = self.output;
         let mut unread = i64::MAX;
         let mut delta = i64::MIN;
         for oy in (0..out_h).rev() {
-            for ox in (0..out_w.div_ceil(2)).rev().map(|p| 2 * p) {
-                let written = ((oy * out_w + (ox + 2).min(out_w)) * out_c) as i64;
+            for ox in (0..out_w.div_ceil(tile)).rev().map(|p| tile * p) {
+                let written = ((oy * out_w + (ox + tile).min(out_w)) * out_c) as i64;
                 if unread != i64::MAX {
                     delta = delta.max(written - unread);
                 }
-                for x in ox..(ox + 2).min(out_w) {
+                for x in ox..(ox + tile).min(out_w) {
                     unread = unread.min(self.first_read(oy, x).unwrap_or(i64::MAX));
                 }
             }
@@ -98,6 +107,47 @@ impl Conv2d<'_> {
         Overlap::AtLeast((last_pair * growth).max(0))
     }
 
+    /// The same where a pair's inputs are read until its last output is written.
+    fn direct_overlap(&self) -> Overlap {
+        let Overlap::AtLeast(before) = self.pointwise_overlap() else { return Overlap::Disjoint };
+        let pixels = self.input[0] * self.input[1];
+        let pair = pixels.min(2) * self.output[2];
+        Overlap::AtLeast(before + pair as i64)
+    }
+
+    /// How many outputs of a row a strip in scratch gives, and the strip's bytes.
+    fn strip(&self) -> (usize, usize) {
+        let column = self.kernel[0] * self.input[2];
+        let bytes = |tile: usize| ((tile - 1) * self.stride[1] + self.kernel[1]) * column;
+        let mut tile = self.output[1];
+        while tile > 2 && bytes(tile) > LARGE_STRIP {
+            tile = tile.div_ceil(2).next_multiple_of(2);
+        }
+        (tile, bytes(tile) + 16)
+    }
+
+    /// How many outputs of a row a strip gives.
+    pub(crate) fn tile(&self) -> usize {
+        self.strip().0
+    }
+
+    /// Weights in the order of a strip's bytes: column by column.
+    fn by_columns(&self) -> Vec<i8> {
+        let [k_h, k_w] = self.kernel;
+        let depth = self.input[2];
+        let window = k_h * k_w * depth;
+        let mut out = Vec::with_capacity(self.weights.len());
+        for o in 0..self.output[2] {
+            for kx in 0..k_w {
+                for ky in 0..k_h {
+                    let from = o * window + (ky * k_w + kx) * depth;
+                    out.extend_from_slice(&self.weights[from..from + depth]);
+                }
+            }
+        }
+        out
+    }
+
     fn fast(&self, unit: &mut Unit, name: &str) -> Option<Kernel> {
         let [in_h, in_w, in_c] = self.input;
         let [out_h, out_w, out_c] = self.output;
@@ -110,8 +160,16 @@ impl Conv2d<'_> {
         let pointwise = self.is_pointwise();
         let order = if pointwise { plain_order(in_c) } else { window_order(k_h, k_w * in_c) };
         let per_output = k_h * k_w * in_c;
+        let vectors = unit.isa() == Isa::Helium;
+        let columns;
+        let weights = if vectors && !pointwise {
+            columns = self.by_columns();
+            &columns
+        } else {
+            self.weights
+        };
         let channels =
-            Channels::settle(self.weights, self.bias, per_output, self.in_zero, &self.requant)?;
+            Channels::settle(weights, self.bias, per_output, self.in_zero, &self.requant)?;
         let matrix = Matrix {
             weights: &channels.weights,
             folded: &channels.folded,
@@ -119,11 +177,31 @@ impl Conv2d<'_> {
             per_output,
             order: &order,
         };
-        let stream = matrix.stream(unit.isa())?;
+        let stream = matrix.stream(unit.isa(), self.coding)?;
         let relu = self.requant.zero == -128;
-        unit.need(if relu { Helper::Mm42Relu } else { Helper::Mm42Any });
+        if self.coding == Coding::Plain {
+            unit.need(if relu { Helper::Mm42Relu } else { Helper::Mm42Any });
+        }
+        let suffix = self.coding.suffix();
+        let table = if self.coding.has_palette() { TABLE } else { 0 };
         unit.words(&format!("{name}_w"), &stream);
         let isa = unit.isa();
+        let fours = order.len();
+        let blocks = match self.coding {
+            Coding::Sparse | Coding::SparsePalette => matrix.kept_blocks(),
+            _ => fours * out_c.div_ceil(4),
+        };
+        let pixels = out_h * out_w;
+        let product = Product {
+            isa,
+            coding: self.coding,
+            pixels,
+            groups: out_c.div_ceil(4),
+            inputs: if vectors { per_output } else { 4 * fours },
+            blocks,
+            relu,
+        };
+        let windows = self.window_effort(isa, pointwise, fours);
         let bytes = match isa {
             Isa::Helium => per_output.next_multiple_of(16),
             Isa::Dsp => order.len() * 16,
@@ -136,18 +214,26 @@ impl Conv2d<'_> {
             format!("{bytes}, {}", out_c.div_ceil(4))
         };
         let zero = self.requant.zero_term();
-        let vectors = isa == Isa::Helium;
         let kernel = if pointwise {
-            unit.need(Helper::Pointwise);
+            unit.need(Helper::PointwiseOf(self.coding));
             let pixels = in_h * in_w;
             let fields = format!("{name}_w, {pixels}, {in_c}, {out_c}, {counts}, {zero}");
             unit.record("pr_point", name, &fields);
-            Kernel::new(format!("pr_pointwise(&{name}, @in0@, @out0@, @scratch@);"), "pointwise")
-                .scratch(if vectors { 2 * bytes } else { bytes })
-                .overlap(&[self.pointwise_overlap()])
-                .overread(if vectors { 0 } else { in_c.next_multiple_of(4) - in_c })
+            if vectors {
+                Kernel::new(format!("pr_pointwise(&{name}, @in0@, @out0@);"), "pointwise")
+                    .overlap(&[self.direct_overlap()])
+                    .overread(bytes - in_c)
+            } else {
+                let call = format!("pr_pointwise{suffix}(&{name}, @in0@, @out0@, @scratch@);");
+                Kernel::new(call, "pointwise")
+                    .scratch(table + bytes)
+                    .overlap(&[self.pointwise_overlap()])
+                    .overread(in_c.next_multiple_of(4) - in_c)
+            }
         } else {
-            unit.need(Helper::Conv);
+            unit.need(Helper::ConvOf(self.coding));
+            let (tile, strip) = self.strip();
+            let counts = if vectors { format!("{tile}, {counts}") } else { counts };
             let fields = format!(
                 "{name}_w, {in_h}, {in_w}, {in_c}, {out_h}, {out_w}, {out_c}, {counts}, {zero}, {k_h}, {k_w}, {}, {}, {}, {}, {}",
                 self.stride[0], self.stride[1], self.pad[0], self.pad[1], self.in_zero
@@ -155,11 +241,42 @@ impl Conv2d<'_> {
             unit.record("pr_conv", name, &fields);
             let row = k_w * in_c;
             let edges = 2 * row.next_multiple_of(4) + 2 * (row % 4 * k_h).next_multiple_of(4);
-            Kernel::new(format!("pr_conv2d(&{name}, @in0@, @out0@, @scratch@);"), "windows")
-                .scratch(if vectors { 2 * bytes } else { bytes + edges })
-                .overlap(&[self.pair_overlap()])
+            let call = format!("pr_conv2d{suffix}(&{name}, @in0@, @out0@, @scratch@);");
+            if vectors {
+                Kernel::new(call, "strips").scratch(strip).overlap(&[self.tile_overlap(tile)])
+            } else {
+                Kernel::new(call, "windows")
+                    .scratch(table + bytes + edges)
+                    .overlap(&[self.tile_overlap(2)])
+            }
         };
-        Some(kernel)
+        Some(kernel.effort(product.effort() + windows))
+    }
+
+    /// What bringing the windows into columns takes.
+    fn window_effort(&self, isa: Isa, pointwise: bool, fours: usize) -> Effort {
+        let [out_h, out_w, _] = self.output;
+        let pairs = if pointwise { (out_h * out_w).div_ceil(2) } else { out_h * out_w.div_ceil(2) };
+        let [k_h, k_w] = self.kernel;
+        let depth = self.input[2];
+        match isa {
+            Isa::Helium => Effort::default(),
+            _ => {
+                let rest = k_w * depth % 4 * k_h;
+                let pack = if isa == Isa::Dsp { (6, 11) } else { (34, 48) };
+                let calls = if pointwise { 1 } else { k_h };
+                let call = if pointwise { (39, 60) } else { (31, 48) };
+                let edge = if pointwise { (0, 0) } else { (46, 70) };
+                Effort::of(pairs * fours, pack.0, pack.1)
+                    + Effort::of(pairs * calls, call.0, call.1)
+                    + Effort::of(pairs, edge.0 + 8 * rest, edge.1 + 12 * rest)
+            }
+        }
+    }
+
+    fn uncoded(&self, layer: &str) -> KernelError {
+        let what = format!("weights as {} here", self.coding.name());
+        KernelError::Unsupported { layer: layer.into(), what }
     }
 
     fn any(&self, unit: &mut Unit, name: &str) -> Kernel {
@@ -187,7 +304,10 @@ impl Conv2d<'_> {
             self.requant.zero
         );
         unit.record("pr_conv_any", name, &fields);
-        Kernel::new(format!("pr_conv2d_any(&{name}, @in0@, @out0@);"), "any")
+        let taps = self.weights.len() / out_c.max(1);
+        let effort = Effort::of(out_h * out_w * out_c, 70, 100)
+            + Effort::of(out_h * out_w * out_c * taps, 8, 11);
+        Kernel::new(format!("pr_conv2d_any(&{name}, @in0@, @out0@);"), "any").effort(effort)
     }
 }
 
@@ -196,9 +316,22 @@ impl Layer for Conv2d<'_> {
         self.check(name)?;
         let kernel = match self.fast(unit, name) {
             Some(kernel) => kernel,
-            None => self.any(unit, name),
+            None if self.coding == Coding::Plain => self.any(unit, name),
+            None => return Err(self.uncoded(name)),
         };
         let count = self.output.iter().product();
         Ok(self.requant.clamp(unit, kernel, count))
+    }
+
+    fn coded(&self, coding: Coding) -> Option<Box<dyn Layer + '_>> {
+        Some(Box::new(Self { coding, ..self.clone() }))
+    }
+
+    fn rounds(&self, function: &str, isa: Isa) -> Vec<(&'static str, u64)> {
+        Self::rounds(self, function, isa)
+    }
+
+    fn clamp_rounds(&self) -> Option<Vec<(&'static str, u64)>> {
+        self.requant.clamp_rounds(self.output.iter().product())
     }
 }

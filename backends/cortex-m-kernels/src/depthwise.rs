@@ -2,7 +2,7 @@ use crate::helpers::Helper;
 use crate::pack::Channels;
 use crate::requant::Requant;
 use crate::unit::{Isa, Kernel, Layer, Overlap, Unit};
-use crate::{Conv2d, KernelError};
+use crate::{Coding, Conv2d, KernelError};
 
 /// A depthwise convolution, NHWC, batch 1; each input channel gives `output[2] / input[2]` outputs.
 #[derive(Clone, Debug)]
@@ -31,12 +31,12 @@ pub struct DepthwiseConv2d<'a> {
 
 /// A plane's geometry along one axis.
 #[derive(Clone, Copy)]
-struct Axis {
-    size: usize,
-    out: usize,
-    kernel: usize,
-    stride: usize,
-    pad: usize,
+pub(crate) struct Axis {
+    pub size: usize,
+    pub out: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    pub pad: usize,
     /// Bytes between neighbours in the input and the output.
     step: [usize; 2],
 }
@@ -85,6 +85,21 @@ fn fits_in_place(x: &Axis, y: &Axis, band: usize, exchange: bool) -> bool {
     })
 }
 
+/// A plane of one channel in scratch, its axes exchanged where that is faster.
+pub(crate) struct Plane {
+    pub y: Axis,
+    pub x: Axis,
+    exchange: bool,
+    /// Whether the loops for 3x3 windows do it.
+    pub three: bool,
+    /// Elements from row to row.
+    pub pitch: usize,
+    /// Rows that it holds.
+    pub rows: usize,
+    /// Output rows that one filling gives.
+    pub band: usize,
+}
+
 impl DepthwiseConv2d<'_> {
     fn axes(&self) -> [Axis; 2] {
         let axis = |i: usize, steps: [usize; 2]| Axis {
@@ -99,8 +114,33 @@ impl DepthwiseConv2d<'_> {
         [axis(0, [self.input[1] * in_c, self.output[1] * out_c]), axis(1, [in_c, out_c])]
     }
 
+    /// How a plane lies in scratch and is walked.
+    pub(crate) fn plane(&self, isa: Isa) -> Plane {
+        let dsp = isa == Isa::Dsp;
+        let [mut y, mut x] = self.axes();
+        let three = self.kernel == [3, 3]
+            && isa != Isa::Helium
+            && (!dsp || self.stride[0].max(self.stride[1]) <= 2);
+        // Four outputs a step: the axis that fills its steps best runs fastest.
+        let waste = |fast: &Axis, slow: &Axis| fast.out.next_multiple_of(4) * slow.out;
+        let exchange =
+            dsp && three && self.stride[0] == self.stride[1] && waste(&y, &x) < waste(&x, &y);
+        if exchange {
+            std::mem::swap(&mut y, &mut x);
+        }
+        let quads = dsp && three;
+        let reach = if quads { x.out.next_multiple_of(4) } else { x.out };
+        // The last step of four reads up to two elements further.
+        let pitch = (x.extent(reach) + usize::from(quads) * 2).next_multiple_of(2);
+        let element = if dsp { 2 } else { 1 };
+        let band = band(&x, &y, pitch * element, exchange);
+        let rows = if band < y.out { y.window(band) } else { y.extent(y.out) };
+        Plane { y, x, exchange, three, pitch, rows, band }
+    }
+
     fn planes(&self, unit: &mut Unit, name: &str) -> Option<Kernel> {
         let dsp = unit.isa() == Isa::Dsp;
+        let helium = unit.isa() == Isa::Helium;
         let channels = self.output[2];
         let per_output = self.kernel[0] * self.kernel[1];
         let settled =
@@ -109,24 +149,15 @@ impl DepthwiseConv2d<'_> {
         if self.dilation != [1, 1] || !small {
             return None;
         }
-        let [mut y, mut x] = self.axes();
-        let three = self.kernel == [3, 3] && (!dsp || self.stride[0].max(self.stride[1]) <= 2);
-        // Four outputs a step: the axis that fills its steps best runs fastest.
-        let waste = |fast: &Axis, slow: &Axis| fast.out.next_multiple_of(4) * slow.out;
-        let exchange = (dsp || unit.isa() == Isa::Helium)
-            && three
-            && self.stride[0] == self.stride[1]
-            && waste(&y, &x) < waste(&x, &y);
-        if exchange {
-            std::mem::swap(&mut y, &mut x);
+        if helium
+            && self.kernel == [3, 3]
+            && let Some(kernel) = self.strips(unit, name, &settled)
+        {
+            return Some(kernel);
         }
-        let quads = (dsp || unit.isa() == Isa::Helium) && three;
-        let reach = if quads { x.out.next_multiple_of(4) } else { x.out };
-        // The last step of four reads up to two elements further.
-        let pitch = (x.extent(reach) + usize::from(quads) * 2).next_multiple_of(2);
+        let plane = self.plane(unit.isa());
+        let Plane { y, x, exchange, three, pitch, rows, band } = plane;
         let element = if dsp { 2 } else { 1 };
-        let band = band(&x, &y, pitch * element, exchange);
-        let rows = if band < y.out { y.window(band) } else { y.extent(y.out) };
         let mut records: Vec<u8> = Vec::new();
         let record = 9 + per_output;
         for channel in 0..channels {
@@ -161,7 +192,103 @@ impl DepthwiseConv2d<'_> {
         } else {
             unit.need(Helper::Depthwise);
         }
-        let fields = format!(
+        let fields = self.record(name, [&y, &x], [pitch, rows, band, record]);
+        unit.record("pr_plane", name, &fields);
+        let function = if three { "pr_depthwise_3x3" } else { "pr_depthwise" };
+        let one_to_one = self.input[2] == channels;
+        let overlap = if one_to_one && fits_in_place(&x, &y, band, exchange) {
+            Overlap::Same
+        } else {
+            Overlap::Disjoint
+        };
+        let kernel =
+            Kernel::new(format!("{function}(&{name}, @in0@, @out0@, @scratch@);"), "planes")
+                .scratch(pitch * rows * element)
+                .overlap(&[overlap]);
+        Some(kernel)
+    }
+
+    /// Outputs that a Helium strip gives: along it, across it.
+    fn strip_outputs(&self) -> (usize, usize) {
+        if self.stride[0] == 1 { (4, 2) } else { (8, 1) }
+    }
+
+    /// Whether columns are walked as rows because they fill strips better.
+    fn strip_exchange(&self) -> bool {
+        let [y, x] = self.axes();
+        let (along, across) = self.strip_outputs();
+        let work =
+            |x: &Axis, y: &Axis| x.out.next_multiple_of(along) * y.out.next_multiple_of(across);
+        let moves = self.stride[0] > 1 || x.size != x.out || y.size != y.out;
+        !moves && work(&y, &x) < work(&x, &y)
+    }
+
+    /// The axes as strips see them: across and along.
+    pub(crate) fn strip_axes(&self) -> [Axis; 2] {
+        let [y, x] = self.axes();
+        if self.strip_exchange() { [x, y] } else { [y, x] }
+    }
+
+    /// Bytes of a strip.
+    pub(crate) fn strip_pitch(&self, x: &Axis) -> usize {
+        let last = (x.out.next_multiple_of(self.strip_outputs().0) - 1) * self.stride[0];
+        4 * (last + 4).max(x.pad + x.size)
+    }
+
+    /// The Helium kernel for 3x3 windows, where rows pass through a strip.
+    fn strips(&self, unit: &mut Unit, name: &str, settled: &Channels) -> Option<Kernel> {
+        let stride = self.stride[0];
+        let fits = stride == self.stride[1] && stride <= 2 && self.pad.iter().all(|&p| p <= 2);
+        if !fits {
+            return None;
+        }
+        let [y, x] = self.strip_axes();
+        let exchange = self.strip_exchange();
+        // Places are held in 16 bits.
+        let reach =
+            [3 * x.step[0] + y.step[0], 3 * x.step[1] + y.step[1], 7 * x.step[1], x.size, y.size];
+        if reach.iter().any(|&r| r > 65_535) || x.size.max(y.size) > 32_767 {
+            return None;
+        }
+        let pitch = self.strip_pitch(&x);
+        if pitch > 32_767 {
+            return None;
+        }
+        let mut records: Vec<u8> = Vec::new();
+        for (channel, w) in settled.weights.chunks_exact(9).enumerate() {
+            let (mantissa, shift1) = *settled.fast.get(channel)?;
+            records.extend(settled.folded[channel].to_le_bytes());
+            records.extend(mantissa.to_le_bytes());
+            let at = |i: usize| if exchange { i % 3 * 3 + i / 3 } else { i };
+            records.extend((0..9).map(|i| w[at(i)] as u8));
+            records.push(shift1 as u8);
+        }
+        let relu = self.requant.zero == -128;
+        unit.need(Helper::Depthwise3x3);
+        unit.need(match (stride, relu) {
+            (1, false) => Helper::PlaneDw3S1,
+            (1, true) => Helper::PlaneDw3S1Relu,
+            (_, false) => Helper::PlaneDw3S2,
+            (_, true) => Helper::PlaneDw3S2Relu,
+        });
+        unit.bytes(&format!("{name}_w"), &records);
+        let layer = self.record(name, [&y, &x], [pitch, 1, y.out, 18]);
+        unit.record("pr_plane", name, &layer);
+        // Every row of the input is read before the outputs that may lie over it are written.
+        let in_place = self.input[2] == self.output[2] && x.out <= x.size && y.out <= y.size;
+        let kernel =
+            Kernel::new(format!("pr_depthwise_3x3(&{name}, @in0@, @out0@, @scratch@);"), "strips")
+                .scratch(pitch)
+                .overlap(&[if in_place { Overlap::Same } else { Overlap::Disjoint }]);
+        Some(kernel)
+    }
+
+    /// The fields of a `pr_plane`, after exchange of the axes; `sizes` are its pitch, rows, band and
+    /// record.
+    fn record(&self, name: &str, [y, x]: [&Axis; 2], sizes: [usize; 4]) -> String {
+        let [pitch, rows, band, record] = sizes;
+        let channels = self.output[2];
+        format!(
             "{name}_w, {}, {}, {}, {}, {channels}, {}, {}, {}, {}, {}, {pitch}, {rows}, {band}, {record}, {}, {}, {}, {}, {}, {}, {}, {}",
             x.step[0],
             y.step[0],
@@ -180,24 +307,11 @@ impl DepthwiseConv2d<'_> {
             y.pad,
             x.pad,
             self.in_zero
-        );
-        unit.record("pr_plane", name, &fields);
-        let function = if three { "pr_depthwise_3x3" } else { "pr_depthwise" };
-        let one_to_one = self.input[2] == channels;
-        let overlap = if one_to_one && fits_in_place(&x, &y, band, exchange) {
-            Overlap::Same
-        } else {
-            Overlap::Disjoint
-        };
-        let kernel =
-            Kernel::new(format!("{function}(&{name}, @in0@, @out0@, @scratch@);"), "planes")
-                .scratch(pitch * rows * element)
-                .overlap(&[overlap]);
-        Some(kernel)
+        )
     }
 
     /// The same layer as a grouped convolution.
-    fn grouped(&self) -> Conv2d<'_> {
+    pub(crate) fn grouped(&self) -> Conv2d<'_> {
         Conv2d {
             input: self.input,
             output: self.output,
@@ -210,6 +324,7 @@ impl DepthwiseConv2d<'_> {
             weights: self.weights,
             bias: self.bias,
             requant: self.requant.clone(),
+            coding: Coding::Plain,
         }
     }
 }
@@ -225,5 +340,13 @@ impl Layer for DepthwiseConv2d<'_> {
             }
             None => grouped.lower(unit, name),
         }
+    }
+
+    fn rounds(&self, function: &str, isa: Isa) -> Vec<(&'static str, u64)> {
+        Self::rounds(self, function, isa)
+    }
+
+    fn clamp_rounds(&self) -> Option<Vec<(&'static str, u64)>> {
+        self.requant.clamp_rounds(self.output.iter().product())
     }
 }

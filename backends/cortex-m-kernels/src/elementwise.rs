@@ -1,9 +1,10 @@
 use paring_qmath::Multiplier;
 
 use crate::KernelError;
+use crate::cost::each;
 use crate::helpers::Helper;
 use crate::requant::Requant;
-use crate::unit::{Kernel, Layer, Overlap, Unit, int};
+use crate::unit::{Isa, Kernel, Layer, Overlap, Unit, int};
 
 /// One operand of [`Add`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,6 +115,14 @@ pub struct Add {
     pub requant: Requant,
 }
 
+impl Add {
+    /// Calls of the innermost loop.
+    pub(crate) fn run_count(&self) -> u64 {
+        let [a, b] = &self.operand_shapes;
+        runs(&self.shape, [a, b]).map_or(1, |r| r.outer.iter().product::<usize>() as u64)
+    }
+}
+
 impl Layer for Add {
     fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
         let [a, b] = &self.operand_shapes;
@@ -146,6 +155,10 @@ impl Layer for Add {
         );
         let overlap = runs.overlap();
         Ok(Kernel::new(runs.text(&call), "elementwise").overlap(&overlap))
+    }
+
+    fn rounds(&self, _: &str, isa: Isa) -> Vec<(&'static str, u64)> {
+        Self::rounds(self, isa)
     }
 }
 
@@ -184,6 +197,10 @@ impl Layer for Mul {
         let overlap = runs.overlap();
         Ok(Kernel::new(runs.text(&call), "elementwise").overlap(&overlap))
     }
+
+    fn rounds(&self, _: &str, _: Isa) -> Vec<(&'static str, u64)> {
+        each(self.shape.iter().product())
+    }
 }
 
 /// Any function of a single int8 value.
@@ -201,6 +218,10 @@ impl Layer for Table {
         unit.i8s(&format!("{name}_t"), &self.values);
         let template = format!("pr_table({name}_t, @in0@, @out0@, {});", self.count);
         Ok(Kernel::new(template, "table").overlap(&[Overlap::AtLeast(0)]))
+    }
+
+    fn rounds(&self, _: &str, _: Isa) -> Vec<(&'static str, u64)> {
+        each(self.count)
     }
 }
 
@@ -224,6 +245,10 @@ impl Layer for Quantize {
         );
         Ok(Kernel::new(template, "elementwise").overlap(&[Overlap::AtLeast(0)]))
     }
+
+    fn rounds(&self, _: &str, _: Isa) -> Vec<(&'static str, u64)> {
+        each(self.count)
+    }
 }
 
 /// Int8 to float.
@@ -245,6 +270,10 @@ impl Layer for Dequantize {
             self.count, self.scale, self.zero
         );
         Ok(Kernel::new(template, "elementwise"))
+    }
+
+    fn rounds(&self, _: &str, _: Isa) -> Vec<(&'static str, u64)> {
+        each(self.count)
     }
 }
 
@@ -273,6 +302,14 @@ impl Layer for Requantize {
         );
         let kernel = Kernel::new(template, "elementwise").overlap(&[Overlap::AtLeast(0)]);
         Ok(self.requant.clamp(unit, kernel, self.count))
+    }
+
+    fn rounds(&self, _: &str, _: Isa) -> Vec<(&'static str, u64)> {
+        each(self.count)
+    }
+
+    fn clamp_rounds(&self) -> Option<Vec<(&'static str, u64)>> {
+        self.requant.clamp_rounds(self.count)
     }
 }
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use crate::Isa;
+use crate::{Coding, Isa};
 
 /// The shared C functions, in the order in which they appear in a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,8 +17,14 @@ pub(crate) enum Helper {
     Mm42Any,
     Mm42Relu,
     MmChoice,
+    Pairs,
+    MmEnd,
+    MmCoded,
+    Product(Coding),
     Conv,
+    ConvOf(Coding),
     Pointwise,
+    PointwiseOf(Coding),
     ConvAny,
     Plane,
     PlaneElement,
@@ -32,7 +38,9 @@ pub(crate) enum Helper {
     Depthwise3x3,
     Channel,
     Depthwise,
-    Dense8,
+    Dense8Params,
+    Dense8(Coding),
+    Dense8Left(Coding),
     Dense1,
     Add,
     Mul,
@@ -50,7 +58,7 @@ pub(crate) enum Helper {
 }
 
 impl Helper {
-    pub fn needs(self) -> &'static [Self] {
+    pub fn needs(self, isa: Isa) -> &'static [Self] {
         use Helper as H;
         match self {
             H::Base
@@ -66,8 +74,26 @@ impl Helper {
             H::Mm42 => &[H::Base, H::Helium, H::MmParams],
             H::Mm42Any | H::Mm42Relu => &[H::Mm42, H::MmChoice],
             H::MmChoice => &[],
-            H::Conv => &[H::MmChoice, H::Move, H::Pack],
-            H::Pointwise => &[H::MmChoice, H::Pack],
+            H::Conv => &[H::Move, H::Pack],
+            H::Pointwise => &[H::Pack],
+            H::ConvOf(c) => match c {
+                Coding::Plain => &[H::Conv, H::Product(Coding::Plain)],
+                Coding::Nibbles => &[H::Conv, H::Product(Coding::Nibbles)],
+                Coding::Palette => &[H::Conv, H::Product(Coding::Palette)],
+                Coding::Sparse => &[H::Conv, H::Product(Coding::Sparse)],
+                Coding::SparsePalette => &[H::Conv, H::Product(Coding::SparsePalette)],
+            },
+            H::PointwiseOf(c) => match c {
+                Coding::Plain => &[H::Pointwise, H::Product(Coding::Plain)],
+                Coding::Nibbles => &[H::Pointwise, H::Product(Coding::Nibbles)],
+                Coding::Palette => &[H::Pointwise, H::Product(Coding::Palette)],
+                Coding::Sparse => &[H::Pointwise, H::Product(Coding::Sparse)],
+                Coding::SparsePalette => &[H::Pointwise, H::Product(Coding::SparsePalette)],
+            },
+            H::Product(Coding::Plain) => &[H::MmChoice],
+            H::Product(Coding::Nibbles | Coding::Sparse) => &[H::Mm42, H::MmEnd],
+            H::Product(_) => &[H::Mm42, H::MmEnd, H::MmCoded, H::Pairs],
+            H::Pairs | H::MmEnd | H::MmCoded => &[],
             H::ConvAny | H::Mul | H::Mean | H::Requantize | H::Dense1 => &[H::Base, H::ScaleAny],
             H::PlaneElement => &[H::Plane, H::Helium],
             H::PlaneDw3Plain => &[H::Base, H::PlaneElement],
@@ -76,9 +102,14 @@ impl Helper {
             }
             H::Channel3x3 | H::Channel => &[H::Base, H::PlaneElement],
             H::Gather => &[],
+            H::Depthwise3x3 if isa == Isa::Helium => &[H::PlaneElement],
             H::Depthwise3x3 => &[H::Channel3x3, H::Gather, H::Move],
             H::Depthwise => &[H::Channel, H::Gather, H::Move],
-            H::Dense8 => &[H::Base, H::Helium],
+            H::Dense8Params => &[H::Base, H::Helium],
+            H::Dense8(Coding::Palette) | H::Dense8Left(Coding::Palette) => {
+                &[H::Dense8Params, H::Pairs]
+            }
+            H::Dense8(_) | H::Dense8Left(_) => &[H::Dense8Params],
             H::Exp | H::Quantize => &[H::Base],
             H::Softmax => &[H::Exp],
             H::Add => &[H::Base, H::Helium, H::MulHr],
@@ -98,9 +129,10 @@ impl Helper {
             Self::Clamp => include_str!("c/clamp.c"),
             Self::Move => include_str!("c/move.c"),
             Self::Exp => include_str!("c/exp.c"),
+            Self::MmParams if mve => include_str!("c/mm_params_mve.c"),
             Self::MmParams => include_str!("c/mm_params.c"),
             Self::Pack if dsp => include_str!("c/widen_dsp.c"),
-            Self::Pack if mve => include_str!("c/pack_mve.c"),
+            Self::Pack if mve => include_str!("c/spread_mve.c"),
             Self::Pack => include_str!("c/widen_c.c"),
             Self::Mm42 if dsp => include_str!("c/mm_dsp.c"),
             Self::Mm42 if mve => include_str!("c/mm_mve.c"),
@@ -123,6 +155,23 @@ impl Helper {
                     (false, _) => "#define PR_MM pr_mm42\n",
                 }
             }
+            Self::Pairs => include_str!("c/pairs.c"),
+            Self::MmEnd => include_str!("c/mm_dsp_end.c"),
+            Self::MmCoded => include_str!("c/mm_dsp_coded.c"),
+            Self::Product(coding) => match coding {
+                Coding::Plain => "",
+                Coding::Nibbles => include_str!("c/mm_dsp_nibbles.c"),
+                Coding::Palette => include_str!("c/mm_dsp_palette.c"),
+                Coding::Sparse => include_str!("c/mm_dsp_sparse.c"),
+                Coding::SparsePalette => include_str!("c/mm_dsp_sparse_palette.c"),
+            },
+            Self::ConvOf(_) | Self::PointwiseOf(_) if mve => "",
+            Self::ConvOf(coding) => {
+                return driver(include_str!("c/conv_driver.c"), "pr_conv2d", coding);
+            }
+            Self::PointwiseOf(coding) => {
+                return driver(include_str!("c/pointwise_driver.c"), "pr_pointwise", coding);
+            }
             Self::Conv if mve => include_str!("c/conv_mve.c"),
             Self::Pointwise if mve => include_str!("c/pointwise_mve.c"),
             Self::Conv => include_str!("c/conv.c"),
@@ -134,6 +183,11 @@ impl Helper {
             Self::Gather if mve => include_str!("c/gather_mve.c"),
             Self::Gather if dsp => include_str!("c/gather_dsp.c"),
             Self::Gather => include_str!("c/gather_c.c"),
+            Self::PlaneDw3Plain if mve => include_str!("c/dw3_mve.c"),
+            Self::PlaneDw3S1 if mve => include_str!("c/dw3_mve_s1.c"),
+            Self::PlaneDw3S2 if mve => include_str!("c/dw3_mve_s2.c"),
+            Self::PlaneDw3S1Relu if mve => include_str!("c/dw3_mve_s1_relu.c"),
+            Self::PlaneDw3S2Relu if mve => include_str!("c/dw3_mve_s2_relu.c"),
             Self::PlaneDw3Plain => include_str!("c/plane_dw3_plain.c"),
             Self::PlaneDw3S1 => include_str!("c/plane_dw3_s1.c"),
             Self::PlaneDw3S2 => include_str!("c/plane_dw3_s2.c"),
@@ -143,9 +197,13 @@ impl Helper {
                 return include_str!("c/plane_dw3.c")
                     .replace("PR_DW3_BY_LAYER", &depthwise_choice(present));
             }
-            Self::Channel3x3 if mve => include_str!("c/plane_channel_3x3_mve.c"),
+            Self::Channel3x3 if mve => "",
             Self::Channel3x3 => include_str!("c/plane_channel_3x3_c.c"),
             Self::Channel => include_str!("c/plane_channel.c"),
+            Self::Depthwise3x3 if mve => {
+                return include_str!("c/dw3_mve_driver.c")
+                    .replace("PR_DW3_BY_LAYER", &depthwise_choice(present));
+            }
             Self::Depthwise3x3 => {
                 return include_str!("c/plane_driver.c")
                     .replace("PR_NAME", "pr_depthwise_3x3")
@@ -156,8 +214,19 @@ impl Helper {
                     .replace("PR_NAME", "pr_depthwise")
                     .replace("PR_CHANNEL", "pr_channel");
             }
-            Self::Dense8 if mve => include_str!("c/dense_mve.c"),
-            Self::Dense8 => include_str!("c/dense_dsp.c"),
+            Self::Dense8Params if mve => "",
+            Self::Dense8Params => include_str!("c/dense_dsp_params.c"),
+            Self::Dense8(_) if mve => include_str!("c/dense_mve.c"),
+            Self::Dense8(coding) => {
+                return dense8(coding).replace("PR_DENSE_SCALE", "pr_dense_scale");
+            }
+            Self::Dense8Left(coding) => {
+                return dense8(coding)
+                    .replace("PR_DENSE_SCALE", "pr_dense_scale_left")
+                    .replace(", PR_DENSE_TWO)", ", PR_DENSE_TWO_LEFT)")
+                    .replace(", PR_DENSE_PLAIN)", ", PR_DENSE_PLAIN_LEFT)")
+                    .replace("pr_dense8", "pr_dense8_left");
+            }
             Self::Dense1 if matches!(isa, Isa::V6m | Isa::V7m) => include_str!("c/dense_c4.c"),
             Self::Dense1 => include_str!("c/dense_c.c"),
             Self::Add if mve => {
@@ -182,6 +251,29 @@ impl Helper {
     }
 }
 
+fn dense8(coding: Coding) -> &'static str {
+    match coding {
+        Coding::Nibbles => include_str!("c/dense_dsp_nibbles.c"),
+        Coding::Palette => include_str!("c/dense_dsp_palette.c"),
+        _ => include_str!("c/dense_dsp.c"),
+    }
+}
+
+/// A driver of products for one coding of the weights.
+fn driver(text: &str, name: &str, coding: Coding) -> String {
+    let suffix = coding.suffix();
+    let product = if suffix.is_empty() { "PR_MM".to_owned() } else { format!("pr_mm42{suffix}") };
+    let (prepare, weights) = if coding.has_palette() {
+        ("    scratch = pr_pairs(scratch, c->weights);\n", "c->weights + 4")
+    } else {
+        ("", "c->weights")
+    };
+    text.replace("PR_NAME", &format!("{name}{suffix}"))
+        .replace("PR_PREPARE", prepare)
+        .replace("PR_PRODUCT", &product)
+        .replace("PR_WEIGHTS", weights)
+}
+
 /// The statements that pick among the 3x3 loops that a unit has.
 fn depthwise_choice(present: &BTreeSet<Helper>) -> String {
     let all = [
@@ -193,12 +285,13 @@ fn depthwise_choice(present: &BTreeSet<Helper>) -> String {
     let used: Vec<_> = all.into_iter().filter(|(h, ..)| present.contains(h)).collect();
     let mut text = String::new();
     for (index, (_, condition, call)) in used.iter().enumerate() {
-        if index + 1 == used.len() {
-            text.push_str(call);
-        } else {
-            text.push_str(&format!(
-                "if ({condition}) {{\n        {call}\n        return;\n    }}\n    "
-            ));
+        let last = index + 1 == used.len();
+        if !last {
+            text.push_str(&format!("if ({condition}) "));
+        }
+        text.push_str(&format!("{{\n        {call}\n    }}"));
+        if !last {
+            text.push_str(" else ");
         }
     }
     text

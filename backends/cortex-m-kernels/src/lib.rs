@@ -11,7 +11,7 @@
 //! function driven by a small constant record, so code size does not grow with depth.
 //!
 //! ```
-//! use paring_cortex_m_kernels::{FullyConnected, Isa, Requant, Unit};
+//! use paring_cortex_m_kernels::{Coding, FullyConnected, Isa, Requant, Unit};
 //! use paring_qmath::Multiplier;
 //!
 //! let layer = FullyConnected {
@@ -21,6 +21,7 @@
 //!     weights: &[1, 2, 3, 4],
 //!     bias: &[10],
 //!     requant: Requant::per_tensor(Multiplier::from_real(0.5), 3),
+//!     coding: Coding::Plain,
 //! };
 //! let mut unit = Unit::new(Isa::V7m);
 //! let kernel = unit.add(&layer, "dense")?;
@@ -30,9 +31,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod coded;
+mod coding;
 mod conv;
+pub mod cost;
 mod dense;
 mod depthwise;
+mod effort;
 mod elementwise;
 mod helpers;
 mod moves;
@@ -42,9 +47,11 @@ mod requant;
 mod softmax;
 mod unit;
 
+pub use coding::Coding;
 pub use conv::Conv2d;
 pub use dense::FullyConnected;
 pub use depthwise::DepthwiseConv2d;
+pub use effort::Effort;
 pub use elementwise::{Add, AddOperand, Dequantize, Mul, Quantize, Requantize, Table};
 pub use moves::{BoxCopy, Fill};
 pub use pool::{Mean, Pool2d, PoolKind};

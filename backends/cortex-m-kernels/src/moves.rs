@@ -1,6 +1,6 @@
 use crate::KernelError;
 use crate::helpers::Helper;
-use crate::unit::{Kernel, Layer, Unit};
+use crate::unit::{Isa, Kernel, Layer, Unit};
 
 /// A copy of a box between two strided layouts: transposes, slices, and the parts of a
 /// concatenation or of a padded tensor.
@@ -16,17 +16,11 @@ pub struct BoxCopy {
     pub to: (Vec<usize>, usize),
 }
 
-impl Layer for BoxCopy {
-    fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
+impl BoxCopy {
+    /// Axes that remain when those that are one run in both layouts merge, innermost first, and the
+    /// bytes of a run of neighbours, which is copied at once.
+    fn merged(&self) -> (Vec<(usize, usize, usize)>, usize) {
         let rank = self.size.len();
-        if self.from.0.len() != rank || self.to.0.len() != rank {
-            return Err(KernelError::Invalid {
-                layer: name.into(),
-                what: "steps and sizes of a copy differ in rank".into(),
-            });
-        }
-        // Innermost first; axes that are one run in both layouts merge, a run of neighbours is
-        // copied at once.
         let mut axes: Vec<(usize, usize, usize)> = vec![];
         let mut run = self.element;
         for axis in (0..rank).rev().filter(|&a| self.size[a] != 1) {
@@ -40,6 +34,20 @@ impl Layer for BoxCopy {
                 _ => axes.push(next),
             }
         }
+        (axes, run)
+    }
+}
+
+impl Layer for BoxCopy {
+    fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
+        let rank = self.size.len();
+        if self.from.0.len() != rank || self.to.0.len() != rank {
+            return Err(KernelError::Invalid {
+                layer: name.into(),
+                what: "steps and sizes of a copy differ in rank".into(),
+            });
+        }
+        let (mut axes, run) = self.merged();
         let (begin, end) = (self.from.1 * self.element, self.to.1 * self.element);
         if axes.is_empty() {
             let text =
@@ -69,6 +77,12 @@ impl Layer for BoxCopy {
             format!("pr_copy(&{name}, (const char *)@in0@ + {begin}, (char *)@out0@ + {end});");
         Ok(Kernel::new(text, "box"))
     }
+
+    fn rounds(&self, _: &str, _: Isa) -> Vec<(&'static str, u64)> {
+        let bytes = (self.size.iter().product::<usize>() * self.element) as u64;
+        let (_, run) = self.merged();
+        vec![("call", 1), ("run", bytes / run.max(1) as u64), ("byte", bytes)]
+    }
 }
 
 /// Sets every byte of the output.
@@ -86,5 +100,9 @@ impl Layer for Fill {
             Kernel::new(format!("memset(@out0@, {}, {});", self.value, self.bytes), "fill");
         kernel.overlap.clear();
         Ok(kernel)
+    }
+
+    fn rounds(&self, _: &str, _: Isa) -> Vec<(&'static str, u64)> {
+        vec![("call", 1), ("byte", self.bytes as u64)]
     }
 }

@@ -1,10 +1,11 @@
 use paring_qmath::Rounding;
 
+use crate::Coding;
 use crate::requant::Requant;
 use crate::unit::Isa;
 
 /// The largest sum the fast requantization takes.
-const FAST_LIMIT: i64 = 1 << 30;
+pub(crate) const FAST_LIMIT: i64 = 1 << 30;
 /// The largest sum of the upper channel of a pair.
 const UPPER_LIMIT: i64 = 1 << 23;
 
@@ -28,10 +29,15 @@ fn bound(row: &[i8], bias: i32) -> i64 {
 
 /// Whether every channel's sum stays where the fast requantization is exact.
 fn sums_fit(weights: &[i8], folded: &[i32], per_output: usize) -> bool {
+    sums_below(FAST_LIMIT, weights, folded, per_output)
+}
+
+/// Whether every channel's sum stays below a limit.
+pub(crate) fn sums_below(limit: i64, weights: &[i8], folded: &[i32], per_output: usize) -> bool {
     folded
         .iter()
         .enumerate()
-        .all(|(o, &b)| bound(&weights[o * per_output..(o + 1) * per_output], b) < FAST_LIMIT)
+        .all(|(o, &b)| bound(&weights[o * per_output..(o + 1) * per_output], b) < limit)
 }
 
 /// The channels of a layer in the form that the fast requantization takes.
@@ -114,17 +120,17 @@ pub(crate) struct Matrix<'a> {
 }
 
 impl Matrix<'_> {
-    fn weight(&self, output: usize, input: Option<usize>) -> i8 {
+    pub(crate) fn weight(&self, output: usize, input: Option<usize>) -> i8 {
         input.map_or(0, |k| self.weights[output * self.per_output + k])
     }
 
-    fn upper_fits(&self, output: usize) -> bool {
+    pub(crate) fn upper_fits(&self, output: usize) -> bool {
         let row = &self.weights[output * self.per_output..(output + 1) * self.per_output];
         bound(row, self.folded[output]) < UPPER_LIMIT
     }
 
     /// The bias words of channel pairs starting at `first`.
-    fn paired_bias(&self, first: usize, count: usize, out: &mut Vec<u32>) {
+    pub(crate) fn paired_bias(&self, first: usize, count: usize, out: &mut Vec<u32>) {
         for pair in (first..first + count).step_by(2) {
             let (lower, upper) = (self.folded[pair], self.folded[pair + 1]);
             out.push(lower as u32);
@@ -133,7 +139,7 @@ impl Matrix<'_> {
     }
 
     /// The word of a channel pair for two inputs.
-    fn paired_word(&self, pair: usize, inputs: [Option<usize>; 2]) -> Option<u32> {
+    pub(crate) fn paired_word(&self, pair: usize, inputs: [Option<usize>; 2]) -> Option<u32> {
         let [a, b] = inputs.map(|k| lane(self.weight(pair, k), self.weight(pair + 1, k)));
         Some(u32::from(a?) | u32::from(b?) << 16)
     }
@@ -212,7 +218,7 @@ impl Matrix<'_> {
         Some(out)
     }
 
-    fn tail(&self, first: usize, out: &mut Vec<u32>) {
+    pub(crate) fn tail(&self, first: usize, out: &mut Vec<u32>) {
         let mut shifts = [0_u8; 4];
         let mut multipliers = [0_u32; 4];
         for i in 0..4 {
@@ -227,9 +233,12 @@ impl Matrix<'_> {
     }
 
     /// The weight stream of `pr_mm42`, when the fast path can do this layer.
-    pub fn stream(&self, isa: Isa) -> Option<Vec<u32>> {
+    pub fn stream(&self, isa: Isa, coding: Coding) -> Option<Vec<u32>> {
         if self.folded.len() < 4 && isa != Isa::Helium {
             return None;
+        }
+        if coding != Coding::Plain {
+            return if isa == Isa::Dsp { self.coded_stream(coding) } else { None };
         }
         match isa {
             Isa::Helium => Some(self.helium_stream()),
@@ -239,10 +248,13 @@ impl Matrix<'_> {
     }
 
     /// The weight stream of `pr_dense8`, when the fast path can do this layer.
-    pub fn dense8(&self) -> Option<Vec<u32>> {
+    pub fn dense8(&self, coding: Coding) -> Option<Vec<u32>> {
         let channels = self.folded.len();
         if !channels.is_multiple_of(8) || !sums_fit(self.weights, self.folded, self.per_output) {
             return None;
+        }
+        if coding != Coding::Plain {
+            return self.coded_dense8(coding);
         }
         let mut out = Vec::new();
         for first in groups(channels, 8) {

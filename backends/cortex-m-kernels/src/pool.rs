@@ -1,7 +1,7 @@
 use crate::KernelError;
 use crate::helpers::Helper;
 use crate::requant::Requant;
-use crate::unit::{Kernel, Layer, Overlap, Unit, int};
+use crate::unit::{Isa, Kernel, Layer, Overlap, Unit, int};
 
 /// What a pool does with its window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +98,10 @@ impl Layer for Pool2d {
         let apart = self.stride[0] >= self.kernel[0] && self.stride[1] >= self.kernel[1];
         Ok(if apart { kernel.overlap(&[self.overlap()]) } else { kernel })
     }
+
+    fn rounds(&self, _: &str, _: Isa) -> Vec<(&'static str, u64)> {
+        Self::rounds(self)
+    }
 }
 
 /// The mean over pixels, channel by channel, in a quantization of its own.
@@ -135,5 +139,13 @@ impl Layer for Mean {
         );
         let kernel = Kernel::new(template, "means");
         Ok(self.requant.clamp(unit, kernel, self.channels))
+    }
+
+    fn rounds(&self, _: &str, _: Isa) -> Vec<(&'static str, u64)> {
+        Self::rounds(self)
+    }
+
+    fn clamp_rounds(&self) -> Option<Vec<(&'static str, u64)>> {
+        self.requant.clamp_rounds(self.channels)
     }
 }

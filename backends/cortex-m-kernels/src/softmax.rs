@@ -2,7 +2,7 @@ use paring_qmath::Multiplier;
 
 use crate::KernelError;
 use crate::helpers::Helper;
-use crate::unit::{Kernel, Layer, Overlap, Unit};
+use crate::unit::{Isa, Kernel, Layer, Overlap, Unit};
 
 /// A softmax over the last axis, int8 in and out, output scale 1/256 and zero point -128.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,5 +40,9 @@ impl Layer for Softmax {
             self.depth
         );
         Ok(Kernel::new(template, "fixed-point exponentials").overlap(&[Overlap::AtLeast(0)]))
+    }
+
+    fn rounds(&self, _: &str, _: Isa) -> Vec<(&'static str, u64)> {
+        Self::rounds(self)
     }
 }

@@ -2,6 +2,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::KernelError;
+use crate::coding::Coding;
+use crate::cost::Loops;
+use crate::effort::Effort;
 use crate::helpers::Helper;
 
 /// What the compiler may use.
@@ -40,6 +43,10 @@ pub struct Kernel {
     pub overread: usize,
     /// A word on the variant chosen, for comments and reports.
     pub variant: &'static str,
+    /// What a call takes, to compare codings of the weights by; 0 where there is only one.
+    pub effort: Effort,
+    /// How often the loops of the functions it calls run; empty where no costs are known.
+    pub loops: Vec<Loops>,
 }
 
 impl Kernel {
@@ -50,6 +57,8 @@ impl Kernel {
             overlap: vec![Overlap::Disjoint],
             overread: 0,
             variant,
+            effort: Effort::default(),
+            loops: Vec::new(),
         }
     }
 
@@ -65,6 +74,11 @@ impl Kernel {
 
     pub(crate) fn overread(mut self, bytes: usize) -> Self {
         self.overread = bytes;
+        self
+    }
+
+    pub(crate) fn effort(mut self, effort: Effort) -> Self {
+        self.effort = effort;
         self
     }
 
@@ -89,6 +103,25 @@ pub trait Layer {
     /// # Errors
     /// When the description contradicts itself or no kernel can do it.
     fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError>;
+
+    /// The same layer with its weights in another coding; `None` for a layer whose weights have only
+    /// one.
+    fn coded(&self, coding: Coding) -> Option<Box<dyn Layer + '_>> {
+        let _ = coding;
+        None
+    }
+
+    /// How often the loops of a function run that [`Layer::lower`] chose; nothing where that is not
+    /// known.
+    fn rounds(&self, function: &str, isa: Isa) -> Vec<(&'static str, u64)> {
+        let _ = (function, isa);
+        Vec::new()
+    }
+
+    /// The same for the clamp of the output that may follow.
+    fn clamp_rounds(&self) -> Option<Vec<(&'static str, u64)>> {
+        None
+    }
 }
 
 /// One C file in the making: the shared functions and the constants of its layers.
@@ -119,7 +152,22 @@ impl Unit {
     /// # Errors
     /// As [`Layer::lower`].
     pub fn add(&mut self, layer: &dyn Layer, name: &str) -> Result<Kernel, KernelError> {
-        layer.lower(self, name)
+        let mut kernel = layer.lower(self, name)?;
+        let called =
+            ["pr_", "memcpy", "memset"].iter().filter_map(|f| kernel.template.find(f)).min();
+        let function: String = called
+            .and_then(|at| kernel.template.get(at..))
+            .and_then(|text| text.split('(').next())
+            .unwrap_or_default()
+            .to_owned();
+        let rounds = layer.rounds(&function, self.isa);
+        kernel.loops.push(Loops { function, rounds });
+        if kernel.template.contains("pr_clamp(")
+            && let Some(rounds) = layer.clamp_rounds()
+        {
+            kernel.loops.push(Loops { function: "pr_clamp".into(), rounds });
+        }
+        Ok(kernel)
     }
 
     /// The C text: includes, shared functions in order of need, constants of the layers.
@@ -157,7 +205,7 @@ impl Unit {
 
     pub(crate) fn need(&mut self, helper: Helper) {
         if self.helpers.insert(helper) {
-            for &other in helper.needs() {
+            for &other in helper.needs(self.isa) {
                 self.need(other);
             }
         }

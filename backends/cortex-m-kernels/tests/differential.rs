@@ -6,8 +6,8 @@ use std::process::Command;
 
 use common::Random;
 use paring_cortex_m_kernels::{
-    Add, AddOperand, BoxCopy, Conv2d, DepthwiseConv2d, Dequantize, FullyConnected, Isa, Layer, Mul,
-    Overlap, Pool2d, PoolKind, Quantize, Requant, Requantize, Table, Unit,
+    Add, AddOperand, BoxCopy, Coding, Conv2d, DepthwiseConv2d, Dequantize, FullyConnected, Isa,
+    KernelError, Layer, Mul, Overlap, Pool2d, PoolKind, Quantize, Requant, Requantize, Table, Unit,
 };
 use paring_emulator::{Build, Core, Entry, missing_packages};
 use paring_qmath::{Multiplier, Rounding};
@@ -21,6 +21,7 @@ struct Program {
     expected: Vec<u8>,
     names: Vec<(usize, String)>,
     random: Random,
+    coded: bool,
 }
 
 fn raw(x: &[i8]) -> Vec<u8> {
@@ -37,6 +38,7 @@ impl Program {
             expected: Vec::new(),
             names: Vec::new(),
             random: Random(seed),
+            coded: false,
         }
     }
 
@@ -44,7 +46,12 @@ impl Program {
     /// as allowed.
     fn push(&mut self, layer: &dyn Layer, inputs: &[Vec<u8>], expected: &[u8], what: String) {
         let name = format!("l{}", self.names.len());
-        let kernel = self.unit.add(layer, &name).unwrap_or_else(|e| panic!("{what}: {e}"));
+        let kernel = match self.unit.add(layer, &name) {
+            Ok(kernel) => kernel,
+            // Not every coding can do every layer.
+            Err(KernelError::Unsupported { .. }) if self.coded => return,
+            Err(e) => panic!("{what}: {e}"),
+        };
         let mut pointers = Vec::new();
         for input in inputs {
             pointers.push(format!("(const int8_t *)in + {}", self.input.len()));
@@ -205,7 +212,26 @@ impl Program {
 
 const ISAS: [Isa; 4] = [Isa::V6m, Isa::V7m, Isa::Dsp, Isa::Helium];
 
-fn conv_case(p: &mut Program, extreme: bool) {
+/// Makes weights fit a coding: small, of 16 values, or with most blocks zero.
+fn fit(r: &mut Random, weights: &mut [i8], outputs: usize, coding: Coding) {
+    let per_output = weights.len() / outputs;
+    let book: Vec<i8> = r.bytes(15, -127, 127);
+    for (at, w) in weights.iter_mut().enumerate() {
+        // Blocks of four inputs by four outputs, more or less.
+        let block = (at / per_output / 4 * 7919 + at % per_output / 4 * 104_729) % 10;
+        match coding {
+            Coding::Plain => {}
+            Coding::Nibbles => *w >>= 4,
+            Coding::Palette => *w = if *w < -100 { 0 } else { book[(*w as u8 % 15) as usize] },
+            Coding::Sparse if block > 2 => *w = 0,
+            Coding::SparsePalette if block > 2 => *w = 0,
+            Coding::SparsePalette => *w = book[(*w as u8 % 15) as usize],
+            _ => {}
+        }
+    }
+}
+
+fn conv_case(p: &mut Program, extreme: bool, coding: Coding) {
     let r = &mut p.random;
     let kernel = match r.size(0, 3) {
         0 => [1, 1],
@@ -222,7 +248,8 @@ fn conv_case(p: &mut Program, extreme: bool) {
     let output = [out(0), out(1), out_c];
     let per_output = kernel[0] * kernel[1] * in_c;
     let low = if extreme { -128 } else { -127 };
-    let weights = r.bytes(out_c * per_output, low, 127);
+    let mut weights = r.bytes(out_c * per_output, low, 127);
+    fit(r, &mut weights, out_c, coding);
     let bias: Vec<i32> = (0..out_c).map(|_| r.range(-20_000, 20_000) as i32).collect();
     let in_zero = r.range(-128, 127) as i32;
     let requant = p.requant(out_c, per_output, extreme);
@@ -238,10 +265,11 @@ fn conv_case(p: &mut Program, extreme: bool) {
         weights: &weights,
         bias: &bias,
         requant,
+        coding,
     };
     let x = p.random.bytes(input.iter().product(), -128, 127);
     let expected = common::conv(&layer, &x);
-    let what = format!("conv {input:?} {output:?} {kernel:?} s{stride:?} p{pad:?}");
+    let what = format!("conv {coding:?} {input:?} {output:?} {kernel:?} s{stride:?} p{pad:?}");
     p.push(&layer, &[raw(&x)], &raw(&expected), what);
 }
 
@@ -291,6 +319,7 @@ fn depthwise_case(p: &mut Program) {
         weights: &weights,
         bias: &bias,
         requant,
+        coding: Coding::Plain,
     };
     let x = p.random.bytes(input.iter().product(), -128, 127);
     let expected = common::conv(&as_conv, &x);
@@ -298,19 +327,28 @@ fn depthwise_case(p: &mut Program) {
     p.push(&layer, &[raw(&x)], &raw(&expected), what);
 }
 
-fn dense_case(p: &mut Program) {
+fn dense_case(p: &mut Program, coding: Coding) {
     let r = &mut p.random;
     let (inputs, outputs) =
         (r.size(1, 70), if r.size(0, 1) == 0 { 8 * r.size(1, 4) } else { r.size(1, 20) });
-    let weights = r.bytes(inputs * outputs, -127, 127);
+    let outputs = if coding == Coding::Plain { outputs } else { outputs.max(4) };
+    let mut weights = r.bytes(inputs * outputs, -127, 127);
+    fit(r, &mut weights, outputs, coding);
     let bias: Vec<i32> = (0..outputs).map(|_| r.range(-20_000, 20_000) as i32).collect();
     let in_zero = r.range(-128, 127) as i32;
     let requant = p.requant(outputs, inputs, false);
-    let layer =
-        FullyConnected { inputs, outputs, in_zero, weights: &weights, bias: &bias, requant };
+    let layer = FullyConnected {
+        inputs,
+        outputs,
+        in_zero,
+        weights: &weights,
+        bias: &bias,
+        requant,
+        coding,
+    };
     let x = p.random.bytes(inputs, -128, 127);
     let expected = common::dense(&layer, &x);
-    p.push(&layer, &[raw(&x)], &raw(&expected), format!("dense {inputs} to {outputs}"));
+    p.push(&layer, &[raw(&x)], &raw(&expected), format!("dense {coding:?} {inputs} to {outputs}"));
 }
 
 #[test]
@@ -318,10 +356,26 @@ fn convolutions_equal_the_oracle() {
     for isa in ISAS {
         let mut p = Program::new(isa, 11);
         for case in 0..40 {
-            conv_case(&mut p, case % 8 == 7);
+            conv_case(&mut p, case % 8 == 7, Coding::Plain);
         }
         p.everywhere();
     }
+}
+
+#[test]
+fn coded_weights_equal_the_oracle() {
+    let mut p = Program::new(Isa::Dsp, 66);
+    p.coded = true;
+    for case in 0..80 {
+        let coding = Coding::ALL[1 + case % 4];
+        if case % 8 < 5 {
+            conv_case(&mut p, false, coding);
+        } else if !matches!(coding, Coding::Sparse | Coding::SparsePalette) {
+            dense_case(&mut p, coding);
+        }
+    }
+    assert!(p.names.len() > 40, "{} layers with coded weights", p.names.len());
+    p.everywhere();
 }
 
 #[test]
@@ -340,7 +394,7 @@ fn dense_layers_equal_the_oracle() {
     for isa in ISAS {
         let mut p = Program::new(isa, 33);
         for _ in 0..40 {
-            dense_case(&mut p);
+            dense_case(&mut p, Coding::Plain);
         }
         p.everywhere();
     }

@@ -17,6 +17,26 @@ pub(crate) struct Vector {
     pub outputs: Vec<Vec<u8>>,
 }
 
+/// The C files of a package.
+pub(crate) struct Code {
+    pub header: String,
+    pub source: String,
+    /// Included by the source.
+    pub weights: String,
+    /// The self-test, where a reference interpreter gave its outputs.
+    pub test: Option<String>,
+}
+
+/// An input or an output.
+pub(crate) struct PortType {
+    pub name: String,
+    pub dtype: DType,
+    pub elements: usize,
+    /// Scale and zero point.
+    pub quant: Option<(f32, i32)>,
+    pub text: String,
+}
+
 /// Writes the files.
 pub(crate) struct Emitter<'a> {
     pub lowering: &'a Lowering<'a>,
@@ -42,19 +62,34 @@ fn comment(text: &str) -> String {
 }
 
 impl Emitter<'_> {
-    pub fn files(&self) -> Vec<(String, Vec<u8>)> {
-        let p = self.prefix;
-        let mut files = vec![
-            (format!("{p}.h"), self.header()),
-            (format!("{p}.c"), self.source()),
-            (format!("{p}_weights.h"), self.weights()),
-            ("CMakeLists.txt".into(), self.cmake()),
-            (format!("{p}.mk"), self.makefile()),
-        ];
-        if let Some(vector) = self.vector {
-            files.push((format!("{p}_test.c"), self.test(vector)));
+    /// The header, the sources and what they include.
+    pub fn code(&self) -> Code {
+        Code {
+            header: self.header(),
+            source: self.source(),
+            weights: self.weights(),
+            test: self.vector.map(|vector| self.test(vector)),
         }
-        files.into_iter().map(|(name, text)| (name, text.into_bytes())).collect()
+    }
+
+    /// What is said of the network in manifests: one line.
+    pub fn summary(&self) -> String {
+        format!("{}: an int8 network for {}", comment(self.lowering.graph.name()), self.target)
+    }
+
+    /// The inputs or outputs as other languages see them.
+    pub fn ports(&self, ports: &[Port]) -> Vec<PortType> {
+        let port = |port: &Port| {
+            let ty = self.lowering.graph.ty(port.value);
+            PortType {
+                name: comment(&port.name),
+                dtype: ty.dtype,
+                elements: ty.shape.elements().unwrap_or(0),
+                quant: ty.quant.as_ref().and_then(Quant::as_per_tensor),
+                text: describe(ty),
+            }
+        };
+        ports.iter().map(port).collect()
     }
 
     pub fn layers(&self) -> Vec<LayerSize> {
@@ -68,6 +103,8 @@ impl Emitter<'_> {
                 macs: macs(graph, node).unwrap_or(0),
                 weight_bytes: step.constant_bytes,
                 live_bytes: self.memory.live.get(at).copied().unwrap_or(0),
+                weights: step.choice.as_ref().map_or("", |c| c.coding.name()).to_string(),
+                why: step.choice.as_ref().map_or_else(String::new, |c| c.why.clone()),
             }
         };
         self.lowering.steps.iter().enumerate().map(layer).collect()
@@ -95,13 +132,23 @@ impl Emitter<'_> {
             let _ = writeln!(text, "#define {name}_SCALE {scale:e}f");
             let _ = writeln!(text, "#define {name}_ZERO_POINT ({zero})");
         }
-        let constant = if kind == "input" { "" } else { "const " };
-        let _ = writeln!(
-            text,
-            "{constant}{} *{}_{kind}_{index}(void);\n",
-            c_type(ty.dtype),
-            self.prefix
-        );
+        text.push('\n');
+    }
+
+    /// The functions that give the places of inputs and outputs, in an arena of the caller's or in
+    /// the network's own: return type, name, `const` of the arena, port.
+    fn accessors(&self) -> Vec<(String, String, &'static str, &Port)> {
+        let (p, graph) = (self.prefix, self.lowering.graph);
+        let mut all = Vec::new();
+        for (kind, constant, ports) in
+            [("input", "", graph.inputs()), ("output", "const ", graph.outputs())]
+        {
+            for (index, port) in ports.iter().enumerate() {
+                let ty = format!("{constant}{} *", c_type(graph.ty(port.value).dtype));
+                all.push((ty, format!("{p}_{kind}_{index}"), constant, port));
+            }
+        }
+        all
     }
 
     /// The statements with which a test program runs the network once.
@@ -137,7 +184,7 @@ impl Emitter<'_> {
 
     /// The optimization that suits the code: on cores whose hot loops are assembly only the size of
     /// the rest is left to gain.
-    fn optimization(&self) -> &'static str {
+    pub fn optimization(&self) -> &'static str {
         match self.lowering.unit.isa() {
             Isa::V6m | Isa::V7m => "-O2",
             Isa::Dsp | Isa::Helium => "-Os",
@@ -150,20 +197,20 @@ impl Emitter<'_> {
         let mut text = format!(
             "/* {}: an int8 network for {}.\n *\n\
              \x20* Multiply-accumulates  {}\n\
-             \x20* RAM, static arena     {} bytes (no plan for this order of layers is below {})\n\
+             \x20* RAM, the arena        {} bytes (no plan for this order of layers is below {}, no order below {})\n\
              \x20* Flash, constants      {} bytes; the code comes on top\n *\n\
              \x20* Fill the inputs, call {p}_run(), read the outputs. Inputs and outputs lie in the arena: inputs\n\
              \x20* are to be filled anew before each run, outputs hold until the next. Numbers are stored\n\
-             \x20* as real = SCALE * (stored - ZERO_POINT). Not reentrant: there is one arena. */\n\
+             \x20* as real = SCALE * (stored - ZERO_POINT). */\n\
              #ifndef {upper}_H\n#define {upper}_H\n\n#include <stdint.h>\n\n\
-             #ifdef __cplusplus\nextern \"C\" {{\n#endif\n\n#define {upper}_ARENA_BYTES {}\n\n",
+             #ifdef __cplusplus\nextern \"C\" {{\n#endif\n\n",
             comment(graph.name()),
             self.target,
             self.total_macs(),
             self.memory.arena_bytes,
             self.memory.lower_bound,
+            self.memory.order_bound,
             self.lowering.unit.constant_bytes(),
-            self.memory.arena_bytes,
         );
         for (index, port) in graph.inputs().iter().enumerate() {
             self.port("input", index, port, &mut text);
@@ -171,12 +218,43 @@ impl Emitter<'_> {
         for (index, port) in graph.outputs().iter().enumerate() {
             self.port("output", index, port, &mut text);
         }
-        let _ = writeln!(text, "/* Runs the network once. */\nvoid {p}_run(void);\n");
+        let _ = writeln!(
+            text,
+            "#define {upper}_ARENA_BYTES {}\n#define {upper}_LAYERS {}\n\n\
+             /* On an arena that the caller gives: {upper}_ARENA_BYTES bytes, aligned to 8. Re-entrant: runs on different\n\
+             \x20* arenas do not know of each other. Networks that run one after the other may share an arena\n\
+             \x20* that is large enough for each; what they had in it is then lost. */\n\
+             void {p}_run_in(void *arena);",
+            self.memory.arena_bytes,
+            self.lowering.steps.len(),
+        );
+        for (ty, name, constant, _) in self.accessors() {
+            let _ = writeln!(text, "{ty}{name}_in({constant}void *arena);");
+        }
+        let _ = writeln!(
+            text,
+            "\n#ifndef {upper}_NO_ARENA\n\
+             /* On a static arena, which -D{upper}_NO_ARENA leaves out; not re-entrant. */\n\
+             void {p}_run(void);\nvoid *{p}_arena(void);"
+        );
+        for (ty, name, ..) in self.accessors() {
+            let _ = writeln!(text, "{ty}{name}(void);");
+        }
+        let _ = writeln!(
+            text,
+            "#endif\n\n#ifdef {upper}_ON_LAYER\n\
+             /* A function of the caller's, named by -D{upper}_ON_LAYER=function, that is called before each layer\n\
+             \x20* with the layer's number and, with {upper}_LAYERS, after the last one. */\n\
+             void {upper}_ON_LAYER(void *arena, int layer);\n\
+             extern const char *const {p}_layer_names[{upper}_LAYERS + 1];\n#endif\n"
+        );
         if self.vector.is_some() {
             let _ = writeln!(
                 text,
-                "/* Runs the network on a stored input; 0 if the outputs are the reference's, bit for bit.\n\
-                 \x20* In {p}_test.c, which firmware need not link. */\nint {p}_self_test(void);\n"
+                "/* Runs the network on a stored input, in an arena of the caller's; 0 if the outputs are the\n\
+                 \x20* reference's, bit for bit. In {p}_test.c, which firmware need not link. */\n\
+                 int {p}_self_test_in(void *arena);\n\n\
+                 #ifndef {upper}_NO_ARENA\nint {p}_self_test(void);\n#endif\n"
             );
         }
         text.push_str("#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
@@ -193,32 +271,42 @@ impl Emitter<'_> {
         );
         text.push_str(&self.lowering.unit.functions());
         let _ = writeln!(text, "#include \"{p}_weights.h\"\n");
+        for (ty, name, constant, port) in self.accessors() {
+            let at = self.memory.offset(port.value);
+            let place = format!("({constant}char *)arena + {at}");
+            let _ = writeln!(
+                text,
+                "{ty}{name}_in({constant}void *arena)\n{{\n    return ({ty})({constant}void *)({place});\n}}\n"
+            );
+        }
         let _ = writeln!(
             text,
-            "static union {{\n    int8_t bytes[{upper}_ARENA_BYTES];\n    uint64_t aligned;\n}} arena;\n"
+            "#ifdef {upper}_ON_LAYER\n#define PR_LAYER(layer) {upper}_ON_LAYER(memory, layer);\n\
+             const char *const {p}_layer_names[{upper}_LAYERS + 1] = {{"
         );
-        for (kind, constant, ports) in
-            [("input", "", graph.inputs()), ("output", "const ", graph.outputs())]
-        {
-            for (index, port) in ports.iter().enumerate() {
-                let ty = c_type(graph.ty(port.value).dtype);
-                let at = self.memory.offset(port.value);
-                let cast = if ty == "int8_t" {
-                    String::new()
-                } else {
-                    format!("({constant}{ty} *)(void *)")
-                };
-                let _ = writeln!(
-                    text,
-                    "{constant}{ty} *{p}_{kind}_{index}(void)\n{{\n    return {cast}(arena.bytes + {at});\n}}\n"
-                );
-            }
+        for step in &self.lowering.steps {
+            let name = &graph.node(step.node).name;
+            let _ = writeln!(text, "    \"{}\",", c_string(name));
         }
-        let _ = writeln!(text, "void {p}_run(void)\n{{");
+        let _ = writeln!(
+            text,
+            "    \"end\",\n}};\n#else\n#define PR_LAYER(layer)\n#endif\n\n\
+             void {p}_run_in(void *memory)\n{{\n    int8_t *const arena = (int8_t *)memory;"
+        );
         for (at, step) in self.lowering.steps.iter().enumerate() {
             self.step(at, step, &mut text);
         }
-        text.push_str("}\n");
+        let _ = writeln!(text, "    PR_LAYER({upper}_LAYERS)\n    (void)arena;\n}}\n");
+        let _ = writeln!(
+            text,
+            "#ifndef {upper}_NO_ARENA\nstatic union {{\n    int8_t bytes[{upper}_ARENA_BYTES];\n    uint64_t aligned;\n}} own;\n\n\
+             void *{p}_arena(void)\n{{\n    return own.bytes;\n}}\n\n\
+             void {p}_run(void)\n{{\n    {p}_run_in(own.bytes);\n}}"
+        );
+        for (ty, name, ..) in self.accessors() {
+            let _ = writeln!(text, "\n{ty}{name}(void)\n{{\n    return {name}_in(own.bytes);\n}}");
+        }
+        text.push_str("#endif\n");
         text
     }
 
@@ -246,21 +334,21 @@ impl Emitter<'_> {
         if step.alias.is_some() {
             let _ = write!(text, ", in place");
         }
-        text.push_str(" */\n");
+        let _ = writeln!(text, " */\n    PR_LAYER({at})");
         for call in &step.calls {
             let inputs: Vec<String> = call
                 .inputs
                 .iter()
                 .map(|operand| match operand {
                     Operand::Value(value) => {
-                        format!("arena.bytes + {}", self.memory.offset(*value))
+                        format!("(arena + {})", self.memory.offset(*value))
                     }
                     Operand::Const(name) => name.clone(),
                 })
                 .collect();
             let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-            let output = format!("arena.bytes + {}", self.memory.offset(call.output));
-            let scratch = format!("(void *)(arena.bytes + {})", self.memory.scratch(at));
+            let output = format!("(arena + {})", self.memory.offset(call.output));
+            let scratch = format!("(void *)(arena + {})", self.memory.scratch(at));
             for line in call.kernel.call(&inputs, &[&output], &scratch).lines() {
                 let _ = writeln!(text, "    {line}");
             }
@@ -291,46 +379,40 @@ impl Emitter<'_> {
                 text.push_str("\n};\n");
             }
         }
-        let _ = writeln!(text, "\nint {p}_self_test(void)\n{{");
+        let _ = writeln!(text, "\nint {p}_self_test_in(void *arena)\n{{\n    int wrong = 0;");
         for index in 0..vector.inputs.len() {
             let _ = writeln!(
                 text,
-                "    memcpy({p}_input_{index}(), input_{index}, sizeof input_{index});"
+                "    memcpy({p}_input_{index}_in(arena), input_{index}, sizeof input_{index});"
             );
         }
-        let _ = writeln!(text, "    {p}_run();\n    int wrong = 0;");
+        let _ = writeln!(text, "    {p}_run_in(arena);");
         for index in 0..vector.outputs.len() {
             let _ = writeln!(
                 text,
-                "    wrong |= memcmp({p}_output_{index}(), output_{index}, sizeof output_{index});"
+                "    wrong |= memcmp({p}_output_{index}_in(arena), output_{index}, sizeof output_{index});"
             );
         }
-        text.push_str("    return wrong != 0;\n}\n");
+        let upper = p.to_uppercase();
+        let _ = writeln!(
+            text,
+            "    return wrong != 0;\n}}\n\n#ifndef {upper}_NO_ARENA\n\
+             int {p}_self_test(void)\n{{\n    return {p}_self_test_in({p}_arena());\n}}\n#endif"
+        );
         text
     }
+}
 
-    fn cmake(&self) -> String {
-        let p = self.prefix;
-        format!(
-            "# add_subdirectory() this folder and link the target `{p}`.\n\
-             add_library({p} STATIC {p}.c)\n\
-             target_include_directories({p} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})\n\
-             set_target_properties({p} PROPERTIES C_STANDARD 99)\n\
-             target_compile_options({p} PRIVATE {})\n",
-            self.optimization()
-        )
-    }
-
-    fn makefile(&self) -> String {
-        let p = self.prefix;
-        let upper = p.to_uppercase();
-        format!(
-            "# include this file; it adds the network to SRCS and CPPFLAGS.\n\
-             {upper}_DIR := $(dir $(lastword $(MAKEFILE_LIST)))\n\
-             SRCS += $({upper}_DIR){p}.c\n\
-             CPPFLAGS += -I$({upper}_DIR)\n"
-        )
-    }
+/// Text for between the quotes of a C string.
+fn c_string(text: &str) -> String {
+    let escape = |c: char| match c {
+        '"' | '\\' => format!("\\{c}"),
+        // Beyond plain text no compiler's character set is certain.
+        c if c.is_ascii_graphic() || c == ' ' => c.to_string(),
+        _ => "?".into(),
+    };
+    // `??` might begin a trigraph.
+    text.chars().map(escape).collect::<String>().replace("??", "?\\?")
 }
 
 /// A port's type for readers of the header.

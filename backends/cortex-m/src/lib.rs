@@ -4,6 +4,10 @@
 //! The targets are `cortex-m0`, `cortex-m3`, `cortex-m4`, `cortex-m7`, `cortex-m33` and `cortex-m55`.
 //! Outputs equal the reference interpreter's with double rounding, bit for bit.
 //!
+//! Settings: `optimize` is `balanced`, `speed` or `size`; `flash` and `ram` are budgets in bytes, `latency`
+//! one in cycles or, as `20ms@120MHz`, in time. Layers whose weights are stored as a palette, sparse or in int4 stay so
+//! in flash where the core has kernels for that; the report says why or why not.
+//!
 //! ```
 //! use paring_backend::{Backend, CompileOptions};
 //!
@@ -21,10 +25,15 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod budget;
+mod choose;
 mod emit;
+mod goals;
 mod lower;
 mod memory;
 mod ops;
+mod package;
+mod picture;
 
 use paring_backend::{
     Backend, CompileError, CompileOptions, ExecOptions, Package, SizeReport, Target, backend_named,
@@ -87,7 +96,8 @@ impl Backend for CortexM {
             return Err("this backend only compiles; name one of its targets".into());
         };
         let isa = isa(target).ok_or_else(|| format!("there is no target `{target}`"))?;
-        let mut lowering = lower::Lowering::new(graph, isa);
+        let policy = choose::Policy::default();
+        let mut lowering = lower::Lowering::new(graph, isa, &policy);
         lowering.add(node)
     }
 
@@ -104,9 +114,7 @@ impl Backend for CortexM {
                 known.join(", ")
             ))
         })?;
-        if let Some(key) = options.settings.keys().next() {
-            return Err(CompileError::Options(format!("unknown setting `{key}`; there are none")));
-        }
+        let goals = goals::Goals::parse(options).map_err(CompileError::Options)?;
         let prefix = if options.prefix.is_empty() { "model" } else { &options.prefix };
         if !is_identifier(prefix) {
             return Err(CompileError::Options(format!(
@@ -122,15 +130,11 @@ impl Backend for CortexM {
                 "the network keeps states between runs, which this backend does not lower".into(),
             ));
         }
-        let mut lowering = lower::Lowering::new(graph.graph(), isa);
-        for &id in graph.order() {
-            let node = graph.graph().node(id);
-            lowering.add(node).map_err(|why| {
-                CompileError::Internal(format!("`{}` was accepted but failed: {why}", node.name))
-            })?;
-        }
-        let memory = memory::plan(&lowering).map_err(CompileError::Options)?;
-        let vector = self_test(graph);
+        let core = options.target.parse().ok();
+        let policy = goals::meet(&graph, isa, core, &goals)?;
+        let mut lowering = lower_all(&graph, isa, &policy)?;
+        let memory = planned(&mut lowering).map_err(CompileError::Options)?;
+        let vector = graph.graph().verified().ok().and_then(self_test);
         let emitter = emit::Emitter {
             lowering: &lowering,
             memory: &memory,
@@ -138,7 +142,7 @@ impl Backend for CortexM {
             target: &options.target,
             vector: vector.as_ref(),
         };
-        let files = emitter.files();
+        let files = goals.layout.files(&emitter);
         let sizes = SizeReport {
             ram_bytes: memory.arena_bytes,
             weight_bytes: lowering.unit.constant_bytes(),
@@ -146,6 +150,42 @@ impl Backend for CortexM {
         };
         Ok(Package { files, sizes, harness: Some(emitter.harness()) })
     }
+}
+
+/// Lowers every node in order.
+fn lower_all<'g>(
+    graph: &'g Verified<'_>,
+    isa: Isa,
+    policy: &'g choose::Policy,
+) -> Result<lower::Lowering<'g>, CompileError> {
+    let mut lowering = lower::Lowering::new(graph.graph(), isa, policy);
+    for &id in graph.order() {
+        let node = graph.graph().node(id);
+        lowering.add(node).map_err(|why| {
+            CompileError::Internal(format!("`{}` was accepted but failed: {why}", node.name))
+        })?;
+    }
+    Ok(lowering)
+}
+
+/// Plans the memory of the steps as they are and in the order that needs the least, and leaves them in
+/// the better one.
+fn planned(lowering: &mut lower::Lowering<'_>) -> Result<memory::Memory, String> {
+    let found = memory::order(lowering);
+    let mut best = memory::plan(lowering)?;
+    if found.order.iter().enumerate().any(|(i, &at)| i != at) {
+        let given = lowering.steps.clone();
+        lowering.steps =
+            found.order.iter().filter_map(|&at| given.get(at).cloned()).collect::<Vec<_>>();
+        let other = memory::plan(lowering)?;
+        if other.arena_bytes < best.arena_bytes {
+            best = other;
+        } else {
+            lowering.steps = given;
+        }
+    }
+    best.order_bound = found.lower_bound;
+    Ok(best)
 }
 
 /// A seeded input and the output that the reference interpreter gives for it, when a reference

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use paring_backend::planner::{self, Block, Nearness, Rule};
+use paring_backend::schedule::{self, Piece, Schedule, Task};
 use paring_cortex_m_kernels::Overlap;
 use paring_ir::ValueId;
 
@@ -17,10 +18,27 @@ pub(crate) struct Memory {
     scratch: Vec<usize>,
     /// Bytes of the arena.
     pub arena_bytes: usize,
-    /// No plan is smaller.
+    /// No plan for this order of steps is smaller.
     pub lower_bound: usize,
+    /// No order of steps has less in use at once.
+    pub order_bound: usize,
     /// Bytes in use during each step.
     pub live: Vec<usize>,
+    /// Every piece of the arena, in the order in which they come into use.
+    pub rooms: Vec<Room>,
+}
+
+/// A piece of the arena and when it is in use.
+#[derive(Clone, Debug)]
+pub(crate) struct Room {
+    /// The values in it, or the step whose scratch it is.
+    pub name: String,
+    pub offset: usize,
+    pub bytes: usize,
+    /// The first and the last step that uses it.
+    pub steps: (usize, usize),
+    /// Whether it holds only while one step runs.
+    pub scratch: bool,
 }
 
 impl Memory {
@@ -33,11 +51,87 @@ impl Memory {
     }
 }
 
+/// Notes that a task reads a value; the value's piece.
+fn read(
+    task: &mut Task,
+    at: usize,
+    value: ValueId,
+    piece_of: &HashMap<ValueId, usize>,
+    task_of: &HashMap<ValueId, usize>,
+) -> Option<usize> {
+    let piece = *piece_of.get(&value)?;
+    if !task.reads.contains(&piece) {
+        task.reads.push(piece);
+    }
+    task.after.extend(task_of.get(&value).filter(|&&t| t != at));
+    Some(piece)
+}
+
+/// The order of the lowered steps that needs the least memory.
+pub(crate) fn order(lowering: &Lowering<'_>) -> Schedule {
+    let graph = lowering.graph;
+    let bytes = |value: ValueId| graph.ty(value).byte_len().unwrap_or(0);
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut piece_of: HashMap<ValueId, usize> = HashMap::new();
+    let mut task_of: HashMap<ValueId, usize> = HashMap::new();
+    for port in graph.inputs() {
+        piece_of.entry(port.value).or_insert_with(|| {
+            pieces.push(Piece::input(bytes(port.value)));
+            pieces.len() - 1
+        });
+    }
+    let mut tasks: Vec<Task> = Vec::new();
+    for (at, step) in lowering.steps.iter().enumerate() {
+        let mut task = Task::default();
+        if let Some((input, output)) = step.alias
+            && let Some(piece) = read(&mut task, at, input, &piece_of, &task_of)
+        {
+            piece_of.insert(output, piece);
+            task_of.insert(output, at);
+        }
+        for call in &step.calls {
+            task.scratch = task.scratch.max(call.kernel.scratch_bytes.next_multiple_of(4));
+            for (index, operand) in call.inputs.iter().enumerate() {
+                let Operand::Value(value) = operand else { continue };
+                let found = read(&mut task, at, *value, &piece_of, &task_of);
+                let Some(piece) = found else { continue };
+                let (into, out) = (pieces[piece].bytes, bytes(call.output));
+                let saved = match call.kernel.overlap.get(index) {
+                    Some(Overlap::AtLeast(d)) => {
+                        let both = (into + (*d).max(0) as usize).max(out).min(into + out);
+                        into + out - both
+                    }
+                    Some(Overlap::Same) => into.min(out),
+                    _ => 0,
+                };
+                if step.calls.len() == 1 && saved > 0 {
+                    task.shares.push((piece, saved));
+                }
+            }
+            if let Entry::Vacant(entry) = piece_of.entry(call.output) {
+                entry.insert(pieces.len());
+                task.writes = Some(pieces.len());
+                pieces.push(Piece::new(bytes(call.output)));
+            }
+            task_of.insert(call.output, at);
+        }
+        tasks.push(task);
+    }
+    for port in graph.outputs() {
+        if let Some(&piece) = piece_of.get(&port.value) {
+            pieces[piece].to_end = true;
+        }
+    }
+    schedule::schedule(&pieces, &tasks)
+}
+
 /// Plans the arena of a lowered graph.
 pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
     let graph = lowering.graph;
     let mut block_of: HashMap<ValueId, usize> = HashMap::new();
     let mut blocks: Vec<Block> = Vec::new();
+    let name = |value: ValueId| graph.value(value).name.clone();
+    let mut names: Vec<(String, bool)> = Vec::new();
     let bytes = |value: ValueId| -> Result<usize, String> {
         graph.ty(value).byte_len().ok_or_else(|| {
             format!("`{}` has an unbound shape; bind it first", graph.value(value).name)
@@ -47,6 +141,7 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
         if let Entry::Vacant(entry) = block_of.entry(port.value) {
             entry.insert(blocks.len());
             blocks.push(Block::new(bytes(port.value)?, 0, 0));
+            names.push((name(port.value), false));
         }
     }
     let mut rules = Vec::new();
@@ -71,10 +166,12 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
             if let Entry::Vacant(entry) = block_of.entry(call.output) {
                 entry.insert(blocks.len());
                 blocks.push(Block::new(bytes(call.output)?, at, at));
+                names.push((name(call.output), false));
             }
         }
         scratch_blocks.push(blocks.len());
         blocks.push(Block::new(scratch, at, at));
+        names.push((format!("scratch of {}", graph.node(step.node).name), true));
         for call in &step.calls {
             if call.kernel.overread > 0
                 && let Some(Operand::Value(value)) = call.inputs.first()
@@ -116,11 +213,27 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
             live.map(|b| b.size).sum::<usize>().min(plan.size)
         })
         .collect();
+    let mut rooms: Vec<Room> = names
+        .into_iter()
+        .zip(&blocks)
+        .zip(&plan.offsets)
+        .filter(|((_, block), _)| block.size > 0)
+        .map(|(((name, scratch), block), &offset)| Room {
+            name,
+            offset,
+            bytes: block.size,
+            steps: (block.first, block.last.min(end.saturating_sub(1))),
+            scratch,
+        })
+        .collect();
+    rooms.sort_by_key(|r| (r.steps.0, r.scratch, r.offset));
     Ok(Memory {
+        rooms,
         offsets: block_of.iter().map(|(&v, &b)| (v, plan.offsets[b])).collect(),
         scratch: scratch_blocks.iter().map(|&b| plan.offsets[b]).collect(),
         arena_bytes,
         lower_bound: plan.lower_bound,
+        order_bound: 0,
         live,
     })
 }

@@ -29,6 +29,10 @@ impl Kernels for NeonKernels {
         self.level.name()
     }
 
+    fn family(&self) -> &'static str {
+        "neon"
+    }
+
     fn f32_tile(&self) -> Tile {
         TILE
     }

@@ -6,23 +6,13 @@ use std::ops::Range;
 #[derive(Clone, Copy, Debug)]
 pub struct X86Kernels {
     level: Level,
-    near: usize,
 }
-
-/// A quarter of the second-level cache of server processors, half of that of smaller ones.
-const NEAR: usize = 256 << 10;
 
 impl X86Kernels {
     /// The kernels of a level, or of the best that the processor has if it is lower.
     #[must_use]
     pub fn new(level: Level) -> Self {
-        Self { level: level.min(Level::detect()), near: NEAR }
-    }
-
-    /// The same with steps joined row by row as for a cache of another size; 0 joins none.
-    #[must_use]
-    pub fn near(self, bytes: usize) -> Self {
-        Self { near: bytes, ..self }
+        Self { level: level.min(Level::detect()) }
     }
 }
 
@@ -71,8 +61,8 @@ impl Kernels for X86Kernels {
         self.level.name()
     }
 
-    fn near_bytes(&self) -> usize {
-        self.near
+    fn family(&self) -> &'static str {
+        "x86"
     }
 
     fn f32_tile(&self) -> Tile {

@@ -17,10 +17,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bytes;
 mod package;
 pub mod planner;
 pub mod requantize;
+pub mod schedule;
 
+pub use bytes::parse_bytes;
 #[doc(hidden)]
 pub use inventory;
 pub use package::{Harness, LayerSize, Package, SizeReport};

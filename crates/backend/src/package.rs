@@ -56,6 +56,10 @@ pub struct LayerSize {
     pub weight_bytes: usize,
     /// Bytes of the arena that are in use while it runs.
     pub live_bytes: usize,
+    /// How its weights lie in flash; empty where there is no choice.
+    pub weights: String,
+    /// Why they lie so.
+    pub why: String,
 }
 
 impl Package {

@@ -21,18 +21,28 @@ use paring_format_tflite as _;
 use paring_neon as _;
 use paring_pass_calibrate as _;
 use paring_pass_cleanup as _;
+use paring_pass_cluster as _;
 use paring_pass_dead_channels as _;
+use paring_pass_equalize as _;
 use paring_pass_fold_bn as _;
 use paring_pass_fuse as _;
 use paring_pass_gptq as _;
 use paring_pass_layout as _;
+use paring_pass_prune as _;
+use paring_pass_prune_channels as _;
 use paring_pass_quantize as _;
+use paring_pass_rate as _;
+use paring_pass_recognise as _;
+use paring_pass_sensitivity as _;
 use paring_reference as _;
 use paring_x86 as _;
 
 use paring_backend::{ExecOptions, backend_named};
-use paring_format::{FormatError, ReadOptions};
+use paring_data::DataError;
+use paring_data::npy::Npz;
+use paring_format::{FormatError, ReadOptions, Source};
 use paring_ir::{ExecError, Executor, Graph, Session, Verified};
+use paring_tensor::Tensor;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -96,18 +106,44 @@ pub fn executor(backend: &str, options: ExecOptions) -> Result<Box<dyn Executor>
     })
 }
 
+/// Reads named weights: a safetensors file, or an `.npz` archive of NumPy.
+///
+/// They go onto a graph with [`paring_format::weights::apply`].
+///
+/// # Errors
+/// See [`FormatError`].
+pub fn read_weights(path: &Path) -> Result<BTreeMap<String, Tensor>, FormatError> {
+    let source = Source::open(path)?;
+    if !source.bytes.starts_with(b"PK") {
+        return paring_format::weights::read_safetensors(&source);
+    }
+    let fail = |e: DataError| source.malformed("the archive", e.to_string());
+    let archive = Npz::open(path).map_err(fail)?;
+    let read = |name: String| Ok((name.clone(), archive.get(&name).map_err(fail)?));
+    archive.names().into_iter().map(read).collect()
+}
+
 /// Reads a model of any format. Dimensions without a number take their size from `dimensions` by name
 /// and are 1 otherwise.
 ///
 /// # Errors
 /// See [`FormatError`].
 pub fn read_model(path: &Path, dimensions: &BTreeMap<String, usize>) -> Result<Graph, FormatError> {
+    read_model_for(path, dimensions, &[])
+}
+
+/// As [`read_model`], for inputs of these values: where the model needs a constant (a shape, an axis) but
+/// takes it from its inputs, it is taken from these.
+///
+/// # Errors
+/// See [`FormatError`].
+pub fn read_model_for(
+    path: &Path,
+    dimensions: &BTreeMap<String, usize>,
+    values: &[Tensor],
+) -> Result<Graph, FormatError> {
     let reference = executor(REFERENCE, ExecOptions::default()).ok();
-    let options = ReadOptions {
-        dimensions,
-        default_dimension: 1,
-        executor: reference.as_deref(),
-        values: &[],
-    };
+    let options =
+        ReadOptions { dimensions, default_dimension: 1, executor: reference.as_deref(), values };
     paring_format::read(path, &options)
 }

@@ -33,13 +33,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod buffer;
 mod ops;
 mod plan;
 mod session;
-mod step;
-mod strip;
-mod threads;
 
 pub use paring_kernels::{Kernels, Portable};
+pub use paring_runtime as runtime;
 pub use session::{Engine, refusal};

@@ -1,35 +1,15 @@
 //! From a graph to steps over one arena.
 
-use crate::buffer::{Buffer, LINE};
 use crate::ops::{Lower, Lowered, Part, Tail};
-use crate::step::{Span, Step};
-use crate::strip::{self, Strip};
 use paring_backend::planner::{Block, plan};
 use paring_ir::ops::{Activation, Binary, BinaryFn, Conv2d, Dense, Unary};
 use paring_ir::{ExecError, Executor, Graph, Node, NodeId, Refusal, Session, ValueId, Verified};
 use paring_kernels::Kernels;
 use paring_qmath::Rounding;
+use paring_runtime::{Blob, Buffer, Element, LINE, Port, Program, Run, Source, Span, State};
 use paring_tensor::{DType, TensorType};
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
-
-/// Where a value's bytes are.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Source {
-    Arena(Span),
-    Const(usize),
-}
-
-/// A step with its places.
-pub(crate) struct Run {
-    pub(crate) step: Box<dyn Step>,
-    pub(crate) a: Source,
-    /// Bytes after the end of `a` that may be read.
-    pub(crate) slack: usize,
-    pub(crate) b: Option<Source>,
-    pub(crate) out: Span,
-    pub(crate) scratch: Span,
-}
 
 /// A node that another executor runs.
 pub(crate) struct Foreign {
@@ -66,7 +46,7 @@ pub(crate) struct Item {
 pub(crate) struct Plan {
     pub(crate) items: Vec<Item>,
     pub(crate) foreign: Vec<Foreign>,
-    pub(crate) consts: Vec<Buffer>,
+    pub(crate) consts: Vec<Blob>,
     pub(crate) arena: usize,
     pub(crate) inputs: Vec<Typed>,
     pub(crate) outputs: Vec<Typed>,
@@ -169,7 +149,7 @@ struct Builder<'a> {
     blocks: Vec<Block>,
     /// Bytes of each block.
     block_of: HashMap<ValueId, BlockId>,
-    consts: Vec<Buffer>,
+    consts: Vec<Blob>,
     const_of: HashMap<ValueId, usize>,
     foreign: Vec<Foreign>,
 }
@@ -208,7 +188,7 @@ impl Builder<'_> {
             && !self.const_of.contains_key(&v)
         {
             let slack = self.slack(self.graph.ty(v));
-            self.consts.push(Buffer::of(data.dense().bytes(), slack));
+            self.consts.push(Buffer::of(data.dense().bytes(), slack).into());
             self.const_of.insert(v, self.consts.len() - 1);
         }
     }
@@ -398,94 +378,10 @@ pub(crate) fn build(verified: &Verified<'_>, options: Options<'_>) -> Result<Pla
     for v in visible.chain(graph.states().iter().map(|s| s.next)) {
         b.read(v, end);
     }
-    b.join(&mut drafts);
     Ok(b.finish(drafts))
 }
 
 impl Builder<'_> {
-    /// Whether a draft is one step that hands its result to the next draft alone, and both can work row
-    /// by row.
-    fn hands_on(&self, one: &(DraftWork, Vec<ValueId>), next: &(DraftWork, Vec<ValueId>)) -> bool {
-        let (DraftWork::Steps(one), DraftWork::Steps(next)) = (&one.0, &next.0) else {
-            return false;
-        };
-        let ([one], [next]) = (one.as_slice(), next.as_slice()) else { return false };
-        let plain = |d: &Draft| d.scratch.is_none() && d.part.step.by_rows().is_some();
-        plain(one)
-            && plain(next)
-            && one.part.b.is_none()
-            && next.part.a == one.output
-            && self.graph.only_user(one.output).is_some()
-            // What is not much larger stays in a cache anyway.
-            && self.bytes(one.output) >= self.options.kernels.near_bytes().saturating_mul(4)
-    }
-
-    /// Joins steps whose large results would leave the cache before they are read.
-    fn join(&mut self, drafts: &mut [(DraftWork, Vec<ValueId>)]) {
-        let budget = self.options.kernels.near_bytes();
-        if budget == 0 || !self.options.fuse {
-            return;
-        }
-        let mut first = 0;
-        while first < drafts.len() {
-            let mut last = first;
-            while last + 1 < drafts.len()
-                && last + 1 - first < strip::MOST
-                && self.hands_on(&drafts[last], &drafts[last + 1])
-            {
-                last += 1;
-            }
-            if last > first {
-                self.join_these(&mut drafts[first..=last], last, budget);
-            }
-            first = last + 1;
-        }
-    }
-
-    /// Makes one step of several; the last of them is at `at`.
-    fn join_these(&mut self, drafts: &mut [(DraftWork, Vec<ValueId>)], at: usize, budget: usize) {
-        let mut single: Vec<Draft> = Vec::new();
-        for (work, _) in drafts.iter_mut() {
-            if let DraftWork::Steps(steps) = work {
-                single.append(steps);
-            }
-        }
-        let places: Vec<_> =
-            single.iter().map(|d| (d.part.a, d.part.b, d.output, d.part.scratch)).collect();
-        let stages = single.into_iter().map(|d| d.part.step).collect();
-        match Strip::new(stages, budget) {
-            Ok(strip) => {
-                let (Some(from), Some(to)) = (places.first(), places.last()) else { return };
-                let (a, b, output) = (from.0, to.1, to.2);
-                self.read(a, at);
-                let bytes = strip.scratch();
-                let scratch = Some(self.block(bytes, at));
-                let part = Part { step: Box::new(strip), a, b, scratch: bytes };
-                for ((_, shown), place) in drafts.iter_mut().zip(&places) {
-                    if place.2 != output {
-                        // What lies between the steps is in the scratch memory.
-                        shown.clear();
-                        if let Some(block) = self.block_of.get(&place.2) {
-                            self.blocks[*block].size = 0;
-                        }
-                    }
-                }
-                if let Some((DraftWork::Steps(steps), _)) = drafts.last_mut() {
-                    steps.push(Draft { part, output, scratch });
-                }
-            }
-            Err(stages) => {
-                for (((work, _), place), step) in drafts.iter_mut().zip(&places).zip(stages) {
-                    if let DraftWork::Steps(steps) = work {
-                        let (a, b, output, scratch) = *place;
-                        let part = Part { step, a, b, scratch };
-                        steps.push(Draft { part, output, scratch: None });
-                    }
-                }
-            }
-        }
-    }
-
     fn finish(mut self, drafts: Vec<(DraftWork, Vec<ValueId>)>) -> Plan {
         let placed = plan(&self.blocks, &[]);
         let mut foreign = std::mem::take(&mut self.foreign);
@@ -541,5 +437,74 @@ impl Builder<'_> {
         let (inputs, outputs) = (ports(self.graph.inputs()), ports(self.graph.outputs()));
         let arena = placed.size * UNIT;
         Plan { items, arena, inputs, outputs, states, foreign, consts: self.consts }
+    }
+}
+
+/// The element type of the runtime for one of the graph's.
+fn element(dtype: DType) -> Option<Element> {
+    Some(match dtype {
+        DType::F32 => Element::F32,
+        DType::I8 => Element::I8,
+        DType::U8 => Element::U8,
+        DType::I16 => Element::I16,
+        DType::I32 => Element::I32,
+        DType::I64 => Element::I64,
+        DType::Bool => Element::Bool,
+        _ => return None,
+    })
+}
+
+impl Plan {
+    /// The plan as the runtime takes it.
+    pub(crate) fn into_program(self, graph: &Graph, backend: &str) -> Result<Program, ExecError> {
+        let mut refused: Vec<Refusal> = Vec::new();
+        let mut refuse = |node: &str, op: &str, why: &str| {
+            refused.push(Refusal { node: node.into(), op: op.into(), why: why.into() });
+        };
+        for foreign in &self.foreign {
+            let node = graph.nodes().find(|n| n.name == foreign.name);
+            let op = node.map_or("", |n| n.op.name());
+            refuse(&foreign.name, op, "the runtime has no kernel for it with these operands");
+        }
+        let mut port = |kind: &str, name: &str, t: &Typed| {
+            let quant = graph.ty(t.value).quant.as_ref().and_then(|q| q.as_per_tensor());
+            let Some(element) = element(t.dtype) else {
+                refuse(name, kind, "the runtime takes no elements of this type");
+                return None;
+            };
+            Some(Port {
+                name: name.to_owned(),
+                element,
+                shape: t.shape.clone(),
+                quant,
+                source: t.source,
+                len: t.shape.iter().product::<usize>() * t.dtype.size(),
+            })
+        };
+        let mut ports = |kind: &str, ports: &[paring_ir::Port], all: &[Typed]| -> Vec<Port> {
+            ports.iter().zip(all).filter_map(|(p, t)| port(kind, &p.name, t)).collect()
+        };
+        let inputs = ports("input", graph.inputs(), &self.inputs);
+        let outputs = ports("output", graph.outputs(), &self.outputs);
+        if !refused.is_empty() {
+            return Err(ExecError::Unsupported { backend: backend.to_owned(), refused });
+        }
+        let steps = |item: Item| match item.work {
+            Work::Steps(steps) => steps,
+            Work::Foreign(_) => Vec::new(),
+        };
+        let states = self.states.into_iter().map(|(current, next, initial)| State {
+            current: current.source,
+            next: next.source,
+            initial: Blob::of(&initial),
+        });
+        Ok(Program {
+            runs: self.items.into_iter().flat_map(steps).collect(),
+            consts: self.consts,
+            arena: self.arena,
+            inputs,
+            outputs,
+            states: states.collect(),
+        })
     }
 }

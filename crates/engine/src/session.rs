@@ -1,9 +1,8 @@
-use crate::buffer::Buffer;
-use crate::plan::{Options, Plan, Run, Source, Typed, Work, build};
-use crate::step::{Io, Span, carve};
+use crate::plan::{Options, Plan, Typed, Work, build};
 use paring_backend::ExecOptions;
 use paring_ir::{ExecError, Executor, Graph, Node, Observer, Session, Timed, Verified};
 use paring_kernels::Kernels;
+use paring_runtime::{Blob, Buffer, Program, Source};
 use paring_tensor::Tensor;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -44,6 +43,17 @@ impl Engine {
         fallback: Option<Box<dyn Executor>>,
     ) -> Self {
         Self { shared: Arc::new(Shared { name, kernels, options, fallback }) }
+    }
+}
+
+impl Engine {
+    /// The program of a graph, for the runtime alone: no other executor runs a node of it.
+    ///
+    /// # Errors
+    /// [`ExecError::Unsupported`] with every node that the engine has no step for, or what else is in the
+    /// way of a plan.
+    pub fn program(&self, graph: Verified<'_>) -> Result<Program, ExecError> {
+        self.shared.plan(&graph, true)?.into_program(graph.graph(), self.shared.name)
     }
 }
 
@@ -139,7 +149,7 @@ fn check(graph: &Graph, inputs: &[Tensor]) -> Result<(), ExecError> {
 fn bytes<'a>(plan: &'a Plan, arena: &'a [u8], source: Source) -> &'a [u8] {
     match source {
         Source::Arena(span) => span.of(arena),
-        Source::Const(index) => plan.consts.get(index).map_or(&[], Buffer::bytes),
+        Source::Const(index) => plan.consts.get(index).map_or(&[], Blob::bytes),
     }
 }
 
@@ -147,37 +157,6 @@ fn tensor(plan: &Plan, arena: &[u8], t: &Typed) -> Option<Tensor> {
     let data = bytes(plan, arena, t.source);
     let len = t.shape.iter().product::<usize>() * t.dtype.size();
     Tensor::new(t.dtype, t.shape.clone(), data.get(..len)?.to_vec().into()).ok()
-}
-
-/// Runs a step on the arena.
-fn run_step(plan: &Plan, kernels: &dyn Kernels, arena: &mut [u8], run: &Run) {
-    let longer = |span: Span| Span { len: span.len + run.slack, ..span };
-    let (a, b) = (run.a, run.b);
-    let span = |source: Option<Source>| match source {
-        Some(Source::Arena(span)) => span,
-        _ => Span::default(),
-    };
-    let a_span = longer_if(span(Some(a)), longer);
-    let b_span = span(b);
-    let same = a_span.len > 0 && b_span.len > 0 && a_span.at == b_span.at;
-    let spans = [a_span, if same { Span::default() } else { b_span }, run.out, run.scratch];
-    let [part_a, part_b, out, scratch] = carve(arena, spans);
-    let constant = |source: Source| match source {
-        Source::Const(index) => plan.consts.get(index).map_or(&[][..], Buffer::bytes),
-        Source::Arena(_) => &[],
-    };
-    let a: &[u8] = if let Source::Const(_) = a { constant(a) } else { part_a };
-    let b: &[u8] = match b {
-        Some(b @ Source::Const(_)) => constant(b),
-        Some(Source::Arena(_)) if same => &a[..b_span.len],
-        Some(Source::Arena(_)) => part_b,
-        None => &[],
-    };
-    run.step.run(kernels, Io { a, b, out, scratch });
-}
-
-fn longer_if(span: Span, longer: impl Fn(Span) -> Span) -> Span {
-    if span.len > 0 { longer(span) } else { span }
 }
 
 impl Running {
@@ -240,7 +219,7 @@ impl Running {
             match &item.work {
                 Work::Steps(steps) => {
                     for step in steps {
-                        run_step(plan, &*prepared.shared.kernels, arena, step);
+                        step.run(&*prepared.shared.kernels, &plan.consts, arena);
                     }
                 }
                 Work::Foreign(index) => {
@@ -315,11 +294,16 @@ impl Session for Running {
     }
 }
 
-/// Why a node cannot be run by the engine alone, if it cannot.
+/// Why a node cannot be run by the engine alone, if it cannot. `tables` computes functions of bytes.
 #[must_use]
-pub fn refusal(kernels: &dyn Kernels, graph: &Graph, node: &Node) -> Option<String> {
+pub fn refusal(
+    kernels: &dyn Kernels,
+    tables: Option<&dyn Executor>,
+    graph: &Graph,
+    node: &Node,
+) -> Option<String> {
     let rounding = ExecOptions::default().rounding;
-    let lower = crate::ops::Lower { graph, kernels, rounding, fallback: None };
+    let lower = crate::ops::Lower { graph, kernels, rounding, fallback: tables };
     match lower.lower(node, crate::ops::Tail::NONE) {
         Some(_) => None,
         None => Some(format!(

@@ -22,7 +22,8 @@ pub struct Refused {
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> i32 {
     for cause in error.chain() {
-        if cause.is::<BoundFailed>() {
+        let budget = matches!(cause.downcast_ref(), Some(CompileError::Budget(_)));
+        if budget || cause.is::<BoundFailed>() {
             return 1;
         }
         if !refused(cause).is_empty() || cause.is::<Refused>() {

@@ -29,13 +29,16 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod aarch64;
 mod board;
+mod timing;
 mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub use aarch64::{Cpu, PackageReport, build_runtime, missing_aarch64_packages, run_package};
 pub use board::Core;
 pub use tools::missing_packages;
 
@@ -88,6 +91,14 @@ pub enum EmulatorError {
     /// A source file's name is not a plain file name.
     #[error("`{0}` is not a plain file name")]
     FileName(String),
+    /// A program on an emulated 64-bit processor ended wrongly.
+    #[error("the program on the emulated {cpu} {what}")]
+    Process {
+        /// The processor.
+        cpu: Cpu,
+        /// How it ended.
+        what: String,
+    },
     /// The emulated program ended wrongly.
     #[error("the program on the emulated {core} {what}")]
     Program {
@@ -122,6 +133,8 @@ pub struct Build {
     pub entry: Entry,
     /// Bytes that `emu_out` holds after a run.
     pub output_bytes: usize,
+    /// Objects and archives made elsewhere that are linked with the program.
+    pub objects: Vec<PathBuf>,
     /// Optimization and other flags for the program's files.
     pub flags: Vec<String>,
     /// Seconds of wall-clock time after which the emulation is stopped.
@@ -139,6 +152,7 @@ impl Build {
             files: Vec::new(),
             entry: Entry::default(),
             output_bytes: 0,
+            objects: Vec::new(),
             flags: vec!["-O2".into()],
             timeout: Duration::from_secs(300),
             work_dir: None,
@@ -154,6 +168,12 @@ pub struct Report {
     pub outputs: Vec<Vec<u8>>,
     /// Instructions executed in the counted region, the largest over the samples.
     pub instructions: u64,
+    /// Cycles estimated from what was executed, by the core's timing table and for memory without wait
+    /// states, the largest over the samples. The M7 and M55 figures are rougher than the others.
+    pub cycles: u64,
+    /// What lies between the calls of `emu_mark(void *, int)`, which the program may make, in the
+    /// first sample; the calls themselves are not counted.
+    pub parts: Vec<Part>,
     /// Static RAM of the program: zeroed and initialised variables.
     pub ram_bytes: u64,
     /// The deepest stack over the samples, the harness's few words included.
@@ -164,6 +184,15 @@ pub struct Report {
     pub code_bytes: u64,
     /// The constants in it.
     pub weight_bytes: u64,
+}
+
+/// A part of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// Instructions executed.
+    pub instructions: u64,
+    /// Cycles estimated.
+    pub cycles: u64,
 }
 
 /// Builds the program, runs it once on every sample and measures.
@@ -260,6 +289,7 @@ fn compile(
         tools::call(tools::CROSS_GCC, dir, &args)?;
         objects.push(object);
     }
+    objects.extend(build.objects.iter().map(|path| path.display().to_string()));
     let mut args = base(&["-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections"]);
     args.extend(["-T".into(), "emu_board.ld".into(), "-o".into(), "emu.elf".into()]);
     args.extend(objects);
@@ -312,11 +342,20 @@ fn emulate(
             })
     };
     write(&dir.join("in.bin"), &samples.concat())?;
+    let mut listing = vec!["-d".to_string(), "--no-show-raw-insn".into(), "emu.elf".into()];
+    if build.core == Core::M55 {
+        listing.extend(["-m".into(), "armv8.1-m.main".into()]);
+    }
+    let listing = tools::call(tools::CROSS_OBJDUMP, dir, &listing)?;
+    let costs = timing::costs(build.core, &String::from_utf8_lossy(&listing.stdout));
+    write(&dir.join("costs.txt"), costs.as_bytes())?;
     let argument = format!(
-        "file={},start={},end={},out={}",
+        "file={},start={},end={},mark={},costs={},out={}",
         plugin.display(),
         address("emu_begin")?,
         address("emu_end")?,
+        address("emu_mark")?,
+        dir.join("costs.txt").display(),
         dir.join("counts.txt").display()
     );
     let mut child = Command::new(tools::QEMU)
@@ -350,11 +389,7 @@ fn emulate(
         Some(_) => {}
     }
     let counts = read(&dir.join("counts.txt"))?;
-    report.instructions = String::from_utf8_lossy(&counts)
-        .lines()
-        .filter_map(|line| line.trim().parse().ok())
-        .max()
-        .unwrap_or(0);
+    count(&String::from_utf8_lossy(&counts), report);
     let out = read(&dir.join("out.bin"))?;
     if out.len() != samples.len() * (build.output_bytes + 4) {
         return Err(program("wrote less than it should have".into()));
@@ -366,6 +401,36 @@ fn emulate(
         report.stack_bytes = report.stack_bytes.max(depth);
     }
     Ok(())
+}
+
+/// Instructions that a call of `emu_mark` with two arguments takes, its own included.
+const MARK: Part = Part { instructions: 4, cycles: 8 };
+
+/// Reads what the plugin wrote.
+fn count(text: &str, report: &mut Report) {
+    let mut marks: Vec<Part> = Vec::new();
+    let mut first = true;
+    for line in text.lines() {
+        let mut fields = line.split_whitespace();
+        let kind = fields.next();
+        let mut number = || fields.next().and_then(|f| f.parse::<u64>().ok()).unwrap_or(0);
+        let at = Part { instructions: number(), cycles: number().div_ceil(10) };
+        if kind == Some("mark") {
+            if first {
+                marks.push(at);
+            }
+            continue;
+        }
+        first = false;
+        report.instructions = report.instructions.max(at.instructions);
+        report.cycles = report.cycles.max(at.cycles);
+    }
+    let part = |pair: &[Part]| Part {
+        instructions: (pair[1].instructions - pair[0].instructions)
+            .saturating_sub(MARK.instructions),
+        cycles: (pair[1].cycles - pair[0].cycles).saturating_sub(MARK.cycles),
+    };
+    report.parts = marks.windows(2).map(part).collect();
 }
 
 /// Waits for the process; kills it and gives `None` when it takes longer than `limit`.

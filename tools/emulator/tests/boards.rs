@@ -82,3 +82,33 @@ fn faults_compile_errors_and_endless_loops_are_told_apart() {
     let error = run(&build, &[vec![0; 5], vec![0; 4]]).expect_err("sizes differ");
     assert!(error.to_string().contains("sample 1"), "{error}");
 }
+
+#[test]
+fn parts_and_cycles_are_told_apart() {
+    if !ready() {
+        return;
+    }
+    let text = "void emu_mark(void *, int);\n\
+        void work(int n) { emu_mark(0, 0); for (int i = 0; i < n; i++) { __asm__ volatile(\"nop\"); }\n\
+          emu_mark(0, 1); __asm__ volatile(\"nop\\n nop\"); emu_mark(0, 2); }\n";
+    for core in Core::ALL {
+        let build = Build {
+            files: vec![("work.c".into(), text.into())],
+            entry: Entry {
+                includes: "void work(int);".into(),
+                invoke: "work(1000);".into(),
+                ..Entry::default()
+            },
+            output_bytes: 1,
+            ..Build::new(core)
+        };
+        let report = run(&build, &[vec![0]]).expect("runs");
+        let [long, short] = report.parts.as_slice() else { panic!("{core}: {:?}", report.parts) };
+        assert!((3000..4020).contains(&long.instructions), "{core}: {long:?}");
+        assert!((1..8).contains(&short.instructions), "{core}: {short:?}");
+        assert!(long.cycles > 2000 && report.cycles > long.cycles, "{core}: {report:?}");
+        // A loop of a nop, a decrement and a branch.
+        let per_round = if matches!(core, Core::M7) { 2 } else { 4 };
+        assert!(long.cycles >= per_round * 1000, "{core}: {long:?}");
+    }
+}

@@ -1,12 +1,15 @@
 //! The project's chores.
 //!
 //! `cargo xtask setup` installs what the tests need besides Rust, or says how; `cargo xtask test` does
-//! that and then runs every check: formatting, lints, documentation and all tests. `cargo xtask bench-x86`
-//! measures the x86 engine beside other runtimes and writes `docs/bench-x86.md`.
+//! that and then runs every check: formatting, lints, documentation and all tests.
+//! `cargo xtask bench-x86` measures the x86 engine beside other runtimes and writes
+//! `docs/bench-x86.md`. `cargo xtask bench-quantization` compares the quantization recipes with other tools.
 #![forbid(unsafe_code)]
 
+mod bench_quantization;
+
 use anyhow::{Context, Result, bail};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -15,11 +18,18 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("arm-none-eabi-gcc", "gcc-arm-none-eabi"),
     ("qemu-system-arm", "qemu-system-arm"),
     ("gcc", "gcc"),
+    ("qemu-aarch64", "qemu-user"),
+    ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
 ];
 
 /// Packages without a program of their own, and a file that shows they are there.
-const LIBRARIES: &[(&str, &str)] =
-    &[("/usr/lib/arm-none-eabi/include/stdint.h", "libnewlib-arm-none-eabi")];
+const LIBRARIES: &[(&str, &str)] = &[
+    ("/usr/lib/arm-none-eabi/include/stdint.h", "libnewlib-arm-none-eabi"),
+    ("/usr/aarch64-linux-gnu/lib/libc.so.6", "libc6-dev-arm64-cross"),
+    // Debian's own Rust has the sources of the standard library that a build for aarch64 takes.
+    ("/usr/bin/rustc", "rustc-web"),
+    ("/usr/lib/rustlib/src/rust/library/Cargo.toml", "rust-web-src"),
+];
 
 fn main() -> Result<()> {
     match std::env::args().nth(1).as_deref() {
@@ -31,7 +41,8 @@ fn main() -> Result<()> {
             test()
         }
         Some("bench-x86") => bench(),
-        _ => bail!("usage: cargo xtask setup | test | bench-x86"),
+        Some("bench-quantization") => bench_quantization::run(&root()),
+        _ => bail!("usage: cargo xtask setup | test | bench-x86 | bench-quantization"),
     }
 }
 
@@ -44,6 +55,11 @@ fn bench() -> Result<()> {
         command.arg("--page").arg(page);
     }
     run(command.args(given))
+}
+
+/// The repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// Installs what is missing where that is possible without asking, and names it elsewhere.

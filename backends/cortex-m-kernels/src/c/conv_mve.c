@@ -1,47 +1,56 @@
-/* A convolution whose windows are gathered for two pixels at a time. */
+/* A convolution by strips: the input rows that a row of outputs sees are laid side by side in scratch,
+ * column after column, so that every window is one piece. Weights come in the same order. */
 typedef struct {
     const uint32_t *weights; /* stream of pr_mm42 */
     uint16_t in_h, in_w, in_c, out_h, out_w, out_c;
+    uint16_t tile;     /* outputs of a row that one strip gives, an even number or all */
     int32_t bytes, zero; /* as in pr_mm */
     int8_t k_h, k_w, stride_h, stride_w, pad_top, pad_left, in_zero;
 } pr_conv;
 
-/* A window's rows one after another. */
-static void pr_window(const pr_conv *c, const int8_t *in, int8_t *to, int32_t y, int32_t x)
+/* Row y of the image, columns from x up to end, into row ky of the strip's columns from to. */
+static void pr_strip_row(const pr_conv *c, const int8_t *in, int8_t *to, int32_t x, int32_t count, const uint8_t *places, int32_t lot)
 {
-    int32_t first = x < 0 ? -x : 0, last = c->in_w - x < c->k_w ? c->in_w - x : c->k_w;
-    int32_t depth = c->in_c, row = c->k_w * depth, line = c->in_w * depth;
-    const int8_t *from = in + (y * c->in_w + x) * depth;
-    if (y >= 0 && y + c->k_h <= c->in_h && first == 0 && last == c->k_w) {
-        pr_copy_rows(to, from, row, c->k_h, line);
+    int32_t depth = c->in_c, column = c->k_h * depth;
+    in += x * depth;
+    if (lot) {
+        pr_spread(to, in, count * depth, lot * column, lot * depth, places);
         return;
     }
-    memset(to, c->in_zero, (size_t)(c->k_h * row));
-    for (int32_t end = y + c->k_h; y < end; y++, from += line, to += row) {
-        if (y >= 0 && y < c->in_h && last > first) {
-            memcpy(to + first * depth, from + first * depth, (size_t)((last - first) * depth));
-        }
+    for (int32_t i = 0; i < depth; i += 16) {
+        pr_spread_blocks(to + i, in + i, depth - i < 16 ? depth - i : 16, column, depth, count);
     }
 }
 
-static void pr_conv2d(const pr_conv *c, const int8_t *in, int8_t *out, int32_t *scratch)
+static void pr_conv2d(const pr_conv *c, const int8_t *in, int8_t *out, void *scratch)
 {
-    pr_mm m = {c->bytes, c->out_c, c->out_c, c->zero};
-    int32_t y = -c->pad_top;
-    for (int32_t oy = c->out_h; oy > 0; oy--, y += c->stride_h) {
-        int32_t x = -c->pad_left;
-        for (int32_t ox = c->out_w; ox > 0; ox -= 2) {
-            pr_window(c, in, (int8_t *)scratch, y, x);
-            if (ox > 1) {
-                pr_window(c, in, (int8_t *)scratch + c->bytes, y, x + c->stride_w);
+    int8_t *strip = (int8_t *)scratch;
+    int32_t depth = c->in_c, column = c->k_h * depth, line = c->in_w * depth;
+    uint8_t places[16];
+    /* Pixels that are moved at once: those whose 16 bytes reach no further than 255. */
+    int32_t lot = depth <= 8 && 15 / depth * column + depth <= 255 ? 16 / depth : 0;
+    for (int32_t i = 0; lot && i < 16; i++) {
+        places[i] = (uint8_t)(i / depth * column + i % depth);
+    }
+    int32_t tiles = c->tile < c->out_w;
+    for (int32_t oy = 0; oy < c->out_h; oy++) {
+        int32_t y = oy * c->stride_h - c->pad_top;
+        for (int32_t from = 0; from < c->out_w; from += c->tile) {
+            int32_t width = c->out_w - from < c->tile ? c->out_w - from : c->tile;
+            int32_t columns = (width - 1) * c->stride_w + c->k_w, x = from * c->stride_w - c->pad_left;
+            if (oy == 0 || tiles || y + c->k_h > c->in_h) {
+                memset(strip, c->in_zero, (size_t)(columns * column));
             }
-            m.stride = ox > 1 ? c->out_c : 0;
-            if (ox == 1) {
-                memcpy((int8_t *)scratch + c->bytes, scratch, (size_t)c->bytes);
+            int32_t first = x < 0 ? -x : 0, count = c->in_w - x < columns ? c->in_w - x : columns;
+            count -= first;
+            for (int32_t ky = 0; ky < c->k_h && count > 0; ky++) {
+                if (y + ky >= 0 && y + ky < c->in_h) {
+                    pr_strip_row(c, in + (y + ky) * line, strip + first * column + ky * depth, x + first, count, places, lot);
+                }
             }
-            PR_MM(scratch, c->weights, out, &m);
-            out += (ox > 1 ? 2 : 1) * c->out_c;
-            x += 2 * c->stride_w;
+            pr_mm m = {c->bytes, c->out_c, c->zero, c->stride_w * column, width};
+            PR_MM(strip, c->weights, out, &m);
+            out += width * c->out_c;
         }
     }
 }

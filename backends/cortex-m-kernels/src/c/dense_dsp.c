@@ -1,27 +1,10 @@
-/* A fully connected layer with one multiplier: eight outputs at a time. A group of the stream holds 8 biases, then
- * for each four inputs 8 words as pr_mm42 has them (four for inputs 0 and 2, four for 1 and 3). */
-typedef struct {
-    const uint32_t *weights;
-    int32_t words; /* input bytes / 4, rounded up */
-    int32_t groups;
-    int32_t multiplier, shift1, offset; /* offset: (2 * output zero point + 1) << shift1 */
-} pr_dense;
-
+/* A group of the stream holds 8 biases, then for each four inputs 8 words as pr_mm42 has them (four for inputs
+ * 0 and 2, four for 1 and 3). */
 #if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
 #define PR_DENSE_PAIR(x, low, high, w)       \
     "smlad " high ", " x ", " w ", " high "\n\t" \
     "sxtb16 " w ", " w "\n\t"                \
     "smlad " low ", " x ", " w ", " low "\n\t"
-#define PR_DENSE_OUT(r, before)              \
-    "add r9, r12, " r ", asr #31\n\t" before \
-    "smmlar " r ", " r ", r10, r9\n\t"       \
-    "asr " r ", " r ", r11\n\t"              \
-    "ssat " r ", #8, " r ", asr #1\n\t"      \
-    "strb " r ", [lr], #1\n\t"
-#define PR_DENSE_TWO(low, high)              \
-    "subs " high ", " high ", " low "\n\t"   \
-    PR_DENSE_OUT(low, "lsls " low ", " low ", #1\n\t") \
-    PR_DENSE_OUT(high, "asrs " high ", " high ", #7\n\t")
 #define PR_DENSE_FOUR(x)                     \
     "ldrd r10, r11, [r8], #8\n\t"            \
     PR_DENSE_PAIR(x, "r0", "r1", "r10") PR_DENSE_PAIR(x, "r2", "r3", "r11") \
@@ -36,16 +19,7 @@ __attribute__((naked, noinline)) static void pr_dense8(const pr_dense *c, const 
 {
     (void)c, (void)in, (void)out;
     __asm__ volatile(
-        "push {r4-r11, lr}\n\t"
-        "ldm r0, {r3-r8}\n\t"
-        "sub sp, sp, #36\n\t"
-        "strd r1, r4, [sp]\n\t"  /* in, words */
-        "strd r2, r5, [sp, #8]\n\t" /* out, groups */
-        "strd r6, r8, [sp, #16]\n\t" /* multiplier, offset */
-        "str r7, [sp, #24]\n\t"  /* shift1 */
-        "add r4, r1, r4, lsl #2\n\t"
-        "str r4, [sp, #28]\n\t"  /* end of in */
-        "mov r8, r3\n"
+        PR_DENSE_BEGIN("36")
         "1:\n\t"
         "ldm r8!, {r0-r7}\n\t"
         "ldrd r9, r12, [sp]\n\t"
@@ -55,21 +29,7 @@ __attribute__((naked, noinline)) static void pr_dense8(const pr_dense *c, const 
         PR_DENSE_WORD
         "3:\n\t"
         PR_DENSE_WORD
-        "ldr r10, [sp, #28]\n\t"
-        "cmp r9, r10\n\t"
-        "blo 2b\n\t"
-        "ldrd r10, r12, [sp, #16]\n\t"
-        "ldr r11, [sp, #24]\n\t"
-        "ldr lr, [sp, #8]\n\t"
-        PR_DENSE_TWO("r0", "r1") PR_DENSE_TWO("r2", "r3")
-        PR_DENSE_TWO("r4", "r5") PR_DENSE_TWO("r6", "r7")
-        "ldr r9, [sp, #12]\n\t"
-        "str lr, [sp, #8]\n\t"
-        "subs r9, r9, #1\n\t"
-        "str r9, [sp, #12]\n\t"
-        "bne 1b\n\t"
-        "add sp, sp, #36\n\t"
-        "pop {r4-r11, pc}");
+        PR_DENSE_END("36", PR_DENSE_TWO));
 }
 #else
 static void pr_dense8(const pr_dense *c, const int8_t *in, int8_t *out)
@@ -92,9 +52,7 @@ static void pr_dense8(const pr_dense *c, const int8_t *in, int8_t *out)
         }
         for (int32_t i = 0; i < 8; i++) {
             int32_t acc = (i & 1) ? (int32_t)(sum[i] - sum[i - 1]) >> 8 : (int32_t)sum[i];
-            int32_t h = pr_mulh(acc, c->multiplier);
-            h += (h >> 31) + c->offset;
-            *out++ = (int8_t)pr_sat8((h >> c->shift1) >> 1);
+            *out++ = (int8_t)PR_DENSE_SCALE(acc, c);
         }
     }
 }

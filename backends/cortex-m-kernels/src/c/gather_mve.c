@@ -1,29 +1,18 @@
-/* Copies n values that are step bytes apart. */
+/* Copies rows of n values that are step bytes apart; rows are line bytes apart, their places pitch. */
+static void pr_gather(
+    int8_t *to, const int8_t *from, int32_t step, int32_t n, int32_t rows, int32_t pitch, int32_t line)
+{
+    for (; rows > 0; rows--, to += pitch, from += line) {
 #ifdef PR_HELIUM
-__attribute__((naked, noinline)) static void pr_gather(int8_t *to, const int8_t *from, int32_t step, int32_t n)
-{
-    (void)to, (void)from, (void)step, (void)n;
-    __asm__ volatile(
-        "push {r4, lr}\n\t"
-        "movs r4, #0\n\t"
-        "vidup.u32 q1, r4, #1\n\t"
-        "vmul.i32 q1, q1, r2\n\t"
-        "lsls r4, r2, #2\n\t"
-        "wlstp.32 lr, r3, 2f\n"
-        "1:\n\t"
-        "vldrb.s32 q0, [r1, q1]\n\t"
-        "add r1, r1, r4\n\t"
-        "vstrb.32 q0, [r0], #4\n\t"
-        "letp lr, 1b\n"
-        "2:\n\t"
-        "pop {r4, pc}");
-}
+        uint32x4_t places = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)step);
+        for (int32_t i = 0; i < n; i += 4) {
+            mve_pred16_t p = vctp32q((uint32_t)(n - i));
+            vstrbq_p_s32(to + i, vldrbq_gather_offset_z_s32(from + i * step, places, p), p);
+        }
 #else
-static void pr_gather(int8_t *to, const int8_t *from, int32_t step, int32_t n)
-{
-    for (; n > 0; n--, from += step) {
-        *to++ = *from;
+        for (int32_t i = 0; i < n; i++) {
+            to[i] = from[i * step];
+        }
+#endif
     }
 }
-#endif
-#define PR_GATHER pr_gather

@@ -11,8 +11,8 @@
  * product of 0 gives 0 either way. When the output's zero point is -128, negative numbers saturate
  * however they round.
  *
- * r0-r3 and r4-r7 are the sums of both pixels. On the stack: columns, their end, out, groups,
- * stride - 1, zero, entry of the unrolled loop (a step is 8 bytes of columns and 48 of code). */
+ * r0-r3 and r4-r7 are the sums of both pixels. Last on the stack is the entry of the unrolled loop (a step is
+ * 8 bytes of columns and 48 of code). */
 #if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
 #define PR_SCALE_FIRST(r, before)            \
     before "smmulr " r ", " r ", r11\n\t"    \
@@ -29,22 +29,87 @@
     before "smmlar " r ", " r ", r11, r12\n\t" \
     "asr " r ", " r ", r10\n\t"              \
     "ssat " r ", #8, " r ", asr #1\n\t"
-#define PR_MM42(scale0, scale)          \
+/* The frame: columns, their end, out, groups, stride - 1, zero; r8 is the stream. */
+#define PR_MM_BEGIN(frame)              \
     "push {r4-r11, lr}\n\t"             \
     "ldm r3, {r4-r7}\n\t"               \
-    "sub sp, sp, #28\n\t"               \
+    "sub sp, sp, #" frame "\n\t"        \
     "mov r8, r1\n\t"                    \
     "subs r6, r6, #1\n\t"               \
     "add r12, r0, r4\n\t"               \
+    "strd r0, r12, [sp]\n\t"            \
+    "strd r2, r5, [sp, #8]\n\t"         \
+    "strd r6, r7, [sp, #16]\n\t"
+/* One word of columns by two words of weights: two inputs of four channels. */
+#define PR_MM_PACKED                    \
+    "ldrd r12, lr, [r9], #8\n\t"        \
+    "ldrd r10, r11, [r8], #8\n\t"       \
+    "smlad r1, r12, r10, r1\n\t"        \
+    "smlad r5, lr, r10, r5\n\t"         \
+    "sxtb16 r10, r10\n\t"               \
+    "smlad r3, r12, r11, r3\n\t"        \
+    "smlad r7, lr, r11, r7\n\t"         \
+    "sxtb16 r11, r11\n\t"               \
+    "smlad r0, r12, r10, r0\n\t"        \
+    "smlad r4, lr, r10, r4\n\t"         \
+    "smlad r2, r12, r11, r2\n\t"        \
+    "smlad r6, lr, r11, r6\n\t"
+#define PR_MM_SPLIT                     \
+    "subs r1, r1, r0\n\t"               \
+    "subs r5, r5, r4\n\t"               \
+    "subs r3, r3, r2\n\t"               \
+    "subs r7, r7, r6\n\t"
+#define PR_MM_UPPER(r) "asrs " r ", " r ", #7\n\t"
+#define PR_MM_LOWER(r) "lsls " r ", " r ", #1\n\t"
+#define PR_MM_END(frame, split, odd, scale0, scale) \
+    "ldr r10, [r8], #4\n\t"             \
+    "ldr r9, [sp, #8]\n\t"              \
+    "ldr lr, [sp, #20]\n\t"             \
+    "sub r9, r9, r10, lsr #30\n\t"      \
+    split                               \
+    "ldr r11, [r8], #4\n\t"             \
+    "lsl r12, lr, r10\n\t"              \
+    scale0("r0", PR_MM_LOWER("r0"))     \
+    "strb r0, [r9], #1\n\t"             \
+    "ldr r0, [sp, #16]\n\t"             \
+    scale0("r4", PR_MM_LOWER("r4"))     \
+    "strb r4, [r9, r0]\n\t"             \
+    "lsr r10, r10, #8\n\t"              \
+    "ldr r11, [r8], #4\n\t"             \
+    "lsl r12, lr, r10\n\t"              \
+    scale("r1", odd("r1"))              \
+    "strb r1, [r9], #1\n\t"             \
+    scale("r5", odd("r5"))              \
+    "strb r5, [r9, r0]\n\t"             \
+    "lsr r10, r10, #8\n\t"              \
+    "ldr r11, [r8], #4\n\t"             \
+    "lsl r12, lr, r10\n\t"              \
+    scale("r2", PR_MM_LOWER("r2"))      \
+    "strb r2, [r9], #1\n\t"             \
+    scale("r6", PR_MM_LOWER("r6"))      \
+    "strb r6, [r9, r0]\n\t"             \
+    "ubfx r10, r10, #8, #5\n\t"         \
+    "ldr r11, [r8], #4\n\t"             \
+    "lsl r12, lr, r10\n\t"              \
+    scale("r3", odd("r3"))              \
+    "strb r3, [r9], #1\n\t"             \
+    scale("r7", odd("r7"))              \
+    "strb r7, [r9, r0]\n\t"             \
+    "ldr r10, [sp, #12]\n\t"            \
+    "str r9, [sp, #8]\n\t"              \
+    "subs r10, r10, #1\n\t"             \
+    "str r10, [sp, #12]\n\t"            \
+    "bne 1b\n\t"                        \
+    "add sp, sp, #" frame "\n\t"        \
+    "pop {r4-r11, pc}"
+#define PR_MM42(scale0, scale)          \
+    PR_MM_BEGIN("28")                   \
     "rsbs r4, r4, #0\n\t"               \
     "and r4, r4, #63\n\t"               \
     "add r4, r4, r4, lsl #1\n\t"        \
     "adr r3, 2f\n\t"                    \
     "add r3, r3, r4, lsl #1\n\t"        \
     "orr r3, r3, #1\n\t"                \
-    "strd r0, r12, [sp]\n\t"            \
-    "strd r2, r5, [sp, #8]\n\t"         \
-    "strd r6, r7, [sp, #16]\n\t"        \
     "str r3, [sp, #24]\n"               \
     "1:\n\t"                            \
     "ldm r8!, {r0-r3}\n\t"              \
@@ -58,67 +123,14 @@
     ".balign 4\n"                       \
     "2:\n\t"                            \
     ".rept 8\n\t"                       \
-    "ldrd r12, lr, [r9], #8\n\t"        \
-    "ldrd r10, r11, [r8], #8\n\t"       \
-    "smlad r1, r12, r10, r1\n\t"        \
-    "smlad r5, lr, r10, r5\n\t"         \
-    "sxtb16 r10, r10\n\t"               \
-    "smlad r3, r12, r11, r3\n\t"        \
-    "smlad r7, lr, r11, r7\n\t"         \
-    "sxtb16 r11, r11\n\t"               \
-    "smlad r0, r12, r10, r0\n\t"        \
-    "smlad r4, lr, r10, r4\n\t"         \
-    "smlad r2, r12, r11, r2\n\t"        \
-    "smlad r6, lr, r11, r6\n\t"         \
+    PR_MM_PACKED                        \
     ".endr\n\t"                         \
     "ldr r10, [sp, #4]\n\t"             \
     "cmp r9, r10\n\t"                   \
     "blo 2b\n\t"                        \
-    "ldr r10, [r8], #4\n\t"             \
-    "ldr r9, [sp, #8]\n\t"              \
-    "ldr lr, [sp, #20]\n\t"             \
-    "sub r9, r9, r10, lsr #30\n\t"      \
-    "subs r1, r1, r0\n\t"               \
-    "subs r5, r5, r4\n\t"               \
-    "subs r3, r3, r2\n\t"               \
-    "subs r7, r7, r6\n\t"               \
-    "ldr r11, [r8], #4\n\t"             \
-    "lsl r12, lr, r10\n\t"              \
-    scale0("r0", "lsls r0, r0, #1\n\t") \
-    "strb r0, [r9], #1\n\t"             \
-    "ldr r0, [sp, #16]\n\t"             \
-    scale0("r4", "lsls r4, r4, #1\n\t") \
-    "strb r4, [r9, r0]\n\t"             \
-    "lsr r10, r10, #8\n\t"              \
-    "ldr r11, [r8], #4\n\t"             \
-    "lsl r12, lr, r10\n\t"              \
-    scale("r1", "asrs r1, r1, #7\n\t")  \
-    "strb r1, [r9], #1\n\t"             \
-    scale("r5", "asrs r5, r5, #7\n\t")  \
-    "strb r5, [r9, r0]\n\t"             \
-    "lsr r10, r10, #8\n\t"              \
-    "ldr r11, [r8], #4\n\t"             \
-    "lsl r12, lr, r10\n\t"              \
-    scale("r2", "lsls r2, r2, #1\n\t")  \
-    "strb r2, [r9], #1\n\t"             \
-    scale("r6", "lsls r6, r6, #1\n\t")  \
-    "strb r6, [r9, r0]\n\t"             \
-    "ubfx r10, r10, #8, #5\n\t"         \
-    "ldr r11, [r8], #4\n\t"             \
-    "lsl r12, lr, r10\n\t"              \
-    scale("r3", "asrs r3, r3, #7\n\t")  \
-    "strb r3, [r9], #1\n\t"             \
-    scale("r7", "asrs r7, r7, #7\n\t")  \
-    "strb r7, [r9, r0]\n\t"             \
-    "ldr r10, [sp, #12]\n\t"            \
-    "str r9, [sp, #8]\n\t"              \
-    "subs r10, r10, #1\n\t"             \
-    "str r10, [sp, #12]\n\t"            \
-    "bne 1b\n\t"                        \
-    "add sp, sp, #28\n\t"               \
-    "pop {r4-r11, pc}"
+    PR_MM_END("28", PR_MM_SPLIT, PR_MM_UPPER, scale0, scale)
 #else
-static void pr_mm42(const int32_t *columns, const uint32_t *stream, int8_t *out, const pr_mm *m)
+static inline void pr_mm42(const int32_t *columns, const uint32_t *stream, int8_t *out, const pr_mm *m)
 {
     for (int32_t g = 0; g < m->groups; g++) {
         uint32_t sum[2][4];

@@ -1,9 +1,9 @@
 /* For any zero point of the output. */
 #ifdef PR_HELIUM
 __attribute__((naked, noinline)) static void pr_mm42(
-    const int32_t *columns, const uint32_t *stream, int8_t *out, const pr_mm *m)
+    const int8_t *window, const uint32_t *stream, int8_t *out, const pr_mm *m)
 {
-    (void)columns, (void)stream, (void)out, (void)m;
+    (void)window, (void)stream, (void)out, (void)m;
     __asm__ volatile(PR_MM42(PR_TIES));
 }
 #endif

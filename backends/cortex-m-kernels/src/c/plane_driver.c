@@ -1,7 +1,7 @@
 static void PR_NAME(const pr_plane *c, const int8_t *in, int8_t *out, void *scratch)
 {
     pr_element *plane = (pr_element *)scratch;
-    int32_t pitch = c->pitch, step = c->in_x, banded = c->band < c->out_h;
+    int32_t pitch = c->pitch, banded = c->band < c->out_h;
     for (int32_t i = 0; i < c->rows * pitch; i++) {
         plane[i] = c->in_zero;
     }
@@ -11,16 +11,19 @@ static void PR_NAME(const pr_plane *c, const int8_t *in, int8_t *out, void *scra
         int32_t first = 0;
         for (int32_t y = 0; y < c->out_h; y += c->band) {
             int32_t height = c->out_h - y < c->band ? c->out_h - y : c->band;
-            int32_t top = y * c->stride_h - c->pad_top;
-            for (int32_t i = first; i < (height - 1) * c->stride_h + c->k_h; i++) {
-                pr_element *t = plane + i * pitch;
-                if (top + i < 0 || top + i >= c->in_h) {
-                    for (int32_t x = banded ? pitch : 0; x > 0; x--) {
-                        *t++ = c->in_zero;
+            int32_t top = y * c->stride_h - c->pad_top, last = (height - 1) * c->stride_h + c->k_h;
+            int32_t inside = top + first < 0 ? -top : first, end = c->in_h - top < last ? c->in_h - top : last;
+            if (inside < end) {
+                pr_gather(
+                    plane + inside * pitch + c->pad_left, from + (top + inside) * c->in_y, c->in_x, c->in_w,
+                    end - inside, pitch, c->in_y);
+            }
+            if (banded) {
+                for (int32_t i = first; i < last; i++) {
+                    for (int32_t x = i < inside || i >= end ? pitch : 0; x > 0; x--) {
+                        plane[i * pitch + x - 1] = c->in_zero;
                     }
-                    continue;
                 }
-                PR_GATHER(t + c->pad_left, from + (top + i) * c->in_y, step, c->in_w);
             }
             PR_CHANNEL(c, record, plane, out + channel + y * c->out_y, height);
             if (banded) {

@@ -1,4 +1,4 @@
-use paring_cortex_m_kernels::{Conv2d, DepthwiseConv2d};
+use paring_cortex_m_kernels::{Coding, Conv2d, DepthwiseConv2d};
 use paring_ir::ops;
 
 use crate::lower::Site;
@@ -31,7 +31,7 @@ pub(crate) fn lower(site: &mut Site<'_, '_>) -> Result<(), String> {
             requant,
         })
     } else {
-        site.call_on_input(&Conv2d {
+        site.call_weighted(&Conv2d {
             input,
             output,
             kernel: [k_h, k_w],
@@ -43,6 +43,7 @@ pub(crate) fn lower(site: &mut Site<'_, '_>) -> Result<(), String> {
             weights: &weights,
             bias: &bias,
             requant,
+            coding: Coding::Plain,
         })
     }
 }

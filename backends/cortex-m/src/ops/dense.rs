@@ -1,4 +1,4 @@
-use paring_cortex_m_kernels::{Conv2d, FullyConnected};
+use paring_cortex_m_kernels::{Coding, Conv2d, FullyConnected};
 use paring_ir::ops;
 
 use crate::lower::Site;
@@ -16,12 +16,19 @@ pub(crate) fn lower(site: &mut Site<'_, '_>) -> Result<(), String> {
     let bias = site.bias(outputs)?;
     let requant = site.channel_requant(outputs, op.activation)?;
     if rows == 1 {
-        let layer =
-            FullyConnected { inputs, outputs, in_zero, weights: &weights, bias: &bias, requant };
-        return site.call_on_input(&layer);
+        let layer = FullyConnected {
+            inputs,
+            outputs,
+            in_zero,
+            weights: &weights,
+            bias: &bias,
+            requant,
+            coding: Coding::Plain,
+        };
+        return site.call_weighted(&layer);
     }
     // Several rows are the pixels of a 1x1 convolution.
-    site.call_on_input(&Conv2d {
+    site.call_weighted(&Conv2d {
         input: [1, rows, inputs],
         output: [1, rows, outputs],
         kernel: [1, 1],
@@ -33,5 +40,6 @@ pub(crate) fn lower(site: &mut Site<'_, '_>) -> Result<(), String> {
         weights: &weights,
         bias: &bias,
         requant,
+        coding: Coding::Plain,
     })
 }

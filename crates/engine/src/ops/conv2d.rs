@@ -1,10 +1,10 @@
-use super::gemm::{F32Gemm, Frame, I8Constants, I8Gemm, Layout};
 use super::{Lower, Part, Tail};
 use paring_backend::requantize::channel_multipliers;
 use paring_ir::ops::Conv2d;
 use paring_ir::{Node, ValueId};
 use paring_kernels::{Tile, Window};
 use paring_qmath::Rounding;
+use paring_runtime::steps::gemm::{F32Gemm, Frame, I8Constants, I8Gemm, Layout};
 use paring_tensor::DType;
 
 /// The extents of a convolution.
@@ -64,24 +64,16 @@ impl Lower<'_> {
             }
             let layout = layout(op, &g, self.kernels.f32_tile(), 8)?;
             let step = F32Gemm::new(self.kernels, layout, &weights, bias.as_deref(), clamp);
-            return Some(Part {
-                scratch: step.scratch(),
-                step: Box::new(step),
-                a: x,
-                b: tail.rest,
-            });
-        }
-        if self.ty(x).dtype == DType::U8 {
-            return self.u8_conv2d(op, &g, depthwise, x, w, bias, y);
+            return Some(Part { scratch: step.scratch(), step: step.into(), a: x, b: tail.rest });
         }
         let constants = self.i8_constants(x, w, bias, y, filters, op.activation, false)?;
         let weights = self.i8_const(w)?;
         if depthwise {
-            return self.i8_depthwise(op, &g, x, &weights, &[], &constants);
+            return self.i8_depthwise(op, &g, x, &weights, &constants);
         }
         let layout = layout(op, &g, self.kernels.i8_tile(), 16)?;
         let step = I8Gemm::new(self.kernels, layout, &weights, &constants)?;
-        Some(Part { scratch: step.scratch(), step: Box::new(step), a: x, b: None })
+        Some(Part { scratch: step.scratch(), step: step.into(), a: x, b: None })
     }
 
     /// The elements of a `f32` constant.
@@ -144,7 +136,7 @@ pub(super) fn join(first: (f32, f32), second: (f32, f32)) -> (f32, f32) {
 
 /// Where a convolution finds its pieces. A window's row is one piece where the pixels have at most
 /// `few` channels.
-pub(super) fn layout(op: &Conv2d, g: &Geometry, tile: Tile, few: usize) -> Option<Layout> {
+fn layout(op: &Conv2d, g: &Geometry, tile: Tile, few: usize) -> Option<Layout> {
     let ([kh, kw], [h, w], [oh, ow], c) = (g.kernel, g.input, g.out, g.channels);
     let [top, left, _, _] = g.pad;
     let rows = oh * ow;
@@ -159,7 +151,6 @@ pub(super) fn layout(op: &Conv2d, g: &Geometry, tile: Tile, few: usize) -> Optio
         groups: op.groups,
         at,
         frame,
-        width: ow,
     };
     if merge {
         let size = [

@@ -1,5 +1,6 @@
 //! `paring compile`
 
+use crate::error::BoundFailed;
 use crate::host::CliHost;
 use crate::model::ModelArgs;
 use crate::recipes;
@@ -9,6 +10,7 @@ use paring_backend::{CompileOptions, Package, backend_for};
 use paring_ir::Graph;
 use paring_pass::{Pipeline, RunOptions};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Lower a model to code for a target
@@ -18,7 +20,10 @@ pub struct Args {
     model: ModelArgs,
     #[command(flatten)]
     lower: LowerArgs,
-    /// Directory for the sources
+    /// What the C is packed for: c (with CMake and Makefile fragments), zephyr, arduino or rust
+    #[arg(long, value_name = "KIND")]
+    package: Option<String>,
+    /// Directory for the package
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
 }
@@ -35,6 +40,18 @@ pub struct LowerArgs {
     /// Lower the model as it is, without the recipe `exact` before
     #[arg(long)]
     pub as_is: bool,
+    /// What to favour: balanced keeps compressed weights compressed unless that is far slower
+    #[arg(long, value_name = "GOAL", value_parser = ["balanced", "speed", "size"])]
+    pub optimize: Option<String>,
+    /// Budget of flash such as 256K (code is estimated; `verify` checks what is linked)
+    #[arg(long, value_name = "BYTES")]
+    pub flash: Option<String>,
+    /// Budget of RAM for the arena in bytes
+    #[arg(long, value_name = "BYTES")]
+    pub ram: Option<String>,
+    /// Budget of time: estimated cycles (8M) or a time and a clock (20ms@120MHz)
+    #[arg(long, value_name = "CYCLES")]
+    pub latency: Option<String>,
     /// A setting of the backend
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
     pub settings: Vec<(String, String)>,
@@ -56,14 +73,34 @@ impl LowerArgs {
         Ok(pipeline.run(&graph, &host, &mut RunOptions::default())?.graph)
     }
 
+    /// Whether linked flash is within the budget, if one is stated in bytes.
+    pub fn within(&self, flash_bytes: u64) -> Result<()> {
+        let Some(text) = &self.flash else { return Ok(()) };
+        let budget = paring_backend::parse_bytes(text).map_err(anyhow::Error::msg)?;
+        if flash_bytes <= budget as u64 {
+            return Ok(());
+        }
+        Err(BoundFailed(format!("{flash_bytes} bytes are linked, {text} are allowed")).into())
+    }
+
     /// The package for a graph.
-    pub fn compile(&self, graph: &Graph) -> Result<Package> {
+    pub fn compile(&self, graph: &Graph, package: Option<&str>) -> Result<Package> {
         let backend = backend_for(&self.target).map_err(anyhow::Error::msg)?;
-        let options = CompileOptions {
-            target: self.target.clone(),
-            prefix: self.prefix.clone(),
-            settings: self.settings.iter().cloned().collect(),
-        };
+        let mut settings: BTreeMap<String, String> = self.settings.iter().cloned().collect();
+        let goals = [
+            ("optimize", &self.optimize),
+            ("flash", &self.flash),
+            ("ram", &self.ram),
+            ("latency", &self.latency),
+            ("package", &package.map(str::to_owned)),
+        ];
+        for (key, value) in goals {
+            if let Some(value) = value {
+                settings.insert(key.to_owned(), value.clone());
+            }
+        }
+        let (target, prefix) = (self.target.clone(), self.prefix.clone());
+        let options = CompileOptions { target, prefix, settings };
         Ok(backend.compile(graph.verified()?, &options)?)
     }
 }
@@ -71,7 +108,7 @@ impl LowerArgs {
 /// Runs the command.
 pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     let graph = args.lower.prepare(args.model.read()?, ui)?;
-    let package = args.lower.compile(&graph)?;
+    let package = args.lower.compile(&graph, args.package.as_deref())?;
     package.write(&args.output).with_context(|| args.output.display().to_string())?;
     let files: Vec<_> = package.files.iter().map(|(name, _)| name).collect();
     let object = json!({
@@ -93,10 +130,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
                     grouped(l.macs),
                     grouped(l.weight_bytes as u64),
                     grouped(l.live_bytes as u64),
+                    l.weights.clone(),
                 ]
             })
             .collect();
-        let mut out = table(&["layer", "kernel", "MACs", "constants", "RAM in use"], &rows);
+        let mut out =
+            table(&["layer", "kernel", "MACs", "constants", "RAM in use", "weights"], &rows);
         out += &format!(
             "\narena {} bytes, constants {} bytes\nwritten: {}\n",
             grouped(package.sizes.ram_bytes as u64),

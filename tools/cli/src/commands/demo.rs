@@ -67,10 +67,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         target: args.target.clone(),
         prefix: "model".to_owned(),
         as_is: false,
+        optimize: None,
+        flash: None,
+        ram: None,
+        latency: None,
         settings: Vec::new(),
     };
     let lowered = lower.prepare(small.clone(), ui)?;
-    let package = lower.compile(&lowered)?;
+    let package = lower.compile(&lowered, None)?;
     package.write(&dir.join("c")).with_context(|| path.to_string())?;
 
     ui.say(format!("5. paring verify {path}/int8/model.paring --target {}", args.target));
@@ -78,7 +82,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     let device = if missing.is_empty() {
         let data = Fitted::new(open(TEST)?, &small)?;
         let samples = (0..4).map(|i| data.stored(&data.get(i)?)).collect::<Result<Vec<_>>>()?;
-        Some(verify(&lowered, &small, &lower, &samples, ui)?)
+        Some(verify(&lowered, &small, &lower, &samples, None, ui)?)
     } else {
         let names = missing.join(" ");
         ui.say(format!(

@@ -6,11 +6,12 @@ use crate::error::BoundFailed;
 use crate::model::{ModelArgs, RoundingArg, prepare};
 use crate::ui::{Ui, grouped};
 use anyhow::{Context, Result, bail};
-use paring_emulator::{Build, Core, Entry};
+use paring_backend::parse_bytes;
+use paring_emulator::{Build, Core, Cpu, Entry};
 use paring_ir::{Graph, text};
 use paring_tensor::Tensor;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Build a model for a target, run it under the emulator and compare it with the reference
 #[derive(clap::Args)]
@@ -22,9 +23,21 @@ pub struct Args {
     /// Inputs (`.npz` with `input_0`, ...); pseudo-random ones otherwise
     #[arg(long, value_name = "FILE")]
     inputs: Option<PathBuf>,
+    /// The emulated processor, for aarch64: cortex-a53, cortex-a72, cortex-a76 or max
+    #[arg(long, value_name = "CPU", default_value = "cortex-a72", value_parser = cpu)]
+    cpu: Cpu,
     /// Use the first N samples of the inputs
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Build in this directory and keep it: the sources, objects and `emu.elf`
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+}
+
+fn cpu(name: &str) -> Result<Cpu, String> {
+    let names: Vec<_> = Cpu::ALL.iter().map(|c| c.name()).collect();
+    let found = Cpu::ALL.into_iter().find(|c| c.name() == name);
+    found.ok_or_else(|| format!("one of {} is expected", names.join(", ")))
 }
 
 /// What the emulator found.
@@ -59,7 +72,10 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     samples.truncate(args.limit.unwrap_or(usize::MAX));
     let reference = graph.clone();
     let graph = args.lower.prepare(graph, ui)?;
-    let v = verify(&graph, &reference, &args.lower, &samples, ui)?;
+    if args.lower.target == "aarch64" {
+        return super::verify_aarch64::run(&graph, &reference, &args.lower, args.cpu, &samples, ui);
+    }
+    let v = verify(&graph, &reference, &args.lower, &samples, args.keep.as_deref(), ui)?;
     let object = json!({
         "equal": v.equal, "samples": v.samples, "different": v.different,
         "instructions": v.instructions, "ram_bytes": v.ram_bytes, "stack_bytes": v.stack_bytes,
@@ -85,8 +101,18 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
             grouped(v.weight_bytes),
         )
     });
+    if let Some(text) = &args.lower.flash
+        && v.flash_bytes > parse_bytes(text).map_err(anyhow::Error::msg)? as u64
+    {
+        let what = format!(
+            "the network takes {} bytes of flash, {} of code and {} of constants, where {text} are \
+             allowed",
+            v.flash_bytes, v.code_bytes, v.weight_bytes
+        );
+        return Err(BoundFailed(what).into());
+    }
     if v.equal {
-        return Ok(());
+        return args.lower.within(v.flash_bytes);
     }
     Err(BoundFailed(format!("{} of {} outputs differ from the reference", v.different, v.samples))
         .into())
@@ -99,9 +125,10 @@ pub fn verify(
     reference: &Graph,
     lower: &LowerArgs,
     samples: &[Vec<Tensor>],
+    keep: Option<&Path>,
     ui: &Ui,
 ) -> Result<Verified> {
-    let package = lower.compile(graph)?;
+    let package = lower.compile(graph, None)?;
     let Some(harness) = &package.harness else {
         bail!("packages for {} cannot be run under the emulator", lower.target);
     };
@@ -125,6 +152,7 @@ pub fn verify(
     }
     let given: Vec<Vec<u8>> = samples.iter().map(|s| joined(s)).collect();
     let mut build = Build::new(core);
+    build.work_dir = keep.map(Path::to_path_buf);
     build.files = files;
     build.entry = Entry {
         includes: harness.includes.clone(),
@@ -155,7 +183,7 @@ pub fn verify(
     })
 }
 
-fn joined(tensors: &[Tensor]) -> Vec<u8> {
+pub(super) fn joined(tensors: &[Tensor]) -> Vec<u8> {
     tensors.iter().flat_map(|t| t.bytes().iter().copied()).collect()
 }
 

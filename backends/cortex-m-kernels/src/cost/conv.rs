@@ -1,0 +1,245 @@
+use crate::unit::Isa;
+use crate::{Conv2d, FullyConnected};
+
+type Rounds = Vec<(&'static str, u64)>;
+
+/// The loops of the product of pairs of pixels with groups of four channels.
+fn product(isa: Isa, relu: bool, pairs: u64, channels: u64, bytes: u64, rounds: &mut Rounds) {
+    let groups = pairs * channels.div_ceil(4);
+    rounds.push((if relu { "group_relu" } else { "group" }, groups));
+    match isa {
+        // `bytes` are those of a window. The first block stands apart, the others are unrolled by four.
+        Isa::Helium => {
+            let further = (bytes / 16).saturating_sub(1);
+            rounds.push(("block", groups * further));
+            rounds.push(("unrolled", groups * further.div_ceil(4)));
+        }
+        // Of both windows: widened to 16 bits, in steps of 8 that are unrolled by eight.
+        Isa::Dsp => {
+            rounds.push(("step", groups * (bytes / 8)));
+            rounds.push(("unrolled", groups * (bytes / 8).div_ceil(8)));
+        }
+        Isa::V6m | Isa::V7m => rounds.push(("step", groups * (bytes / 8))),
+    }
+}
+
+impl Conv2d<'_> {
+    fn window_bytes(&self, isa: Isa, pointwise: bool) -> u64 {
+        let [k_h, k_w] = self.kernel;
+        let row = k_w * self.input[2];
+        let words = if pointwise {
+            self.input[2].div_ceil(4)
+        } else {
+            k_h * (row / 4) + (k_h * (row % 4)).div_ceil(4)
+        };
+        (match isa {
+            Isa::Helium => (k_h * row).next_multiple_of(16),
+            Isa::Dsp => words * 16,
+            _ => words * 8,
+        }) as u64
+    }
+
+    /// How often the loops of the function run that was chosen for this layer.
+    pub(crate) fn rounds(&self, function: &str, isa: Isa) -> Rounds {
+        let relu = self.requant.zero == -128;
+        let channels = self.output[2] as u64;
+        if function.starts_with("pr_pointwise") {
+            let pixels = (self.input[0] * self.input[1]) as u64;
+            let pairs = pixels.div_ceil(2);
+            let bytes = self.window_bytes(isa, true);
+            let mut rounds = vec![("call", 1), ("pair", pairs)];
+            if isa != Isa::Helium {
+                rounds.push(("word", pairs * (self.input[2] as u64).div_ceil(4)));
+            }
+            product(isa, relu, pairs, channels, bytes, &mut rounds);
+            return rounds;
+        }
+        if function == "pr_conv2d_any" {
+            return self.any_rounds();
+        }
+        if isa == Isa::Helium { self.strip_rounds(relu) } else { self.window_rounds(isa, relu) }
+    }
+
+    fn any_rounds(&self) -> Rounds {
+        let [out_h, out_w, out_c] = self.output;
+        let inside = |axis: usize, out: usize| -> u64 {
+            let taps = (0..out).flat_map(|o| (0..self.kernel[axis]).map(move |k| (o, k)));
+            taps.filter(|&(o, k)| {
+                let at = o * self.stride[axis] + k * self.dilation[axis];
+                at >= self.pad[axis] && at - self.pad[axis] < self.input[axis]
+            })
+            .count() as u64
+        };
+        let (rows, columns) = (inside(0, out_h), inside(1, out_w));
+        let channels = out_c as u64;
+        vec![
+            ("call", 1),
+            ("output", (out_h * out_w) as u64 * channels),
+            ("row", rows * out_w as u64 * channels),
+            ("tap", rows * columns * channels),
+            ("product", rows * columns * channels * (self.input[2] / self.groups) as u64),
+        ]
+    }
+
+    /// Gathered windows of two pixels.
+    fn window_rounds(&self, isa: Isa, relu: bool) -> Rounds {
+        let [in_h, in_w, depth] = self.input.map(|v| v as i64);
+        let [out_h, out_w, _] = self.output;
+        let [k_h, k_w] = self.kernel.map(|v| v as i64);
+        let row = (k_w * depth) as u64;
+        let (words, rest) = (row / 4, row % 4);
+        let pairs = (out_h * out_w.div_ceil(2)) as u64;
+        // Bytes that go in words and bytes that go alone.
+        let wide = isa != Isa::V6m;
+        let (mut edge_pairs, mut edge_rows, mut moves) = (0, 0, [0_u64; 2]);
+        let mut piece = |bytes: u64| {
+            moves[0] += if wide { bytes / 4 } else { 0 };
+            moves[1] += if wide { bytes % 4 } else { bytes };
+        };
+        for oy in 0..out_h {
+            let y0 = (oy * self.stride[0]) as i64 - self.pad[0] as i64;
+            for pair in 0..out_w.div_ceil(2) {
+                let x0 = (2 * pair * self.stride[1]) as i64 - self.pad[1] as i64;
+                let x1 = if 2 * pair + 1 < out_w { x0 + self.stride[1] as i64 } else { x0 };
+                let inside = y0 >= 0 && y0 + k_h <= in_h && x0 >= 0 && x1 + k_w <= in_w;
+                if inside {
+                    continue;
+                }
+                edge_pairs += 1;
+                for y in y0..y0 + k_h {
+                    for x in [x0, x1] {
+                        let (mut first, mut last) = ((-x).max(0), (in_w - x).min(k_w));
+                        if y < 0 || y >= in_h || first > k_w {
+                            (first, last) = (0, 0);
+                        }
+                        if first == 0 && last == k_w {
+                            continue;
+                        }
+                        let last = last.max(first);
+                        edge_rows += 1;
+                        for columns in [first, last - first, k_w - last] {
+                            piece((columns * depth).max(0) as u64);
+                        }
+                    }
+                }
+            }
+        }
+        let rows = pairs * k_h as u64;
+        let mut rounds = vec![
+            ("call", 1),
+            ("row_of_outputs", out_h as u64),
+            ("pair", pairs),
+            ("window_row", if words > 0 { rows } else { 0 }),
+            ("thin_row", if words > 0 { 0 } else { rows }),
+            ("word", rows * words),
+            ("odd_byte", rows * rest),
+            ("odd_pair", if rest > 0 { pairs } else { 0 }),
+            ("odd_word", if rest > 0 { pairs * (rest * k_h as u64).div_ceil(4) } else { 0 }),
+            ("edge_row", 2 * edge_pairs * k_h as u64),
+            ("edge_part", edge_rows),
+            ("moved_word", moves[0]),
+            ("moved_byte", moves[1]),
+        ];
+        let bytes = self.window_bytes(isa, false);
+        product(isa, relu, pairs, self.output[2] as u64, bytes, &mut rounds);
+        rounds
+    }
+
+    /// Helium: strips of columns.
+    fn strip_rounds(&self, relu: bool) -> Rounds {
+        let [in_h, in_w, depth] = self.input;
+        let [out_h, out_w, _] = self.output;
+        let [k_h, k_w] = self.kernel;
+        let column = k_h * depth;
+        let lot = if depth <= 8 && 15 / depth * column + depth <= 255 { 16 / depth } else { 0 };
+        let tile = self.tile();
+        let tiles = tile < out_w;
+        let (mut strips, mut cleared, mut clears, mut rows, mut copies, mut pairs) =
+            (0, 0, 0, 0, 0, 0);
+        for oy in 0..out_h {
+            let y = (oy * self.stride[0]) as i64 - self.pad[0] as i64;
+            for from in (0..out_w).step_by(tile) {
+                let width = (out_w - from).min(tile);
+                let columns = (width - 1) * self.stride[1] + k_w;
+                let x = (from * self.stride[1]) as i64 - self.pad[1] as i64;
+                strips += 1;
+                pairs += width.div_ceil(2) as u64;
+                if oy == 0 || tiles || y + k_h as i64 > in_h as i64 {
+                    clears += 1;
+                    cleared += (columns * column) as u64;
+                }
+                let count = (in_w as i64 - x).min(columns as i64) - (-x).max(0);
+                for ky in 0..k_h as i64 {
+                    if count > 0 && y + ky >= 0 && y + ky < in_h as i64 {
+                        rows += 1;
+                        copies += match lot {
+                            0 => (depth.div_ceil(16) as i64 * count) as u64,
+                            lot => (count as u64).div_ceil(lot as u64),
+                        };
+                    }
+                }
+            }
+        }
+        let blocks = if lot == 0 { rows * depth.div_ceil(16) as u64 } else { 0 };
+        let mut rounds = vec![
+            ("call", 1),
+            ("row_of_outputs", out_h as u64),
+            ("strip", strips),
+            ("clear", clears),
+            ("cleared_byte", cleared),
+            ("strip_row", rows),
+            ("spread", if lot == 0 { 0 } else { copies }),
+            ("block_row", blocks),
+            ("block_copy", if lot == 0 { copies } else { 0 }),
+            ("pair", pairs),
+        ];
+        let bytes = self.window_bytes(Isa::Helium, false);
+        product(Isa::Helium, relu, pairs, self.output[2] as u64, bytes, &mut rounds);
+        rounds
+    }
+}
+
+impl FullyConnected<'_> {
+    /// How often the loops of the function run that was chosen for this layer.
+    pub(crate) fn rounds(&self, function: &str, isa: Isa) -> Rounds {
+        let (inputs, outputs) = (self.inputs as u64, self.outputs as u64);
+        if function.starts_with("pr_pointwise") {
+            return self.pointwise().rounds(function, isa);
+        }
+        if function.starts_with("pr_dense8") {
+            let groups = outputs.div_ceil(8);
+            return if isa == Isa::Helium {
+                let blocks = inputs.div_ceil(16);
+                vec![
+                    ("call", 1),
+                    ("group", groups),
+                    ("block", groups * blocks),
+                    ("odd", groups * (blocks % 2)),
+                ]
+            } else {
+                let words = inputs.div_ceil(4);
+                vec![
+                    ("call", 1),
+                    ("group", groups),
+                    ("word", groups * words),
+                    ("unrolled", groups * words.div_ceil(2)),
+                ]
+            };
+        }
+        if matches!(isa, Isa::V6m | Isa::V7m) {
+            let quads = outputs.div_ceil(4);
+            return vec![
+                ("call", 1),
+                ("four", quads),
+                ("output", outputs),
+                ("input", quads * inputs),
+            ];
+        }
+        vec![
+            ("call", 1),
+            ("output", outputs),
+            ("four_inputs", outputs * (inputs / 4)),
+            ("odd_input", outputs * (inputs % 4)),
+        ]
+    }
+}

@@ -1,10 +1,11 @@
 use crate::plan::{Options, Plan, Typed, Work, build};
 use paring_backend::ExecOptions;
-use paring_ir::{ExecError, Executor, Graph, Node, Observer, Session, Verified};
+use paring_ir::{ExecError, Executor, Graph, Node, Observer, Session, Timed, Verified};
 use paring_kernels::Kernels;
 use paring_runtime::{Blob, Buffer, Program, Source};
 use paring_tensor::Tensor;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// Runs graphs with a set of kernels.
 pub struct Engine {
@@ -163,6 +164,7 @@ impl Running {
         &mut self,
         inputs: &[Tensor],
         mut observer: Option<Observer<'_>>,
+        mut times: Option<&mut Vec<Timed>>,
     ) -> Result<Vec<Tensor>, ExecError> {
         let prepared = Arc::clone(&self.prepared);
         check(&prepared.graph, inputs)?;
@@ -213,6 +215,7 @@ impl Running {
             show(arena, std::slice::from_ref(t))?;
         }
         for item in &plan.items {
+            let start = times.is_some().then(Instant::now);
             match &item.work {
                 Work::Steps(steps) => {
                     for step in steps {
@@ -236,6 +239,13 @@ impl Running {
                     }
                 }
             }
+            if let (Some(times), Some(start)) = (&mut times, start) {
+                times.push(Timed {
+                    values: item.shown.iter().map(|t| t.value).collect(),
+                    time: start.elapsed(),
+                    foreign: matches!(item.work, Work::Foreign(_)),
+                });
+            }
             show(arena, &item.shown)?;
         }
         for ((_, next, _), state) in plan.states.iter().zip(&mut self.states) {
@@ -258,7 +268,7 @@ fn missing(prepared: &Prepared, t: &Typed) -> ExecError {
 
 impl Session for Running {
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, ExecError> {
-        self.execute(inputs, None)
+        self.execute(inputs, None, None)
     }
 
     fn run_observed(
@@ -266,7 +276,13 @@ impl Session for Running {
         inputs: &[Tensor],
         observer: Observer<'_>,
     ) -> Result<Vec<Tensor>, ExecError> {
-        self.execute(inputs, Some(observer))
+        self.execute(inputs, Some(observer), None)
+    }
+
+    fn run_timed(&mut self, inputs: &[Tensor]) -> Result<Option<Vec<Timed>>, ExecError> {
+        let mut times = Vec::new();
+        self.execute(inputs, None, Some(&mut times))?;
+        Ok(Some(times))
     }
 
     fn reset(&mut self) {

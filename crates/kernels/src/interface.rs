@@ -330,6 +330,13 @@ pub trait Kernels: Send + Sync + 'static {
         portable::i8_depthwise_pack(p, packed)
     }
 
+    /// As [`i8_depthwise_pack`](Self::i8_depthwise_pack) for weights that are the sums of two bytes: those of
+    /// `p` and `more`, in the same order. `false` where there is no kernel for them, too.
+    fn i8_depthwise_pack_sum(&self, p: &I8Depthwise<'_>, more: &[i8], packed: &mut [u8]) -> bool {
+        let _ = (p, more, packed);
+        false
+    }
+
     /// Some rows of the output of a depthwise convolution. `pad` is the input's zero point.
     fn i8_depthwise(
         &self,

@@ -13,6 +13,7 @@ pub struct Random(pub u64);
 
 impl Random {
     /// A number of 31 bits.
+    #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> u64 {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

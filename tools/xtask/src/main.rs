@@ -2,7 +2,8 @@
 //!
 //! `cargo xtask setup` installs what the tests need besides Rust, or says how; `cargo xtask test` does
 //! that and then runs every check: formatting, lints, documentation and all tests.
-//! `cargo xtask bench-quantization` compares the quantization recipes with other tools.
+//! `cargo xtask bench-x86` measures the x86 engine beside other runtimes and writes
+//! `docs/bench-x86.md`. `cargo xtask bench-quantization` compares the quantization recipes with other tools.
 #![forbid(unsafe_code)]
 
 mod bench_quantization;
@@ -39,9 +40,21 @@ fn main() -> Result<()> {
             }
             test()
         }
+        Some("bench-x86") => bench(),
         Some("bench-quantization") => bench_quantization::run(&root()),
-        _ => bail!("usage: cargo xtask setup | test | bench-quantization"),
+        _ => bail!("usage: cargo xtask setup | test | bench-x86 | bench-quantization"),
     }
+}
+
+/// Compares the x86 engine with other runtimes and writes the page; further arguments go to it.
+fn bench() -> Result<()> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/bench-x86.md");
+    let mut command = cargo(&["run", "--release", "--quiet", "--package", "paring-bench", "--"]);
+    let given: Vec<String> = std::env::args().skip(2).collect();
+    if given.is_empty() {
+        command.arg("--page").arg(page);
+    }
+    run(command.args(given))
 }
 
 /// The repository.

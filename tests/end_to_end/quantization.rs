@@ -9,18 +9,7 @@ use std::path::Path;
 /// Compresses a model and measures it against the original.
 fn measure(model: &Path, recipe: &str, calib: &str, data: &str, out: &Path) -> (Value, Value) {
     let (model, out) = (model.to_str().unwrap(), out.to_str().unwrap());
-    let report = json(&[
-        "compress",
-        model,
-        "--recipe",
-        recipe,
-        "--calib",
-        calib,
-        "--backend",
-        "auto",
-        "-o",
-        out,
-    ]);
+    let report = json(&["compress", model, "--recipe", recipe, "--calib", calib, "-o", out]);
     let done = format!("{out}/model.paring");
     let scores = json(&["eval", &done, "--data", data, "--against", model]);
     (report, scores)
@@ -47,7 +36,7 @@ fn resnet8_in_int8_agrees_with_float() {
     let calib = format!("cifar10:{}:train,shuffle=1,limit=512", cifar.display());
     let test = format!("cifar10:{}:test", cifar.display());
     let (report, scores) = measure(&model, "int8", &calib, &test, dir.path());
-    at_least(&scores, "top1", 87.5);
+    at_least(&scores, "top1", 87.9);
     at_least(&scores, "agreement", 99.2);
     let quantized = layers(&report, "quantize");
     assert_eq!(quantized.iter().filter(|l| l["op"] == "conv2d").count(), 9);

@@ -9,18 +9,7 @@ use std::path::Path;
 /// Compresses a model and measures it against the original.
 fn measure(model: &Path, recipe: &str, calib: &str, data: &str, out: &Path) -> (Value, Value) {
     let (model, out) = (model.to_str().unwrap(), out.to_str().unwrap());
-    let report = json(&[
-        "compress",
-        model,
-        "--recipe",
-        recipe,
-        "--calib",
-        calib,
-        "--backend",
-        "auto",
-        "-o",
-        out,
-    ]);
+    let report = json(&["compress", model, "--recipe", recipe, "--calib", calib, "-o", out]);
     let done = format!("{out}/model.paring");
     let scores = json(&["eval", &done, "--data", data, "--against", model]);
     (report, scores)

@@ -84,8 +84,8 @@ pub(crate) fn choose(
     let mut widest = vec![0.0_f64; n];
     let seen: Vec<&Reach> = class.values.iter().filter_map(|v| reach.get(v)).collect();
     for r in &seen {
-        for c in 0..n {
-            widest[c] = widest[c].max(r.high[c]).max(-r.low[c]);
+        for (widest, (low, high)) in widest.iter_mut().zip(r.low.iter().zip(&r.high)) {
+            *widest = widest.max(*high).max(-low);
         }
     }
     let most = widest.iter().copied().fold(0.0, f64::max);

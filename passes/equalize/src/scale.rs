@@ -39,15 +39,15 @@ pub(crate) fn patch(
         // Constants that are added.
         let Some(output) = output else { continue };
         let mut operands = node.inputs().to_vec();
-        for i in 0..operands.len() {
-            if graph.constant(operands[i]).is_none() || !added(graph, id) {
+        for (i, operand) in operands.iter_mut().enumerate() {
+            if graph.constant(*operand).is_none() || !added(graph, id) {
                 continue;
             }
             let Some(numbers) = shift(graph, node, i) else { continue };
             let numbers: Vec<f32> =
                 numbers.iter().enumerate().map(|(c, x)| x / output[c % output.len()]).collect();
-            let name = &graph.value(operands[i]).name;
-            operands[i] = patch.constant(name, Tensor::from_vec([numbers.len()], numbers)?, None);
+            let name = &graph.value(*operand).name;
+            *operand = patch.constant(name, Tensor::from_vec([numbers.len()], numbers)?, None);
         }
         if operands != node.inputs() {
             patch.set_operands(id, operands);
@@ -129,8 +129,8 @@ pub(crate) fn replace_relu6(
         let node = graph.node(*id);
         if let Some(conv) = node.op_as::<Conv2d>() {
             patch.set_op(*id, Conv2d { activation: Activation::Relu, ..conv.clone() });
-        } else if let Some(dense) = node.op_as::<Dense>() {
-            patch.set_op(*id, Dense { activation: Activation::Relu, ..dense.clone() });
+        } else if node.op.is::<Dense>() {
+            patch.set_op(*id, Dense { activation: Activation::Relu });
         }
         cx.note(format!("`{}`: no sample reaches 6; ReLU6 becomes ReLU", node.name));
     }

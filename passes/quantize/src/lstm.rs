@@ -46,7 +46,7 @@ pub(crate) fn cell_scale(graph: &Graph, node: &Node, op: &Lstm) -> Quant {
 pub(crate) fn gate_scales(weights: &[f32], directions: usize, rows: usize) -> Vec<f32> {
     let inner = (weights.len() / (directions * rows).max(1)).max(1);
     let cells = (rows / 4).max(1);
-    let mut largest = vec![0.0_f32; 4];
+    let mut largest = [0.0_f32; 4];
     for (i, row) in weights.chunks_exact(inner).enumerate() {
         let gate = (i % rows.max(1)) / cells;
         if let Some(largest) = largest.get_mut(gate) {

@@ -41,9 +41,9 @@ fn deep_is_sparse_clustered_and_quantized_at_once() {
     let Some(data) = shared() else { return };
     let dir = tempfile::tempdir().unwrap();
     let (model, _) = resnet8("deep", &data, dir.path());
-    let inspected = json(&["inspect", text(&model), "--weights"]);
+    let inspected = json(&["inspect", text(&model), "--constants"]);
     let (mut elements, mut bytes, mut layers) = (0, 0, 0);
-    for weight in inspected["weights"].as_array().unwrap() {
+    for weight in inspected["constants"].as_array().unwrap() {
         if !weight["name"].as_str().unwrap().contains("kernel") {
             continue;
         }

@@ -71,11 +71,10 @@ impl<'a, const N: usize> Rows<'a, N> {
         let axis = (0..self.outer.len()).rev().find(|&a| self.index[a] + 1 < self.outer[a]);
         self.next = axis.map(|axis| {
             let mut at = here;
-            for k in 0..N {
-                for a in axis + 1..self.outer.len() {
-                    at[k] -= self.steps[k][a] * self.index[a] as isize;
-                }
-                at[k] += self.steps[k][axis];
+            for (at, steps) in at.iter_mut().zip(self.steps) {
+                let inner = steps.iter().zip(&self.index).skip(axis + 1);
+                *at -= inner.map(|(step, index)| step * *index as isize).sum::<isize>();
+                *at += steps[axis];
             }
             self.index[axis + 1..].fill(0);
             self.index[axis] += 1;

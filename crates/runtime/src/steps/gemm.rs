@@ -24,7 +24,8 @@ pub struct Frame {
 }
 
 impl Frame {
-    pub fn len(&self) -> usize {
+    /// Elements of a copy.
+    pub fn elements(&self) -> usize {
         self.size[0] * self.size[1] * self.image[2]
     }
 
@@ -224,7 +225,7 @@ impl F32Gemm {
 
     /// Bytes of scratch memory.
     pub fn scratch(&self) -> usize {
-        self.layout.frame.map_or(0, |f| 4 * f.len())
+        self.layout.frame.map_or(0, |f| 4 * f.elements())
     }
 }
 
@@ -336,7 +337,7 @@ impl I8Gemm {
 
     /// Bytes of scratch memory.
     pub fn scratch(&self) -> usize {
-        self.layout.frame.map_or(0, |f| f.len() + self.step)
+        self.layout.frame.map_or(0, |f| f.elements() + self.step)
     }
 }
 

@@ -75,6 +75,7 @@ impl Helper {
             H::Mm42Any | H::Mm42Relu => &[H::Mm42, H::MmChoice],
             H::MmChoice => &[],
             H::Conv => &[H::Move, H::Pack],
+            H::Pointwise if isa == Isa::Helium => &[],
             H::Pointwise => &[H::Pack],
             H::ConvOf(c) => match c {
                 Coding::Plain => &[H::Conv, H::Product(Coding::Plain)],
@@ -137,16 +138,17 @@ impl Helper {
             Self::Mm42 if dsp => include_str!("c/mm_dsp.c"),
             Self::Mm42 if mve => include_str!("c/mm_mve.c"),
             Self::Mm42Any if mve => include_str!("c/mm_mve_any.c"),
+            // It saves little; one form of the product is enough where the other is needed too.
+            Self::Mm42Relu if mve && present.contains(&Self::Mm42Any) => "",
             Self::Mm42Relu if mve => include_str!("c/mm_mve_relu.c"),
             Self::Mm42 => include_str!("c/mm_c.c"),
             Self::Mm42Any if dsp => include_str!("c/mm_dsp_any.c"),
             Self::Mm42Relu if dsp => include_str!("c/mm_dsp_relu.c"),
             Self::Mm42Any | Self::Mm42Relu => "",
             Self::MmChoice => {
-                let variants = (
-                    (dsp || mve) && present.contains(&Self::Mm42Relu),
-                    present.contains(&Self::Mm42Any),
-                );
+                let any = present.contains(&Self::Mm42Any);
+                let relu = (dsp || mve && !any) && present.contains(&Self::Mm42Relu);
+                let variants = (relu, any);
                 match variants {
                     (true, true) => {
                         "#define PR_MM(columns, stream, out, m) \\\n    ((m)->zero == -255 ? pr_mm42_relu : pr_mm42)(columns, stream, out, m)\n"

@@ -152,7 +152,8 @@ pub fn verify(
     }
     let given: Vec<Vec<u8>> = samples.iter().map(|s| joined(s)).collect();
     let mut build = Build::new(core);
-    build.work_dir = keep.map(Path::to_path_buf);
+    let keep = keep.map(|dir| std::path::absolute(dir).with_context(|| dir.display().to_string()));
+    build.work_dir = keep.transpose()?;
     build.files = files;
     build.entry = Entry {
         includes: harness.includes.clone(),

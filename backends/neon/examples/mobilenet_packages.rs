@@ -8,7 +8,7 @@ use paring_reference as _;
 use std::path::Path;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let dir = std::env::args().nth(1).ok_or("usage: mobilenet DIRECTORY")?;
+    let dir = std::env::args().nth(1).ok_or("usage: mobilenet_packages DIRECTORY")?;
     for int8 in [false, true] {
         let kind = if int8 { "i8" } else { "f32" };
         for (name, graph) in [("v1", mobilenet_v1(int8)), ("v2", mobilenet_v2(int8))] {

@@ -645,6 +645,7 @@ impl Graph {
     pub fn symbols(&self) -> Vec<String> {
         let mut found: Vec<String> = self
             .values()
+            .filter(|v| matches!(v.def(), Def::Input | Def::State))
             .flat_map(|v| v.ty.shape.dims())
             .filter_map(|d| match d {
                 Dim::Symbol(s) => Some(s.to_string()),

@@ -205,3 +205,13 @@ fn a_value_with_many_readers_is_verified_in_linear_time() {
     // Searching the readers of `x` for each of them takes minutes.
     assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
 }
+
+#[test]
+fn dimensions_that_data_decide_are_no_symbols_of_the_interface() {
+    let text = "graph @found {\n  %x = input : f32[n,3]\n  \
+        %y = non_zero(%x) { count = \"found\" } : i64[2,found]\n  output %y as \"y\"\n}\n";
+    let graph = text::parse(text).unwrap();
+    graph.verified().unwrap();
+    assert_eq!(graph.symbols(), ["n"]);
+    graph.bind(&BTreeMap::from([("n".to_owned(), 4)])).unwrap().verified().unwrap();
+}

@@ -81,4 +81,5 @@ any_step! {
     Place(concat::Place) = 15,
     Copy(copy::Copy) = 16,
     Quantize(quantize::QuantizeStep) = 17,
+    I8Softmax(softmax::I8Rows) = 18,
 }

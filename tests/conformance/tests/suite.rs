@@ -28,8 +28,7 @@ fn running() -> Vec<Subject> {
         .filter_map(|b| subject(b.name(), |o| b.executor(o)))
         .collect();
     if !all.iter().any(|s| s.name == Neon.name()) {
-        let make =
-            |o| Some(Box::new(Neon.executor_at(Level::Baseline, o)) as Box<dyn Executor>);
+        let make = |o| Some(Box::new(Neon.executor_at(Level::Baseline, o)) as Box<dyn Executor>);
         all.extend(subject(Neon.name(), make));
     }
     all

@@ -236,7 +236,7 @@ pub unsafe extern "C" fn paring_model_input(
 /// Describes an output.
 ///
 /// # Safety
-/// As of [`paring_model_input`].
+/// `model` is null or an open model, `out` null or a place for a description.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn paring_model_output(
     model: *const CModel,
@@ -254,7 +254,7 @@ fn describe(model: Option<&CModel>, out: Option<&mut CPort>, index: usize, input
         };
         let (ports, first): (&[Port], _) =
             if input { (m.model.inputs(), 0) } else { (m.model.outputs(), m.model.inputs().len()) };
-        let (Some(port), Some(name)) = (ports.get(index), m.names.get(first + index)) else {
+        let (Some(port), Some(name)) = (ports.get(index), m.names[first..].get(index)) else {
             return fail(PARING_ARGUMENT, "there is no input or output of this number");
         };
         if port.shape.len() > PARING_MAX_RANK {

@@ -100,6 +100,7 @@ any_step! {
     Place(concat::Place) = 15,
     Copy(copy::Copy) = 16,
     Quantize(quantize::QuantizeStep) = 17,
+    I8Softmax(softmax::I8Rows) = 18,
     PairTable(table::PairTable) = 19,
     Reorder(transpose::Reorder) = 20,
     Nearest(resize::Nearest) = 21,

@@ -33,6 +33,10 @@ pub(crate) struct Row {
 unsafe extern "C" {
     fn paring_neon_i8_depthwise3_1(row: &Row);
     fn paring_neon_i8_depthwise3_2(row: &Row);
+    fn paring_neon_i8_depthwise3_large_1(row: &Row);
+    fn paring_neon_i8_depthwise3_large_2(row: &Row);
+    fn paring_neon_i8_depthwise3_dot_1(row: &Row);
+    fn paring_neon_i8_depthwise3_dot_2(row: &Row);
     fn paring_neon_f32_depthwise3_1(row: &Row);
     fn paring_neon_f32_depthwise3_2(row: &Row);
 }
@@ -72,12 +76,25 @@ fn row<T>(w: &Window, x: &[T], padding: &[T], y: usize, first: usize, out: &mut 
     }
 }
 
-/// Sixteen channels of a row of `i8`. `block` has their weights, `constants` those of all channels, no factor
-/// shifts left and no two products overflow 16 bits.
+/// How products of bytes are added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Products {
+    /// By pairs in 16 bits.
+    Pairs,
+    /// Each in 32 bits.
+    Single,
+    /// By the dot product instruction.
+    Dot,
+}
+
+/// Sixteen channels of a row of `i8`. `block` has their weights, `constants` those of all channels, and no factor
+/// shifts left.
 ///
 /// # Safety
-/// The window is one that [`serves`], and `x`, `out` (a row), `block` and `constants` are as long as it asks for.
+/// The window is one that [`serves`], `x`, `out` (a row), `block` and `constants` are as long as it asks for, and the
+/// processor has the instructions.
 pub(crate) unsafe fn i8_row(
+    products: Products,
     w: &Window,
     x: &[i8],
     padding: &[i8; 16],
@@ -91,10 +108,13 @@ pub(crate) unsafe fn i8_row(
     (row.weights, row.constants) = (block.as_ptr(), constants.as_ptr());
     // SAFETY: the caller's promise.
     unsafe {
-        if w.stride[1] == 1 {
-            paring_neon_i8_depthwise3_1(&row);
-        } else {
-            paring_neon_i8_depthwise3_2(&row);
+        match (products, w.stride[1]) {
+            (Products::Pairs, 1) => paring_neon_i8_depthwise3_1(&row),
+            (Products::Pairs, _) => paring_neon_i8_depthwise3_2(&row),
+            (Products::Single, 1) => paring_neon_i8_depthwise3_large_1(&row),
+            (Products::Single, _) => paring_neon_i8_depthwise3_large_2(&row),
+            (Products::Dot, 1) => paring_neon_i8_depthwise3_dot_1(&row),
+            (Products::Dot, _) => paring_neon_i8_depthwise3_dot_2(&row),
         }
     }
 }

@@ -1,7 +1,10 @@
 //! Depthwise convolutions of `i8`, sixteen channels at a time: windows of 3x3 in assembly, others tap by tap.
 
-use crate::depthwise3;
-use crate::pack::{ANY_SHIFT, BLOCK, CONSTANTS, LARGE, block_len, depthwise_len, get};
+use crate::Level;
+use crate::depthwise3::{self, Products};
+use crate::pack::{
+    ANY_SHIFT, BLOCK, CONSTANTS, LARGE, TAPS, block_len, depthwise_len, flags_at, get,
+};
 use core::arch::aarch64::*;
 use core::ops::Range;
 use paring_kernels::Window;
@@ -77,6 +80,7 @@ fn widen(sums: Sums, low: int16x8_t, high: int16x8_t) -> Sums {
 
 /// Some rows of the output, of the channels that fill blocks; says how many channels that are.
 pub(crate) fn rows(
+    level: Level,
     w: &Window,
     x: &[i8],
     pad: i8,
@@ -90,8 +94,8 @@ pub(crate) fn rows(
     assert_eq!(out.len(), rows.len() * w.out_width * w.channels);
     let blocks = w.channels / BLOCK;
     let (constants, packed) = packed.split_at(CONSTANTS);
-    let flags = get(constants, 48) as u32;
-    let plain = flags & (ANY_SHIFT | LARGE) == 0 && depthwise3::serves(w);
+    assert!(level <= Level::detect());
+    let three = depthwise3::serves(w);
     let padding = [pad; BLOCK];
     let row_len = w.out_width * w.channels;
     if row_len == 0 {
@@ -109,10 +113,16 @@ pub(crate) fn rows(
                 }
             };
             let first = i * BLOCK;
-            // SAFETY: the lengths are checked above, the geometry by `serves`.
+            let flags = get(block, flags_at(w.taps())) as u32;
+            let products = match (level, flags & LARGE) {
+                (Level::Dot, _) => Products::Dot,
+                (Level::Baseline, 0) => Products::Pairs,
+                (Level::Baseline, _) => Products::Single,
+            };
+            // SAFETY: the lengths and the level are checked above, the geometry by `serves`.
             unsafe {
-                if plain {
-                    depthwise3::i8_row(w, x, &padding, block, constants, y, first, out);
+                if three && flags & ANY_SHIFT == 0 {
+                    depthwise3::i8_row(products, w, x, &padding, block, constants, y, first, out);
                 } else {
                     any_row(w, x, pad, finish, y, first, out);
                 }
@@ -148,7 +158,7 @@ unsafe fn any_row(
                     }
                     _ => padding.as_ptr(),
                 };
-                let w = vld1q_s8(finish.block.add((12 + tap) * BLOCK).cast());
+                let w = vld1q_s8(finish.block.add(TAPS + tap * BLOCK).cast());
                 sums = one(sums, vld1q_s8(x), w);
             }
             vst1q_s8(out.as_mut_ptr().add(first), finish.apply(sums));

@@ -1,6 +1,5 @@
 //! Rows of depthwise convolutions with windows of 3x3 in assembly.
 
-use core::ops::Range;
 use paring_kernels::Window;
 
 /// What a function is called with; the assembly knows the offsets.
@@ -35,6 +34,8 @@ unsafe extern "C" {
     fn paring_neon_i8_depthwise3_2(row: &Row);
     fn paring_neon_i8_depthwise3_large_1(row: &Row);
     fn paring_neon_i8_depthwise3_large_2(row: &Row);
+    fn paring_neon_i8_depthwise3_half_1(row: &Row);
+    fn paring_neon_i8_depthwise3_half_2(row: &Row);
     fn paring_neon_i8_depthwise3_dot_1(row: &Row);
     fn paring_neon_i8_depthwise3_dot_2(row: &Row);
     fn paring_neon_f32_depthwise3_1(row: &Row);
@@ -85,9 +86,11 @@ pub(crate) enum Products {
     Single,
     /// By the dot product instruction.
     Dot,
+    /// Each in 32 bits, of the first eight channels only.
+    Half,
 }
 
-/// Sixteen channels of a row of `i8`. `block` has their weights, `constants` those of all channels, and no factor
+/// Sixteen channels of a row of `i8`, or eight. `block` has their weights, `constants` those of all channels, and no factor
 /// shifts left.
 ///
 /// # Safety
@@ -115,14 +118,17 @@ pub(crate) unsafe fn i8_row(
             (Products::Single, _) => paring_neon_i8_depthwise3_large_2(&row),
             (Products::Dot, 1) => paring_neon_i8_depthwise3_dot_1(&row),
             (Products::Dot, _) => paring_neon_i8_depthwise3_dot_2(&row),
+            (Products::Half, 1) => paring_neon_i8_depthwise3_half_1(&row),
+            (Products::Half, _) => paring_neon_i8_depthwise3_half_2(&row),
         }
     }
 }
 
-/// The channels of `channels`, a multiple of four, of a row of `f32`.
+/// Channels of a row of `f32`, four at a time; the last four may overlap those before.
 ///
 /// # Safety
-/// The window is one that [`serves`], and all slices are as long as it asks for; `out` is a row.
+/// The window is one that [`serves`] with at least four channels, and all slices are as long as it asks for; `out`
+/// is a row.
 pub(crate) unsafe fn f32_row(
     w: &Window,
     x: &[f32],
@@ -130,10 +136,10 @@ pub(crate) unsafe fn f32_row(
     bias: &[f32],
     clamp: (f32, f32),
     y: usize,
-    channels: Range<usize>,
     out: &mut [f32],
 ) {
-    for first in channels.step_by(4) {
+    for first in (0..w.channels).step_by(4) {
+        let first = first.min(w.channels - 4);
         let mut row = row(w, x, &[0.0; 4], y, first, out);
         row.weights = weights[first..].as_ptr().cast();
         row.constants = core::ptr::without_provenance(4 * w.channels);

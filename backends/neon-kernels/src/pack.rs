@@ -160,6 +160,22 @@ pub(crate) fn pack(p: &I8Panel<'_>, packed: &mut [u8]) -> bool {
 /// Channels of a block of depthwise weights.
 pub(crate) const BLOCK: usize = 16;
 
+/// Channels of a block that are there: what is loaded and stored at once.
+pub(crate) fn lanes(channels: usize) -> usize {
+    if (8..BLOCK).contains(&channels) { 8 } else { BLOCK }
+}
+
+/// The first channel of a block; the last block begins so that it ends with the last channel.
+pub(crate) fn block_start(channels: usize, block: usize) -> usize {
+    (block * lanes(channels)).min(channels.saturating_sub(lanes(channels)))
+}
+
+/// The block of a channel, and where in it the channel is.
+pub(crate) fn place(channels: usize, channel: usize) -> (usize, usize) {
+    let block = channel / lanes(channels);
+    (block, channel - block_start(channels, block))
+}
+
 /// Where the weights of a block begin.
 pub(crate) const TAPS: usize = 3 * 4 * BLOCK;
 
@@ -183,7 +199,7 @@ const PAIRS: [(usize, usize); 4] = [(0, 1), (3, 4), (6, 7), (2, 5)];
 
 /// Bytes of depthwise weights: the constants, then the blocks.
 pub(crate) fn depthwise_len(taps: usize, channels: usize) -> usize {
-    CONSTANTS + channels.div_ceil(BLOCK) * block_len(taps)
+    CONSTANTS + channels.div_ceil(lanes(channels)) * block_len(taps)
 }
 
 pub(crate) fn pack_depthwise(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
@@ -199,9 +215,9 @@ pub(crate) fn pack_depthwise(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
     for (i, block) in blocks.chunks_exact_mut(block_len(taps)).enumerate() {
         let mut flags = 0;
         for lane in 0..BLOCK {
-            let c = i * BLOCK + lane;
+            let c = block_start(p.channels, i) + lane;
             put(block, 8 * BLOCK + 4 * lane, -1);
-            if c >= p.channels {
+            if lane >= lanes(p.channels) || c >= p.channels {
                 continue;
             }
             let weight = |tap: usize| p.weights[tap * p.channels + c];

@@ -26,6 +26,13 @@
     ld1 {\c\().16b}, [x3], x6
 .endm
 
+// Of eight channels.
+.macro pw_column8 a, b, c
+    ld1 {\a\().8b}, [x1], x4
+    ld1 {\b\().8b}, [x2], x5
+    ld1 {\c\().8b}, [x3], x6
+.endm
+
 .macro pw_padding a, b, c
     ldr q31, [x15]
     mov \a\().16b, v31.16b
@@ -39,23 +46,24 @@
     mov \c\().16b, \f\().16b
 .endm
 
-// All windows of a row one column apart; \px computes one from three columns.
-.macro pw_row1 px
+// All windows of a row one column apart; \px computes one from three columns, which \column
+// loads.
+.macro pw_row1 px, column=pw_column
     cbz x12, 1f
     pw_padding v0, v1, v2
     b 2f
 1:
-    pw_column v0, v1, v2
+    \column v0, v1, v2
 2:
-    pw_column v3, v4, v5
+    \column v3, v4, v5
     subs x10, x10, #3
     b.lo 4f
 3:
-    pw_column v6, v7, v8
+    \column v6, v7, v8
     \px v0, v1, v2, v3, v4, v5, v6, v7, v8
-    pw_column v0, v1, v2
+    \column v0, v1, v2
     \px v3, v4, v5, v6, v7, v8, v0, v1, v2
-    pw_column v3, v4, v5
+    \column v3, v4, v5
     \px v6, v7, v8, v0, v1, v2, v3, v4, v5
     subs x10, x10, #3
     b.hs 3b
@@ -63,7 +71,7 @@
     adds x10, x10, #3
     b.eq 6f
 5:
-    pw_column v6, v7, v8
+    \column v6, v7, v8
     \px v0, v1, v2, v3, v4, v5, v6, v7, v8
     pw_move v0, v1, v2, v3, v4, v5
     pw_move v3, v4, v5, v6, v7, v8
@@ -77,33 +85,33 @@
 .endm
 
 // The same, two columns apart.
-.macro pw_row2 px
+.macro pw_row2 px, column=pw_column
     cbz x12, 1f
     pw_padding v0, v1, v2
     b 2f
 1:
-    pw_column v0, v1, v2
+    \column v0, v1, v2
 2:
     subs x10, x10, #2
     b.lo 4f
 3:
-    pw_column v3, v4, v5
-    pw_column v6, v7, v8
+    \column v3, v4, v5
+    \column v6, v7, v8
     \px v0, v1, v2, v3, v4, v5, v6, v7, v8
-    pw_column v3, v4, v5
-    pw_column v0, v1, v2
+    \column v3, v4, v5
+    \column v0, v1, v2
     \px v6, v7, v8, v3, v4, v5, v0, v1, v2
     subs x10, x10, #2
     b.hs 3b
 4:
     tbz x10, #0, 6f
-    pw_column v3, v4, v5
-    pw_column v6, v7, v8
+    \column v3, v4, v5
+    \column v6, v7, v8
     \px v0, v1, v2, v3, v4, v5, v6, v7, v8
     pw_move v0, v1, v2, v6, v7, v8
 6:
     cbz x11, 7f
-    pw_column v3, v4, v5
+    \column v3, v4, v5
     pw_padding v6, v7, v8
     \px v0, v1, v2, v3, v4, v5, v6, v7, v8
 7:
@@ -200,6 +208,41 @@
     pw_each \f, v23
     pw_each \i, v24
     pw_i8_finish
+.endm
+
+// Of eight channels.
+.macro pw_each8 x, w
+    smull v29.8h, \x\().8b, \w\().8b
+    saddw v25.4s, v25.4s, v29.4h
+    saddw2 v26.4s, v26.4s, v29.8h
+.endm
+
+.macro pw_i8_half a, b, c, d, e, f, g, h, i
+    ldp q25, q26, [x13, #-64]
+    pw_each8 \a, v16
+    pw_each8 \d, v17
+    pw_each8 \g, v18
+    pw_each8 \b, v19
+    pw_each8 \e, v20
+    pw_each8 \h, v21
+    pw_each8 \c, v22
+    pw_each8 \f, v23
+    pw_each8 \i, v24
+    ldp q29, q30, [x13]
+    sqrdmulh v25.4s, v25.4s, v29.4s
+    sqrdmulh v26.4s, v26.4s, v30.4s
+    ldp q29, q30, [x13, #64]
+    ssra v25.4s, v25.4s, #31
+    ssra v26.4s, v26.4s, #31
+    srshl v25.4s, v25.4s, v29.4s
+    srshl v26.4s, v26.4s, v30.4s
+    sqxtn v25.4h, v25.4s
+    sqxtn2 v25.8h, v26.4s
+    sqadd v25.8h, v25.8h, v13.8h
+    sqxtn v25.8b, v25.8h
+    smax v25.8b, v25.8b, v14.8b
+    smin v25.8b, v25.8b, v15.8b
+    st1 {v25.8b}, [x7], x9
 .endm
 
 .macro pw_f32 a, b, c, d, e, f, g, h, i
@@ -408,6 +451,28 @@ paring_neon_i8_depthwise3_large_2:
     pw_row2 pw_i8_large
     pf_leave
 .size paring_neon_i8_depthwise3_large_2, . - paring_neon_i8_depthwise3_large_2
+
+.p2align 5
+.hidden paring_neon_i8_depthwise3_half_1
+.globl paring_neon_i8_depthwise3_half_1
+.type paring_neon_i8_depthwise3_half_1, %function
+paring_neon_i8_depthwise3_half_1:
+    pw_enter
+    pw_i8_constants
+    pw_row1 pw_i8_half, pw_column8
+    pf_leave
+.size paring_neon_i8_depthwise3_half_1, . - paring_neon_i8_depthwise3_half_1
+
+.p2align 5
+.hidden paring_neon_i8_depthwise3_half_2
+.globl paring_neon_i8_depthwise3_half_2
+.type paring_neon_i8_depthwise3_half_2, %function
+paring_neon_i8_depthwise3_half_2:
+    pw_enter
+    pw_i8_constants
+    pw_row2 pw_i8_half, pw_column8
+    pf_leave
+.size paring_neon_i8_depthwise3_half_2, . - paring_neon_i8_depthwise3_half_2
 
 .p2align 5
 .hidden paring_neon_f32_depthwise3_1

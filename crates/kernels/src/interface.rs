@@ -1,4 +1,5 @@
 use crate::portable;
+use crate::sparse::{Extents, I8Scale, Sparse};
 use core::ops::Range;
 use paring_qmath::{Multiplier, Rounding};
 
@@ -14,25 +15,44 @@ pub struct Tile {
     pub width: usize,
 }
 
-/// The left side of a product: rows of `taps` pieces of `depth` elements each.
+/// Where pieces begin, and how far they are from the first element.
 #[derive(Clone, Copy, Debug)]
-pub struct Rows<'a, T> {
-    a: &'a [T],
+pub struct Table<'a> {
     at: &'a [u32],
-    pad: &'a [T],
-    taps: usize,
-    depth: usize,
-    rows: usize,
-    tile: usize,
     /// One more than where the farthest piece begins; 0 where all are padding.
     end: usize,
     padded: bool,
 }
 
+impl<'a> Table<'a> {
+    /// For each tile of rows and each tap, one offset or [`PAD`] a row of the tile; the rows that a last tile lacks
+    /// repeat others.
+    #[must_use]
+    pub fn new(at: &'a [u32]) -> Self {
+        // PAD wraps to 0, so one maximum finds the farthest piece and one minimum the padding.
+        let (low, high) = at.iter().fold((u32::MAX, 0), |(low, high), &o| {
+            let o = o.wrapping_add(1);
+            (o.min(low), o.max(high))
+        });
+        Self { at, end: high as usize, padded: low == 0 }
+    }
+}
+
+/// The left side of a product: rows of `taps` pieces of `depth` elements each.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a, T> {
+    a: &'a [T],
+    table: Table<'a>,
+    pad: &'a [T],
+    taps: usize,
+    depth: usize,
+    rows: usize,
+    tile: usize,
+}
+
 impl<'a, T> Rows<'a, T> {
-    /// `a` holds the elements. `at` says where each piece begins in it, or [`PAD`]: for each tile of
-    /// `tile` rows and each tap, one offset a row of the tile; the rows that a last tile lacks repeat
-    /// others. `pad` is the piece that [`PAD`] stands for.
+    /// `a` holds the elements. `at` says where each piece begins in it, for tiles of `tile` rows; see
+    /// [`Table::new`]. `pad` is the piece that [`PAD`] stands for.
     ///
     /// # Panics
     /// If the table has not the length that the other numbers ask for.
@@ -46,21 +66,34 @@ impl<'a, T> Rows<'a, T> {
         rows: usize,
         tile: usize,
     ) -> Self {
-        assert_eq!(Some(at.len()), rows.div_ceil(tile).checked_mul(taps * tile), "table of pieces");
-        // PAD wraps to 0, so one maximum finds the farthest piece and one minimum the padding.
-        let (low, high) = at.iter().fold((u32::MAX, 0), |(low, high), &o| {
-            let o = o.wrapping_add(1);
-            (o.min(low), o.max(high))
-        });
-        Self { a, at, pad, taps, depth, rows, tile, end: high as usize, padded: low == 0 }
+        Self::of(a, Table::new(at), pad, taps, depth, rows, tile)
+    }
+
+    /// As [`new`](Self::new), for a table that serves more than one product.
+    ///
+    /// # Panics
+    /// If the table has not the length that the other numbers ask for.
+    #[must_use]
+    pub fn of(
+        a: &'a [T],
+        table: Table<'a>,
+        pad: &'a [T],
+        taps: usize,
+        depth: usize,
+        rows: usize,
+        tile: usize,
+    ) -> Self {
+        let len = rows.div_ceil(tile).checked_mul(taps * tile);
+        assert_eq!(Some(table.at.len()), len, "table of pieces");
+        Self { a, table, pad, taps, depth, rows, tile }
     }
 
     /// Whether every piece lies inside the elements when `reach` of its elements are read.
     #[must_use]
     #[inline]
     pub fn is_inside(&self, reach: usize) -> bool {
-        (self.end == 0 || self.end - 1 + reach <= self.a.len())
-            && (!self.padded || reach <= self.pad.len())
+        (self.table.end == 0 || self.table.end - 1 + reach <= self.a.len())
+            && (!self.table.padded || reach <= self.pad.len())
     }
 
     /// The elements.
@@ -74,7 +107,7 @@ impl<'a, T> Rows<'a, T> {
     #[must_use]
     #[inline]
     pub fn at(&self) -> &'a [u32] {
-        self.at
+        self.table.at
     }
 
     /// The piece of padding.
@@ -88,7 +121,7 @@ impl<'a, T> Rows<'a, T> {
     #[must_use]
     #[inline]
     pub fn is_padded(&self) -> bool {
-        self.padded
+        self.table.padded
     }
 
     /// Pieces of a row.
@@ -278,6 +311,34 @@ pub trait Kernels: Send + Sync + 'static {
         portable::f32_gemm(rows, panel, width, rest, clamp, cols, stride, out);
     }
 
+    /// Whether a product is faster by [`f32_sparse`](Self::f32_sparse) than by [`f32_gemm`](Self::f32_gemm).
+    fn f32_sparse_pays(&self, extents: &Extents) -> bool {
+        let _ = extents;
+        false
+    }
+
+    /// Elements of scratch memory that a sparse product with rows of `depth` elements takes.
+    fn f32_sparse_scratch(&self, depth: usize) -> usize {
+        let _ = depth;
+        0
+    }
+
+    /// `out[r][c] = clamp(bias[c] + sum(a[r][k] * w[k][c]) + rest[r][c])` over the weights that are there. Rows of
+    /// `a` lie one after another, and so do those of `rest` and `out`.
+    fn f32_sparse(
+        &self,
+        a: &[f32],
+        weights: &Sparse<'_, f32>,
+        bias: &[f32],
+        rest: Option<&[f32]>,
+        clamp: (f32, f32),
+        scratch: &mut [f32],
+        out: &mut [f32],
+    ) {
+        let _ = scratch;
+        portable::f32_sparse(a, weights, bias, rest, clamp, out);
+    }
+
     /// The tile of `i8` products.
     fn i8_tile(&self) -> Tile {
         portable::TILE
@@ -309,6 +370,32 @@ pub trait Kernels: Send + Sync + 'static {
         out: &mut [i8],
     ) {
         portable::i8_gemm(rows, packed, width, cols, stride, out);
+    }
+
+    /// Whether a product is faster by [`i8_sparse`](Self::i8_sparse) than by [`i8_gemm`](Self::i8_gemm).
+    fn i8_sparse_pays(&self, extents: &Extents) -> bool {
+        let _ = extents;
+        false
+    }
+
+    /// Elements of scratch memory that a sparse product with rows of `depth` elements takes.
+    fn i8_sparse_scratch(&self, depth: usize) -> usize {
+        let _ = depth;
+        0
+    }
+
+    /// `out[r][c]` is the requantized `bias[c] + sum(a[r][k] * w[k][c])` over the weights that are there; sums stay
+    /// within 31 bits. Rows of `a` lie one after another, and so do those of `out`.
+    fn i8_sparse(
+        &self,
+        a: &[i8],
+        weights: &Sparse<'_, i16>,
+        scale: &I8Scale<'_>,
+        scratch: &mut [i16],
+        out: &mut [i8],
+    ) {
+        let _ = scratch;
+        portable::i8_sparse(a, weights, scale, out);
     }
 
     /// Some rows of the output of a depthwise convolution; the weights are `taps` rows of one number a

@@ -5,7 +5,7 @@ use crate::buffer::Buffer;
 use crate::step::{ByRows, Io, RowShape, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use crate::wire::wire;
-use paring_kernels::{I8Panel, Kernels, PAD, Rows, Tile};
+use paring_kernels::{I8Panel, Kernels, PAD, Rows, Table, Tile};
 use paring_qmath::{Multiplier, Rounding};
 use std::ops::Range;
 
@@ -177,7 +177,7 @@ fn product<T: Send>(
     panels: &[Panel],
     size: usize,
     out: &mut [T],
-    each: &(impl Fn(usize, usize, &[u32], &Panel, &mut [T]) + Sync),
+    each: &(impl Fn(usize, usize, Table<'_>, &Panel, &mut [T]) + Sync),
 ) {
     let n = layout.channels;
     let at: &[u32] = layout.at.numbers();
@@ -185,6 +185,7 @@ fn product<T: Send>(
         // One row: the panels are what is divided.
         let width = tile.width;
         let plain = layout.groups == 1;
+        let at = Table::new(at);
         let run = |range: std::ops::Range<usize>, out: &mut [T]| {
             let base = panels[range.start].first;
             for panel in &panels[range] {
@@ -209,7 +210,7 @@ fn product<T: Send>(
             let row = start * tile.rows;
             let rows = (end * tile.rows).min(layout.rows) - row;
             let per = layout.taps * tile.rows;
-            let at = &at[start * per..end * per];
+            let at = Table::new(&at[start * per..end * per]);
             for panel in panels {
                 let out = &mut out[(start - first) * tile.rows * n + panel.first..];
                 each(row, rows, at, panel, out);
@@ -309,7 +310,7 @@ impl Step for F32Gemm {
             let out = &mut out[sample * result..][..result];
             product(l, self.tile, &self.panels, 4, out, &|row, rows, at, panel, out| {
                 let a = &a[panel.group * (l.depth * (l.groups > 1) as usize)..];
-                let rows = Rows::new(a, at, &self.pad, l.taps, l.depth, rows, self.tile.rows);
+                let rows = Rows::of(a, at, &self.pad, l.taps, l.depth, rows, self.tile.rows);
                 let rest = rest.map(|r| &r[row * l.channels + panel.first..]);
                 let weights = &packed[panel.start..panel.start + panel.len];
                 let (width, cols) = (panel.width, panel.cols);
@@ -458,7 +459,7 @@ impl Step for I8Gemm {
             let out = &mut out[sample * result..][..result];
             product(l, self.tile, &self.panels, 1, out, &|_, rows, at, panel, out| {
                 let a = &a[panel.group * (l.depth * (l.groups > 1) as usize)..];
-                let rows = Rows::new(a, at, &self.pad, l.taps, l.depth, rows, self.tile.rows);
+                let rows = Rows::of(a, at, &self.pad, l.taps, l.depth, rows, self.tile.rows);
                 let weights = &packed[panel.start..panel.start + panel.len];
                 kernels.i8_gemm(&rows, weights, panel.width, panel.cols, l.channels, out);
             });

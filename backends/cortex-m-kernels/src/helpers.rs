@@ -55,6 +55,7 @@ pub(crate) enum Helper {
     Quantize,
     Dequantize,
     Requantize,
+    Rows,
 }
 
 impl Helper {
@@ -111,6 +112,7 @@ impl Helper {
                 &[H::Dense8Params, H::Pairs]
             }
             H::Dense8(_) | H::Dense8Left(_) => &[H::Dense8Params],
+            H::Rows => &[H::Move],
             H::Exp | H::Quantize => &[H::Base],
             H::Softmax => &[H::Exp],
             H::Add => &[H::Base, H::Helium, H::MulHr],
@@ -248,6 +250,7 @@ impl Helper {
             Self::Quantize => include_str!("c/quantize.c"),
             Self::Dequantize => include_str!("c/dequantize.c"),
             Self::Requantize => include_str!("c/requantize.c"),
+            Self::Rows => include_str!("c/rows.c"),
         };
         plain.to_string()
     }

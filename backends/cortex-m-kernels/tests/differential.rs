@@ -306,6 +306,7 @@ fn depthwise_case(p: &mut Program) {
         weights: &weights,
         bias: &bias,
         requant: requant.clone(),
+        by_rows: r.range(0, 2) == 0,
     };
     let as_conv = Conv2d {
         input,

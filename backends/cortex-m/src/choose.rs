@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use paring_cortex_m_kernels::{Coding, Isa, Layer, Unit};
 use paring_ir::NodeId;
 
+use crate::stream::Stream;
+
 /// What is wanted of the code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Optimize {
@@ -23,6 +25,8 @@ pub(crate) struct Policy {
     pub optimize: Optimize,
     /// Layers that a budget decided, and why.
     pub decided: BTreeMap<NodeId, (Coding, String)>,
+    /// Layers that run together, row by row.
+    pub streams: Vec<Stream>,
 }
 
 /// One way to store a layer's weights.

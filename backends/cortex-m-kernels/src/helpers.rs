@@ -36,6 +36,13 @@ pub(crate) enum Helper {
     PlaneDw3S2Relu,
     Channel3x3,
     Depthwise3x3,
+    PlaneWide,
+    PlaneDw5S1,
+    PlaneDw5S2,
+    PlaneDw7S1,
+    PlaneDw7S2,
+    ChannelWide,
+    DepthwiseWide,
     Channel,
     Depthwise,
     Dense8Params,
@@ -102,6 +109,10 @@ impl Helper {
             H::PlaneDw3S1 | H::PlaneDw3S1Relu | H::PlaneDw3S2 | H::PlaneDw3S2Relu => {
                 &[H::PlaneDw3Plain]
             }
+            H::PlaneWide => &[H::Base, H::PlaneElement],
+            H::PlaneDw5S1 | H::PlaneDw5S2 | H::PlaneDw7S1 | H::PlaneDw7S2 => &[H::PlaneWide],
+            H::ChannelWide => &[H::PlaneElement],
+            H::DepthwiseWide => &[H::ChannelWide, H::Gather, H::Move],
             H::Channel3x3 | H::Channel => &[H::Base, H::PlaneElement],
             H::Gather => &[],
             H::Depthwise3x3 if isa == Isa::Helium => &[H::PlaneElement],
@@ -203,6 +214,23 @@ impl Helper {
             }
             Self::Channel3x3 if mve => "",
             Self::Channel3x3 => include_str!("c/plane_channel_3x3_c.c"),
+            Self::PlaneWide => {
+                return include_str!("c/dw_wide_dsp.c").to_owned()
+                    + include_str!("c/dw_wide_plain.c");
+            }
+            Self::PlaneDw5S1 => include_str!("c/plane_dw5_s1.c"),
+            Self::PlaneDw5S2 => include_str!("c/plane_dw5_s2.c"),
+            Self::PlaneDw7S1 => include_str!("c/plane_dw7_s1.c"),
+            Self::PlaneDw7S2 => include_str!("c/plane_dw7_s2.c"),
+            Self::ChannelWide => {
+                return include_str!("c/plane_channel_wide.c")
+                    .replace("PR_DW_BY_LAYER", &wide_choice(present));
+            }
+            Self::DepthwiseWide => {
+                return include_str!("c/plane_driver.c")
+                    .replace("PR_NAME", "pr_depthwise_wide")
+                    .replace("PR_CHANNEL", "pr_channel_wide");
+            }
             Self::Channel => include_str!("c/plane_channel.c"),
             Self::Depthwise3x3 if mve => {
                 return include_str!("c/dw3_mve_driver.c")
@@ -287,7 +315,22 @@ fn depthwise_choice(present: &BTreeSet<Helper>) -> String {
         (Helper::PlaneDw3S2, "c->zero != -255", "pr_dw3_s2(&d);"),
         (Helper::PlaneDw3S2Relu, "1", "pr_dw3_s2_relu(&d);"),
     ];
-    let used: Vec<_> = all.into_iter().filter(|(h, ..)| present.contains(h)).collect();
+    choice(&all, present)
+}
+
+/// The same for wider windows.
+fn wide_choice(present: &BTreeSet<Helper>) -> String {
+    let all = [
+        (Helper::PlaneDw5S1, "k == 5 && c->stride_w == 1", "pr_dw5_s1(&d);"),
+        (Helper::PlaneDw5S2, "k == 5", "pr_dw5_s2(&d);"),
+        (Helper::PlaneDw7S1, "c->stride_w == 1", "pr_dw7_s1(&d);"),
+        (Helper::PlaneDw7S2, "1", "pr_dw7_s2(&d);"),
+    ];
+    choice(&all, present)
+}
+
+fn choice(all: &[(Helper, &str, &str)], present: &BTreeSet<Helper>) -> String {
+    let used: Vec<_> = all.iter().filter(|(h, ..)| present.contains(h)).collect();
     let mut text = String::new();
     for (index, (_, condition, call)) in used.iter().enumerate() {
         let last = index + 1 == used.len();

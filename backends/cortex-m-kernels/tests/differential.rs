@@ -275,7 +275,13 @@ fn conv_case(p: &mut Program, extreme: bool, coding: Coding) {
 
 fn depthwise_case(p: &mut Program) {
     let r = &mut p.random;
-    let kernel = if r.size(0, 2) > 0 { [3, 3] } else { [r.size(1, 5), r.size(1, 4)] };
+    let kernel = match r.size(0, 5) {
+        0 => [r.size(1, 5), r.size(1, 4)],
+        1 => [5, 5],
+        2 => [7, 7],
+        _ => [3, 3],
+    };
+    let by_rows = r.size(0, 2) == 0;
     let stride = match r.size(0, 3) {
         0 => [1, 2],
         1 => [2, 2],
@@ -306,7 +312,7 @@ fn depthwise_case(p: &mut Program) {
         weights: &weights,
         bias: &bias,
         requant: requant.clone(),
-        by_rows: r.range(0, 2) == 0,
+        by_rows,
     };
     let as_conv = Conv2d {
         input,

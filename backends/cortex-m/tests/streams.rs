@@ -86,10 +86,10 @@ impl Net {
         line[line.rfind("q(").unwrap_or(0)..].to_owned()
     }
 
-    fn unary(&mut self) -> &mut Self {
+    fn requantize(&mut self) -> &mut Self {
         let name = self.name("u");
         let out = self.output(self.size);
-        let _ = writeln!(self.text, "%{name} = unary(%{}) {{ f = \"sigmoid\" }} : {out}", self.last);
+        let _ = writeln!(self.text, "%{name} = quantize(%{}) : {out}", self.last);
         self.last = name;
         self
     }
@@ -122,10 +122,10 @@ fn residuals() -> Graph {
         .graph()
 }
 
-/// Convolutions of several rows, pools, a function by table and one of two operands.
+/// Convolutions of several rows, pools, a change of scale and a function of two operands.
 fn mixed() -> Graph {
     let mut net = Net::new([40, 22, 4]);
-    net.conv(16, 5, 1, "none").pool("max", 3, 2).unary();
+    net.conv(16, 5, 1, "none").pool("max", 3, 2).requantize();
     let from = net.last.clone();
     net.conv(16, 3, 1, "relu").conv(16, 3, 1, "none").add(&from).pool("average", 2, 2);
     net.conv(8, 3, 2, "none").graph()

@@ -27,7 +27,8 @@ pub(crate) struct Found {
 /// Bytes and the steps that write and last read each piece of memory.
 struct Lives {
     root: HashMap<ValueId, ValueId>,
-    /// Bytes, first step, last step of a value and its other names.
+    /// Bytes, and the first and the last step that a value and its other names live in, from 1: inputs live
+    /// from 0.
     spans: HashMap<ValueId, (usize, usize, usize)>,
 }
 
@@ -38,7 +39,7 @@ impl Lives {
         for port in graph.inputs() {
             lives.begin(lowering, port.value, 0);
         }
-        for (at, step) in lowering.steps.iter().enumerate() {
+        for (at, step) in lowering.steps.iter().enumerate().map(|(i, s)| (i + 1, s)) {
             if let Some((input, output)) = step.alias {
                 let root = lives.root.get(&input).copied().unwrap_or(input);
                 lives.root.insert(output, root);
@@ -56,7 +57,7 @@ impl Lives {
             }
         }
         for port in graph.outputs() {
-            lives.touch(port.value, lowering.steps.len());
+            lives.touch(port.value, lowering.steps.len() + 1);
         }
         lives
     }
@@ -78,16 +79,11 @@ impl Lives {
         self.spans.get(self.root.get(&value)?).copied()
     }
 
-    /// Bytes of what is there before step `first` and still wanted then, and of what `written` adds.
-    fn around(&self, first: usize, written: &[ValueId]) -> usize {
-        let before = self.spans.values().filter(|s| {
-            let input = s.1 == 0 && first == 0 && s.2 >= first;
-            (s.1 < first && s.2 >= first) || input
-        });
-        let sum: usize = before.map(|s| s.0).sum();
-        let new = written.iter().filter_map(|&v| self.span(v));
-        // At step 0 both inputs and the first outputs begin.
-        sum + new.filter(|s| s.1 >= first && !(s.1 == 0 && first == 0)).map(|s| s.0).sum::<usize>()
+    /// Bytes of what is there before a step and still wanted then, and of what is written.
+    fn around(&self, step: usize, written: &[ValueId]) -> usize {
+        let before = self.spans.values().filter(|s| s.1 < step && s.2 >= step);
+        let new = written.iter().filter_map(|&v| self.span(v)).filter(|s| s.1 >= step);
+        before.chain(&new.collect::<Vec<_>>()).map(|s| s.0).sum()
     }
 
     /// Bytes that an output may share with an input that dies by step `last`.
@@ -114,10 +110,10 @@ fn need(lives: &Lives, at: usize, step: &Step) -> usize {
                 Overlap::Same => 0,
                 Overlap::Disjoint => continue,
             };
-            saved = saved.max(lives.saved(*value, call.output, distance, at));
+            saved = saved.max(lives.saved(*value, call.output, distance, at + 1));
         }
     }
-    (lives.around(at, &outputs) + scratch).saturating_sub(saved)
+    (lives.around(at + 1, &outputs) + scratch).saturating_sub(saved)
 }
 
 /// A stream that could be, over steps `first..=last`.
@@ -166,12 +162,12 @@ fn candidates(lowering: &Lowering<'_>, lives: &Lives, limit: usize) -> Vec<Candi
             let Some((end, between)) = chain.links.get(1..).and_then(<[_]>::split_last) else {
                 continue;
             };
-            let inside = |v: ValueId| lives.span(v).is_some_and(|s| s.1 >= first && s.2 <= last);
+            let inside = |v: ValueId| lives.span(v).is_some_and(|s| s.1 > first && s.2 <= last + 1);
             let (x, y) = (chain.links[0].value, end.value);
             if between.is_empty() || !between.iter().all(|l| inside(l.value)) {
                 continue;
             }
-            let around = lives.around(first, &[y]);
+            let around = lives.around(first + 1, &[y]);
             for rows in ROUNDS.into_iter().filter(|&r| r == 1 || r < end.height) {
                 let Some(stream) = chain.run(rows) else { continue };
                 let (mut scratch, mut cost) = (0, stream.moved as u64 / 2);
@@ -182,7 +178,7 @@ fn candidates(lowering: &Lowering<'_>, lives: &Lives, limit: usize) -> Vec<Candi
                 }
                 cost += stream.bands.iter().map(|b| 100 * b.len() as u64).sum::<u64>();
                 let kept: usize = stream.kept.iter().map(|k| k.next_multiple_of(4)).sum();
-                let saved = lives.saved(x, y, stream.distance, last);
+                let saved = lives.saved(x, y, stream.distance, last + 1);
                 let need = (around + kept + scratch).saturating_sub(saved);
                 if need <= limit {
                     out.push(Candidate { first, last, stream, need, cost });

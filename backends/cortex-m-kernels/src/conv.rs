@@ -153,6 +153,9 @@ impl Conv2d<'_> {
     }
 
     fn fast(&self, unit: &mut Unit, name: &str) -> Option<Kernel> {
+        if self.coding == Coding::Winograd {
+            return self.winograd(unit, name);
+        }
         let [in_h, in_w, in_c] = self.input;
         let [out_h, out_w, out_c] = self.output;
         let [k_h, k_w] = self.kernel;

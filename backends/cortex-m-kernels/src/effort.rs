@@ -82,6 +82,8 @@ impl Product {
                             + Effort::of(groups, 10, 17)
                             + Effort::of(steps, 14, 19)
                     }
+                    // Such layers state their own.
+                    Coding::Winograd => Effort::default(),
                     Coding::SparsePalette => {
                         Effort::of(pairs, 13, 25)
                             + Effort::of(groups, 14, 22)

@@ -91,6 +91,7 @@ impl Helper {
                 Coding::Palette => &[H::Conv, H::Product(Coding::Palette)],
                 Coding::Sparse => &[H::Conv, H::Product(Coding::Sparse)],
                 Coding::SparsePalette => &[H::Conv, H::Product(Coding::SparsePalette)],
+                Coding::Winograd => &[H::Base, H::MulHr, H::Move],
             },
             H::PointwiseOf(c) => match c {
                 Coding::Plain => &[H::Pointwise, H::Product(Coding::Plain)],
@@ -98,8 +99,10 @@ impl Helper {
                 Coding::Palette => &[H::Pointwise, H::Product(Coding::Palette)],
                 Coding::Sparse => &[H::Pointwise, H::Product(Coding::Sparse)],
                 Coding::SparsePalette => &[H::Pointwise, H::Product(Coding::SparsePalette)],
+                Coding::Winograd => &[],
             },
             H::Product(Coding::Plain) => &[H::MmChoice],
+            H::Product(Coding::Winograd) => &[],
             H::Product(Coding::Nibbles | Coding::Sparse) => &[H::Mm42, H::MmEnd],
             H::Product(_) => &[H::Mm42, H::MmEnd, H::MmCoded, H::Pairs],
             H::Pairs | H::MmEnd | H::MmCoded => &[],
@@ -174,13 +177,15 @@ impl Helper {
             Self::MmEnd => include_str!("c/mm_dsp_end.c"),
             Self::MmCoded => include_str!("c/mm_dsp_coded.c"),
             Self::Product(coding) => match coding {
-                Coding::Plain => "",
+                Coding::Plain | Coding::Winograd => "",
                 Coding::Nibbles => include_str!("c/mm_dsp_nibbles.c"),
                 Coding::Palette => include_str!("c/mm_dsp_palette.c"),
                 Coding::Sparse => include_str!("c/mm_dsp_sparse.c"),
                 Coding::SparsePalette => include_str!("c/mm_dsp_sparse_palette.c"),
             },
             Self::ConvOf(_) | Self::PointwiseOf(_) if mve => "",
+            Self::ConvOf(Coding::Winograd) => include_str!("c/winograd.c"),
+            Self::PointwiseOf(Coding::Winograd) => "",
             Self::ConvOf(coding) => {
                 return driver(include_str!("c/conv_driver.c"), "pr_conv2d", coding);
             }

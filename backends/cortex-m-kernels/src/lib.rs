@@ -46,6 +46,7 @@ mod pool;
 mod requant;
 mod softmax;
 mod unit;
+mod winograd;
 
 pub use coding::Coding;
 pub use conv::Conv2d;

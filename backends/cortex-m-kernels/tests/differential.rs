@@ -273,6 +273,47 @@ fn conv_case(p: &mut Program, extreme: bool, coding: Coding) {
     p.push(&layer, &[raw(&x)], &raw(&expected), what);
 }
 
+fn winograd_case(p: &mut Program, extreme: bool) {
+    let r = &mut p.random;
+    let (in_c, out_c) = (4 * r.size(1, 12), 4 * r.size(1, 4));
+    let pad = [r.size(0, 2), r.size(0, 2)];
+    let input = [r.size(3, 13), r.size(3, 13), in_c];
+    let output = [input[0] + 2 * pad[0] - 2, input[1] + 2 * pad[1] - 2, out_c];
+    let low = if extreme { -128 } else { -127 };
+    let weights = r.bytes(out_c * 9 * in_c, low, 127);
+    let bias: Vec<i32> = (0..out_c).map(|_| r.range(-20_000, 20_000) as i32).collect();
+    let in_zero = r.range(-128, 127) as i32;
+    let requant = p.requant(out_c, 9 * in_c, extreme);
+    let layer = Conv2d {
+        input,
+        output,
+        kernel: [3, 3],
+        stride: [1, 1],
+        dilation: [1, 1],
+        pad,
+        groups: 1,
+        in_zero,
+        weights: &weights,
+        bias: &bias,
+        requant,
+        coding: Coding::Winograd,
+    };
+    let x = p.random.bytes(input.iter().product(), -128, 127);
+    let expected = common::conv(&layer, &x);
+    p.push(&layer, &[raw(&x)], &raw(&expected), format!("tiles {input:?} {output:?} p{pad:?}"));
+}
+
+#[test]
+fn winograd_tiles_equal_the_oracle() {
+    let mut p = Program::new(Isa::Dsp, 77);
+    p.coded = true;
+    for case in 0..40 {
+        winograd_case(&mut p, case % 4 == 3);
+    }
+    assert!(p.names.len() > 25, "{} layers by tiles", p.names.len());
+    p.everywhere();
+}
+
 fn depthwise_case(p: &mut Program) {
     let r = &mut p.random;
     let kernel = match r.size(0, 5) {

@@ -34,8 +34,10 @@ pub struct Conv2d<'a> {
     pub coding: Coding,
 }
 
-/// Bytes of the table of pairs that decoding a palette takes.
+/// Bytes of the table that decoding a palette takes: of pairs, with the DSP extension.
 pub(crate) const TABLE: usize = 1024;
+/// The same in plain C: the weights themselves.
+const BOOK: usize = 16;
 
 /// The fields of a record that a band of rows changes.
 pub(crate) const BAND_FIELDS: [(&str, &str); 3] =
@@ -190,7 +192,11 @@ impl Conv2d<'_> {
             unit.need(if relu { Helper::Mm42Relu } else { Helper::Mm42Any });
         }
         let suffix = self.coding.suffix();
-        let table = if self.coding.has_palette() { TABLE } else { 0 };
+        let table = match (self.coding.has_palette(), unit.isa()) {
+            (false, _) => 0,
+            (_, Isa::Dsp) => TABLE,
+            _ => BOOK,
+        };
         unit.words(&format!("{name}_w"), &stream);
         let isa = unit.isa();
         let fours = order.len();

@@ -103,6 +103,7 @@ impl Helper {
             },
             H::Product(Coding::Plain) => &[H::MmChoice],
             H::Product(Coding::Winograd) => &[],
+            H::Product(_) if isa != Isa::Dsp => &[H::Mm42],
             H::Product(Coding::Nibbles | Coding::Sparse) => &[H::Mm42, H::MmEnd],
             H::Product(_) => &[H::Mm42, H::MmEnd, H::MmCoded, H::Pairs],
             H::Pairs | H::MmEnd | H::MmCoded => &[],
@@ -157,10 +158,11 @@ impl Helper {
             // It saves little; one form of the product is enough where the other is needed too.
             Self::Mm42Relu if mve && present.contains(&Self::Mm42Any) => "",
             Self::Mm42Relu if mve => include_str!("c/mm_mve_relu.c"),
-            Self::Mm42 => include_str!("c/mm_c.c"),
+            Self::Mm42 => "",
             Self::Mm42Any if dsp => include_str!("c/mm_dsp_any.c"),
             Self::Mm42Relu if dsp => include_str!("c/mm_dsp_relu.c"),
-            Self::Mm42Any | Self::Mm42Relu => "",
+            Self::Mm42Relu if present.contains(&Self::Mm42Any) => "",
+            Self::Mm42Any | Self::Mm42Relu => include_str!("c/mm_c.c"),
             Self::MmChoice => {
                 let any = present.contains(&Self::Mm42Any);
                 let relu = (dsp || mve && !any) && present.contains(&Self::Mm42Relu);
@@ -176,21 +178,22 @@ impl Helper {
             Self::Pairs => include_str!("c/pairs.c"),
             Self::MmEnd => include_str!("c/mm_dsp_end.c"),
             Self::MmCoded => include_str!("c/mm_dsp_coded.c"),
+            Self::Product(Coding::Plain | Coding::Winograd) => "",
+            Self::Product(coding) if !dsp => return plain_product(coding),
             Self::Product(coding) => match coding {
-                Coding::Plain | Coding::Winograd => "",
                 Coding::Nibbles => include_str!("c/mm_dsp_nibbles.c"),
                 Coding::Palette => include_str!("c/mm_dsp_palette.c"),
                 Coding::Sparse => include_str!("c/mm_dsp_sparse.c"),
-                Coding::SparsePalette => include_str!("c/mm_dsp_sparse_palette.c"),
+                _ => include_str!("c/mm_dsp_sparse_palette.c"),
             },
             Self::ConvOf(_) | Self::PointwiseOf(_) if mve => "",
             Self::ConvOf(Coding::Winograd) => include_str!("c/winograd.c"),
             Self::PointwiseOf(Coding::Winograd) => "",
             Self::ConvOf(coding) => {
-                return driver(include_str!("c/conv_driver.c"), "pr_conv2d", coding);
+                return driver(include_str!("c/conv_driver.c"), "pr_conv2d", coding, dsp);
             }
             Self::PointwiseOf(coding) => {
-                return driver(include_str!("c/pointwise_driver.c"), "pr_pointwise", coding);
+                return driver(include_str!("c/pointwise_driver.c"), "pr_pointwise", coding, dsp);
             }
             Self::Conv if mve => include_str!("c/conv_mve.c"),
             Self::Pointwise if mve => include_str!("c/pointwise_mve.c"),
@@ -297,12 +300,55 @@ fn dense8(coding: Coding) -> &'static str {
     }
 }
 
+/// The product with coded weights in plain C.
+fn plain_product(coding: Coding) -> String {
+    let sparse = matches!(coding, Coding::Sparse | Coding::SparsePalette);
+    let (what, halves, weight) = match coding {
+        Coding::Nibbles => ("4 bits each", "1", "((int32_t)((uint32_t)*w << (28 - 4 * N)) >> 28)"),
+        Coding::Sparse => ("a byte each", "2", "((const int8_t *)w)[N]"),
+        _ => ("codes of 4 bits each", "1", "book[*w >> 4 * N & 15]"),
+    };
+    let blocks = "in blocks of four inputs: the bytes of columns left out before one, 0xffff after the last";
+    let what = if sparse { format!("{what}, {blocks}") } else { what.to_owned() };
+    let (repeat, after) = if sparse {
+        (
+            "for (; *w != 0xffff;)",
+            "        w += 1 + (~(w - (const uint16_t *)stream) & 1);\n",
+        )
+    } else {
+        ("for (const int8_t *end = x + m->bytes; x != end;)", "")
+    };
+    let book = if coding.has_palette() {
+        "    const int8_t *book = (const int8_t *)(columns - 4);\n"
+    } else {
+        ""
+    };
+    let mut text = include_str!("c/mm_c_coded.c")
+        .replace("PR_NAME", &format!("pr_mm42{}", coding.suffix()))
+        .replace("PR_WHAT", &what)
+        .replace("PR_BOOK", book)
+        .replace("PR_LOOP {", if sparse { "PR_LOOP {\n            x += *w++;" } else { "PR_LOOP {" })
+        .replace("PR_LOOP", repeat)
+        .replace("PR_AFTER", after)
+        .replace("PR_HALVES", halves);
+    for channel in 0..4 {
+        let one = weight.replace('N', &channel.to_string());
+        text = text.replace(&format!("PR_WEIGHT({channel})"), &one);
+    }
+    text
+}
+
 /// A driver of products for one coding of the weights.
-fn driver(text: &str, name: &str, coding: Coding) -> String {
+fn driver(text: &str, name: &str, coding: Coding, dsp: bool) -> String {
     let suffix = coding.suffix();
     let product = if suffix.is_empty() { "PR_MM".to_owned() } else { format!("pr_mm42{suffix}") };
     let (prepare, weights) = if coding.has_palette() {
-        ("    scratch = pr_pairs(scratch, c->weights);\n", "c->weights + 4")
+        let prepare = if dsp {
+            "    scratch = pr_pairs(scratch, c->weights);\n"
+        } else {
+            "    memcpy(scratch, c->weights, 16);\n    scratch += 4;\n"
+        };
+        (prepare, "c->weights + 4")
     } else {
         ("", "c->weights")
     };

@@ -412,18 +412,20 @@ fn convolutions_equal_the_oracle() {
 
 #[test]
 fn coded_weights_equal_the_oracle() {
-    let mut p = Program::new(Isa::Dsp, 66);
-    p.coded = true;
-    for case in 0..80 {
-        let coding = Coding::ALL[1 + case % 4];
-        if case % 8 < 5 {
-            conv_case(&mut p, false, coding);
-        } else if !matches!(coding, Coding::Sparse | Coding::SparsePalette) {
-            dense_case(&mut p, coding);
+    for isa in [Isa::V6m, Isa::V7m, Isa::Dsp] {
+        let mut p = Program::new(isa, 66);
+        p.coded = true;
+        for case in 0..80 {
+            let coding = Coding::ALL[1 + case % 4];
+            if case % 8 < 5 {
+                conv_case(&mut p, false, coding);
+            } else if !matches!(coding, Coding::Sparse | Coding::SparsePalette) {
+                dense_case(&mut p, coding);
+            }
         }
+        assert!(p.names.len() > 40, "{} layers with coded weights", p.names.len());
+        p.everywhere();
     }
-    assert!(p.names.len() > 40, "{} layers with coded weights", p.names.len());
-    p.everywhere();
 }
 
 #[test]

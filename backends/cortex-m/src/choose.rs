@@ -58,8 +58,8 @@ const PATIENCE: (u64, u64) = (13, 8);
 
 /// Every coding that a layer's kernels can do.
 pub(crate) fn candidates(layer: &dyn Layer, isa: Isa) -> Vec<Candidate> {
-    let all = if isa == Isa::Dsp { &Coding::ALL[..] } else { &Coding::ALL[..1] };
-    all.iter()
+    Coding::ALL
+        .iter()
         .filter_map(|&coding| {
             let mut unit = Unit::new(isa);
             let kernel = layer.coded(coding)?.lower(&mut unit, "trial").ok()?;

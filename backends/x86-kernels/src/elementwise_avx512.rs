@@ -31,7 +31,8 @@ struct Vector([u8; VECTOR], bool);
 impl Vector {
     fn of(lane: Lane) -> Self {
         let mut vector = Self([0; VECTOR], false);
-        vector.1 = write_vectors(&mut vector.0, &[[lane; 16]]);
+        vector.1 = lane.short.is_some();
+        write_vectors(&mut vector.0, &[[lane; 16]], vector.1);
         vector
     }
 

@@ -336,6 +336,12 @@ pub trait Kernels: Send + Sync + 'static {
         portable::i8_depthwise_pack(p, packed)
     }
 
+    /// As [`i8_depthwise_len`](Self::i8_depthwise_len) for
+    /// [`i8_depthwise_pack_sum`](Self::i8_depthwise_pack_sum).
+    fn i8_depthwise_sum_len(&self, kernel: [usize; 2], channels: usize) -> usize {
+        self.i8_depthwise_len(kernel, channels)
+    }
+
     /// As [`i8_depthwise_pack`](Self::i8_depthwise_pack) for weights that are the sums of two bytes: those of
     /// `p` and `more`, in the same order. `false` where there is no kernel for them, too.
     fn i8_depthwise_pack_sum(&self, p: &I8Depthwise<'_>, more: &[i8], packed: &mut [u8]) -> bool {

@@ -366,7 +366,8 @@ unsafe fn many<const SHORT: bool, const TWO: bool>(
                 let from = (done * step + c) * b.hop;
                 for q in 0..quads {
                     let mut taps = [_mm512_setzero_si512(); 4];
-                    for (tap, (row, moves)) in taps.iter_mut().zip(&rows[4 * q..kh.min(4 * q + 4)]) {
+                    for (tap, (row, moves)) in taps.iter_mut().zip(&rows[4 * q..kh.min(4 * q + 4)])
+                    {
                         *tap = _mm512_maskz_loadu_epi8(mask, row.wrapping_add(from & moves));
                     }
                     *buffer.add(c * quads + q) = interleave(taps);

@@ -22,5 +22,5 @@
 mod interface;
 mod portable;
 
-pub use interface::{I8Depthwise, I8Panel, I8Sum, Kernels, PAD, Rows, Tile, Window};
+pub use interface::{I8Depthwise, I8Panel, I8Sum, Kernels, PAD, QuickSum, Rows, Tile, Window};
 pub use portable::Portable;

@@ -222,7 +222,8 @@ impl Unit {
         name: &str,
         bands: &[Band],
     ) -> Result<Kernel, KernelError> {
-        let uncut = || KernelError::Unsupported { layer: name.into(), what: "bands of rows".into() };
+        let uncut =
+            || KernelError::Unsupported { layer: name.into(), what: "bands of rows".into() };
         let tallest = bands.iter().max_by_key(|b| (b.rows, b.in_rows)).ok_or_else(uncut)?;
         let whole = layer.band(*tallest).ok_or_else(uncut)?;
         let mut kernel = whole.lower(self, name)?;

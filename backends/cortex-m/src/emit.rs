@@ -289,15 +289,13 @@ impl Emitter<'_> {
             let name = &graph.node(step.node).name;
             let _ = writeln!(text, "    \"{}\",", c_string(name));
         }
-        let _ = writeln!(
-            text,
-            "    \"end\",\n}};\n#else\n#define PR_LAYER(layer)\n#endif\n"
-        );
+        let _ = writeln!(text, "    \"end\",\n}};\n#else\n#define PR_LAYER(layer)\n#endif\n");
         let mut body = String::new();
         for (range, stream) in self.lowering.stages() {
             if let Some(stream) = stream {
                 let (lowering, memory, at) = (self.lowering, self.memory, range.start);
-                let heading = |at, step: &Step| self.heading(at, step).replace("\n    ", "\n        ");
+                let heading =
+                    |at, step: &Step| self.heading(at, step).replace("\n    ", "\n        ");
                 let heading = |at, step: &Step| format!("    {}\n", heading(at, step));
                 let name = stream::write(stream, lowering, memory, at, heading, &mut text);
                 let _ = writeln!(body, "    {name}(arena, memory);");

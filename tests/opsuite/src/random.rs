@@ -140,6 +140,17 @@ impl Grower {
         self.random.below(256) as i32 - 128
     }
 
+    /// Makes most weights of some layers zero.
+    fn thin<T: Default>(&self, weights: &mut [T]) {
+        if self.count % 3 == 2 {
+            for (i, w) in weights.iter_mut().enumerate() {
+                if !(7 * i + self.count).is_multiple_of(8) && i % 11 > 0 {
+                    *w = T::default();
+                }
+            }
+        }
+    }
+
     /// Weights, and a bias now and then.
     fn weights(&mut self, x: ValueId, shape: &[usize]) -> (Vec<ValueId>, Option<Quant>) {
         let n: usize = shape.iter().product();
@@ -148,7 +159,8 @@ impl Grower {
         let bias = self.random.below(4) > 0;
         if !self.int8 {
             let scale = 1.0 / (taps as f32).sqrt();
-            let w: Vec<f32> = self.random.reals(n).iter().map(|w| w * scale).collect();
+            let mut w: Vec<f32> = self.random.reals(n).iter().map(|w| w * scale).collect();
+            self.thin(&mut w);
             let w = Tensor::from_vec(shape, w).unwrap();
             let mut all = vec![self.graph.add_const(name.clone(), w, None).unwrap()];
             if bias {
@@ -168,7 +180,9 @@ impl Grower {
         } else {
             Quant::symmetric(0, scales.clone())
         };
-        let w = Tensor::from_vec(shape, self.random.bytes(n)).unwrap();
+        let mut w = self.random.bytes(n);
+        self.thin(&mut w);
+        let w = Tensor::from_vec(shape, w).unwrap();
         let mut all = vec![self.graph.add_const(name.clone(), w, Some(quant)).unwrap()];
         let x_scale = self.scale(x);
         if bias {

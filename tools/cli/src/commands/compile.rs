@@ -13,6 +13,9 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// The target for 64-bit Arm.
+pub const AARCH64: &str = "aarch64";
+
 /// Lower a model to code for a target
 #[derive(clap::Args)]
 pub struct Args {
@@ -37,7 +40,7 @@ pub struct LowerArgs {
     /// What generated files and symbols begin with
     #[arg(long, default_value = "model")]
     pub prefix: String,
-    /// Lower the model as it is, without the recipe `exact` before
+    /// Lower the model as it is, without the recipe `exact` (for aarch64: `folded`) before
     #[arg(long)]
     pub as_is: bool,
     /// What to favour: balanced keeps compressed weights compressed unless that is far slower
@@ -63,12 +66,14 @@ fn setting(text: &str) -> Result<(String, String), String> {
 }
 
 impl LowerArgs {
-    /// The graph that is lowered: the model after the recipe `exact`, which changes no output bit.
+    /// The graph that is lowered: the model after the recipe `exact`, which changes no output bit, or for
+    /// processors that compute with real numbers after `folded`, which changes those by rounding only.
     pub fn prepare(&self, graph: Graph, ui: &Ui) -> Result<Graph> {
         if self.as_is {
             return Ok(graph);
         }
-        let pipeline = Pipeline::parse(&recipes::load("exact")?)?;
+        let recipe = if self.target == AARCH64 { "folded" } else { "exact" };
+        let pipeline = Pipeline::parse(&recipes::load(recipe)?)?;
         let host = CliHost::new(paring_bundle::REFERENCE, None, ui).map_err(anyhow::Error::msg)?;
         Ok(pipeline.run(&graph, &host, &mut RunOptions::default())?.graph)
     }

@@ -31,6 +31,7 @@
 
 mod aarch64;
 mod board;
+mod cycles;
 mod timing;
 mod tools;
 
@@ -43,6 +44,7 @@ pub use aarch64::{
     run_program,
 };
 pub use board::Core;
+pub use cycles::{Estimate, missing_analyser};
 pub use tools::missing_packages;
 
 /// What went wrong while building or running.

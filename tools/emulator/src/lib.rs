@@ -32,6 +32,7 @@
 mod a57;
 mod aarch64;
 mod board;
+mod cycles;
 mod timing;
 mod tools;
 
@@ -44,6 +45,7 @@ pub use aarch64::{
     missing_aarch64_packages, run_program,
 };
 pub use board::Core;
+pub use cycles::{Estimate, missing_analyser};
 pub use tools::missing_packages;
 
 /// What went wrong while building or running.

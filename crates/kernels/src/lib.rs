@@ -22,6 +22,7 @@
 mod interface;
 mod portable;
 mod sparse;
+pub mod winograd;
 
 pub use interface::{I8Depthwise, I8Panel, I8Sum, Kernels, PAD, Rows, Table, Tile, Window};
 pub use portable::Portable;

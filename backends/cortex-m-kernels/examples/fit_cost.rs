@@ -183,6 +183,7 @@ fn program(isa: Isa) -> Program {
             weights: &weights,
             bias: &bias,
             requant,
+            by_rows: false,
         });
     }
     for round in 0..36 {

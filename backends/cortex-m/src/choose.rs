@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use paring_cortex_m_kernels::{Coding, Isa, Layer, Unit};
 use paring_ir::NodeId;
 
+use crate::stream::Stream;
+
 /// What is wanted of the code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Optimize {
@@ -23,6 +25,8 @@ pub(crate) struct Policy {
     pub optimize: Optimize,
     /// Layers that a budget decided, and why.
     pub decided: BTreeMap<NodeId, (Coding, String)>,
+    /// Layers that run together, row by row.
+    pub streams: Vec<Stream>,
 }
 
 /// One way to store a layer's weights.
@@ -54,8 +58,8 @@ const PATIENCE: (u64, u64) = (13, 8);
 
 /// Every coding that a layer's kernels can do.
 pub(crate) fn candidates(layer: &dyn Layer, isa: Isa) -> Vec<Candidate> {
-    let all = if isa == Isa::Dsp { &Coding::ALL[..] } else { &Coding::ALL[..1] };
-    all.iter()
+    Coding::ALL
+        .iter()
         .filter_map(|&coding| {
             let mut unit = Unit::new(isa);
             let kernel = layer.coded(coding)?.lower(&mut unit, "trial").ok()?;

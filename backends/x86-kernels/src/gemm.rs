@@ -70,7 +70,7 @@ pub(crate) fn i8_step(level: Level) -> usize {
     match level {
         Level::Scalar => 1,
         Level::Avx2 => 16,
-        Level::Avx512 => 4,
+        Level::Avx512 => 8,
     }
 }
 

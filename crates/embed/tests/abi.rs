@@ -20,8 +20,7 @@ fn joined(tensors: &[Tensor]) -> Vec<u8> {
 fn network(from: u64) -> (Graph, Vec<u8>) {
     for seed in from.. {
         let graph = Grower::new(seed, true).grow(5);
-        let options =
-            CompileOptions { target: "aarch64".to_owned(), ..CompileOptions::default() };
+        let options = CompileOptions { target: "aarch64".to_owned(), ..CompileOptions::default() };
         if let Ok(package) = Neon.compile(graph.verified().unwrap(), &options) {
             let (_, bytes) = package.files.into_iter().find(|f| f.0.ends_with(".prt")).unwrap();
             return (graph, bytes);

@@ -24,6 +24,8 @@ mod portable;
 mod sparse;
 pub mod winograd;
 
-pub use interface::{I8Depthwise, I8Panel, I8Sum, Kernels, PAD, Rows, Table, Tile, Window};
+pub use interface::{
+    I8Depthwise, I8Panel, I8Sum, Kernels, PAD, QuickSum, Rows, Table, Tile, Window,
+};
 pub use portable::Portable;
 pub use sparse::{Extents, I8Scale, Sparse};

@@ -54,6 +54,9 @@ impl Conv2d<'_> {
             product(isa, relu, pairs, channels, bytes, &mut rounds);
             return rounds;
         }
+        if function == "pr_conv2d_winograd" {
+            return self.winograd_rounds();
+        }
         if function == "pr_conv2d_any" {
             return self.any_rounds();
         }

@@ -40,11 +40,16 @@ impl Lower<'_> {
     pub(super) fn conv2d(&self, op: &Conv2d, node: &Node, tail: Tail) -> Option<Part> {
         let (&[x, w], bias) = node.inputs().split_first_chunk()?;
         let (bias, y) = (bias.first().copied(), node.outputs()[0]);
+        // A node of padding before may be part of this one.
+        let padded = self.shape(x)?;
+        let before = self.graph.producer(x).filter(|n| self.pads.contains(&n.id));
+        let (x, more) = before.and_then(|n| self.zeros_around(n)).unwrap_or((x, [0; 4]));
         let (&[batch, h, width, channels], &[filters, kh, kw, _], &[_, oh, ow, _]) =
             (&*self.shape(x)?, &*self.shape(w)?, &*self.shape(y)?)
         else {
             return None;
         };
+        let around = op.padding([padded[1], padded[2]], [kh, kw]);
         let g = Geometry {
             batch,
             input: [h, width],
@@ -52,7 +57,7 @@ impl Lower<'_> {
             filters,
             kernel: [kh, kw],
             out: [oh, ow],
-            pad: op.padding([h, width], [kh, kw]),
+            pad: std::array::from_fn(|i| around[i] + more[i]),
         };
         let depthwise = op.groups > 1 && op.groups == channels && filters == channels;
         if self.is_f32(x) && self.is_f32(w) && self.is_f32(y) {
@@ -215,6 +220,7 @@ pub(super) fn layout(op: &Conv2d, g: &Geometry, tile: Tile, few: usize) -> Optio
         at,
         frame,
         width: ow,
+        side_by_side: false,
     };
     if merge {
         let size = [

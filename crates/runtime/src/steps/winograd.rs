@@ -78,6 +78,7 @@ impl F32Winograd {
                 at: Layout::table(tile, block, 1, |row, _| Some(row * c))?,
                 frame: None,
                 width: 0,
+                side_by_side: false,
             };
             Some(F32Gemm::new(kernels, layout, w, None, all))
         };

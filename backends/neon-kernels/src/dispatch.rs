@@ -67,14 +67,6 @@ impl Kernels for NeonKernels {
         e.rows >= 16 && sparse < dense
     }
 
-    fn f32_winograd_pays(&self, e: &Extents) -> bool {
-        // By instructions: five products less of each nine, and about ten for each four channels of a pixel that is
-        // transformed.
-        let saved = 11 * 5 * e.rows * e.depth * e.channels / 40;
-        let transforms = 10 * e.rows * (e.depth + e.channels) / 4;
-        e.rows >= 64 && saved > 2 * transforms
-    }
-
     fn f32_sparse_scratch(&self, depth: usize) -> usize {
         SPARSE_TILE * depth
     }

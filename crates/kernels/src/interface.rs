@@ -394,13 +394,6 @@ pub trait Kernels: Send + Sync + 'static {
         false
     }
 
-    /// Whether a convolution of 3x3 with steps of one is faster by [`winograd`](crate::winograd) than by one product;
-    /// `extents` are those of a product for one tap.
-    fn f32_winograd_pays(&self, extents: &Extents) -> bool {
-        let _ = extents;
-        false
-    }
-
     /// Elements of scratch memory that a sparse product with rows of `depth` elements takes.
     fn f32_sparse_scratch(&self, depth: usize) -> usize {
         let _ = depth;

@@ -22,7 +22,6 @@
 mod interface;
 mod portable;
 mod sparse;
-pub mod winograd;
 
 pub use interface::{
     I8Depthwise, I8Panel, I8Sum, Kernels, PAD, QuickSum, Rows, Table, Tile, Window,

@@ -2,12 +2,10 @@ use super::{Lower, Part, Tail};
 use paring_backend::requantize::channel_multipliers;
 use paring_ir::ops::Conv2d;
 use paring_ir::{Node, ValueId};
-use paring_kernels::winograd::LANES;
-use paring_kernels::{Extents, Kernels, Tile, Window};
+use paring_kernels::{Extents, Tile, Window};
 use paring_qmath::Rounding;
 use paring_runtime::steps::gemm::{F32Gemm, Frame, I8Constants, I8Gemm, Layout};
 use paring_runtime::steps::sparse::{F32Sparse, I8Sparse};
-use paring_runtime::steps::winograd::{F32Winograd, Shape};
 use paring_tensor::DType;
 
 /// The extents of a convolution.
@@ -82,24 +80,6 @@ impl Lower<'_> {
                     b: tail.rest,
                 });
             }
-            if Self::is_window_of_3(op, &g, self.kernels) {
-                let shape = Shape {
-                    batch,
-                    input: g.input,
-                    out: g.out,
-                    pad: [g.pad[0], g.pad[1]],
-                    channels,
-                    filters,
-                };
-                let bias = bias.unwrap_or_else(|| vec![0.0; filters]);
-                let step = F32Winograd::new(self.kernels, shape, &weights, &bias, clamp)?;
-                return Some(Part {
-                    scratch: step.scratch(),
-                    step: step.into(),
-                    a: x,
-                    b: tail.rest,
-                });
-            }
             let layout = layout(op, &g, self.kernels.f32_tile(), 8)?;
             let step = F32Gemm::new(self.kernels, layout, &weights, bias.as_deref(), clamp);
             return Some(Part { scratch: step.scratch(), step: step.into(), a: x, b: tail.rest });
@@ -128,20 +108,6 @@ impl Lower<'_> {
         let plain = op.groups == 1 && g.kernel == [1, 1] && op.stride == [1, 1] && g.pad == [0; 4];
         let rows = g.batch * g.out[0] * g.out[1];
         plain.then_some(Extents { rows, depth: g.channels, channels: g.filters, weights })
-    }
-
-    /// Whether a convolution is one of 3x3 that minimal filtering makes faster.
-    fn is_window_of_3(op: &Conv2d, g: &Geometry, kernels: &dyn Kernels) -> bool {
-        let weights = g.channels * g.filters;
-        let rows = g.batch * g.out[0] * g.out[1];
-        let extents = Extents { rows, depth: g.channels, channels: g.filters, weights };
-        op.groups == 1
-            && g.kernel == [3, 3]
-            && op.stride == [1, 1]
-            && op.dilation == [1, 1]
-            && g.channels.is_multiple_of(LANES)
-            && g.filters.is_multiple_of(LANES)
-            && kernels.f32_winograd_pays(&extents)
     }
 
     /// The elements of a `f32` constant.

@@ -327,20 +327,6 @@ impl F32Gemm {
         Self { layout, shape, tile, panels, packed: packed.into(), pad, clamp }
     }
 
-    /// The product of the first `n` rows of a layout of one sample without groups, added to nothing.
-    pub(crate) fn first_rows(&self, kernels: &dyn Kernels, a: &[f32], n: usize, out: &mut [f32]) {
-        let l = &self.layout;
-        let packed: &[f32] = bytemuck::cast_slice(self.packed.bytes());
-        let at: &[u32] = l.at.numbers();
-        let at = Table::new(&at[..n.next_multiple_of(self.tile.rows) * l.taps]);
-        let rows = Rows::of(a, at, &self.pad, l.taps, l.depth, n, self.tile.rows);
-        for panel in &self.panels {
-            let weights = &packed[panel.start..panel.start + panel.len];
-            let (width, cols, out) = (panel.width, panel.cols, &mut out[panel.first..]);
-            kernels.f32_gemm(&rows, weights, width, None, self.clamp, cols, l.channels, out);
-        }
-    }
-
     /// Bytes of scratch memory.
     pub fn scratch(&self) -> usize {
         self.layout.frame.map_or(0, |f| 4 * f.elements())

@@ -18,7 +18,6 @@ pub mod strip;
 pub mod table;
 pub mod transpose;
 pub mod unary;
-pub mod winograd;
 
 use crate::step::{ByRows, Io, Step};
 use crate::wire::{Fault, Reader, Wire, Writer};
@@ -112,5 +111,4 @@ any_step! {
     Strip(strip::Strip) = 25,
     F32Sparse(sparse::F32Sparse) = 26,
     I8Sparse(sparse::I8Sparse) = 27,
-    F32Winograd(winograd::F32Winograd) = 28,
 }

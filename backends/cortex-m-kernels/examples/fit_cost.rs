@@ -10,8 +10,8 @@ use std::path::Path;
 
 use paring_cortex_m_kernels::cost::{self, Loops};
 use paring_cortex_m_kernels::{
-    Add, AddOperand, BoxCopy, Coding, Conv2d, DepthwiseConv2d, Dequantize, Fill, FullyConnected, Isa,
-    Layer, Mean, Mul, Pool2d, PoolKind, Quantize, Requant, Requantize, Softmax, Table, Unit,
+    Add, AddOperand, BoxCopy, Coding, Conv2d, DepthwiseConv2d, Dequantize, Fill, FullyConnected,
+    Isa, Layer, Mean, Mul, Pool2d, PoolKind, Quantize, Requant, Requantize, Softmax, Table, Unit,
 };
 use paring_emulator::{Build, Core, Entry};
 use paring_qmath::Multiplier;
@@ -54,8 +54,16 @@ struct Program {
     unit: Unit,
     calls: String,
     loops: Vec<Vec<Loops>>,
+    isa: Isa,
+    /// Layers that have a file of their own.
+    alone: Vec<String>,
+    alone_loops: Vec<Vec<Loops>>,
+    /// How many of each function there are among them.
+    counts: BTreeMap<String, usize>,
 }
 
+/// Layers of a function that are timed alone.
+const ALONE: usize = 32;
 /// Bytes of each buffer.
 const ROOM: usize = 80_000;
 
@@ -66,20 +74,49 @@ impl Program {
         assert!(kernel.scratch_bytes <= ROOM);
         let call = kernel.call(&["first", "second"], &["out"], "(void *)scratch");
         let _ = writeln!(self.calls, "    emu_mark(0, {index});\n    {call}");
+        let function = kernel.loops.first().map_or(String::new(), |l| l.function.clone());
         self.loops.push(kernel.loops);
+        let count = self.counts.entry(function).or_default();
+        *count += 1;
+        if *count > ALONE {
+            return;
+        }
+        let mut unit = Unit::new(self.isa);
+        let name = format!("only{}", self.alone.len());
+        let Ok(kernel) = unit.add(layer, &name) else { return };
+        let call = kernel.call(&["first", "second"], &["out"], "(void *)scratch");
+        self.alone.push(format!(
+            "{}\nextern int32_t first_words[], second_words[], out_words[], scratch[];\n\
+             void {name}_run(void)\n{{\n    int8_t *first = (int8_t *)first_words, *second = (int8_t *)second_words, *out = (int8_t *)out_words;\n\
+             (void)second, (void)first;\n    {call}\n}}\n",
+            unit.text()
+        ));
+        let once =
+            |l: &Loops| Loops { function: format!("{}{}", l.function, cost::ONCE), ..l.clone() };
+        self.alone_loops.push(kernel.loops.iter().map(once).collect());
     }
 
     fn text(&self) -> String {
+        let mut declared = String::new();
+        let mut calls = self.calls.clone();
+        for index in 0..self.alone.len() {
+            let _ = writeln!(declared, "void only{index}_run(void);");
+            let _ = writeln!(
+                calls,
+                "    emu_mark(0, {});\n    only{index}_run();",
+                self.loops.len() + index
+            );
+        }
         format!(
-            "{}\nvoid emu_mark(void *, int);\n\
-             static int32_t first_words[{ROOM} / 4], second_words[{ROOM} / 4], out_words[{ROOM} / 4], scratch[{ROOM} / 4];\n\
+            "{}\n{declared}void emu_mark(void *, int);\n\
+             int32_t first_words[{ROOM} / 4], second_words[{ROOM} / 4], out_words[{ROOM} / 4], scratch[{ROOM} / 4];\n\
              void prepare(void)\n{{\n    uint32_t s = 1;\n    for (int32_t i = 0; i < {ROOM}; i++) {{\n        s = s * 1664525u + 1013904223u;\n\
              ((int8_t *)first_words)[i] = (int8_t)(s >> 24);\n        ((int8_t *)second_words)[i] = (int8_t)(s >> 16);\n    }}\n}}\n\
              void run(void)\n{{\n    int8_t *first = (int8_t *)first_words, *second = (int8_t *)second_words, *out = (int8_t *)out_words;\n\
              (void)second;\n{}    emu_mark(0, {});\n}}\n",
             self.unit.text(),
-            self.calls,
-            self.loops.len()
+            calls,
+            self.loops.len() + self.alone.len()
         )
     }
 }
@@ -89,15 +126,28 @@ fn out(size: usize, kernel: usize, stride: usize, pad: usize) -> usize {
 }
 
 fn program(isa: Isa) -> Program {
-    let mut p = Program { unit: Unit::new(isa), calls: String::new(), loops: Vec::new() };
+    let mut p = Program {
+        unit: Unit::new(isa),
+        calls: String::new(),
+        loops: Vec::new(),
+        isa,
+        alone: Vec::new(),
+        alone_loops: Vec::new(),
+        counts: BTreeMap::new(),
+    };
     let mut r = Random(17);
     let slow = matches!(isa, Isa::V6m | Isa::V7m);
     for round in 0..70 {
         let coding = Coding::Plain;
         let pointwise = round % 2 == 0;
-        let kernel = if pointwise { [1, 1] } else { r.pick(&[[3, 3], [3, 3], [5, 5], [1, 3], [10, 4], [1, 1], [7, 1]]) };
+        let kernel = if pointwise {
+            [1, 1]
+        } else {
+            r.pick(&[[3, 3], [3, 3], [5, 5], [1, 3], [10, 4], [1, 1], [7, 1]])
+        };
         let stride = if pointwise { [1, 1] } else { r.pick(&[[1, 1], [2, 2], [1, 2]]) };
-        let pad = if pointwise { [0, 0] } else { [r.size(0, kernel[0] / 2), r.size(0, kernel[1] / 2)] };
+        let pad =
+            if pointwise { [0, 0] } else { [r.size(0, kernel[0] / 2), r.size(0, kernel[1] / 2)] };
         let depth = r.pick(&[1, 2, 3, 4, 8, 13, 16, 24, 32, 48, 64]);
         let channels = r.pick(&[4, 8, 8, 10, 16, 24, 32, 64]);
         let top = if slow { 12 } else { 20 };
@@ -111,8 +161,18 @@ fn program(isa: Isa) -> Program {
             requant.high = 60;
         }
         p.push(&Conv2d {
-            input, output, kernel, stride, dilation: [1, 1], pad, groups: 1, in_zero: 3,
-            weights: &weights, bias: &bias, requant, coding,
+            input,
+            output,
+            kernel,
+            stride,
+            dilation: [1, 1],
+            pad,
+            groups: 1,
+            in_zero: 3,
+            weights: &weights,
+            bias: &bias,
+            requant,
+            coding,
         });
     }
     for round in 0..12 {
@@ -125,8 +185,18 @@ fn program(isa: Isa) -> Program {
         let bias = vec![5; channels];
         let requant = r.requant(channels);
         p.push(&Conv2d {
-            input, output, kernel: [3, 3], stride: [1, 1], dilation, pad: [1, 1], groups, in_zero: 3,
-            weights: &weights, bias: &bias, requant, coding: Coding::Plain,
+            input,
+            output,
+            kernel: [3, 3],
+            stride: [1, 1],
+            dilation,
+            pad: [1, 1],
+            groups,
+            in_zero: 3,
+            weights: &weights,
+            bias: &bias,
+            requant,
+            coding: Coding::Plain,
         });
     }
     for round in 0..90 {
@@ -139,17 +209,30 @@ fn program(isa: Isa) -> Program {
         if input.iter().product::<usize>() > ROOM {
             continue;
         }
-        let output = [out(input[0], kernel[0], stride[0], pad[0]), out(input[1], kernel[1], stride[1], pad[1]), channels];
+        let output = [
+            out(input[0], kernel[0], stride[0], pad[0]),
+            out(input[1], kernel[1], stride[1], pad[1]),
+            channels,
+        ];
         let weights = r.weights(channels * kernel[0] * kernel[1]);
         let bias = vec![5; channels];
         let requant = r.requant(channels);
         p.push(&DepthwiseConv2d {
-            input, output, kernel, stride, dilation: [1, 1], pad, in_zero: 3,
-            weights: &weights, bias: &bias, requant,
+            input,
+            output,
+            kernel,
+            stride,
+            dilation: [1, 1],
+            pad,
+            in_zero: 3,
+            weights: &weights,
+            bias: &bias,
+            requant,
         });
     }
     for round in 0..36 {
-        let (inputs, outputs) = (r.size(4, 400), if round % 3 == 0 { r.size(1, 20) } else { 8 * r.size(1, 12) });
+        let (inputs, outputs) =
+            (r.size(4, 400), if round % 3 == 0 { r.size(1, 20) } else { 8 * r.size(1, 12) });
         let mut requant = r.requant(outputs);
         if round % 4 > 0 {
             requant.multipliers.truncate(1);
@@ -157,7 +240,13 @@ fn program(isa: Isa) -> Program {
         let weights = r.weights(inputs * outputs);
         let bias = vec![5; outputs];
         p.push(&FullyConnected {
-            inputs, outputs, in_zero: 3, weights: &weights, bias: &bias, requant, coding: Coding::Plain,
+            inputs,
+            outputs,
+            in_zero: 3,
+            weights: &weights,
+            bias: &bias,
+            requant,
+            coding: Coding::Plain,
         });
     }
     for round in 0..40 {
@@ -171,8 +260,11 @@ fn program(isa: Isa) -> Program {
                 _ => Multiplier { mantissa: 1_500_000_000, shift: -2 },
             },
         };
-        let (shape, other) =
-            if round % 4 == 0 { (vec![n / channels + 1, channels], vec![channels]) } else { (vec![n], vec![n]) };
+        let (shape, other) = if round % 4 == 0 {
+            (vec![n / channels + 1, channels], vec![channels])
+        } else {
+            (vec![n], vec![n])
+        };
         let mut requant = Requant::per_tensor(Multiplier::from_real(2e-6 * f64::from(1 << 18)), 4);
         if round % 5 == 0 {
             requant.multipliers = vec![Multiplier { mantissa: 1_400_000_000, shift: 0 }];
@@ -180,13 +272,20 @@ fn program(isa: Isa) -> Program {
         requant.low = r.pick(&[-128, -128, 4]);
         requant.high = r.pick(&[127, 127, 90]);
         let operands = [operand(&mut r), operand(&mut r)];
-        p.push(&Add { operand_shapes: [shape.clone(), other], shape, operands, subtract: false, requant });
+        p.push(&Add {
+            operand_shapes: [shape.clone(), other],
+            shape,
+            operands,
+            subtract: false,
+            requant,
+        });
     }
     for round in 0..40 {
         let kernel = [r.size(1, 6), r.size(1, 6)];
         let input = [r.size(6, 14), r.size(6, 14), r.size(1, 40)];
         let stride = r.pick(&[[1, 1], [2, 2], [3, 3]]);
-        let output = [out(input[0], kernel[0], stride[0], 0), out(input[1], kernel[1], stride[1], 0)];
+        let output =
+            [out(input[0], kernel[0], stride[0], 0), out(input[1], kernel[1], stride[1], 0)];
         let kind = if round % 2 == 0 { PoolKind::Average } else { PoolKind::Max };
         p.push(&Pool2d { kind, input, output, kernel, stride, pad: [0, 0], clamp: [-128, 127] });
     }
@@ -201,12 +300,32 @@ fn program(isa: Isa) -> Program {
         p.push(&Fill { bytes: count, value: 3 });
         p.push(&Softmax { rows: r.size(1, 4), depth: r.size(2, 40), beta: 1.0, in_scale: 0.1 });
         let (channels, means) = (r.size(1, 40), r.size(1, 100));
-        p.push(&Mean { count: means, channels, in_zero: 3, requant: Requant::per_tensor(Multiplier::from_real(0.01), 2) });
+        p.push(&Mean {
+            count: means,
+            channels,
+            in_zero: 3,
+            requant: Requant::per_tensor(Multiplier::from_real(0.01), 2),
+        });
         let shape = vec![r.size(1, 20), r.size(1, 60)];
-        p.push(&Mul { operand_shapes: [shape.clone(), shape.clone()], shape, zeros: [1, 2], requant: Requant::per_tensor(m, 2) });
+        p.push(&Mul {
+            operand_shapes: [shape.clone(), shape.clone()],
+            shape,
+            zeros: [1, 2],
+            requant: Requant::per_tensor(m, 2),
+        });
         let (rows, run, gap) = (r.size(1, 40), r.size(1, 60), r.size(0, 1));
-        p.push(&BoxCopy { element: 1, size: vec![rows, run], from: (vec![run + gap, 1], 0), to: (vec![run, 1], 0) });
-        p.push(&BoxCopy { element: 1, size: vec![rows, run], from: (vec![1, rows], 0), to: (vec![run, 1], 0) });
+        p.push(&BoxCopy {
+            element: 1,
+            size: vec![rows, run],
+            from: (vec![run + gap, 1], 0),
+            to: (vec![run, 1], 0),
+        });
+        p.push(&BoxCopy {
+            element: 1,
+            size: vec![rows, run],
+            from: (vec![1, rows], 0),
+            to: (vec![run, 1], 0),
+        });
     }
     p
 }
@@ -250,9 +369,12 @@ fn fit(core: Core, text: &mut String) {
         Core::M4 | Core::M7 | Core::M33 => (Isa::Dsp, "-Os"),
         Core::M55 => (Isa::Helium, "-Os"),
     };
-    let p = program(isa);
+    let mut p = program(isa);
+    let mut files = vec![("run.c".to_string(), p.text())];
+    files.extend(p.alone.iter().enumerate().map(|(i, text)| (format!("only{i}.c"), text.clone())));
+    p.loops.append(&mut p.alone_loops);
     let build = Build {
-        files: vec![("run.c".into(), p.text())],
+        files,
         entry: Entry {
             includes: "void run(void);\nvoid prepare(void);".into(),
             prepare: "prepare();".into(),
@@ -279,7 +401,8 @@ fn fit(core: Core, text: &mut String) {
             let mut row: BTreeMap<usize, f64> = BTreeMap::new();
             for loops in all {
                 for &(name, rounds) in loops.rounds.iter().filter(|r| r.1 > 0) {
-                    *row.entry(names[&format!("{}.{name}", loops.function)]).or_default() += rounds as f64;
+                    *row.entry(names[&format!("{}.{name}", loops.function)]).or_default() +=
+                        rounds as f64;
                 }
             }
             row.into_iter().collect()
@@ -299,7 +422,11 @@ fn fit(core: Core, text: &mut String) {
         *entry = (entry.0.max(error), entry.1 + error, entry.2 + 1);
     }
     for (function, (most, sum, n)) in worst {
-        println!("{core} {function}: {n} layers, error {:.2} % at most, {:.2} % on average", 100.0 * most, 100.0 * sum / n as f64);
+        println!(
+            "{core} {function}: {n} layers, error {:.2} % at most, {:.2} % on average",
+            100.0 * most,
+            100.0 * sum / n as f64
+        );
     }
     for (name, index) in names {
         let _ = writeln!(text, "{core} {name} {:.3} {:.3}", instructions[index], cycles[index]);

@@ -136,7 +136,8 @@ impl Unit {
     /// As [`Layer::lower`].
     pub fn add(&mut self, layer: &dyn Layer, name: &str) -> Result<Kernel, KernelError> {
         let mut kernel = layer.lower(self, name)?;
-        let called = ["pr_", "memcpy", "memset"].iter().filter_map(|f| kernel.template.find(f)).min();
+        let called =
+            ["pr_", "memcpy", "memset"].iter().filter_map(|f| kernel.template.find(f)).min();
         let function: String = called
             .and_then(|at| kernel.template.get(at..))
             .and_then(|text| text.split('(').next())

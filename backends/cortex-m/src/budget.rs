@@ -15,7 +15,9 @@ pub(crate) fn ram(lowering: &Lowering<'_>, memory: &Memory, limit: usize) -> Str
     );
     let over = memory.live.iter().filter(|&&live| live > limit).count();
     let worst = (0..memory.live.len()).max_by_key(|&at| (memory.live[at], usize::MAX - at));
-    let Some((at, step)) = worst.and_then(|at| Some((at, lowering.steps.get(at)?))) else { return text };
+    let Some((at, step)) = worst.and_then(|at| Some((at, lowering.steps.get(at)?))) else {
+        return text;
+    };
     let node = graph.node(step.node);
     let _ = write!(
         text,
@@ -93,7 +95,9 @@ pub(crate) fn flash(lowering: &Lowering<'_>, limit: usize) -> String {
     text.push_str("\nwhat would help:");
     let needed = 100 * limit / total.max(1);
     if limit >= total / 2 {
-        text.push_str("\n  4-bit weights (recipe `int4`, half the bytes) or a palette of 16 values");
+        text.push_str(
+            "\n  4-bit weights (recipe `int4`, half the bytes) or a palette of 16 values",
+        );
     } else if needed >= 37 {
         text.push_str("\n  3-bit weights (recipe `int3`)");
     }

@@ -1,5 +1,6 @@
 //! The text of the package.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use paring_backend::{Harness, LayerSize};
@@ -7,6 +8,7 @@ use paring_ir::{Port, macs};
 use paring_tensor::{DType, Quant, TensorType};
 
 use paring_cortex_m_kernels::Isa;
+use paring_cortex_m_kernels::cost::{Core, Cost};
 
 use crate::lower::{Lowering, Operand, Step};
 use crate::memory::Memory;
@@ -94,6 +96,23 @@ impl Emitter<'_> {
 
     pub fn layers(&self) -> Vec<LayerSize> {
         let graph = self.lowering.graph;
+        let core: Option<Core> = self.target.parse().ok();
+        let mut calls: HashMap<&str, usize> = HashMap::new();
+        for call in self.lowering.steps.iter().flat_map(|s| &s.calls) {
+            for loops in &call.kernel.loops {
+                *calls.entry(&loops.function).or_default() += 1;
+            }
+        }
+        let cost = |step: &Step| {
+            let mut sum = Cost::default();
+            for call in &step.calls {
+                for loops in &call.kernel.loops {
+                    let once = calls.get(loops.function.as_str()) == Some(&1);
+                    sum += loops.cost(core?, once)?;
+                }
+            }
+            Some(sum)
+        };
         let layer = |(at, step): (usize, &Step)| {
             let node = graph.node(step.node);
             LayerSize {
@@ -103,6 +122,8 @@ impl Emitter<'_> {
                 macs: macs(graph, node).unwrap_or(0),
                 weight_bytes: step.constant_bytes,
                 live_bytes: self.memory.live.get(at).copied().unwrap_or(0),
+                instructions: cost(step).map(|c| c.instructions.round() as u64),
+                cycles: cost(step).map(|c| c.cycles.round() as u64),
             }
         };
         self.lowering.steps.iter().enumerate().map(layer).collect()
@@ -302,10 +323,7 @@ impl Emitter<'_> {
              void {p}_run(void)\n{{\n    {p}_run_in(own.bytes);\n}}"
         );
         for (ty, name, ..) in self.accessors() {
-            let _ = writeln!(
-                text,
-                "\n{ty}{name}(void)\n{{\n    return {name}_in(own.bytes);\n}}"
-            );
+            let _ = writeln!(text, "\n{ty}{name}(void)\n{{\n    return {name}_in(own.bytes);\n}}");
         }
         text.push_str("#endif\n");
         text

@@ -30,10 +30,10 @@ mod package;
 mod picture;
 
 use paring_backend::{
-    Backend, CompileError, CompileOptions, ExecOptions, Package, SizeReport, Target, backend_named,
-    parse_bytes, refusals,
+    Backend, CompileError, CompileOptions, ExecOptions, LayerSize, Package, SizeReport, Target,
+    backend_named, parse_bytes, refusals,
 };
-use paring_cortex_m_kernels::Isa;
+use paring_cortex_m_kernels::{Isa, cost};
 use paring_ir::{Graph, Node, Verified};
 use paring_tensor::{DType, Tensor};
 
@@ -163,10 +163,18 @@ impl Backend for CortexM {
             vector: vector.as_ref(),
         };
         let files = layout.files(&emitter);
+        let layers = emitter.layers();
+        let sum = |f: &dyn Fn(&LayerSize) -> Option<u64>| layers.iter().map(f).sum::<Option<u64>>();
+        let (instructions, cycles) = (sum(&|l| l.instructions), sum(&|l| l.cycles));
+        let core: Option<cost::Core> = options.target.parse().ok();
+        let energy = |cycles: u64| Some(cycles as f64 * core?.picojoules_per_cycle() / 1e6);
         let sizes = SizeReport {
             ram_bytes: memory.arena_bytes,
             weight_bytes: lowering.unit.constant_bytes(),
-            layers: emitter.layers(),
+            instructions,
+            cycles,
+            microjoules: cycles.and_then(energy),
+            layers,
         };
         Ok(Package { files, sizes, harness: Some(emitter.harness()) })
     }

@@ -118,7 +118,13 @@ pub(crate) fn svg(lowering: &Lowering<'_>, memory: &Memory) -> String {
         if bottom - top >= 11.0 && w >= 24 {
             let room_for: usize = w / 6;
             let name: String = room.name.chars().take(room_for).collect();
-            let _ = writeln!(out, "<text x=\"{}\" y=\"{:.1}\">{}</text>", x + 2, top + 10.0, escape(&name));
+            let _ = writeln!(
+                out,
+                "<text x=\"{}\" y=\"{:.1}\">{}</text>",
+                x + 2,
+                top + 10.0,
+                escape(&name)
+            );
         }
     }
     for (at, step) in lowering.steps.iter().enumerate() {

@@ -64,15 +64,22 @@ fn samples() -> Vec<Vec<u8>> {
 
 /// Sources and headers of a plain package, without its self-test.
 fn sources(package: &Package) -> Vec<(String, String)> {
-    let is_code = |name: &str| (name.ends_with(".h") || name.ends_with(".c")) && !name.ends_with("_test.c");
+    let is_code =
+        |name: &str| (name.ends_with(".h") || name.ends_with(".c")) && !name.ends_with("_test.c");
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
     let files = package.files.iter().filter(|(name, _)| is_code(name));
     files.map(|(name, bytes)| (name.clone(), text(bytes))).collect()
 }
 
-fn run(core: Core, files: Vec<(String, String)>, objects: Vec<PathBuf>, entry: Entry) -> Vec<Vec<u8>> {
+fn run(
+    core: Core,
+    files: Vec<(String, String)>,
+    objects: Vec<PathBuf>,
+    entry: Entry,
+) -> Vec<Vec<u8>> {
     let flags = ["-O2", "-Wall", "-Wextra", "-Werror"].map(String::from).to_vec();
-    let build = Build { files, objects, entry, flags, output_bytes: OUTPUT_BYTES, ..Build::new(core) };
+    let build =
+        Build { files, objects, entry, flags, output_bytes: OUTPUT_BYTES, ..Build::new(core) };
     let report = paring_emulator::run(&build, &samples()).unwrap_or_else(|e| panic!("{core}: {e}"));
     report.outputs
 }
@@ -224,7 +231,11 @@ fn cmake_builds_the_c() {
         return;
     }
     let dir = unpacked("c", Core::M4);
-    write(dir.path(), "CMakeLists.txt", &format!("{}add_subdirectory(net)\n", cmake_head(Core::M4)));
+    write(
+        dir.path(),
+        "CMakeLists.txt",
+        &format!("{}add_subdirectory(net)\n", cmake_head(Core::M4)),
+    );
     let archive = cmake(dir.path(), "net/libnet.a");
     let header = std::fs::read_to_string(dir.path().join("net/net.h")).expect("a header");
     let outputs = run(Core::M4, vec![("net.h".into(), header)], vec![archive], entry("net"));
@@ -326,13 +337,32 @@ fn arduino_builds_the_library_and_its_example() {
     let root = dir.path();
     let text = |name: &str| std::fs::read_to_string(root.join("net").join(name)).expect(name);
     let properties = text("library.properties");
-    for key in ["name", "version", "author", "maintainer", "sentence", "paragraph", "category", "url", "architectures"] {
+    for key in [
+        "name",
+        "version",
+        "author",
+        "maintainer",
+        "sentence",
+        "paragraph",
+        "category",
+        "url",
+        "architectures",
+    ] {
         let has = |l: &str| l.strip_prefix(key).is_some_and(|v| v.len() > 1 && v.starts_with('='));
         assert!(properties.lines().any(has), "{key} is missing");
     }
     // What arduino-builder does: all of src, then the sketch as C++ with the core's header before it.
     let core = Core::M4.compiler_flags();
-    let common = ["-Os", "-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra", "-Werror", "-c", "-Inet/src"];
+    let common = [
+        "-Os",
+        "-ffunction-sections",
+        "-fdata-sections",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-c",
+        "-Inet/src",
+    ];
     let mut objects = Vec::new();
     for entry in std::fs::read_dir(root.join("net/src")).expect("src") {
         let name = entry.expect("an entry").file_name().into_string().expect("a name");
@@ -346,9 +376,18 @@ fn arduino_builds_the_library_and_its_example() {
     write(root, "Arduino.h", ARDUINO);
     let glue = "Port Serial;\nextern \"C\" unsigned long micros(void) { return 0; }\nextern \"C\" void delay(unsigned long) {}\n\
                 extern \"C\" void sketch(void) { setup(); loop(); }\n";
-    let sketch = format!("#include \"Arduino.h\"\n{}\n{glue}", text("examples/net_run/net_run.ino"));
+    let sketch =
+        format!("#include \"Arduino.h\"\n{}\n{glue}", text("examples/net_run/net_run.ino"));
     write(root, "sketch.cpp", &sketch);
-    let args = ["-std=gnu++11", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "sketch.cpp", "-o", "sketch.o"];
+    let args = [
+        "-std=gnu++11",
+        "-fno-exceptions",
+        "-fno-rtti",
+        "-fno-threadsafe-statics",
+        "sketch.cpp",
+        "-o",
+        "sketch.o",
+    ];
     call(root, "arm-none-eabi-g++", &[core, &common, &args].concat());
     objects.push(root.join("sketch.o"));
     // After the sketch has run on zeros, the network runs on the sample.
@@ -377,7 +416,9 @@ fn the_crate_builds_for_a_thumb_target() {
         return;
     }
     let Some(rustc) = rustc_with_source() else {
-        println!("skipped: no rustc with the source of the standard library (rustup component add rust-src)");
+        println!(
+            "skipped: no rustc with the source of the standard library (rustup component add rust-src)"
+        );
         return;
     };
     let dir = unpacked("rust", Core::M4);

@@ -9,9 +9,9 @@ pub fn parse_bytes(text: &str) -> Result<usize, String> {
         t => (t, 1),
     };
     let number: Option<usize> = digits.trim().parse().ok();
-    number.and_then(|n| n.checked_mul(unit)).ok_or_else(|| {
-        format!("`{text}` is no number of bytes; write it as 65536, 64K or 1M")
-    })
+    number
+        .and_then(|n| n.checked_mul(unit))
+        .ok_or_else(|| format!("`{text}` is no number of bytes; write it as 65536, 64K or 1M"))
 }
 
 #[cfg(test)]
@@ -23,6 +23,10 @@ mod tests {
         assert_eq!(parse_bytes("1000"), Ok(1000));
         assert_eq!(parse_bytes("64K"), Ok(65536));
         assert_eq!(parse_bytes("2 MB"), Ok(2 << 20));
-        assert!(parse_bytes("K").is_err() && parse_bytes("-1").is_err() && parse_bytes("99999999999999999999M").is_err());
+        assert!(
+            parse_bytes("K").is_err()
+                && parse_bytes("-1").is_err()
+                && parse_bytes("99999999999999999999M").is_err()
+        );
     }
 }

@@ -23,9 +23,9 @@ pub mod planner;
 pub mod requantize;
 pub mod schedule;
 
+pub use bytes::parse_bytes;
 #[doc(hidden)]
 pub use inventory;
-pub use bytes::parse_bytes;
 pub use package::{Harness, LayerSize, Package, SizeReport};
 pub use paring_qmath::Rounding;
 

@@ -37,6 +37,12 @@ pub struct SizeReport {
     pub ram_bytes: usize,
     /// Bytes of constants: weights, biases, requantization.
     pub weight_bytes: usize,
+    /// Executed instructions of one inference, estimated; `None` where some layer is not known.
+    pub instructions: Option<u64>,
+    /// Cycles for memory without wait states, estimated.
+    pub cycles: Option<u64>,
+    /// Microjoules of the whole chip, from the cycles and a typical part's run current.
+    pub microjoules: Option<f64>,
     /// One entry a layer, in the order of execution.
     pub layers: Vec<LayerSize>,
 }
@@ -56,6 +62,10 @@ pub struct LayerSize {
     pub weight_bytes: usize,
     /// Bytes of the arena that are in use while it runs.
     pub live_bytes: usize,
+    /// Executed instructions, estimated.
+    pub instructions: Option<u64>,
+    /// Cycles, estimated.
+    pub cycles: Option<u64>,
 }
 
 impl Package {

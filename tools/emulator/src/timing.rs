@@ -33,8 +33,8 @@ fn class(name: &str) -> Class {
     let base = name.split('.').next().unwrap_or(name);
     let any = |prefixes: &[&str]| prefixes.iter().any(|p| base.starts_with(p));
     let branches = [
-        "b", "bl", "bx", "blx", "cbz", "cbnz", "tbb", "tbh", "beq", "bne", "bcs", "bcc", "bmi", "bpl",
-        "bvs", "bvc", "bhi", "bls", "bge", "blt", "bgt", "ble", "bhs", "blo", "le", "letp",
+        "b", "bl", "bx", "blx", "cbz", "cbnz", "tbb", "tbh", "beq", "bne", "bcs", "bcc", "bmi",
+        "bpl", "bvs", "bvc", "bhi", "bls", "bge", "blt", "bgt", "ble", "bhs", "blo", "le", "letp",
     ];
     if any(&["ldm", "pop", "stm", "push", "vpush", "vpop", "vldm", "vstm"]) {
         Class::Multiple
@@ -53,7 +53,9 @@ fn class(name: &str) -> Class {
 
 /// Registers in a list such as `{r4-r7, lr}`.
 fn listed(operands: &str) -> u32 {
-    let Some(list) = operands.split_once('{').and_then(|(_, l)| l.split_once('}')) else { return 1 };
+    let Some(list) = operands.split_once('{').and_then(|(_, l)| l.split_once('}')) else {
+        return 1;
+    };
     let number = |name: &str| -> u32 {
         let digits: String = name.chars().filter(char::is_ascii_digit).collect();
         match name.trim() {
@@ -174,7 +176,8 @@ mod tests {
                        404:\tldr.w\tr2, [r1], #4\n 408:\tsmlad\tr4, r3, r2, r4\n 40c:\tbne.n\t402 <f+0x2>\n \
                        40e:\tpop\t{r4, r5, pc}\n";
         let m4 = costs(Core::M4, listing);
-        let wanted = ["400 40 0 0", "402 20 0 0", "404 10 0 0", "408 10 0 0", "40c 10 20 0", "40e 40 20 0"];
+        let wanted =
+            ["400 40 0 0", "402 20 0 0", "404 10 0 0", "408 10 0 0", "40c 10 20 0", "40e 40 20 0"];
         assert_eq!(m4.lines().collect::<Vec<_>>(), wanted);
         assert!(costs(Core::M0, listing).contains("402 20 0 0\n404 20 0 0"));
         let vector = " 10:\tvldrb.8\tq0, [r0], #16\n 14:\tvmladava.s8\tr2, q0, q1\n";

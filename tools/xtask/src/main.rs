@@ -1,8 +1,11 @@
 //! The project's chores.
 //!
 //! `cargo xtask setup` installs what the tests need besides Rust, or says how; `cargo xtask test` does
-//! that and then runs every check: formatting, lints, documentation and all tests.
+//! that and then runs every check: formatting, lints, documentation and all tests. `cargo xtask bench-mcu`
+//! measures the benchmark networks and writes their page.
 #![forbid(unsafe_code)]
+
+mod bench_mcu;
 
 use anyhow::{Context, Result, bail};
 use std::path::Path;
@@ -14,11 +17,15 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("arm-none-eabi-gcc", "gcc-arm-none-eabi"),
     ("qemu-system-arm", "qemu-system-arm"),
     ("gcc", "gcc"),
+    ("cmake", "cmake"),
+    ("make", "make"),
 ];
 
 /// Packages without a program of their own, and a file that shows they are there.
-const LIBRARIES: &[(&str, &str)] =
-    &[("/usr/lib/arm-none-eabi/include/stdint.h", "libnewlib-arm-none-eabi")];
+const LIBRARIES: &[(&str, &str)] = &[
+    ("/usr/lib/arm-none-eabi/include/stdint.h", "libnewlib-arm-none-eabi"),
+    ("/usr/include/newlib/c++/", "libstdc++-arm-none-eabi-newlib"),
+];
 
 fn main() -> Result<()> {
     match std::env::args().nth(1).as_deref() {
@@ -29,7 +36,8 @@ fn main() -> Result<()> {
             }
             test()
         }
-        _ => bail!("usage: cargo xtask setup | test"),
+        Some("bench-mcu") => bench_mcu::run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")),
+        _ => bail!("usage: cargo xtask setup | test | bench-mcu"),
     }
 }
 

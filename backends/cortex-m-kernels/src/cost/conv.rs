@@ -49,7 +49,11 @@ impl Conv2d<'_> {
             let bytes = self.window_bytes(isa, true);
             let mut rounds = vec![("call", 1), ("pair", pairs)];
             if isa != Isa::Helium {
-                rounds.push(("word", pairs * (self.input[2] as u64).div_ceil(4)));
+                let words = (self.input[2] as u64).div_ceil(4);
+                rounds.extend([
+                    ("odd_word", pairs * (words % 2)),
+                    ("two_words", pairs * (words / 2)),
+                ]);
             }
             product(isa, relu, pairs, channels, bytes, &mut rounds);
             return rounds;
@@ -125,16 +129,19 @@ impl Conv2d<'_> {
             }
         }
         let rows = pairs * k_h as u64;
+        let ends = (rest * k_h as u64).div_ceil(4);
         let mut rounds = vec![
             ("call", 1),
             ("row_of_outputs", out_h as u64),
             ("pair", pairs),
             ("window_row", if words > 0 { rows } else { 0 }),
             ("thin_row", if words > 0 { 0 } else { rows }),
-            ("word", rows * words),
+            ("odd_word", rows * (words % 2)),
+            ("two_words", rows * (words / 2)),
             ("odd_byte", rows * rest),
             ("odd_pair", if rest > 0 { pairs } else { 0 }),
-            ("odd_word", if rest > 0 { pairs * (rest * k_h as u64).div_ceil(4) } else { 0 }),
+            ("end_odd_word", if rest > 0 { pairs * (ends % 2) } else { 0 }),
+            ("end_two_words", if rest > 0 { pairs * (ends / 2) } else { 0 }),
             ("edge_row", 2 * edge_pairs * k_h as u64),
             ("edge_part", edge_rows),
             ("moved_word", moves[0]),
@@ -154,7 +161,8 @@ impl Conv2d<'_> {
         let lot = if depth <= 8 && 15 / depth * column + depth <= 255 { 16 / depth } else { 0 };
         let tile = self.tile();
         let tiles = tile < out_w;
-        let (mut strips, mut cleared, mut clears, mut rows, mut copies, mut pairs) = (0, 0, 0, 0, 0, 0);
+        let (mut strips, mut cleared, mut clears, mut rows, mut copies, mut pairs) =
+            (0, 0, 0, 0, 0, 0);
         for oy in 0..out_h {
             let y = (oy * self.stride[0]) as i64 - self.pad[0] as i64;
             for from in (0..out_w).step_by(tile) {
@@ -227,7 +235,12 @@ impl FullyConnected<'_> {
         }
         if matches!(isa, Isa::V6m | Isa::V7m) {
             let quads = outputs.div_ceil(4);
-            return vec![("call", 1), ("four", quads), ("output", outputs), ("input", quads * inputs)];
+            return vec![
+                ("call", 1),
+                ("four", quads),
+                ("output", outputs),
+                ("input", quads * inputs),
+            ];
         }
         vec![
             ("call", 1),

@@ -42,7 +42,8 @@ impl DepthwiseConv2d<'_> {
         let plane = self.plane(isa);
         let [y, x] = [&plane.y, &plane.x];
         let channels = self.output[2] as u64;
-        let (mut gathers, mut rows, mut filled, mut rows_filled, mut halo, mut bands) = (0, 0, 0, 0, 0, 0);
+        let (mut gathers, mut rows, mut filled, mut rows_filled, mut halo, mut bands) =
+            (0, 0, 0, 0, 0, 0);
         let mut first = 0_i64;
         let banded = plane.band < y.out;
         for from in (0..y.out).step_by(plane.band) {

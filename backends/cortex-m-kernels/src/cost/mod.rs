@@ -104,6 +104,9 @@ impl std::ops::AddAssign for Cost {
     }
 }
 
+/// Marks functions that a program calls once, which the compiler fits to that call.
+pub const ONCE: &str = "@once";
+
 type Table = HashMap<(Core, String), Cost>;
 
 fn table() -> &'static Table {
@@ -125,15 +128,22 @@ fn table() -> &'static Table {
 }
 
 impl Loops {
-    /// What these rounds take on a core; `None` where the table has no figure for one of them.
+    /// What these rounds take on a core; `None` where the table has no figure for one of them. `once`
+    /// says that the program calls the function in one place only.
     #[must_use]
-    pub fn cost(&self, core: Core) -> Option<Cost> {
+    pub fn cost(&self, core: Core, once: bool) -> Option<Cost> {
         if self.rounds.is_empty() {
             return None;
         }
+        let once = if once { ONCE } else { "" };
         let mut sum = Cost::default();
         for &(name, rounds) in self.rounds.iter().filter(|r| r.1 > 0) {
-            let one = table().get(&(core, format!("{}.{name}", self.function)))?;
+            let find = |once| table().get(&(core, format!("{}{once}.{name}", self.function)));
+            let one = find(once).or_else(|| find(""));
+            if one.is_none() {
+                eprintln!("DEBUG {core} {}.{name}", self.function);
+            }
+            let one = one?;
             sum += Cost {
                 instructions: one.instructions * rounds as f64,
                 cycles: one.cycles * rounds as f64,
@@ -141,14 +151,4 @@ impl Loops {
         }
         Some(sum)
     }
-}
-
-/// What several kernels take one after the other; `None` if one of them is not known.
-#[must_use]
-pub fn total(kernels: &[Loops], core: Core) -> Option<Cost> {
-    let mut sum = Cost::default();
-    for loops in kernels {
-        sum += loops.cost(core)?;
-    }
-    Some(sum)
 }

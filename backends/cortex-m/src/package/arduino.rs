@@ -14,7 +14,9 @@ pub(super) fn files(emitter: &Emitter<'_>) -> Vec<(String, String)> {
         .collect();
     sketch = sketch.replace("@inputs@", &inputs.replace("@PREFIX@", &p.to_uppercase()));
     let check = if tested {
-        format!("    Serial.println({p}_self_test() == 0 ? \"self-test passed\" : \"self-test failed\");\n")
+        format!(
+            "    Serial.println({p}_self_test() == 0 ? \"self-test passed\" : \"self-test failed\");\n"
+        )
     } else {
         String::new()
     };

@@ -25,10 +25,7 @@ fn port(p: &str, kind: &str, index: usize, port: &PortType, out: &mut [String; 3
     let upper = name.to_uppercase();
     let input = kind == "input";
     let mutable = if input { "mut" } else { "const" };
-    let _ = writeln!(
-        out[0],
-        "    fn {p}_{name}_in(arena: *{mutable} c_void) -> *{mutable} {ty};"
-    );
+    let _ = writeln!(out[0], "    fn {p}_{name}_in(arena: *{mutable} c_void) -> *{mutable} {ty};");
     let what = port.name.replace('`', "'");
     let (own, pointer, borrow) = if input {
         ("&mut self", "self.memory.as_mut_ptr()", "&mut ")
@@ -36,7 +33,8 @@ fn port(p: &str, kind: &str, index: usize, port: &PortType, out: &mut [String; 3
         ("&self", "self.memory.as_ptr()", "&")
     };
     let text = &port.text;
-    let hold = if input { "To be filled anew before each run." } else { "Holds until the next run." };
+    let hold =
+        if input { "To be filled anew before each run." } else { "Holds until the next run." };
     let _ = writeln!(
         out[1],
         "\n    /// {} {index}, `{what}`: `{text}`. {hold}\n    pub fn {name}({own}) -> {borrow}[{ty}; {upper}_ELEMENTS] {{\n        \
@@ -44,7 +42,11 @@ fn port(p: &str, kind: &str, index: usize, port: &PortType, out: &mut [String; 3
          unsafe {{ {borrow}*{p}_{name}_in({pointer}.cast()).cast() }}\n    }}",
         if input { "Input" } else { "Output" },
     );
-    let _ = writeln!(out[2], "/// Elements of {kind} {index}, `{what}`.\npub const {upper}_ELEMENTS: usize = {};", port.elements);
+    let _ = writeln!(
+        out[2],
+        "/// Elements of {kind} {index}, `{what}`.\npub const {upper}_ELEMENTS: usize = {};",
+        port.elements
+    );
     if let Some((scale, zero)) = port.quant {
         let _ = writeln!(
             out[2],

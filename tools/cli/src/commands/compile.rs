@@ -75,11 +75,8 @@ impl LowerArgs {
         {
             settings.extend(value.map(|v| (key.to_owned(), v.to_owned())));
         }
-        let options = CompileOptions {
-            target: self.target.clone(),
-            prefix: self.prefix.clone(),
-            settings,
-        };
+        let options =
+            CompileOptions { target: self.target.clone(), prefix: self.prefix.clone(), settings };
         Ok(backend.compile(graph.verified()?, &options)?)
     }
 }
@@ -94,6 +91,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         "target": args.lower.target,
         "ram_bytes": package.sizes.ram_bytes,
         "weight_bytes": package.sizes.weight_bytes,
+        "instructions": package.sizes.instructions,
+        "cycles": package.sizes.cycles,
+        "microjoules": package.sizes.microjoules,
         "layers": package.sizes.layers,
         "files": files,
     });
@@ -109,10 +109,24 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
                     grouped(l.macs),
                     grouped(l.weight_bytes as u64),
                     grouped(l.live_bytes as u64),
+                    l.instructions.map_or("?".into(), grouped),
+                    l.cycles.map_or("?".into(), grouped),
                 ]
             })
             .collect();
-        let mut out = table(&["layer", "kernel", "MACs", "constants", "RAM in use"], &rows);
+        let header =
+            ["layer", "kernel", "MACs", "constants", "RAM in use", "instructions", "cycles"];
+        let mut out = table(&header, &rows);
+        if let (Some(instructions), Some(cycles)) =
+            (package.sizes.instructions, package.sizes.cycles)
+        {
+            out += &format!(
+                "\nestimated, without wait states: {} instructions, {} cycles, {:.1} microjoules\n",
+                grouped(instructions),
+                grouped(cycles),
+                package.sizes.microjoules.unwrap_or(0.0)
+            );
+        }
         out += &format!(
             "\narena {} bytes, constants {} bytes\nwritten: {}\n",
             grouped(package.sizes.ram_bytes as u64),

@@ -41,6 +41,8 @@ pub struct Verified {
     pub different: usize,
     /// Executed instructions of one inference.
     pub instructions: u64,
+    /// Cycles estimated from them, for memory without wait states.
+    pub cycles: u64,
     /// Bytes of the arena.
     pub ram_bytes: u64,
     /// The deepest stack.
@@ -66,13 +68,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     let v = verify(&graph, &reference, &args.lower, &samples, args.keep.as_deref(), ui)?;
     let object = json!({
         "equal": v.equal, "samples": v.samples, "different": v.different,
-        "instructions": v.instructions, "ram_bytes": v.ram_bytes, "stack_bytes": v.stack_bytes,
+        "instructions": v.instructions, "cycles": v.cycles, "ram_bytes": v.ram_bytes, "stack_bytes": v.stack_bytes,
         "flash_bytes": v.flash_bytes, "code_bytes": v.code_bytes, "weight_bytes": v.weight_bytes,
         "target": args.lower.target,
     });
     ui.result(&object, || {
         format!(
-            "{} samples on the emulated {}: {}\ninstructions {}\nRAM {} bytes of arena, {} of \
+            "{} samples on the emulated {}: {}\ninstructions {}, estimated cycles {}\nRAM {} bytes of arena, {} of \
              stack\nflash {} bytes: {} of code, {} of weights\n",
             v.samples,
             args.lower.target,
@@ -82,6 +84,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
                 format!("{} differ from the reference", v.different)
             },
             grouped(v.instructions),
+            grouped(v.cycles),
             grouped(v.ram_bytes),
             grouped(v.stack_bytes),
             grouped(v.flash_bytes),
@@ -163,6 +166,7 @@ pub fn verify(
         samples: expected.len(),
         different,
         instructions: report.instructions,
+        cycles: report.cycles,
         ram_bytes: package.sizes.ram_bytes as u64,
         stack_bytes: report.stack_bytes,
         flash_bytes: report.flash_bytes,

@@ -2,7 +2,7 @@
 //! a round of each loop takes.
 //!
 //! `cargo run --release -p paring-cortex-m-kernels --example fit_cost [CORE ...]` rewrites
-//! `src/cost/table.txt`, all of it or the named cores' part.
+//! `src/cost/table.txt`, all of it or the part of the named cores and functions (`m4 pr_add`).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -54,10 +54,14 @@ struct Program {
     unit: Unit,
     calls: String,
     loops: Vec<Vec<Loops>>,
+    /// Layers offered, timed or not.
+    tried: usize,
     isa: Isa,
     /// Layers that have a file of their own.
     alone: Vec<String>,
     alone_loops: Vec<Vec<Loops>>,
+    /// Functions to time; all if there is none.
+    only: Vec<String>,
     /// How many of each function there are among them.
     counts: BTreeMap<String, usize>,
 }
@@ -69,12 +73,16 @@ const ROOM: usize = 80_000;
 
 impl Program {
     fn push(&mut self, layer: &dyn Layer) {
+        self.tried += 1;
         let index = self.loops.len();
-        let Ok(kernel) = self.unit.add(layer, &format!("l{index}")) else { return };
+        let Ok(kernel) = self.unit.add(layer, &format!("l{}", self.tried)) else { return };
         assert!(kernel.scratch_bytes <= ROOM);
+        let function = kernel.loops.first().map_or(String::new(), |l| l.function.clone());
+        if !self.only.is_empty() && !self.only.contains(&function) {
+            return;
+        }
         let call = kernel.call(&["first", "second"], &["out"], "(void *)scratch");
         let _ = writeln!(self.calls, "    emu_mark(0, {index});\n    {call}");
-        let function = kernel.loops.first().map_or(String::new(), |l| l.function.clone());
         self.loops.push(kernel.loops);
         let count = self.counts.entry(function).or_default();
         *count += 1;
@@ -125,14 +133,16 @@ fn out(size: usize, kernel: usize, stride: usize, pad: usize) -> usize {
     (size + 2 * pad - kernel) / stride + 1
 }
 
-fn program(isa: Isa) -> Program {
+fn program(isa: Isa, only: &[String]) -> Program {
     let mut p = Program {
         unit: Unit::new(isa),
         calls: String::new(),
         loops: Vec::new(),
+        tried: 0,
         isa,
         alone: Vec::new(),
         alone_loops: Vec::new(),
+        only: only.to_vec(),
         counts: BTreeMap::new(),
     };
     let mut r = Random(17);
@@ -265,7 +275,7 @@ fn program(isa: Isa) -> Program {
         } else {
             (vec![n], vec![n])
         };
-        let mut requant = Requant::per_tensor(Multiplier::from_real(2e-6 * f64::from(1 << 18)), 4);
+        let mut requant = Requant::per_tensor(Multiplier::from_real(1.5e-6), 4);
         if round % 5 == 0 {
             requant.multipliers = vec![Multiplier { mantissa: 1_400_000_000, shift: 0 }];
         }
@@ -362,14 +372,14 @@ fn solve(rows: &[Vec<(usize, f64)>], wanted: &[f64], columns: usize) -> Vec<f64>
     x
 }
 
-fn fit(core: Core, text: &mut String) {
+fn fit(core: Core, only: &[String], text: &mut String) {
     let (isa, level) = match core {
         Core::M0 => (Isa::V6m, "-O2"),
         Core::M3 => (Isa::V7m, "-O2"),
         Core::M4 | Core::M7 | Core::M33 => (Isa::Dsp, "-Os"),
         Core::M55 => (Isa::Helium, "-Os"),
     };
-    let mut p = program(isa);
+    let mut p = program(isa, only);
     let mut files = vec![("run.c".to_string(), p.text())];
     files.extend(p.alone.iter().enumerate().map(|(i, text)| (format!("only{i}.c"), text.clone())));
     p.loops.append(&mut p.alone_loops);
@@ -435,17 +445,25 @@ fn fit(core: Core, text: &mut String) {
 
 fn main() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cost/table.txt");
-    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let (only, cores): (Vec<String>, Vec<String>) = std::env::args()
+        .skip(1)
+        .partition(|name| name.starts_with("pr_") || name.starts_with("mem"));
     let old = std::fs::read_to_string(&path).unwrap_or_default();
     let mut text = String::from("# core function.loop instructions cycles\n");
     for core in Core::ALL {
         let known: Result<cost::Core, _> = core.name().parse();
         assert!(known.is_ok(), "the costs know {core}");
-        if asked.is_empty() || asked.iter().any(|name| name == core.name()) {
-            fit(core, &mut text);
-        } else {
-            let kept = old.lines().filter(|l| l.split_whitespace().next() == Some(core.name()));
-            kept.for_each(|line| text.push_str(&format!("{line}\n")));
+        let wanted = cores.is_empty() || cores.iter().any(|name| name == core.name());
+        let kept = |line: &&str| {
+            let mut fields = line.split_whitespace();
+            let ours = fields.next() == Some(core.name());
+            let function = fields.next().unwrap_or("").split(['.', '@']).next().unwrap_or("");
+            let redone = wanted && (only.is_empty() || only.iter().any(|f| f == function));
+            ours && !redone
+        };
+        old.lines().filter(kept).for_each(|line| text.push_str(&format!("{line}\n")));
+        if wanted {
+            fit(core, &only, &mut text);
         }
     }
     std::fs::write(&path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));

@@ -139,11 +139,7 @@ impl Loops {
         let mut sum = Cost::default();
         for &(name, rounds) in self.rounds.iter().filter(|r| r.1 > 0) {
             let find = |once| table().get(&(core, format!("{}{once}.{name}", self.function)));
-            let one = find(once).or_else(|| find(""));
-            if one.is_none() {
-                eprintln!("DEBUG {core} {}.{name}", self.function);
-            }
-            let one = one?;
+            let one = find(once).or_else(|| find(""))?;
             sum += Cost {
                 instructions: one.instructions * rounds as f64,
                 cycles: one.cycles * rounds as f64,

@@ -275,7 +275,7 @@ fn program(isa: Isa, only: &[String]) -> Program {
         } else {
             (vec![n], vec![n])
         };
-        let mut requant = Requant::per_tensor(Multiplier::from_real(1.5e-6), 4);
+        let mut requant = Requant::per_tensor(Multiplier::from_real(2e-6 * f64::from(1 << 18)), 4);
         if round % 5 == 0 {
             requant.multipliers = vec![Multiplier { mantissa: 1_400_000_000, shift: 0 }];
         }

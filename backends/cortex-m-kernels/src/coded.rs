@@ -76,6 +76,12 @@ impl Matrix<'_> {
         (first..first + 4).any(|o| four.iter().any(|&k| self.weight(o, k) != 0))
     }
 
+    /// How many blocks of four inputs by four channels are not zero.
+    pub(crate) fn kept_blocks(&self) -> usize {
+        let of = |first: usize| self.order.iter().filter(|four| self.kept(first, four)).count();
+        groups(self.folded.len(), 4).into_iter().map(of).sum()
+    }
+
     /// Every weight that the blocks of a coding store.
     fn stored(&self, coding: Coding) -> impl Iterator<Item = i8> + '_ {
         let sparse = coding == Coding::SparsePalette;

@@ -1,6 +1,7 @@
 use crate::conv::TABLE;
+use crate::effort::Effort;
 use crate::helpers::Helper;
-use crate::pack::{Matrix, fold_bias, plain_order};
+use crate::pack::{FAST_LIMIT, Matrix, fold_bias, plain_order, sums_below};
 use crate::requant::Requant;
 use crate::unit::{Isa, Kernel, Layer, Unit};
 use crate::{Coding, Conv2d, KernelError};
@@ -47,7 +48,15 @@ impl FullyConnected<'_> {
         if !(vectors || unit.isa() == Isa::Dsp) || self.requant.multipliers.len() != 1 {
             return None;
         }
-        let (mantissa, shift1) = self.requant.fast(0)?;
+        let fast = self.requant.fast(0);
+        let left = match self.requant.left(0) {
+            Some(left) if fast.is_none() && !vectors => {
+                let limit = FAST_LIMIT >> left.1;
+                sums_below(limit, self.weights, folded, self.inputs).then_some(left)
+            }
+            _ => None,
+        };
+        let (mantissa, shift1) = fast.or(left)?;
         let order = plain_order(self.inputs);
         let matrix = Matrix {
             weights: self.weights,
@@ -61,7 +70,10 @@ impl FullyConnected<'_> {
             _ if vectors => return None,
             coding => matrix.dense8(coding)?,
         };
-        unit.need(Helper::Dense8(self.coding));
+        unit.need(match left {
+            None => Helper::Dense8(self.coding),
+            Some(_) => Helper::Dense8Left(self.coding),
+        });
         unit.words(&format!("{name}_w"), &stream);
         let (fields, overread) = if vectors {
             let blocks = self.inputs.div_ceil(16);
@@ -72,7 +84,10 @@ impl FullyConnected<'_> {
                 16 * blocks - self.inputs,
             )
         } else {
-            let offset = self.requant.zero_term() << shift1;
+            let offset = match left {
+                None => self.requant.zero_term() << shift1,
+                Some(_) => self.requant.zero,
+            };
             let (words, groups) = (order.len(), self.outputs / 8);
             (
                 format!("{name}_w, {words}, {groups}, {mantissa}, {shift1}, {offset}"),
@@ -80,14 +95,40 @@ impl FullyConnected<'_> {
             )
         };
         unit.record("pr_dense", name, &fields);
-        let suffix = self.coding.suffix();
+        let left = if left.is_some() { "_left" } else { "" };
+        let suffix = format!("{left}{}", self.coding.suffix());
         let kernel = if self.coding.has_palette() {
             let call = format!("pr_dense8{suffix}(&{name}, @in0@, @out0@, @scratch@);");
             Kernel::new(call, "eight outputs").scratch(TABLE)
         } else {
             Kernel::new(format!("pr_dense8{suffix}(&{name}, @in0@, @out0@);"), "eight outputs")
         };
-        Some(kernel.overread(overread))
+        Some(kernel.overread(overread).effort(self.eights_effort()))
+    }
+
+    fn eights_effort(&self) -> Effort {
+        let groups = self.outputs.div_ceil(8);
+        let fours = self.inputs.div_ceil(4);
+        match self.coding {
+            Coding::Nibbles => {
+                Effort::of(1, 32, 50)
+                    + Effort::of(fours, 7, 10)
+                    + Effort::of(groups, 68, 96)
+                    + Effort::of(groups * fours, 46, 55)
+            }
+            Coding::Palette => {
+                Effort::of(1, 830, 920)
+                    + Effort::of(groups, 60, 84)
+                    + Effort::of(groups * fours, 51, 88)
+                    + Effort::of(groups * fours / 4, 3, 6)
+            }
+            _ => {
+                Effort::of(1, 23, 40)
+                    + Effort::of(groups, 63, 84)
+                    + Effort::of(groups * fours, 31, 42)
+                    + Effort::of(groups * fours / 2, 3, 6)
+            }
+        }
     }
 
     fn plain(&self, unit: &mut Unit, name: &str, folded: &[i32]) -> Kernel {
@@ -103,7 +144,9 @@ impl FullyConnected<'_> {
             self.inputs, self.outputs, self.requant.zero
         );
         unit.record("pr_rows", name, &fields);
-        Kernel::new(format!("pr_dense1(&{name}, @in0@, @out0@);"), "one output")
+        let effort =
+            Effort::of(self.outputs, 60, 80) + Effort::of(self.outputs * self.inputs, 4, 6);
+        Kernel::new(format!("pr_dense1(&{name}, @in0@, @out0@);"), "one output").effort(effort)
     }
 }
 
@@ -121,6 +164,10 @@ impl Layer for FullyConnected<'_> {
             None => self.plain(unit, name, &folded),
         };
         Ok(self.requant.clamp(unit, kernel, self.outputs))
+    }
+
+    fn coded(&self, coding: Coding) -> Option<Box<dyn Layer + '_>> {
+        Some(Box::new(Self { coding, ..self.clone() }))
     }
 
     fn rounds(&self, function: &str, isa: Isa) -> Vec<(&'static str, u64)> {

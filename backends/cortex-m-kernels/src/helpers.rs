@@ -40,6 +40,7 @@ pub(crate) enum Helper {
     Depthwise,
     Dense8Params,
     Dense8(Coding),
+    Dense8Left(Coding),
     Dense1,
     Add,
     Mul,
@@ -74,6 +75,7 @@ impl Helper {
             H::Mm42Any | H::Mm42Relu => &[H::Mm42, H::MmChoice],
             H::MmChoice => &[],
             H::Conv => &[H::Move, H::Pack],
+            H::Pointwise if isa == Isa::Helium => &[],
             H::Pointwise => &[H::Pack],
             H::ConvOf(c) => match c {
                 Coding::Plain => &[H::Conv, H::Product(Coding::Plain)],
@@ -105,8 +107,10 @@ impl Helper {
             H::Depthwise3x3 => &[H::Channel3x3, H::Gather, H::Move],
             H::Depthwise => &[H::Channel, H::Gather, H::Move],
             H::Dense8Params => &[H::Base, H::Helium],
-            H::Dense8(Coding::Palette) => &[H::Dense8Params, H::Pairs],
-            H::Dense8(_) => &[H::Dense8Params],
+            H::Dense8(Coding::Palette) | H::Dense8Left(Coding::Palette) => {
+                &[H::Dense8Params, H::Pairs]
+            }
+            H::Dense8(_) | H::Dense8Left(_) => &[H::Dense8Params],
             H::Exp | H::Quantize => &[H::Base],
             H::Softmax => &[H::Exp],
             H::Add => &[H::Base, H::Helium, H::MulHr],
@@ -134,16 +138,17 @@ impl Helper {
             Self::Mm42 if dsp => include_str!("c/mm_dsp.c"),
             Self::Mm42 if mve => include_str!("c/mm_mve.c"),
             Self::Mm42Any if mve => include_str!("c/mm_mve_any.c"),
+            // It saves little; one form of the product is enough where the other is needed too.
+            Self::Mm42Relu if mve && present.contains(&Self::Mm42Any) => "",
             Self::Mm42Relu if mve => include_str!("c/mm_mve_relu.c"),
             Self::Mm42 => include_str!("c/mm_c.c"),
             Self::Mm42Any if dsp => include_str!("c/mm_dsp_any.c"),
             Self::Mm42Relu if dsp => include_str!("c/mm_dsp_relu.c"),
             Self::Mm42Any | Self::Mm42Relu => "",
             Self::MmChoice => {
-                let variants = (
-                    (dsp || mve) && present.contains(&Self::Mm42Relu),
-                    present.contains(&Self::Mm42Any),
-                );
+                let any = present.contains(&Self::Mm42Any);
+                let relu = (dsp || mve && !any) && present.contains(&Self::Mm42Relu);
+                let variants = (relu, any);
                 match variants {
                     (true, true) => {
                         "#define PR_MM(columns, stream, out, m) \\\n    ((m)->zero == -255 ? pr_mm42_relu : pr_mm42)(columns, stream, out, m)\n"
@@ -214,9 +219,16 @@ impl Helper {
             Self::Dense8Params if mve => "",
             Self::Dense8Params => include_str!("c/dense_dsp_params.c"),
             Self::Dense8(_) if mve => include_str!("c/dense_mve.c"),
-            Self::Dense8(Coding::Nibbles) => include_str!("c/dense_dsp_nibbles.c"),
-            Self::Dense8(Coding::Palette) => include_str!("c/dense_dsp_palette.c"),
-            Self::Dense8(_) => include_str!("c/dense_dsp.c"),
+            Self::Dense8(coding) => {
+                return dense8(coding).replace("PR_DENSE_SCALE", "pr_dense_scale");
+            }
+            Self::Dense8Left(coding) => {
+                return dense8(coding)
+                    .replace("PR_DENSE_SCALE", "pr_dense_scale_left")
+                    .replace(", PR_DENSE_TWO)", ", PR_DENSE_TWO_LEFT)")
+                    .replace(", PR_DENSE_PLAIN)", ", PR_DENSE_PLAIN_LEFT)")
+                    .replace("pr_dense8", "pr_dense8_left");
+            }
             Self::Dense1 if matches!(isa, Isa::V6m | Isa::V7m) => include_str!("c/dense_c4.c"),
             Self::Dense1 => include_str!("c/dense_c.c"),
             Self::Add if mve => {
@@ -238,6 +250,14 @@ impl Helper {
             Self::Requantize => include_str!("c/requantize.c"),
         };
         plain.to_string()
+    }
+}
+
+fn dense8(coding: Coding) -> &'static str {
+    match coding {
+        Coding::Nibbles => include_str!("c/dense_dsp_nibbles.c"),
+        Coding::Palette => include_str!("c/dense_dsp_palette.c"),
+        _ => include_str!("c/dense_dsp.c"),
     }
 }
 

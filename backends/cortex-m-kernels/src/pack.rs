@@ -5,7 +5,7 @@ use crate::requant::Requant;
 use crate::unit::Isa;
 
 /// The largest sum the fast requantization takes.
-const FAST_LIMIT: i64 = 1 << 30;
+pub(crate) const FAST_LIMIT: i64 = 1 << 30;
 /// The largest sum of the upper channel of a pair.
 const UPPER_LIMIT: i64 = 1 << 23;
 
@@ -28,11 +28,16 @@ fn bound(row: &[i8], bias: i32) -> i64 {
 }
 
 /// Whether every channel's sum stays where the fast requantization is exact.
-pub(crate) fn sums_fit(weights: &[i8], folded: &[i32], per_output: usize) -> bool {
+fn sums_fit(weights: &[i8], folded: &[i32], per_output: usize) -> bool {
+    sums_below(FAST_LIMIT, weights, folded, per_output)
+}
+
+/// Whether every channel's sum stays below a limit.
+pub(crate) fn sums_below(limit: i64, weights: &[i8], folded: &[i32], per_output: usize) -> bool {
     folded
         .iter()
         .enumerate()
-        .all(|(o, &b)| bound(&weights[o * per_output..(o + 1) * per_output], b) < FAST_LIMIT)
+        .all(|(o, &b)| bound(&weights[o * per_output..(o + 1) * per_output], b) < limit)
 }
 
 /// The channels of a layer in the form that the fast requantization takes.

@@ -44,6 +44,12 @@ impl Requant {
         (1..=21).contains(&right).then(|| (m.mantissa, right as u32 - 1))
     }
 
+    /// Mantissa and left shift, for multipliers of one half and more.
+    pub(crate) fn left(&self, channel: usize) -> Option<(i32, u32)> {
+        let m = self.of(channel);
+        (m.mantissa != 0 && (0..=8).contains(&m.shift)).then_some((m.mantissa, m.shift as u32))
+    }
+
     /// `2 * zero + 1`, the rounding constant of the fast sequence before its shift.
     pub(crate) fn zero_term(&self) -> i32 {
         2 * self.zero + 1

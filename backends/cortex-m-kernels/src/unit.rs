@@ -2,7 +2,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::KernelError;
+use crate::coding::Coding;
 use crate::cost::Loops;
+use crate::effort::Effort;
 use crate::helpers::Helper;
 
 /// What the compiler may use.
@@ -41,6 +43,8 @@ pub struct Kernel {
     pub overread: usize,
     /// A word on the variant chosen, for comments and reports.
     pub variant: &'static str,
+    /// What a call takes, to compare codings of the weights by; 0 where there is only one.
+    pub effort: Effort,
     /// How often the loops of the functions it calls run; empty where no costs are known.
     pub loops: Vec<Loops>,
 }
@@ -53,6 +57,7 @@ impl Kernel {
             overlap: vec![Overlap::Disjoint],
             overread: 0,
             variant,
+            effort: Effort::default(),
             loops: Vec::new(),
         }
     }
@@ -69,6 +74,11 @@ impl Kernel {
 
     pub(crate) fn overread(mut self, bytes: usize) -> Self {
         self.overread = bytes;
+        self
+    }
+
+    pub(crate) fn effort(mut self, effort: Effort) -> Self {
+        self.effort = effort;
         self
     }
 
@@ -93,6 +103,13 @@ pub trait Layer {
     /// # Errors
     /// When the description contradicts itself or no kernel can do it.
     fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError>;
+
+    /// The same layer with its weights in another coding; `None` for a layer whose weights have only
+    /// one.
+    fn coded(&self, coding: Coding) -> Option<Box<dyn Layer + '_>> {
+        let _ = coding;
+        None
+    }
 
     /// How often the loops of a function run that [`Layer::lower`] chose; nothing where that is not
     /// known.

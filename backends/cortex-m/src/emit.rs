@@ -1,6 +1,5 @@
 //! The text of the package.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use paring_backend::{Harness, LayerSize};
@@ -8,8 +7,8 @@ use paring_ir::{Port, macs};
 use paring_tensor::{DType, Quant, TensorType};
 
 use paring_cortex_m_kernels::Isa;
-use paring_cortex_m_kernels::cost::{Core, Cost};
 
+use crate::estimate;
 use crate::lower::{Lowering, Operand, Step};
 use crate::memory::Memory;
 
@@ -96,23 +95,8 @@ impl Emitter<'_> {
 
     pub fn layers(&self) -> Vec<LayerSize> {
         let graph = self.lowering.graph;
-        let core: Option<Core> = self.target.parse().ok();
-        let mut calls: HashMap<&str, usize> = HashMap::new();
-        for call in self.lowering.steps.iter().flat_map(|s| &s.calls) {
-            for loops in &call.kernel.loops {
-                *calls.entry(&loops.function).or_default() += 1;
-            }
-        }
-        let cost = |step: &Step| {
-            let mut sum = Cost::default();
-            for call in &step.calls {
-                for loops in &call.kernel.loops {
-                    let once = calls.get(loops.function.as_str()) == Some(&1);
-                    sum += loops.cost(core?, once)?;
-                }
-            }
-            Some(sum)
-        };
+        let costs = estimate::steps(self.lowering, self.target.parse().ok());
+        let cost = |at: usize| costs.get(at).copied().flatten();
         let layer = |(at, step): (usize, &Step)| {
             let node = graph.node(step.node);
             LayerSize {
@@ -122,8 +106,10 @@ impl Emitter<'_> {
                 macs: macs(graph, node).unwrap_or(0),
                 weight_bytes: step.constant_bytes,
                 live_bytes: self.memory.live.get(at).copied().unwrap_or(0),
-                instructions: cost(step).map(|c| c.instructions.round() as u64),
-                cycles: cost(step).map(|c| c.cycles.round() as u64),
+                instructions: cost(at).map(|c| c.instructions.round() as u64),
+                cycles: cost(at).map(|c| c.cycles.round() as u64),
+                weights: step.choice.as_ref().map_or("", |c| c.coding.name()).to_string(),
+                why: step.choice.as_ref().map_or_else(String::new, |c| c.why.clone()),
             }
         };
         self.lowering.steps.iter().enumerate().map(layer).collect()

@@ -4,6 +4,10 @@
 //! The targets are `cortex-m0`, `cortex-m3`, `cortex-m4`, `cortex-m7`, `cortex-m33` and `cortex-m55`.
 //! Outputs equal the reference interpreter's with double rounding, bit for bit.
 //!
+//! Settings: `optimize` is `balanced`, `speed` or `size`; `flash` and `ram` are budgets in bytes, `latency`
+//! one in cycles or, as `20ms@120MHz`, in time. Layers whose weights are stored as a palette, sparse or in int4 stay so
+//! in flash where the core has kernels for that; the report says why or why not.
+//!
 //! ```
 //! use paring_backend::{Backend, CompileOptions};
 //!
@@ -22,7 +26,10 @@
 #![forbid(unsafe_code)]
 
 mod budget;
+mod choose;
 mod emit;
+mod estimate;
+mod goals;
 mod lower;
 mod memory;
 mod ops;
@@ -31,7 +38,7 @@ mod picture;
 
 use paring_backend::{
     Backend, CompileError, CompileOptions, ExecOptions, LayerSize, Package, SizeReport, Target,
-    backend_named, parse_bytes, refusals,
+    backend_named, refusals,
 };
 use paring_cortex_m_kernels::{Isa, cost};
 use paring_ir::{Graph, Node, Verified};
@@ -90,7 +97,8 @@ impl Backend for CortexM {
             return Err("this backend only compiles; name one of its targets".into());
         };
         let isa = isa(target).ok_or_else(|| format!("there is no target `{target}`"))?;
-        let mut lowering = lower::Lowering::new(graph, isa);
+        let policy = choose::Policy::default();
+        let mut lowering = lower::Lowering::new(graph, isa, &policy);
         lowering.add(node)
     }
 
@@ -107,20 +115,7 @@ impl Backend for CortexM {
                 known.join(", ")
             ))
         })?;
-        let mut layout = package::Layout::C;
-        let (mut ram, mut flash) = (None, None);
-        for (key, value) in &options.settings {
-            match key.as_str() {
-                "ram" => ram = Some(parse_bytes(value).map_err(CompileError::Options)?),
-                "flash" => flash = Some(parse_bytes(value).map_err(CompileError::Options)?),
-                "package" => layout = value.parse().map_err(CompileError::Options)?,
-                _ => {
-                    return Err(CompileError::Options(format!(
-                        "unknown setting `{key}`; known: flash, package, ram"
-                    )));
-                }
-            }
-        }
+        let goals = goals::Goals::parse(options).map_err(CompileError::Options)?;
         let prefix = if options.prefix.is_empty() { "model" } else { &options.prefix };
         if !is_identifier(prefix) {
             return Err(CompileError::Options(format!(
@@ -136,25 +131,11 @@ impl Backend for CortexM {
                 "the network keeps states between runs, which this backend does not lower".into(),
             ));
         }
-        let mut lowering = lower::Lowering::new(graph.graph(), isa);
-        for &id in graph.order() {
-            let node = graph.graph().node(id);
-            lowering.add(node).map_err(|why| {
-                CompileError::Internal(format!("`{}` was accepted but failed: {why}", node.name))
-            })?;
-        }
+        let core: Option<cost::Core> = options.target.parse().ok();
+        let policy = goals::meet(&graph, isa, core, &goals)?;
+        let mut lowering = lower_all(&graph, isa, &policy)?;
         let memory = planned(&mut lowering).map_err(CompileError::Options)?;
-        if let Some(limit) = ram
-            && memory.arena_bytes > limit
-        {
-            return Err(CompileError::Budget(budget::ram(&lowering, &memory, limit)));
-        }
-        if let Some(limit) = flash
-            && lowering.unit.constant_bytes() > limit
-        {
-            return Err(CompileError::Budget(budget::flash(&lowering, limit)));
-        }
-        let vector = self_test(graph);
+        let vector = graph.graph().verified().ok().and_then(self_test);
         let emitter = emit::Emitter {
             lowering: &lowering,
             memory: &memory,
@@ -162,11 +143,10 @@ impl Backend for CortexM {
             target: &options.target,
             vector: vector.as_ref(),
         };
-        let files = layout.files(&emitter);
+        let files = goals.layout.files(&emitter);
         let layers = emitter.layers();
         let sum = |f: &dyn Fn(&LayerSize) -> Option<u64>| layers.iter().map(f).sum::<Option<u64>>();
         let (instructions, cycles) = (sum(&|l| l.instructions), sum(&|l| l.cycles));
-        let core: Option<cost::Core> = options.target.parse().ok();
         let energy = |cycles: u64| Some(cycles as f64 * core?.picojoules_per_cycle() / 1e6);
         let sizes = SizeReport {
             ram_bytes: memory.arena_bytes,
@@ -178,6 +158,22 @@ impl Backend for CortexM {
         };
         Ok(Package { files, sizes, harness: Some(emitter.harness()) })
     }
+}
+
+/// Lowers every node in order.
+fn lower_all<'g>(
+    graph: &'g Verified<'_>,
+    isa: Isa,
+    policy: &'g choose::Policy,
+) -> Result<lower::Lowering<'g>, CompileError> {
+    let mut lowering = lower::Lowering::new(graph.graph(), isa, policy);
+    for &id in graph.order() {
+        let node = graph.graph().node(id);
+        lowering.add(node).map_err(|why| {
+            CompileError::Internal(format!("`{}` was accepted but failed: {why}", node.name))
+        })?;
+    }
+    Ok(lowering)
 }
 
 /// Plans the memory of the steps as they are and in the order that needs the least, and leaves them in

@@ -7,6 +7,7 @@ use paring_ir::{Graph, Node, NodeId, ValueId};
 use paring_qmath::Multiplier;
 use paring_tensor::{DType, Tensor, TensorType};
 
+use crate::choose::{self, Choice, Policy};
 use crate::ops;
 
 /// What a call reads.
@@ -33,6 +34,8 @@ pub(crate) struct Step {
     pub calls: Vec<Call>,
     pub alias: Option<(ValueId, ValueId)>,
     pub constant_bytes: usize,
+    /// How the weights are stored, where there is a choice.
+    pub choice: Option<Choice>,
 }
 
 /// The lowering of a graph in progress.
@@ -40,11 +43,17 @@ pub(crate) struct Lowering<'g> {
     pub graph: &'g Graph,
     pub unit: Unit,
     pub steps: Vec<Step>,
+    policy: &'g Policy,
 }
 
 impl<'g> Lowering<'g> {
-    pub fn new(graph: &'g Graph, isa: Isa) -> Self {
-        Self { graph, unit: Unit::new(isa), steps: Vec::new() }
+    pub fn new(graph: &'g Graph, isa: Isa, policy: &'g Policy) -> Self {
+        Self { graph, unit: Unit::new(isa), steps: Vec::new(), policy }
+    }
+
+    /// Bytes of code, roughly: C compiles to about a byte for twelve of its text.
+    pub fn code_estimate(&self) -> usize {
+        self.unit.functions().len() / 12 + 24 * self.steps.len()
     }
 
     /// Lowers the next node.
@@ -58,7 +67,8 @@ impl<'g> Lowering<'g> {
         }
         let name = format!("layer_{}", self.steps.len());
         let before = self.unit.constant_bytes();
-        let mut step = Step { node: node.id, calls: Vec::new(), alias: None, constant_bytes: 0 };
+        let mut step =
+            Step { node: node.id, calls: Vec::new(), alias: None, constant_bytes: 0, choice: None };
         let Some(lower) = ops::lowering(node.op.name()) else {
             return Err(format!("there is no kernel for `{}` yet", node.op.name()));
         };
@@ -185,6 +195,21 @@ impl<'g> Site<'_, 'g> {
         let kernel = self.lowering.unit.add(layer, &name).map_err(|e| e.to_string())?;
         self.step.calls.push(Call { kernel, inputs, output });
         Ok(())
+    }
+
+    /// Adds a call on the node's first input of a kernel whose weights, input 1, can be stored in
+    /// several ways.
+    pub fn call_weighted(&mut self, layer: &dyn Layer) -> Result<(), String> {
+        let isa = self.lowering.unit.isa();
+        let weights = self.graph().constant(self.input(1)?);
+        let compressed = weights.is_some_and(|w| {
+            w.palette().is_some() || w.sparse().is_some() || w.dtype() == DType::I4
+        });
+        let candidates = choose::candidates(layer, isa);
+        let choice = choose::choose(self.lowering.policy, self.node.id, candidates, compressed);
+        let coded = layer.coded(choice.coding);
+        self.step.choice = Some(choice);
+        self.call_on_input(coded.as_deref().unwrap_or(layer))
     }
 
     /// Adds a kernel call on the node's first input.

@@ -32,38 +32,70 @@ pub(crate) fn walk<const N: usize>(
     start: [isize; N],
     mut f: impl FnMut([usize; N]),
 ) {
-    if shape.contains(&0) {
-        return;
-    }
-    let Some((&inner, outer)) = shape.split_last() else {
-        f(start.map(|s| s as usize));
-        return;
-    };
-    let inner_step: [isize; N] = steps.map(|s| s[outer.len()]);
-    let mut index = vec![0_usize; outer.len()];
-    let mut at = start;
-    loop {
-        let mut here = at;
-        for _ in 0..inner {
-            f(here.map(|h| h as usize));
-            for k in 0..N {
-                here[k] += inner_step[k];
-            }
-        }
-        let Some(axis) = (0..outer.len()).rev().find(|&a| index[a] + 1 < outer[a]) else {
-            return;
-        };
-        for a in axis + 1..outer.len() {
-            for k in 0..N {
-                at[k] -= steps[k][a] * index[a] as isize;
-            }
-            index[a] = 0;
-        }
-        index[axis] += 1;
-        for k in 0..N {
-            at[k] += steps[k][axis];
+    let mut rows = Rows::new(shape, steps, start);
+    while let Some(mut at) = rows.next() {
+        for _ in 0..rows.len {
+            f(places(&at));
+            rows.advance(&mut at);
         }
     }
+}
+
+/// The rows of a walk. It knows nothing of what is done on the way, so that it is compiled once for each
+/// number of arrays.
+struct Rows<'a, const N: usize> {
+    outer: &'a [usize],
+    /// Elements of a row.
+    len: usize,
+    steps: [&'a [isize]; N],
+    inner_step: [isize; N],
+    index: Vec<usize>,
+    /// Where the next row begins; nothing after the last.
+    next: Option<[isize; N]>,
+}
+
+impl<'a, const N: usize> Rows<'a, N> {
+    fn new(shape: &'a [usize], steps: [&'a [isize]; N], start: [isize; N]) -> Self {
+        let (len, outer) = shape.split_last().map_or((1, shape), |(&len, outer)| (len, outer));
+        let mut inner_step = [0; N];
+        for (to, steps) in inner_step.iter_mut().zip(steps) {
+            *to = steps.get(outer.len()).copied().unwrap_or(0);
+        }
+        let next = (!shape.contains(&0)).then_some(start);
+        Self { outer, len, steps, inner_step, index: vec![0; outer.len()], next }
+    }
+
+    /// Offsets of the next row's first element.
+    fn next(&mut self) -> Option<[isize; N]> {
+        let here = self.next?;
+        let axis = (0..self.outer.len()).rev().find(|&a| self.index[a] + 1 < self.outer[a]);
+        self.next = axis.map(|axis| {
+            let mut at = here;
+            for (at, steps) in at.iter_mut().zip(self.steps) {
+                let inner = steps.iter().zip(&self.index).skip(axis + 1);
+                *at -= inner.map(|(step, index)| step * *index as isize).sum::<isize>();
+                *at += steps[axis];
+            }
+            self.index[axis + 1..].fill(0);
+            self.index[axis] += 1;
+            at
+        });
+        Some(here)
+    }
+
+    fn advance(&self, at: &mut [isize; N]) {
+        for (at, step) in at.iter_mut().zip(&self.inner_step) {
+            *at += step;
+        }
+    }
+}
+
+fn places<const N: usize>(at: &[isize; N]) -> [usize; N] {
+    let mut places = [0; N];
+    for (to, at) in places.iter_mut().zip(at) {
+        *to = *at as usize;
+    }
+    places
 }
 
 /// Runs `$body` with `$t` as the unsigned integer type of an element's size.

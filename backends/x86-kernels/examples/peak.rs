@@ -48,35 +48,38 @@ fn main() {
             let macs = (runs * rows * depth * tile.width) as f64;
             println!("f32 {} depth {depth}: {:.1} GMAC/s", level.name(), macs / time / 1e9);
         }
-        if Level::Avx512.is_available() {
-            let a = vec![3_i8; rows * depth];
-            let at: Vec<u32> = (0..rows).map(|r| (r * depth) as u32).collect();
+        for level in [Level::Avx2, Level::Avx512] {
+            let Some(tile) = gemm::i8_tile(level).filter(|_| level.is_available()) else {
+                continue;
+            };
+            let reach = depth.next_multiple_of(gemm::i8_step(level));
+            let a = vec![3_i8; rows * depth + reach];
+            let padded = rows.next_multiple_of(tile.rows);
+            let at: Vec<u32> = (0..padded).map(|r| (r.min(rows - 1) * depth) as u32).collect();
             let r = Rows { a: &a, at: &at, pad: &a, taps: 1, depth, rows };
-            let mut panel = vec![0_u8; gemm::i8_panel_len(1, depth, width)];
-            let ok = gemm::i8_pack(
-                &I8Panel {
-                    weights: &vec![5; width * depth],
-                    taps: 1,
-                    depth,
-                    width,
-                    bias: &[7; 32],
-                    multipliers: &[Multiplier::from_real(0.01); 32],
-                    rounding: Rounding::Double,
-                    zero_point: 3,
-                    bounds: (-128, 127),
-                },
-                &mut panel,
-            );
-            assert!(ok);
+            let width = tile.width;
+            let mut panel = vec![0_u8; gemm::i8_panel_len(level, 1, depth, width)];
+            let from = I8Panel {
+                weights: &vec![5; width * depth],
+                taps: 1,
+                depth,
+                width,
+                bias: &[7; 32][..width],
+                multipliers: &[Multiplier::from_real(0.01); 32][..width],
+                rounding: Rounding::Double,
+                zero_point: 3,
+                bounds: (-128, 127),
+            };
+            assert!(gemm::i8_pack(level, &from, &mut panel));
             let mut out = vec![0_i8; rows * width];
             let runs = 20;
             let time = least(|| {
                 for _ in 0..runs {
-                    gemm::i8_gemm(Level::Avx512, &r, &panel, width, width, width, &mut out);
+                    gemm::i8_gemm(level, &r, &panel, width, width, width, &mut out);
                 }
             });
             let macs = (runs * rows * depth * width) as f64;
-            println!("i8 avx512 depth {depth}: {:.1} GMAC/s", macs / time / 1e9);
+            println!("i8 {} depth {depth}: {:.1} GMAC/s", level.name(), macs / time / 1e9);
         }
     }
 }

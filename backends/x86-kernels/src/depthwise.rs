@@ -80,6 +80,10 @@ pub fn f32_depthwise(
     unsafe {
         match level {
             #[cfg(target_arch = "x86_64")]
+            Level::Avx512 if crate::f32_depthwise3::serves(window, weights) => {
+                crate::f32_depthwise3::rows(window, x, weights, bias, clamp, rows, out)
+            }
+            #[cfg(target_arch = "x86_64")]
             Level::Avx512 => {
                 crate::f32_depthwise::avx512::rows(window, x, weights, bias, clamp, rows, out)
             }
@@ -114,14 +118,17 @@ pub struct I8Depthwise<'a> {
 }
 
 impl I8Depthwise<'_> {
-    /// As [`crate::gemm::I8Panel::lane`].
-    pub(crate) fn lane(&self, channel: usize, taps: usize) -> Option<Lane> {
-        let mut w = [0; MAX_TAPS];
-        for (tap, w) in w.iter_mut().enumerate().take(taps) {
-            *w = self.weights[tap * self.channels + channel];
+    /// As [`crate::gemm::I8Panel::lane`]; `more` is added to the weights where it is not empty.
+    pub(crate) fn lane(&self, channel: usize, taps: usize, more: &[i8]) -> Option<Lane> {
+        let mut w = [0; 2 * MAX_TAPS];
+        for tap in 0..taps {
+            w[tap] = self.weights[tap * self.channels + channel];
+            if let Some(more) = more.get(tap * self.channels + channel) {
+                w[taps + tap] = *more;
+            }
         }
         crate::gemm::lane(
-            &w[..taps],
+            &w[..2 * taps],
             self.bias[channel],
             self.multipliers[channel],
             self.rounding,
@@ -133,16 +140,23 @@ impl I8Depthwise<'_> {
 /// Whether there is an `i8` kernel.
 #[must_use]
 pub fn has_i8(level: Level) -> bool {
-    level == Level::Avx512
+    level != Level::Scalar
 }
 
 /// Bytes of the packed weights.
 #[must_use]
-pub fn i8_len(kernel: [usize; 2], channels: usize) -> usize {
+pub fn i8_len(level: Level, kernel: [usize; 2], channels: usize) -> usize {
     #[cfg(target_arch = "x86_64")]
-    return crate::i8_depthwise_avx512::len(kernel, channels);
+    {
+        // Weights that are sums of two bytes are packed for AVX2 at every level.
+        let narrow = crate::i8_depthwise_avx2::len(kernel, channels);
+        match level {
+            Level::Avx512 => narrow.max(crate::i8_depthwise_avx512::len(kernel, channels)),
+            _ => narrow,
+        }
+    }
     #[cfg(not(target_arch = "x86_64"))]
-    return 0 * (kernel[0] + channels);
+    return 0 * (level as usize + kernel[0] + channels);
 }
 
 /// Packs the weights; `false` where the requantization of a channel could overflow.
@@ -150,15 +164,41 @@ pub fn i8_len(kernel: [usize; 2], channels: usize) -> usize {
 /// # Panics
 /// If lengths disagree.
 #[must_use]
-pub fn i8_pack(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
+pub fn i8_pack(level: Level, p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
     let taps = p.kernel[0] * p.kernel[1];
     assert!(taps > 0 && taps <= MAX_TAPS && taps * p.channels == p.weights.len());
     assert!(p.bias.len() == p.channels && p.multipliers.len() == p.channels);
-    assert_eq!(packed.len(), i8_len(p.kernel, p.channels));
+    assert_eq!(packed.len(), i8_len(level, p.kernel, p.channels));
     #[cfg(target_arch = "x86_64")]
-    return crate::i8_depthwise_avx512::pack(p, packed);
+    return match level {
+        Level::Avx512 => {
+            let len = crate::i8_depthwise_avx512::len(p.kernel, p.channels);
+            crate::i8_depthwise_avx512::pack(p, &mut packed[..len])
+        }
+        _ => crate::i8_depthwise_avx2::pack(p, &[], packed),
+    };
     #[cfg(not(target_arch = "x86_64"))]
     return false;
+}
+
+/// As [`i8_pack`] for weights that are the sums of two bytes: those of `p` and `more`.
+///
+/// # Panics
+/// If lengths disagree.
+#[must_use]
+pub fn i8_pack_sum(level: Level, p: &I8Depthwise<'_>, more: &[i8], packed: &mut [u8]) -> bool {
+    let taps = p.kernel[0] * p.kernel[1];
+    assert!(taps > 0 && taps <= MAX_TAPS && taps * p.channels == p.weights.len());
+    assert!(p.bias.len() == p.channels && p.multipliers.len() == p.channels);
+    assert_eq!(more.len(), p.weights.len());
+    assert_eq!(packed.len(), i8_len(level, p.kernel, p.channels));
+    #[cfg(target_arch = "x86_64")]
+    {
+        let len = crate::i8_depthwise_avx2::len(p.kernel, p.channels);
+        crate::i8_depthwise_avx2::pack(p, more, &mut packed[..len])
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 /// `i8` with packed weights. `pad` is the input's zero point.
@@ -176,10 +216,17 @@ pub fn i8_depthwise(
 ) {
     window.check(x.len(), &rows, out.len());
     assert!(has_i8(level) && level.is_available());
-    assert_eq!(packed.len(), i8_len(window.kernel, window.channels));
+    assert_eq!(packed.len(), i8_len(level, window.kernel, window.channels));
     #[cfg(target_arch = "x86_64")]
     // SAFETY: lengths and features are checked above.
     unsafe {
-        crate::i8_depthwise_avx512::rows(window, x, pad, packed, rows, out);
+        let (kernel, channels) = (window.kernel, window.channels);
+        if level == Level::Avx512 && !crate::i8_depthwise_avx2::is_packed(packed) {
+            let len = crate::i8_depthwise_avx512::len(kernel, channels);
+            crate::i8_depthwise_avx512::rows(window, x, pad, &packed[..len], rows, out);
+        } else {
+            let len = crate::i8_depthwise_avx2::len(kernel, channels);
+            crate::i8_depthwise_avx2::rows(window, x, pad, &packed[..len], rows, out);
+        }
     }
 }

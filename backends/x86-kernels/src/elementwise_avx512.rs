@@ -41,7 +41,8 @@ impl Vector {
         // SAFETY: there are `VECTOR` bytes.
         unsafe {
             if self.1 {
-                requantize_short(x, self.0.as_ptr())
+                let top = _mm512_set1_epi32(i32::MIN);
+                requantize_short(_mm512_xor_si512(x, top), self.0.as_ptr())
             } else {
                 requantize(x, self.0.as_ptr())
             }

@@ -102,8 +102,19 @@ pub fn f32_gemm(
 #[must_use]
 pub fn i8_tile(level: Level) -> Option<Tile> {
     match level {
-        Level::Scalar | Level::Avx2 => None,
+        Level::Scalar => None,
+        Level::Avx2 => Some(Tile { rows: 6, width: 16 }),
         Level::Avx512 => Some(Tile { rows: 14, width: 32 }),
+    }
+}
+
+/// Pieces of `i8` rows are read to the next multiple of this many elements.
+#[must_use]
+pub fn i8_step(level: Level) -> usize {
+    match level {
+        Level::Scalar => 1,
+        Level::Avx2 => 16,
+        Level::Avx512 => 4,
     }
 }
 
@@ -170,6 +181,14 @@ pub(crate) fn lane(
     // The largest true sum, and the largest on the way to it.
     let bound = i64::from(bias).abs() + 128 * magnitude;
     let start = i64::from(bias) - 128 * sum;
+    if let Some(result) = constant(bias, 128 * magnitude, multiplier, rounding, zero_point) {
+        return Some(Lane {
+            start: start as i32,
+            affine: Affine { m: 0, k: i64::from(result) << 31, t: 31, sign: 0 },
+            // Odd, so that the sign of the sum changes nothing.
+            short: Some(Short { m: 0, c: 2 * result + 1, e: 1 }),
+        });
+    }
     if start.abs() + 255 * magnitude > i64::from(i32::MAX) {
         return None;
     }
@@ -180,33 +199,59 @@ pub(crate) fn lane(
     })
 }
 
+/// The byte that a channel always gives, if it does: sums that are at most `spread` away from `bias` round
+/// or saturate to one. Filters that pruning or training has emptied are of this kind, often with a bias and
+/// a factor that no other form takes.
+fn constant(
+    bias: i32,
+    spread: i64,
+    multiplier: Multiplier,
+    rounding: Rounding,
+    zero_point: i32,
+) -> Option<i32> {
+    let at = |sum: i64| {
+        let sum = i32::try_from(sum).ok()?;
+        Some(multiplier.apply(sum, rounding).saturating_add(zero_point).clamp(-128, 127))
+    };
+    let least = at(i64::from(bias) - spread)?;
+    // Results grow with the sums.
+    (at(i64::from(bias) + spread)? == least).then_some(least)
+}
+
 /// Bytes of a packed panel.
 #[must_use]
-pub fn i8_panel_len(taps: usize, depth: usize, width: usize) -> usize {
+pub fn i8_panel_len(level: Level, taps: usize, depth: usize, width: usize) -> usize {
     #[cfg(target_arch = "x86_64")]
-    return crate::i8_avx512::panel_len(taps, depth, width);
+    return match level {
+        Level::Avx512 => crate::i8_avx512::panel_len(taps, depth, width),
+        _ => crate::i8_avx2::panel_len(taps, depth, width),
+    };
     #[cfg(not(target_arch = "x86_64"))]
-    return 0 * (taps + depth + width);
+    return 0 * (level as usize + taps + depth + width);
 }
 
 /// Packs a panel; `false` where the requantization of a channel could overflow.
 ///
 /// # Panics
-/// If lengths disagree.
+/// If lengths disagree or the level has no tile.
 #[must_use]
-pub fn i8_pack(p: &I8Panel<'_>, panel: &mut [u8]) -> bool {
-    assert_eq!(panel.len(), i8_panel_len(p.taps, p.depth, p.width));
-    assert!(p.width == 16 || p.width == 32);
+pub fn i8_pack(level: Level, p: &I8Panel<'_>, panel: &mut [u8]) -> bool {
+    let tile = i8_tile(level).expect("a level with a tile");
+    assert_eq!(panel.len(), i8_panel_len(level, p.taps, p.depth, p.width));
+    assert!(p.width == tile.width || p.width == tile.width / 2);
     assert!(p.bias.len() <= p.width && p.bias.len() == p.multipliers.len());
     assert_eq!(p.weights.len(), p.bias.len() * p.taps * p.depth);
     #[cfg(target_arch = "x86_64")]
-    return crate::i8_avx512::pack(p, panel);
+    return match level {
+        Level::Avx512 => crate::i8_avx512::pack(p, panel),
+        _ => crate::i8_avx2::pack(p, panel),
+    };
     #[cfg(not(target_arch = "x86_64"))]
     return false;
 }
 
 /// `out[r][c]` is the requantized `bias[c] + sum(a[r][k] * w[k][c])` for one packed panel. Pieces are
-/// read to the next multiple of four elements, so `a` and the row of padding reach that far.
+/// read to the next multiple of [`i8_step`] elements, so `a` and the row of padding reach that far.
 ///
 /// # Panics
 /// If a slice is too short, the level has no tile, or the processor lacks its features.
@@ -222,12 +267,34 @@ pub fn i8_gemm(
     let tile = i8_tile(level).expect("a level with a tile");
     assert!(level.is_available());
     assert!(width == tile.width || width == tile.width / 2);
-    assert!(rows.is_inside(tile.rows, rows.depth.next_multiple_of(4)));
+    assert!(rows.is_inside(tile.rows, rows.depth.next_multiple_of(i8_step(level))));
     assert!(cols <= width && fits(out.len(), rows.rows, cols, stride));
-    assert_eq!(panel.len(), i8_panel_len(rows.taps, rows.depth, width));
+    assert_eq!(panel.len(), i8_panel_len(level, rows.taps, rows.depth, width));
     #[cfg(target_arch = "x86_64")]
     // SAFETY: features and lengths are checked above.
     unsafe {
-        crate::i8_avx512::gemm(rows, panel, width, cols, stride, out);
+        match level {
+            Level::Avx512 => crate::i8_avx512::gemm(rows, panel, width, cols, stride, out),
+            _ => crate::i8_avx2::gemm(rows, panel, width, cols, stride, out),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_that_gives_one_byte_needs_no_room_for_its_sums() {
+        let tiny = Multiplier::from_real(1e-9);
+        let lane = lane(&[0, 0], 1 << 30, tiny, Rounding::Double, 5).unwrap();
+        for acc in [i32::MIN, -1, 0, 1, i32::MAX] {
+            assert_eq!(lane.affine.apply(acc), 6);
+            assert_eq!(lane.short.unwrap().apply(acc), 6);
+        }
+        let half = Multiplier::from_real(0.5);
+        assert_eq!(constant(0, 1, half, Rounding::Double, 0), None);
+        assert_eq!(constant(1000, 100, half, Rounding::Double, 0), Some(127));
+        assert_eq!(constant(i32::MAX, 1, half, Rounding::Double, 0), None);
     }
 }

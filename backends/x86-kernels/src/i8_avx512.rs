@@ -5,7 +5,6 @@
 
 use crate::gemm::{I8Panel, Lane, PAD, Rows};
 use core::arch::x86_64::*;
-use core::mem::MaybeUninit;
 
 const TILE: usize = 14;
 /// Bytes of the constants of a vector of channels.
@@ -32,15 +31,17 @@ pub(crate) fn write_vectors(to: &mut [u8], lanes: &[[Lane; 16]]) -> bool {
             to[block * 64 + at..][..bytes.len()].copy_from_slice(bytes);
         };
         for (i, lane) in lanes.iter().enumerate() {
-            put(0, 4 * i, &lane.start.to_le_bytes());
             let (odd, at) = (i % 2, 8 * (i / 2));
             if let Some(s) = lane.short.filter(|_| short) {
-                // The product of odd lanes takes the mantissas from even places.
-                put(1 + odd, at, &s.m.to_le_bytes());
-                put(3, 4 * i, &s.c.to_le_bytes());
+                // See [`requantize_short`]. The product of odd lanes takes the mantissas from even
+                // places.
+                put(0, 4 * i, &lane.start.wrapping_add(i32::MIN).to_le_bytes());
+                put(1 + odd, at, &(2 * s.m as u32).to_le_bytes());
+                put(3, 4 * i, &s.c.wrapping_sub(s.m).wrapping_sub(1).to_le_bytes());
                 put(4, 4 * i, &s.e.to_le_bytes());
             } else {
                 let a = lane.affine;
+                put(0, 4 * i, &lane.start.to_le_bytes());
                 put(1, 4 * i, &a.m.to_le_bytes());
                 put(2 + odd, at, &a.k.to_le_bytes());
                 put(4 + odd, at, &i64::from(a.t).to_le_bytes());
@@ -167,21 +168,27 @@ pub(crate) unsafe fn requantize(acc: __m512i, vector: *const u8) -> __m512i {
     }
 }
 
-/// As [`requantize`] with constants of the short form.
+/// As [`requantize`] with constants of the short form, for accumulators with 2^31 added.
+///
+/// Accumulators without a sign times twice the mantissa leave `(acc * m + 2^30) >> 31`, plus the
+/// mantissa, in the upper half of each product.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 pub(crate) unsafe fn requantize_short(acc: __m512i, vector: *const u8) -> __m512i {
     // SAFETY: the caller gives constants of `VECTOR` bytes.
     unsafe {
         let get = |block: usize| _mm512_loadu_si512(vector.add(64 * block).cast());
-        let nudge = _mm512_set1_epi64(1 << 30);
-        let even = _mm512_add_epi64(_mm512_mul_epi32(acc, get(1)), nudge);
-        let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(acc), get(2));
+        let nudge = _mm512_set1_epi64(1 << 31);
+        let even = _mm512_add_epi64(_mm512_mul_epu32(acc, get(1)), nudge);
+        let odd = _mm512_mul_epu32(_mm512_srli_epi64::<32>(acc), get(2));
         let odd = _mm512_add_epi64(odd, nudge);
-        let even = _mm512_srli_epi64::<31>(even);
-        let odd = _mm512_slli_epi64::<1>(odd);
-        let h = _mm512_mask_mov_epi32(even, 0xAAAA, odd);
-        let c = _mm512_add_epi32(_mm512_srai_epi32::<31>(acc), get(3));
+        let h = _mm512_castps_si512(_mm512_mask_movehdup_ps(
+            _mm512_castsi512_ps(odd),
+            0x5555,
+            _mm512_castsi512_ps(even),
+        ));
+        // The top bit is set where the sum is not negative.
+        let c = _mm512_sub_epi32(get(3), _mm512_srai_epi32::<31>(acc));
         _mm512_srav_epi32(_mm512_add_epi32(h, c), get(4))
     }
 }
@@ -222,19 +229,10 @@ unsafe fn tile<const M: usize, const V: usize>(t: &Tile, at: *const u32, out: *m
                 w = w.add(64 * V);
             }
         }
-        // The loop over the rows is too long to be unrolled. It reads the sums from a copy, so that they
-        // stay in registers until here.
-        let mut sums = MaybeUninit::<[[__m512i; V]; M]>::uninit();
-        let sums = sums.as_mut_ptr().cast::<__m512i>();
-        for m in 0..M {
-            for v in 0..V {
-                sums.add(m * V + v).write(acc[m][v]);
-            }
-        }
         if *t.panel.add(2) == 1 {
-            finish::<M, V, true>(t, sums, out);
+            finish::<M, V, true>(t, &acc, out);
         } else {
-            finish::<M, V, false>(t, sums, out);
+            finish::<M, V, false>(t, &acc, out);
         }
     }
 }
@@ -244,7 +242,7 @@ unsafe fn tile<const M: usize, const V: usize>(t: &Tile, at: *const u32, out: *m
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 unsafe fn finish<const M: usize, const V: usize, const SHORT: bool>(
     t: &Tile,
-    sums: *const __m512i,
+    acc: &[[__m512i; V]; M],
     out: *mut i8,
 ) {
     // SAFETY: as the caller's.
@@ -252,24 +250,36 @@ unsafe fn finish<const M: usize, const V: usize, const SHORT: bool>(
         let vector = t.panel.add(HEAD);
         let low = _mm256_set1_epi8(*t.panel as i8);
         let high = _mm256_set1_epi8(*t.panel.add(1) as i8);
-        let scaled = |m: usize, v: usize| {
-            let (sum, vector) = (sums.add(m * V + v).read(), vector.add(v * VECTOR));
+        let mask = ((1_u64 << t.cols) - 1) as __mmask32;
+        let scaled = |sum: __m512i, v: usize| {
+            let vector = vector.add(v * VECTOR);
             if SHORT { requantize_short(sum, vector) } else { requantize(sum, vector) }
         };
-        for m in 0..M {
+        let row = |sums: [__m512i; V], m: usize| {
             let y = if V == 2 {
-                _mm512_cvtsepi16_epi8(_mm512_packs_epi32(scaled(m, 0), scaled(m, 1)))
+                _mm512_cvtsepi16_epi8(_mm512_packs_epi32(
+                    scaled(sums[0], 0),
+                    scaled(sums[V - 1], 1),
+                ))
             } else {
-                _mm256_castsi128_si256(_mm512_cvtsepi32_epi8(scaled(m, 0)))
+                _mm256_castsi128_si256(_mm512_cvtsepi32_epi8(scaled(sums[0], 0)))
             };
             let y = _mm256_min_epi8(_mm256_max_epi8(y, low), high);
             let to = out.add(m * t.stride);
             if t.cols == 32 {
                 _mm256_storeu_si256(to.cast(), y);
             } else {
-                let mask = ((1_u64 << t.cols) - 1) as __mmask32;
                 _mm256_mask_storeu_epi8(to, mask, y);
             }
+        };
+        // Row by row without a loop, so that the sums stay in registers.
+        macro_rules! rows {
+            ($($m:literal)*) => {
+                $(if $m < M {
+                    row(acc[$m], $m);
+                })*
+            };
         }
+        rows!(0 1 2 3 4 5 6 7 8 9 10 11 12 13);
     }
 }

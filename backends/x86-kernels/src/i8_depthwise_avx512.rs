@@ -54,7 +54,7 @@ pub(crate) fn pack(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
                 if c >= p.channels {
                     continue;
                 }
-                let Some(entry) = p.lane(c, kh * kw) else { return false };
+                let Some(entry) = p.lane(c, kh * kw, &[]) else { return false };
                 *slot = entry;
                 for ky in 0..kh {
                     for kx in 0..kw {
@@ -146,22 +146,25 @@ unsafe fn line<const SHORT: bool>(b: &Block<'_>, y: usize, mask: u64, mut out: *
         // One vector of several pixels needs neighbours that lie side by side.
         let several = together > 1 && w.stride[1] == 1;
         let simple = w.kernel == [3, 3] && w.dilation[1] == 1;
-        let full = mask == !0;
         let mut column = 0;
         while column < w.out_width {
-            if simple && column == inner.start && (full || several) {
+            if simple && column == inner.start {
                 let per = if several { together } else { 1 };
                 let n = inner.len() / per;
                 if n > 0 {
                     let left = w.at(1, column, 0).unwrap_or(0) * b.hop;
                     let at = [0, 1, 2].map(|ky: usize| rows[ky].0.wrapping_add(left & rows[ky].1));
                     let live = [0, 1, 2].map(|ky: usize| rows[ky].1);
-                    match per * w.stride[1] {
-                        1 => three::<1, SHORT>(b, at, live, n, w.stride[1], per, out),
-                        2 => three::<2, SHORT>(b, at, live, n, w.stride[1], per, out),
-                        _ => three::<3, SHORT>(b, at, live, n, w.stride[1], per, out),
+                    let mask = if several { !0 } else { mask };
+                    match (per * w.stride[1], mask == !0) {
+                        (1, true) => three::<1, SHORT, true>(b, at, live, n, mask, per, out),
+                        (2, true) => three::<2, SHORT, true>(b, at, live, n, mask, per, out),
+                        (_, true) => three::<3, SHORT, true>(b, at, live, n, mask, per, out),
+                        (1, false) => three::<1, SHORT, false>(b, at, live, n, mask, per, out),
+                        (2, false) => three::<2, SHORT, false>(b, at, live, n, mask, per, out),
+                        (_, false) => three::<3, SHORT, false>(b, at, live, n, mask, per, out),
                     }
-                    out = out.add(n * per * w.channels);
+                    out = out.wrapping_add(n * per * w.channels);
                     column += n * per;
                     if column == w.out_width {
                         break;
@@ -195,7 +198,7 @@ unsafe fn line<const SHORT: bool>(b: &Block<'_>, y: usize, mask: u64, mut out: *
                 }
             }
             _mm512_mask_storeu_epi8(out, mask, finish::<SHORT>(b, &acc));
-            out = out.add(w.channels);
+            out = out.wrapping_add(w.channels);
             column += 1;
         }
     }
@@ -238,24 +241,26 @@ unsafe fn finish<const SHORT: bool>(b: &Block<'_>, acc: &[__m512i; 4]) -> __m512
 }
 
 /// `n` vectors of pixels of a 3x3 window that is inside from left to right; `S` is how many columns
-/// each begins after the one before, 3 standing for 3 and more.
+/// each begins after the one before, 3 standing for 3 and more. `FULL` where all bytes of the mask are
+/// there.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn three<const S: usize, const SHORT: bool>(
+unsafe fn three<const S: usize, const SHORT: bool, const FULL: bool>(
     b: &Block<'_>,
     mut at: [*const i8; 3],
     moves: [usize; 3],
     n: usize,
-    stride: usize,
+    mask: u64,
     per: usize,
     mut out: *mut i8,
 ) {
     // SAFETY: as the caller's.
     unsafe {
-        let step = stride * per * b.hop;
+        let step = b.window.stride[1] * per * b.hop;
         let column = |at: &[*const i8; 3], kx: usize| {
             let tap = |ky: usize| {
-                _mm512_loadu_si512(at[ky].wrapping_add((kx * b.hop) & moves[ky]).cast())
+                let at = at[ky].wrapping_add((kx * b.hop) & moves[ky]);
+                if FULL { _mm512_loadu_si512(at.cast()) } else { _mm512_maskz_loadu_epi8(mask, at) }
             };
             let last = tap(2);
             interleave([tap(0), tap(1), last, last])
@@ -271,8 +276,13 @@ unsafe fn three<const S: usize, const SHORT: bool>(
                     acc[v] = _mm512_dpbusd_epi32(acc[v], q[kx][v], w);
                 }
             }
-            _mm512_storeu_si512(out.cast(), finish::<SHORT>(b, &acc));
-            out = out.add(per * b.hop);
+            let y = finish::<SHORT>(b, &acc);
+            if FULL {
+                _mm512_storeu_si512(out.cast(), y);
+            } else {
+                _mm512_mask_storeu_epi8(out, mask, y);
+            }
+            out = out.wrapping_add(per * b.hop);
             if i + 1 == n {
                 break;
             }

@@ -27,9 +27,15 @@ mod f32_avx2;
 mod f32_avx512;
 #[cfg(target_arch = "x86_64")]
 mod f32_depthwise;
+#[cfg(target_arch = "x86_64")]
+mod f32_depthwise3;
 pub mod gemm;
 #[cfg(target_arch = "x86_64")]
+mod i8_avx2;
+#[cfg(target_arch = "x86_64")]
 mod i8_avx512;
+#[cfg(target_arch = "x86_64")]
+mod i8_depthwise_avx2;
 #[cfg(target_arch = "x86_64")]
 mod i8_depthwise_avx512;
 pub mod requant;

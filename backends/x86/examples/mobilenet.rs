@@ -3,180 +3,11 @@
 //! `mobilenet [v1|v2] [f32|i8] [runs] [threads]`; with `PROFILE=1` the time of each layer alone.
 
 use paring_backend::{Backend, ExecOptions};
-use paring_ir::ops::{
-    Activation, Binary, BinaryFn, Conv2d, Dense, Padding, Reduce, ReduceFn, Softmax,
-};
-use paring_ir::{DynOp, Graph, OpRef, ValueId};
-use paring_tensor::{DType, Quant, Tensor, TensorType};
+use paring_ir::{Graph, ValueId};
+use paring_opsuite::networks::{input, mobilenet_v1, mobilenet_v2};
+use paring_tensor::Tensor;
 use paring_x86::X86;
-use std::sync::Arc;
 use std::time::Instant;
-
-struct Net {
-    graph: Graph,
-    int8: bool,
-    count: usize,
-    state: u64,
-}
-
-const SCALE: f32 = 6.0 / 255.0;
-
-impl Net {
-    fn new(int8: bool, shape: [usize; 4]) -> (Self, ValueId) {
-        let mut graph = Graph::new("mobilenet");
-        let x = graph.add_input("x", Self::form(int8, &shape)).unwrap();
-        (Self { graph, int8, count: 0, state: 1 }, x)
-    }
-
-    fn form(int8: bool, shape: &[usize]) -> TensorType {
-        if int8 {
-            TensorType::new(DType::I8, shape).with_quant(Quant::per_tensor(SCALE, -128))
-        } else {
-            TensorType::new(DType::F32, shape)
-        }
-    }
-
-    fn random(&mut self) -> u64 {
-        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(12345);
-        self.state >> 33
-    }
-
-    fn node(&mut self, op: impl DynOp, inputs: &[ValueId]) -> ValueId {
-        self.count += 1;
-        let op: OpRef = Arc::new(op);
-        let types: Vec<&TensorType> = inputs.iter().map(|v| self.graph.ty(*v)).collect();
-        let shape = op.infer(&types).unwrap()[0].shape.fixed().unwrap();
-        let name = format!("{}_{}", op.name(), self.count);
-        let ty = Self::form(self.int8, &shape);
-        self.graph.add_typed_node(name.clone(), &op, inputs, vec![(name, ty)]).unwrap()[0]
-    }
-
-    fn weights(&mut self, shape: &[usize]) -> [ValueId; 2] {
-        let n: usize = shape.iter().product();
-        let depth = (n / shape[0]) as f32;
-        let name = format!("w{}", self.count);
-        if self.int8 {
-            let w: Vec<i8> = (0..n).map(|_| self.random() as i8).collect();
-            let scale = 2.0 / depth.sqrt() / 128.0;
-            let q = Quant::symmetric(0, vec![scale; shape[0]]);
-            let w =
-                self.graph.add_const(&*name, Tensor::from_vec(shape, w).unwrap(), Some(q)).unwrap();
-            let b: Vec<i32> = (0..shape[0]).map(|_| self.random() as i32 % 3000).collect();
-            let q = Quant::symmetric(0, vec![scale * SCALE; shape[0]]);
-            let b = Tensor::from_vec([shape[0]], b).unwrap();
-            return [w, self.graph.add_const(format!("{name}b"), b, Some(q)).unwrap()];
-        }
-        let unit = |r: u64| (r % 2001) as f32 / 1000.0 - 1.0;
-        let scale = 2.0 / depth.sqrt();
-        let w: Vec<f32> = (0..n).map(|_| unit(self.random()) * scale).collect();
-        let b: Vec<f32> = (0..shape[0]).map(|_| unit(self.random())).collect();
-        let w = self.graph.add_const(&*name, Tensor::from_vec(shape, w).unwrap(), None).unwrap();
-        let b = Tensor::from_vec([shape[0]], b).unwrap();
-        [w, self.graph.add_const(format!("{name}b"), b, None).unwrap()]
-    }
-
-    fn channels(&self, x: ValueId) -> usize {
-        self.graph.ty(x).shape.fixed().unwrap()[3]
-    }
-
-    fn conv(&mut self, x: ValueId, filters: usize, k: usize, stride: usize, relu: bool) -> ValueId {
-        let [w, b] = self.weights(&[filters, k, k, self.channels(x)]);
-        self.op(&[x, w, b], stride, 1, relu)
-    }
-
-    fn depthwise(&mut self, x: ValueId, stride: usize) -> ValueId {
-        let c = self.channels(x);
-        let [w, b] = self.weights(&[c, 3, 3, 1]);
-        self.op(&[x, w, b], stride, c, true)
-    }
-
-    fn op(&mut self, inputs: &[ValueId], stride: usize, groups: usize, relu: bool) -> ValueId {
-        let activation = if relu { Activation::Relu6 } else { Activation::None };
-        let op = Conv2d {
-            stride: [stride; 2],
-            pad: Padding::SAME,
-            dilation: [1, 1],
-            groups,
-            activation,
-        };
-        self.node(op, inputs)
-    }
-
-    fn head(&mut self, x: ValueId) {
-        let x = self.node(Reduce { f: ReduceFn::Mean, axes: vec![1, 2], keep_dims: false }, &[x]);
-        let c = self.graph.ty(x).shape.fixed().unwrap()[1];
-        let [w, b] = self.weights(&[1001, c]);
-        let mut x = self.node(Dense::default(), &[x, w, b]);
-        if !self.int8 {
-            x = self.node(Softmax { axis: 1, beta: 1.0, log: false }, &[x]);
-        }
-        self.graph.add_output("y", x);
-    }
-}
-
-fn v1(int8: bool) -> Graph {
-    let (mut n, x) = Net::new(int8, [1, 224, 224, 3]);
-    let mut x = n.conv(x, 32, 3, 2, true);
-    for (filters, stride) in [
-        (64, 1),
-        (128, 2),
-        (128, 1),
-        (256, 2),
-        (256, 1),
-        (512, 2),
-        (512, 1),
-        (512, 1),
-        (512, 1),
-        (512, 1),
-        (512, 1),
-        (1024, 2),
-        (1024, 1),
-    ] {
-        x = n.depthwise(x, stride);
-        x = n.conv(x, filters, 1, 1, true);
-    }
-    n.head(x);
-    n.graph
-}
-
-fn v2(int8: bool) -> Graph {
-    let (mut n, x) = Net::new(int8, [1, 224, 224, 3]);
-    let mut x = n.conv(x, 32, 3, 2, true);
-    for (expand, filters, repeat, stride) in [
-        (1, 16, 1, 1),
-        (6, 24, 2, 2),
-        (6, 32, 3, 2),
-        (6, 64, 4, 2),
-        (6, 96, 3, 1),
-        (6, 160, 3, 2),
-        (6, 320, 1, 1),
-    ] {
-        for i in 0..repeat {
-            let c = n.channels(x);
-            let step = if i == 0 { stride } else { 1 };
-            let mut y = if expand > 1 { n.conv(x, c * expand, 1, 1, true) } else { x };
-            y = n.depthwise(y, step);
-            y = n.conv(y, filters, 1, 1, false);
-            x = if step == 1 && c == filters {
-                n.node(Binary::new(BinaryFn::Add), &[x, y])
-            } else {
-                y
-            };
-        }
-    }
-    x = n.conv(x, 1280, 1, 1, true);
-    n.head(x);
-    n.graph
-}
-
-fn input(ty: &TensorType) -> Tensor {
-    let shape = ty.shape.fixed().unwrap();
-    let n: usize = shape.iter().product();
-    match ty.dtype {
-        DType::I8 => Tensor::from_vec(shape, (0..n).map(|i| (i * 37) as i8).collect()).unwrap(),
-        _ => Tensor::from_vec(shape, (0..n).map(|i| (i % 17) as f32 / 17.0).collect()).unwrap(),
-    }
-}
 
 fn times(graph: &Graph, runs: usize) -> Vec<f64> {
     let executor = X86.executor(ExecOptions::default()).unwrap();
@@ -229,7 +60,7 @@ fn main() {
     let args: Vec<String> = std::env::args().collect();
     let arg = |i: usize, default: &str| args.get(i).cloned().unwrap_or_else(|| default.to_owned());
     let int8 = arg(2, "f32") == "i8";
-    let graph = if arg(1, "v1") == "v1" { v1(int8) } else { v2(int8) };
+    let graph = if arg(1, "v1") == "v1" { mobilenet_v1(int8) } else { mobilenet_v2(int8) };
     let runs: usize = arg(3, "50").parse().unwrap();
     let pool =
         rayon::ThreadPoolBuilder::new().num_threads(arg(4, "1").parse().unwrap()).build().unwrap();

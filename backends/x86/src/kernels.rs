@@ -1,4 +1,4 @@
-use paring_engine::{I8Depthwise, I8Panel, I8Sum, Kernels, Portable, Rows, Tile, Window};
+use paring_kernels::{I8Depthwise, I8Panel, I8Sum, Kernels, Portable, Rows, Tile, Window};
 use paring_x86_kernels::{Level, depthwise, elementwise, gemm};
 use std::ops::Range;
 
@@ -21,7 +21,14 @@ fn tile(t: gemm::Tile) -> Tile {
 }
 
 fn rows<'a, T>(r: &Rows<'a, T>) -> gemm::Rows<'a, T> {
-    gemm::Rows { a: r.a, at: r.at, pad: r.pad, taps: r.taps, depth: r.depth, rows: r.rows }
+    gemm::Rows {
+        a: r.a(),
+        at: r.at(),
+        pad: r.pad(),
+        taps: r.taps(),
+        depth: r.depth(),
+        rows: r.rows(),
+    }
 }
 
 fn window(w: &Window) -> depthwise::Window {
@@ -36,9 +43,26 @@ fn window(w: &Window) -> depthwise::Window {
     }
 }
 
+fn depthwise_weights<'a>(p: &I8Depthwise<'a>) -> depthwise::I8Depthwise<'a> {
+    depthwise::I8Depthwise {
+        weights: p.weights,
+        kernel: p.kernel,
+        channels: p.channels,
+        bias: p.bias,
+        multipliers: p.multipliers,
+        rounding: p.rounding,
+        zero_point: p.zero_point,
+        bounds: p.bounds,
+    }
+}
+
 impl Kernels for X86Kernels {
     fn name(&self) -> &str {
         self.level.name()
+    }
+
+    fn family(&self) -> &'static str {
+        "x86"
     }
 
     fn f32_tile(&self) -> Tile {
@@ -67,12 +91,12 @@ impl Kernels for X86Kernels {
     }
 
     fn i8_step(&self) -> usize {
-        if gemm::i8_tile(self.level).is_some() { 4 } else { Portable.i8_step() }
+        gemm::i8_step(self.level)
     }
 
     fn i8_panel_len(&self, taps: usize, depth: usize, width: usize) -> usize {
         match gemm::i8_tile(self.level) {
-            Some(_) => gemm::i8_panel_len(taps, depth, width),
+            Some(_) => gemm::i8_panel_len(self.level, taps, depth, width),
             None => Portable.i8_panel_len(taps, depth, width),
         }
     }
@@ -92,7 +116,7 @@ impl Kernels for X86Kernels {
             zero_point: p.zero_point,
             bounds: p.bounds,
         };
-        gemm::i8_pack(&panel, packed)
+        gemm::i8_pack(self.level, &panel, packed)
     }
 
     fn i8_gemm(
@@ -128,7 +152,7 @@ impl Kernels for X86Kernels {
 
     fn i8_depthwise_len(&self, kernel: [usize; 2], channels: usize) -> usize {
         if depthwise::has_i8(self.level) {
-            depthwise::i8_len(kernel, channels)
+            depthwise::i8_len(self.level, kernel, channels)
         } else {
             Portable.i8_depthwise_len(kernel, channels)
         }
@@ -138,17 +162,12 @@ impl Kernels for X86Kernels {
         if !depthwise::has_i8(self.level) {
             return Portable.i8_depthwise_pack(p, packed);
         }
-        let from = depthwise::I8Depthwise {
-            weights: p.weights,
-            kernel: p.kernel,
-            channels: p.channels,
-            bias: p.bias,
-            multipliers: p.multipliers,
-            rounding: p.rounding,
-            zero_point: p.zero_point,
-            bounds: p.bounds,
-        };
-        depthwise::i8_pack(&from, packed)
+        depthwise::i8_pack(self.level, &depthwise_weights(p), packed)
+    }
+
+    fn i8_depthwise_pack_sum(&self, p: &I8Depthwise<'_>, more: &[i8], packed: &mut [u8]) -> bool {
+        depthwise::has_i8(self.level)
+            && depthwise::i8_pack_sum(self.level, &depthwise_weights(p), more, packed)
     }
 
     fn i8_depthwise(

@@ -78,7 +78,7 @@ impl Backend for X86 {
         if let Ok(reference) = backend_named(FALLBACK) {
             return reference.support(graph, node, None);
         }
-        refusal(&X86Kernels::new(level()), graph, node).map_or(Ok(()), Err)
+        refusal(&X86Kernels::new(level()), None, graph, node).map_or(Ok(()), Err)
     }
 
     fn compile(&self, _: Verified<'_>, options: &CompileOptions) -> Result<Package, CompileError> {

@@ -66,6 +66,10 @@ pub struct LayerSize {
     pub instructions: Option<u64>,
     /// Cycles, estimated.
     pub cycles: Option<u64>,
+    /// How its weights lie in flash; empty where there is no choice.
+    pub weights: String,
+    /// Why they lie so.
+    pub why: String,
 }
 
 impl Package {

@@ -18,20 +18,31 @@ use paring_format_keras as _;
 use paring_format_onnx as _;
 use paring_format_paring as _;
 use paring_format_tflite as _;
+use paring_neon as _;
 use paring_pass_calibrate as _;
 use paring_pass_cleanup as _;
+use paring_pass_cluster as _;
 use paring_pass_dead_channels as _;
+use paring_pass_equalize as _;
 use paring_pass_fold_bn as _;
 use paring_pass_fuse as _;
 use paring_pass_gptq as _;
 use paring_pass_layout as _;
+use paring_pass_prune as _;
+use paring_pass_prune_channels as _;
 use paring_pass_quantize as _;
+use paring_pass_rate as _;
+use paring_pass_recognise as _;
+use paring_pass_sensitivity as _;
 use paring_reference as _;
 use paring_x86 as _;
 
 use paring_backend::{ExecOptions, backend_named};
-use paring_format::{FormatError, ReadOptions};
+use paring_data::DataError;
+use paring_data::npy::Npz;
+use paring_format::{FormatError, ReadOptions, Source};
 use paring_ir::{ExecError, Executor, Graph, Session, Verified};
+use paring_tensor::Tensor;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -42,7 +53,7 @@ pub const REFERENCE: &str = "reference";
 pub const AUTO: &str = "auto";
 
 /// The backends that [`AUTO`] tries, in this order, before the reference.
-const FAST: [&str; 1] = ["x86"];
+const FAST: [&str; 2] = ["x86", "neon"];
 
 /// Prepares each network on the fastest backend that runs it.
 struct Fastest(Vec<Box<dyn Executor>>);
@@ -69,8 +80,9 @@ impl Executor for Fastest {
 /// are the same on all, real numbers agree up to rounding.
 #[must_use]
 pub fn default_executor(options: ExecOptions) -> Box<dyn Executor> {
+    let here = |name: &&str| *name != "x86" || cfg!(target_arch = "x86_64");
     let named = |name: &str| backend_named(name).ok()?.executor(options);
-    Box::new(Fastest(FAST.into_iter().chain([REFERENCE]).filter_map(named).collect()))
+    Box::new(Fastest(FAST.into_iter().filter(here).chain([REFERENCE]).filter_map(named).collect()))
 }
 
 /// The executor of a backend, or of the fastest one where it is called [`AUTO`].
@@ -94,18 +106,44 @@ pub fn executor(backend: &str, options: ExecOptions) -> Result<Box<dyn Executor>
     })
 }
 
+/// Reads named weights: a safetensors file, or an `.npz` archive of NumPy.
+///
+/// They go onto a graph with [`paring_format::weights::apply`].
+///
+/// # Errors
+/// See [`FormatError`].
+pub fn read_weights(path: &Path) -> Result<BTreeMap<String, Tensor>, FormatError> {
+    let source = Source::open(path)?;
+    if !source.bytes.starts_with(b"PK") {
+        return paring_format::weights::read_safetensors(&source);
+    }
+    let fail = |e: DataError| source.malformed("the archive", e.to_string());
+    let archive = Npz::open(path).map_err(fail)?;
+    let read = |name: String| Ok((name.clone(), archive.get(&name).map_err(fail)?));
+    archive.names().into_iter().map(read).collect()
+}
+
 /// Reads a model of any format. Dimensions without a number take their size from `dimensions` by name
 /// and are 1 otherwise.
 ///
 /// # Errors
 /// See [`FormatError`].
 pub fn read_model(path: &Path, dimensions: &BTreeMap<String, usize>) -> Result<Graph, FormatError> {
+    read_model_for(path, dimensions, &[])
+}
+
+/// As [`read_model`], for inputs of these values: where the model needs a constant (a shape, an axis) but
+/// takes it from its inputs, it is taken from these.
+///
+/// # Errors
+/// See [`FormatError`].
+pub fn read_model_for(
+    path: &Path,
+    dimensions: &BTreeMap<String, usize>,
+    values: &[Tensor],
+) -> Result<Graph, FormatError> {
     let reference = executor(REFERENCE, ExecOptions::default()).ok();
-    let options = ReadOptions {
-        dimensions,
-        default_dimension: 1,
-        executor: reference.as_deref(),
-        values: &[],
-    };
+    let options =
+        ReadOptions { dimensions, default_dimension: 1, executor: reference.as_deref(), values };
     paring_format::read(path, &options)
 }

@@ -33,15 +33,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod buffer;
-mod kernels;
 mod ops;
 mod plan;
-mod portable;
 mod session;
-mod step;
-mod threads;
 
-pub use kernels::{I8Depthwise, I8Panel, I8Sum, Kernels, PAD, Rows, Tile, Window};
-pub use portable::Portable;
+pub use paring_kernels::{Kernels, Portable};
+pub use paring_runtime as runtime;
 pub use session::{Engine, refusal};

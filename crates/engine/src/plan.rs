@@ -1,34 +1,15 @@
 //! From a graph to steps over one arena.
 
-use crate::buffer::{Buffer, LINE};
-use crate::kernels::Kernels;
 use crate::ops::{Lower, Lowered, Part, Tail};
-use crate::step::{Span, Step};
 use paring_backend::planner::{Block, plan};
 use paring_ir::ops::{Activation, Binary, BinaryFn, Conv2d, Dense, Unary};
 use paring_ir::{ExecError, Executor, Graph, Node, NodeId, Refusal, Session, ValueId, Verified};
+use paring_kernels::Kernels;
 use paring_qmath::Rounding;
+use paring_runtime::{Blob, Buffer, Element, LINE, Port, Program, Run, Source, Span, State};
 use paring_tensor::{DType, TensorType};
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
-
-/// Where a value's bytes are.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Source {
-    Arena(Span),
-    Const(usize),
-}
-
-/// A step with its places.
-pub(crate) struct Run {
-    pub(crate) step: Box<dyn Step>,
-    pub(crate) a: Source,
-    /// Bytes after the end of `a` that may be read.
-    pub(crate) slack: usize,
-    pub(crate) b: Option<Source>,
-    pub(crate) out: Span,
-    pub(crate) scratch: Span,
-}
 
 /// A node that another executor runs.
 pub(crate) struct Foreign {
@@ -65,7 +46,7 @@ pub(crate) struct Item {
 pub(crate) struct Plan {
     pub(crate) items: Vec<Item>,
     pub(crate) foreign: Vec<Foreign>,
-    pub(crate) consts: Vec<Buffer>,
+    pub(crate) consts: Vec<Blob>,
     pub(crate) arena: usize,
     pub(crate) inputs: Vec<Typed>,
     pub(crate) outputs: Vec<Typed>,
@@ -168,7 +149,7 @@ struct Builder<'a> {
     blocks: Vec<Block>,
     /// Bytes of each block.
     block_of: HashMap<ValueId, BlockId>,
-    consts: Vec<Buffer>,
+    consts: Vec<Blob>,
     const_of: HashMap<ValueId, usize>,
     foreign: Vec<Foreign>,
 }
@@ -207,7 +188,7 @@ impl Builder<'_> {
             && !self.const_of.contains_key(&v)
         {
             let slack = self.slack(self.graph.ty(v));
-            self.consts.push(Buffer::of(data.dense().bytes(), slack));
+            self.consts.push(Buffer::of(data.dense().bytes(), slack).into());
             self.const_of.insert(v, self.consts.len() - 1);
         }
     }
@@ -456,5 +437,74 @@ impl Builder<'_> {
         let (inputs, outputs) = (ports(self.graph.inputs()), ports(self.graph.outputs()));
         let arena = placed.size * UNIT;
         Plan { items, arena, inputs, outputs, states, foreign, consts: self.consts }
+    }
+}
+
+/// The element type of the runtime for one of the graph's.
+fn element(dtype: DType) -> Option<Element> {
+    Some(match dtype {
+        DType::F32 => Element::F32,
+        DType::I8 => Element::I8,
+        DType::U8 => Element::U8,
+        DType::I16 => Element::I16,
+        DType::I32 => Element::I32,
+        DType::I64 => Element::I64,
+        DType::Bool => Element::Bool,
+        _ => return None,
+    })
+}
+
+impl Plan {
+    /// The plan as the runtime takes it.
+    pub(crate) fn into_program(self, graph: &Graph, backend: &str) -> Result<Program, ExecError> {
+        let mut refused: Vec<Refusal> = Vec::new();
+        let mut refuse = |node: &str, op: &str, why: &str| {
+            refused.push(Refusal { node: node.into(), op: op.into(), why: why.into() });
+        };
+        for foreign in &self.foreign {
+            let node = graph.nodes().find(|n| n.name == foreign.name);
+            let op = node.map_or("", |n| n.op.name());
+            refuse(&foreign.name, op, "the runtime has no kernel for it with these operands");
+        }
+        let mut port = |kind: &str, name: &str, t: &Typed| {
+            let quant = graph.ty(t.value).quant.as_ref().and_then(|q| q.as_per_tensor());
+            let Some(element) = element(t.dtype) else {
+                refuse(name, kind, "the runtime takes no elements of this type");
+                return None;
+            };
+            Some(Port {
+                name: name.to_owned(),
+                element,
+                shape: t.shape.clone(),
+                quant,
+                source: t.source,
+                len: t.shape.iter().product::<usize>() * t.dtype.size(),
+            })
+        };
+        let mut ports = |kind: &str, ports: &[paring_ir::Port], all: &[Typed]| -> Vec<Port> {
+            ports.iter().zip(all).filter_map(|(p, t)| port(kind, &p.name, t)).collect()
+        };
+        let inputs = ports("input", graph.inputs(), &self.inputs);
+        let outputs = ports("output", graph.outputs(), &self.outputs);
+        if !refused.is_empty() {
+            return Err(ExecError::Unsupported { backend: backend.to_owned(), refused });
+        }
+        let steps = |item: Item| match item.work {
+            Work::Steps(steps) => steps,
+            Work::Foreign(_) => Vec::new(),
+        };
+        let states = self.states.into_iter().map(|(current, next, initial)| State {
+            current: current.source,
+            next: next.source,
+            initial: Blob::of(&initial),
+        });
+        Ok(Program {
+            runs: self.items.into_iter().flat_map(steps).collect(),
+            consts: self.consts,
+            arena: self.arena,
+            inputs,
+            outputs,
+            states: states.collect(),
+        })
     }
 }

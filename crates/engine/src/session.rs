@@ -1,11 +1,11 @@
-use crate::buffer::Buffer;
-use crate::kernels::Kernels;
-use crate::plan::{Options, Plan, Run, Source, Typed, Work, build};
-use crate::step::{Io, Span, carve};
+use crate::plan::{Options, Plan, Typed, Work, build};
 use paring_backend::ExecOptions;
-use paring_ir::{ExecError, Executor, Graph, Node, Observer, Session, Verified};
+use paring_ir::{ExecError, Executor, Graph, Node, Observer, Session, Timed, Verified};
+use paring_kernels::Kernels;
+use paring_runtime::{Blob, Buffer, Program, Source};
 use paring_tensor::Tensor;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// Runs graphs with a set of kernels.
 pub struct Engine {
@@ -43,6 +43,17 @@ impl Engine {
         fallback: Option<Box<dyn Executor>>,
     ) -> Self {
         Self { shared: Arc::new(Shared { name, kernels, options, fallback }) }
+    }
+}
+
+impl Engine {
+    /// The program of a graph, for the runtime alone: no other executor runs a node of it.
+    ///
+    /// # Errors
+    /// [`ExecError::Unsupported`] with every node that the engine has no step for, or what else is in the
+    /// way of a plan.
+    pub fn program(&self, graph: Verified<'_>) -> Result<Program, ExecError> {
+        self.shared.plan(&graph, true)?.into_program(graph.graph(), self.shared.name)
     }
 }
 
@@ -138,7 +149,7 @@ fn check(graph: &Graph, inputs: &[Tensor]) -> Result<(), ExecError> {
 fn bytes<'a>(plan: &'a Plan, arena: &'a [u8], source: Source) -> &'a [u8] {
     match source {
         Source::Arena(span) => span.of(arena),
-        Source::Const(index) => plan.consts.get(index).map_or(&[], Buffer::bytes),
+        Source::Const(index) => plan.consts.get(index).map_or(&[], Blob::bytes),
     }
 }
 
@@ -148,42 +159,12 @@ fn tensor(plan: &Plan, arena: &[u8], t: &Typed) -> Option<Tensor> {
     Tensor::new(t.dtype, t.shape.clone(), data.get(..len)?.to_vec().into()).ok()
 }
 
-/// Runs a step on the arena.
-fn run_step(plan: &Plan, kernels: &dyn Kernels, arena: &mut [u8], run: &Run) {
-    let longer = |span: Span| Span { len: span.len + run.slack, ..span };
-    let (a, b) = (run.a, run.b);
-    let span = |source: Option<Source>| match source {
-        Some(Source::Arena(span)) => span,
-        _ => Span::default(),
-    };
-    let a_span = longer_if(span(Some(a)), longer);
-    let b_span = span(b);
-    let same = a_span.len > 0 && b_span.len > 0 && a_span.at == b_span.at;
-    let spans = [a_span, if same { Span::default() } else { b_span }, run.out, run.scratch];
-    let [part_a, part_b, out, scratch] = carve(arena, spans);
-    let constant = |source: Source| match source {
-        Source::Const(index) => plan.consts.get(index).map_or(&[][..], Buffer::bytes),
-        Source::Arena(_) => &[],
-    };
-    let a: &[u8] = if let Source::Const(_) = a { constant(a) } else { part_a };
-    let b: &[u8] = match b {
-        Some(b @ Source::Const(_)) => constant(b),
-        Some(Source::Arena(_)) if same => &a[..b_span.len],
-        Some(Source::Arena(_)) => part_b,
-        None => &[],
-    };
-    run.step.run(kernels, Io { a, b, out, scratch });
-}
-
-fn longer_if(span: Span, longer: impl Fn(Span) -> Span) -> Span {
-    if span.len > 0 { longer(span) } else { span }
-}
-
 impl Running {
     fn execute(
         &mut self,
         inputs: &[Tensor],
         mut observer: Option<Observer<'_>>,
+        mut times: Option<&mut Vec<Timed>>,
     ) -> Result<Vec<Tensor>, ExecError> {
         let prepared = Arc::clone(&self.prepared);
         check(&prepared.graph, inputs)?;
@@ -234,10 +215,11 @@ impl Running {
             show(arena, std::slice::from_ref(t))?;
         }
         for item in &plan.items {
+            let start = times.is_some().then(Instant::now);
             match &item.work {
                 Work::Steps(steps) => {
                     for step in steps {
-                        run_step(plan, &*prepared.shared.kernels, arena, step);
+                        step.run(&*prepared.shared.kernels, &plan.consts, arena);
                     }
                 }
                 Work::Foreign(index) => {
@@ -256,6 +238,13 @@ impl Running {
                         }
                     }
                 }
+            }
+            if let (Some(times), Some(start)) = (&mut times, start) {
+                times.push(Timed {
+                    values: item.shown.iter().map(|t| t.value).collect(),
+                    time: start.elapsed(),
+                    foreign: matches!(item.work, Work::Foreign(_)),
+                });
             }
             show(arena, &item.shown)?;
         }
@@ -279,7 +268,7 @@ fn missing(prepared: &Prepared, t: &Typed) -> ExecError {
 
 impl Session for Running {
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, ExecError> {
-        self.execute(inputs, None)
+        self.execute(inputs, None, None)
     }
 
     fn run_observed(
@@ -287,7 +276,13 @@ impl Session for Running {
         inputs: &[Tensor],
         observer: Observer<'_>,
     ) -> Result<Vec<Tensor>, ExecError> {
-        self.execute(inputs, Some(observer))
+        self.execute(inputs, Some(observer), None)
+    }
+
+    fn run_timed(&mut self, inputs: &[Tensor]) -> Result<Option<Vec<Timed>>, ExecError> {
+        let mut times = Vec::new();
+        self.execute(inputs, None, Some(&mut times))?;
+        Ok(Some(times))
     }
 
     fn reset(&mut self) {
@@ -299,11 +294,16 @@ impl Session for Running {
     }
 }
 
-/// Why a node cannot be run by the engine alone, if it cannot.
+/// Why a node cannot be run by the engine alone, if it cannot. `tables` computes functions of bytes.
 #[must_use]
-pub fn refusal(kernels: &dyn Kernels, graph: &Graph, node: &Node) -> Option<String> {
+pub fn refusal(
+    kernels: &dyn Kernels,
+    tables: Option<&dyn Executor>,
+    graph: &Graph,
+    node: &Node,
+) -> Option<String> {
     let rounding = ExecOptions::default().rounding;
-    let lower = crate::ops::Lower { graph, kernels, rounding, fallback: None };
+    let lower = crate::ops::Lower { graph, kernels, rounding, fallback: tables };
     match lower.lower(node, crate::ops::Tail::NONE) {
         Some(_) => None,
         None => Some(format!(

@@ -3,7 +3,7 @@
 use crate::text::Tree;
 use paring_ir::ops::{Reshape, Transpose};
 use paring_ir::{DynOp, Graph, GraphError, ValueId};
-use paring_tensor::{Tensor, TensorError};
+use paring_tensor::{Shape, Tensor, TensorError};
 
 /// Why a layer is not imported.
 #[derive(Debug)]
@@ -68,6 +68,26 @@ impl<'l> Layer<'l> {
         self.add(self.name.to_owned(), op, inputs)
     }
 
+    /// Adds a node with several outputs.
+    pub(crate) fn many(
+        &mut self,
+        op: impl DynOp,
+        inputs: &[ValueId],
+    ) -> Result<Vec<ValueId>, Reject> {
+        let outputs = self.graph.add_node(self.name.to_owned(), op, inputs)?;
+        self.fit(&outputs)?;
+        Ok(outputs)
+    }
+
+    /// Checks that memory can hold the values, so that their extents multiply.
+    fn fit(&self, values: &[ValueId]) -> Result<(), Reject> {
+        let large = values.iter().map(|v| self.graph.ty(*v)).find(|t| !fits(&t.shape));
+        match large {
+            Some(ty) => Err(Reject::Malformed(format!("{ty} is larger than memory can be"))),
+            None => Ok(()),
+        }
+    }
+
     /// Adds a node that helps.
     pub(crate) fn aux(&mut self, op: impl DynOp, inputs: &[ValueId]) -> Result<ValueId, Reject> {
         let name = format!("{}.{}", self.name, DynOp::name(&op));
@@ -76,6 +96,7 @@ impl<'l> Layer<'l> {
 
     fn add(&mut self, name: String, op: impl DynOp, inputs: &[ValueId]) -> Result<ValueId, Reject> {
         let outputs = self.graph.add_node(name, op, inputs)?;
+        self.fit(&outputs)?;
         outputs.first().copied().ok_or_else(|| Reject::Malformed("no output".to_owned()))
     }
 
@@ -111,6 +132,13 @@ impl<'l> Layer<'l> {
     pub(crate) fn planar(&mut self, y: ValueId) -> Result<ValueId, Reject> {
         self.transpose(y, &[0, 3, 1, 2])
     }
+}
+
+/// Whether extents multiply, those of 0 counted as 1.
+pub(crate) fn fits(shape: &Shape) -> bool {
+    let extents = shape.fixed().unwrap_or_default();
+    let all = extents.iter().try_fold(8_usize, |n, d| n.checked_mul((*d).max(1)));
+    all.is_some_and(|n| isize::try_from(n).is_ok())
 }
 
 /// A number of a message.

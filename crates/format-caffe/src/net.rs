@@ -1,6 +1,6 @@
 //! From the description's layers to the graph.
 
-use crate::layer::{Layer, Reject};
+use crate::layer::{Layer, Reject, fits};
 use crate::ops;
 use crate::text::Tree;
 use crate::weights::Blobs;
@@ -49,7 +49,7 @@ pub(crate) fn build(
     let input = |graph: &mut Graph, held: &mut Held, name: &str, shape: Vec<usize>| {
         let place = format!("input `{name}`");
         let ty = TensorType::new(DType::F32, shape);
-        if ty.byte_len().is_none_or(|n| isize::try_from(n).is_err()) {
+        if !fits(&ty.shape) {
             return Err(source.malformed(place, format!("{ty} is larger than memory can be")));
         }
         let id = graph.add_input(name, ty).map_err(|e| source.malformed(place, e.to_string()))?;
@@ -100,6 +100,10 @@ pub(crate) fn build(
             continue;
         }
         if ops::is_training(&kind) {
+            // What is silenced is no output.
+            if kind == "Silence" {
+                read.extend(text.words("bottom").map(str::to_owned));
+            }
             continue;
         }
         let mut bottoms = Vec::new();

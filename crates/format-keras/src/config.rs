@@ -2,6 +2,7 @@
 
 use crate::error::{KerasError, Result};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// Models inside of models, at most.
 const DEEPEST: usize = 16;
@@ -13,6 +14,8 @@ pub(crate) struct Model {
     /// Where its inputs and outputs are.
     pub(crate) inputs: Vec<Place>,
     pub(crate) outputs: Vec<Place>,
+    /// Whether its configuration says what its input is.
+    stated_input: bool,
 }
 
 /// One output of one call of a layer.
@@ -23,13 +26,33 @@ pub(crate) struct Place {
     pub(crate) output: usize,
 }
 
+/// What a layer is called with.
+#[derive(Clone, Debug)]
+pub(crate) enum Operand {
+    /// A value that a layer computes.
+    Value(Place),
+    /// A number that stands in the call.
+    Number(f64),
+}
+
+/// One call of a layer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Call {
+    pub(crate) operands: Vec<Operand>,
+    /// Names of operands that are given by name.
+    pub(crate) named: Vec<(String, usize)>,
+    /// Other arguments, by name.
+    pub(crate) keywords: Map<String, Value>,
+}
+
 /// A layer and its calls.
 pub(crate) struct Layer {
     pub(crate) name: String,
     pub(crate) class: String,
     pub(crate) config: Map<String, Value>,
-    /// The operands of each call.
-    pub(crate) calls: Vec<Vec<Place>>,
+    /// Whether this is a bare function of Keras 3, not a layer.
+    pub(crate) function: bool,
+    pub(crate) calls: Vec<Call>,
     /// The model that the layer is, if it is one.
     pub(crate) model: Option<Box<Model>>,
 }
@@ -63,47 +86,137 @@ fn places(value: Option<&Value>) -> Result<Vec<Place>> {
     }
 }
 
-/// The tensors among the arguments of a call of Keras 3, however deep they stand.
-fn tensors(value: &Value, found: &mut Vec<Place>, depth: usize) -> Result<()> {
-    if depth > DEEPEST {
-        return Err(bad("a call"));
-    }
+/// The place that a value of a configuration states, in any version's form.
+fn stated(value: &Value) -> Option<Result<Place>> {
     match value {
-        Value::Array(items) => items.iter().try_for_each(|v| tensors(v, found, depth + 1)),
+        Value::Array(items) => match items.as_slice() {
+            [Value::String(_), Value::Number(_), Value::Number(_), ..] => Some(place(value)),
+            _ => None,
+        },
         Value::Object(map)
             if map.get("class_name").and_then(Value::as_str) == Some("__keras_tensor__") =>
         {
             let history = map.get("config").and_then(|c| c.get("keras_history"));
-            found.push(place(history.ok_or_else(|| bad("a tensor's history"))?)?);
-            Ok(())
+            Some(history.ok_or_else(|| bad("a tensor's history")).and_then(place))
         }
-        _ => Ok(()),
+        _ => None,
     }
 }
 
-fn calls(value: Option<&Value>) -> Result<Vec<Vec<Place>>> {
-    let Some(Value::Array(nodes)) = value else { return Ok(Vec::new()) };
-    let mut calls = Vec::new();
-    for node in nodes {
-        calls.push(match node {
-            Value::Array(items) if items.first().is_some_and(Value::is_string) => {
-                vec![place(node)?]
+impl Call {
+    /// Adds what an argument holds, however deep; gives whether that is any tensor.
+    fn add(&mut self, value: &Value, depth: usize) -> Result<bool> {
+        if depth > DEEPEST {
+            return Err(bad("a call"));
+        }
+        if let Some(place) = stated(value) {
+            self.operands.push(Operand::Value(place?));
+            return Ok(true);
+        }
+        let Value::Array(items) = value else { return Ok(false) };
+        let mut any = false;
+        for item in items {
+            any |= self.add(item, depth + 1)?;
+        }
+        Ok(any)
+    }
+
+    fn add_keywords(&mut self, map: &Map<String, Value>) -> Result<()> {
+        for (name, value) in map {
+            let first = self.operands.len();
+            if self.add(value, 0)? {
+                self.named.push((name.clone(), first));
+            } else {
+                self.keywords.insert(name.clone(), value.clone());
             }
-            Value::Array(items) => items.iter().map(place).collect::<Result<_>>()?,
+        }
+        Ok(())
+    }
+
+    fn parse(node: &Value) -> Result<Self> {
+        let mut call = Self::default();
+        match node {
+            // Keras 3
             Value::Object(map) => {
-                let mut found = Vec::new();
-                tensors(map.get("args").unwrap_or(&Value::Null), &mut found, 0)?;
-                found
+                for argument in map.get("args").and_then(Value::as_array).into_iter().flatten() {
+                    match argument.as_f64() {
+                        Some(number) => call.operands.push(Operand::Number(number)),
+                        None => {
+                            call.add(argument, 0)?;
+                        }
+                    }
+                }
+                if let Some(Value::Object(map)) = map.get("kwargs") {
+                    call.add_keywords(map)?;
+                }
+            }
+            Value::Array(items) => {
+                let one = items.first().is_some_and(Value::is_string);
+                let all = if one { std::slice::from_ref(node) } else { items.as_slice() };
+                for item in all {
+                    // Numbers in calls of functions stand in the place of a layer.
+                    let constant = item.get(0).and_then(Value::as_str) == Some("_CONSTANT_VALUE");
+                    call.operands.push(match item.get(2).and_then(Value::as_f64) {
+                        Some(number) if constant => Operand::Number(number),
+                        _ => Operand::Value(place(item)?),
+                    });
+                }
+                for item in all {
+                    if let Some(Value::Object(map)) = item.get(3) {
+                        call.add_keywords(map)?;
+                    }
+                }
             }
             _ => return Err(bad("a call")),
-        });
+        }
+        Ok(call)
     }
-    Ok(calls)
+
+    fn of(place: Place) -> Self {
+        Self { operands: vec![Operand::Value(place)], ..Self::default() }
+    }
+}
+
+fn calls(value: Option<&Value>) -> Result<Vec<Call>> {
+    let Some(Value::Array(nodes)) = value else { return Ok(Vec::new()) };
+    nodes.iter().map(Call::parse).collect()
 }
 
 impl Model {
-    pub(crate) fn parse(json: &Value) -> Result<Self> {
-        Self::nested(json, 0)
+    /// Reads the configuration that a major version of Keras wrote.
+    pub(crate) fn parse(json: &Value, version: u32) -> Result<Self> {
+        let mut model = Self::nested(json, 0)?;
+        model.count_calls(version);
+        Ok(model)
+    }
+
+    /// Numbers the calls of nested models from 0: some have a first one of their own, from their
+    /// construction, that the configuration counts but does not list.
+    fn count_calls(&mut self, version: u32) {
+        let mut own = BTreeSet::new();
+        for layer in &mut self.layers {
+            let Some(model) = &mut layer.model else { continue };
+            model.count_calls(version);
+            let functional = layer.class != "Sequential";
+            if functional || (version < 3 && model.stated_input) {
+                own.insert(layer.name.clone());
+            }
+        }
+        let mut places: Vec<&mut Place> = self.inputs.iter_mut().chain(&mut self.outputs).collect();
+        // Keras 3 does not count it in calls.
+        if version < 3 {
+            for call in self.layers.iter_mut().flat_map(|l| &mut l.calls) {
+                places.extend(call.operands.iter_mut().filter_map(|o| match o {
+                    Operand::Value(place) => Some(place),
+                    Operand::Number(_) => None,
+                }));
+            }
+        }
+        for place in places {
+            if own.contains(&place.layer) {
+                place.call = place.call.saturating_sub(1);
+            }
+        }
     }
 
     fn nested(json: &Value, depth: usize) -> Result<Self> {
@@ -121,8 +234,11 @@ impl Model {
         if class != "Sequential" {
             let inputs = places(config.get("input_layers"))?;
             let outputs = places(config.get("output_layers"))?;
-            return Ok(Self { name, layers, inputs, outputs });
+            return Ok(Self { name, layers, inputs, outputs, stated_input: true });
         }
+        let stated_input = layers
+            .first()
+            .is_some_and(|l| l.class == "InputLayer" || l.config.contains_key("batch_input_shape"));
         // The first layer of a sequence need not be its input.
         if layers.first().is_some_and(|l| l.class != "InputLayer") {
             let first = &layers[0];
@@ -140,15 +256,16 @@ impl Model {
             }
             let name = format!("{}_input", first.name);
             let class = "InputLayer".to_owned();
-            layers.insert(0, Layer { name, class, config, calls: Vec::new(), model: None });
+            let (calls, model, function) = (Vec::new(), None, false);
+            layers.insert(0, Layer { name, class, config, calls, model, function });
         }
         let at = |l: &Layer| Place { layer: l.name.clone(), call: 0, output: 0 };
         for i in 1..layers.len() {
-            layers[i].calls = vec![vec![at(&layers[i - 1])]];
+            layers[i].calls = vec![Call::of(at(&layers[i - 1]))];
         }
         let ends = layers.first().zip(layers.last()).ok_or_else(|| bad("layers"))?;
         let (inputs, outputs) = (vec![at(ends.0)], vec![at(ends.1)]);
-        Ok(Self { name, layers, inputs, outputs })
+        Ok(Self { name, layers, inputs, outputs, stated_input })
     }
 
     /// The shape of the first input.
@@ -176,8 +293,42 @@ impl Layer {
             _ => Map::new(),
         };
         let calls = calls(json.get("inbound_nodes"))?;
-        // Keras 3 names layers by their modules too: "Custom>Name".
-        Ok(Self { name, class: class.to_owned(), config, calls, model })
+        let module = json.get("module").and_then(Value::as_str).unwrap_or("");
+        let function = module.starts_with("keras") && module.contains(".ops");
+        // Registered names carry their package: "Custom>Name".
+        let class = class.rsplit('>').next().unwrap_or(class).to_owned();
+        Ok(Self { name, class, config, calls, model, function })
+    }
+
+    /// The layer that is an attribute of this one; wrappers have such.
+    /// `version` is the major one of the Keras that wrote it.
+    pub(crate) fn inner(&self, key: &str, version: u32) -> Result<Option<Self>> {
+        match self.config.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            // Wrappers inside of wrappers are bounded by the depth that the JSON may have.
+            Some(json) => {
+                let mut layer = Self::parse(json, 0)?;
+                if let Some(model) = &mut layer.model {
+                    model.count_calls(version);
+                }
+                Ok(Some(layer))
+            }
+        }
+    }
+
+    /// Layers in a list of this one.
+    pub(crate) fn inner_list(&self, key: &str) -> Result<Vec<Self>> {
+        let items = self.config.get(key).and_then(Value::as_array);
+        let items = items.ok_or_else(|| self.bad(format!("`{key}` is no list of layers")))?;
+        items.iter().map(|json| Self::parse(json, 0)).collect()
+    }
+
+    /// The same layer with another value of an attribute.
+    pub(crate) fn with(&self, key: &str, value: Value) -> Self {
+        let mut config = self.config.clone();
+        config.insert(key.to_owned(), value);
+        let (name, class) = (self.name.clone(), self.class.clone());
+        Self { name, class, config, calls: Vec::new(), model: None, function: self.function }
     }
 
     pub(crate) fn bad(&self, why: impl Into<String>) -> KerasError {
@@ -233,6 +384,19 @@ impl Layer {
                 items.iter().map(|v| v.as_i64().ok_or_else(fail)).collect::<Result<_>>().map(Some)
             }
             Some(v) => v.as_i64().map(|n| Some(vec![n])).ok_or_else(fail),
+        }
+    }
+
+    /// One count, or one for each of `dims` axes.
+    pub(crate) fn counts(&self, key: &str, default: usize, dims: usize) -> Result<Vec<usize>> {
+        let fail = || self.bad(format!("`{key}` is not {dims} counts"));
+        let Some(list) = self.list(key)? else { return Ok(vec![default; dims]) };
+        let n =
+            |x: &i64| usize::try_from(*x).ok().filter(|n| *n > 0 && *n <= 1 << 31).ok_or_else(fail);
+        match list.as_slice() {
+            [one] => Ok(vec![n(one)?; dims]),
+            all if all.len() == dims => all.iter().map(n).collect(),
+            _ => Err(fail()),
         }
     }
 

@@ -1,9 +1,19 @@
 //! Keras models: `.h5` and `.hdf5` files of Keras 1 and 2 with their configuration, and `.keras`
 //! archives of Keras 3.
 //!
+//! A file of weights alone (`net.h5`, `net.weights.h5`) is read with the configuration beside it
+//! (`net.json`, what `model.to_json()` gives); either may be named.
+//!
 //! Layers become nodes of their names; a layer with an activation gets a second node, `name/relu`.
-//! Weights are read through [`hdf5_pure`] and rearranged to the graph's layout. Layers that the reader
-//! does not know are listed in one error.
+//! Weights are rearranged to the graph's layout. Layers that the reader does not know are listed in one
+//! error.
+//!
+//! Masks of steps (`Masking`, `Embedding` with `mask_zero`) reach recurrent layers and means; layers that
+//! keep a state (`stateful`) have it in the graph. Volumes become images. Layers that change their input
+//! at random do nothing.
+//!
+//! Memory: reading takes at most [`paring_format::hdf5::EXPANSION`] times the file for weights that are
+//! compressed, the graph's own copy of them, and a few mebibytes.
 //!
 //! ```
 //! use paring_format::{ReadOptions, Source};
@@ -31,10 +41,10 @@ use serde_json::Value;
 register_format!(Format {
     name: "keras",
     summary: "Keras",
-    extensions: &["h5", "hdf5", "keras"],
+    extensions: &["h5", "hdf5", "keras", "json"],
     sniff: |bytes| {
         // The first member of an archive that Keras 3 writes.
-        bytes.starts_with(b"\x89HDF\r\n\x1a\n")
+        bytes.starts_with(paring_format::hdf5::MAGIC)
             || (bytes.starts_with(b"PK\x03\x04") && bytes.get(30..43) == Some(b"metadata.json"))
     },
     read: Some(read),
@@ -48,11 +58,11 @@ register_format!(Format {
 /// layer that is not known.
 pub fn read(source: &Source, options: &ReadOptions<'_>) -> Result<Graph, FormatError> {
     let fail = |error: KerasError| error.into_format(source);
-    let store = store::Store::open(&source.bytes).map_err(fail)?;
+    let store = store::Store::open(source)?;
     let json: Value = serde_json::from_str(&store.config)
         .map_err(|e| fail(KerasError::malformed("the configuration", e.to_string())))?;
-    let model = config::Model::parse(&json).map_err(fail)?;
-    let refused = layers::unknown(&model);
+    let model = config::Model::parse(&json, store.version).map_err(fail)?;
+    let refused = layers::unknown(&model, store.version);
     if !refused.is_empty() {
         return Err(FormatError::Unsupported { path: source.path.clone(), refused });
     }

@@ -72,16 +72,21 @@ fn run<'p>(
     outputs.collect()
 }
 
-fn truth(val: &Val, what: &str) -> Result<bool, Reject> {
-    let Some(t) = val.as_const() else {
+/// The single number that decides what is done.
+fn number(reader: &Reader<'_, '_>, val: &Val, what: &str) -> Result<i64, Reject> {
+    let Some(t) = reader.known(val) else {
         return Err(Reject::unsupported(format!(
             "{what} is computed from the model's inputs; it has to be constant"
         )));
     };
     match t.to_i64().as_slice() {
-        [x] => Ok(*x != 0),
+        [x] => Ok(*x),
         other => Err(Reject::malformed(format!("{what} has {} elements", other.len()))),
     }
+}
+
+fn truth(reader: &Reader<'_, '_>, val: &Val, what: &str) -> Result<bool, Reject> {
+    Ok(number(reader, val, what)? != 0)
 }
 
 fn choose<'p>(
@@ -92,7 +97,8 @@ fn choose<'p>(
     body: &Body<'p>,
 ) -> Result<Vec<Val>, Stop> {
     let condition = inputs.first().ok_or_else(|| Reject::malformed("input 0 is missing"))?;
-    let name = if truth(condition, "the condition")? { "then_branch" } else { "else_branch" };
+    let name =
+        if truth(reader, condition, "the condition")? { "then_branch" } else { "else_branch" };
     let prefix = format!("{}/", node_name(node, body));
     run(reader, branch(node, name)?, Vec::new(), scope, body, prefix)
 }
@@ -107,18 +113,11 @@ fn repeat<'p>(
     let graph = branch(node, "body")?;
     let trips = match inputs.first() {
         None | Some(Val::Absent) => i64::MAX,
-        Some(Val::Const(c)) => match c.tensor.to_i64().as_slice() {
-            [n] => *n,
-            _ => return Err(Reject::malformed("the trip count is not one number").into()),
-        },
-        Some(_) => {
-            let why = "the trip count is computed from the model's inputs; it has to be constant";
-            return Err(Reject::unsupported(why).into());
-        }
+        Some(v) => number(reader, v, "the trip count")?,
     };
     let mut go = match inputs.get(1) {
         None | Some(Val::Absent) => true,
-        Some(v) => truth(v, "the condition")?,
+        Some(v) => truth(reader, v, "the condition")?,
     };
     let mut carried: Vec<Val> = inputs.into_iter().skip(2).collect();
     let scans = graph
@@ -141,7 +140,7 @@ fn repeat<'p>(
             if matches!(next, Val::Unknown) {
                 return Err(Stop::Poisoned);
             }
-            go = truth(&next, "the body's condition")?;
+            go = truth(reader, &next, "the body's condition")?;
         }
         let mut rest: Vec<Val> = outputs.collect();
         let scanned = rest.split_off(rest.len().saturating_sub(scans));

@@ -183,7 +183,26 @@ impl<'p> Reader<'_, 'p> {
                 refused: self.refused,
             });
         }
-        Ok(self.build.graph.live())
+        let mut graph = self.build.graph.live();
+        // What was rearranged takes over the name of what it was, if that is gone.
+        for t in &proto.initializer {
+            if graph.value_named(&t.name).is_none()
+                && let Some(id) = graph.value_named(&format!("{}.1", t.name)).map(|v| v.id)
+                && graph.constant(id).is_some()
+            {
+                graph.rename_value(id, t.name.clone());
+            }
+        }
+        Ok(graph)
+    }
+
+    /// What a value is for the inputs that the model is read for.
+    pub(crate) fn known(&self, val: &Val) -> Option<Tensor> {
+        match val {
+            Val::Const(c) => Some(c.tensor.clone()),
+            Val::Node(id) => known(self.options, &self.build.graph, *id),
+            _ => None,
+        }
     }
 
     pub(crate) fn refuse(&mut self, node: &str, op: &str, why: impl Into<String>) {
@@ -625,22 +644,29 @@ fn uses<'n>(node: &'n NodeProto, read: &mut Vec<&'n str>) {
     }
 }
 
-/// The quantization of an integer input that all nodes that read it state alike, in constants.
+/// The quantization of an integer input that all nodes that read it state alike, in constants. Where
+/// transposes read it, what reads these counts.
 fn stated_quant(proto: &GraphProto, name: &str, scope: &Scope<'_>) -> Option<Quant> {
     let mut common: Option<(&str, &str)> = None;
+    let mut names = vec![name];
     for node in &proto.node {
         let mut read = Vec::new();
         uses(node, &mut read);
-        if !read.contains(&name) {
+        if !read.iter().any(|n| names.contains(n)) {
             continue;
         }
         // Operands with scale and zero point after them.
         let operands: &[usize] = match node.op_type.as_str() {
             "DequantizeLinear" if node.attribute.iter().all(|a| a.name != "block_size") => &[0],
             "QLinearConv" | "QLinearMatMul" => &[0, 3],
+            "Transpose" => {
+                names.push(node.output.first()?);
+                continue;
+            }
             _ => return None,
         };
-        for (i, _) in node.input.iter().enumerate().filter(|(_, n)| *n == name) {
+        let of = |n: &String| names.contains(&n.as_str());
+        for (i, _) in node.input.iter().enumerate().filter(|(_, n)| of(n)) {
             let (scale, zero) = (node.input.get(i + 1)?, node.input.get(i + 2)?);
             if !operands.contains(&i) {
                 return None;
@@ -684,12 +710,19 @@ fn known(options: &ReadOptions<'_>, graph: &Graph, id: ValueId) -> Option<Tensor
     if options.values.is_empty() {
         return None;
     }
+    let given = |i: usize| {
+        let ty = graph.ty(graph.inputs().get(i)?.value);
+        let value = options.values.get(i).filter(|t| t.dtype() == ty.dtype)?;
+        value.reshape(ty.shape.fixed()?).ok()
+    };
     if let Some(i) = graph.inputs().iter().position(|p| p.value == id) {
-        return options.values.get(i).filter(|t| TensorType::of(t) == *graph.ty(id)).cloned();
+        return given(i);
     }
     let mut upto = graph.clone();
     upto.add_output("known", id);
+    let upto = upto.live();
     let verified = upto.verified().ok()?;
     let mut session = options.executor?.prepare(verified).ok()?;
-    session.run(options.values.get(..graph.inputs().len())?).ok()?.pop()
+    let values: Option<Vec<Tensor>> = (0..graph.inputs().len()).map(given).collect();
+    session.run(&values?).ok()?.pop()
 }

@@ -1,6 +1,22 @@
 //! Paring's own container, `.paring`: everything a graph holds, in one file that is used where it lies.
 //!
-//! The file is a header, blobs, and a directory, all numbers little-endian:
+//! There are two forms, all numbers little-endian. The compact one (version 2) is what [`encode`] gives:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 | the mark `\x89PARING\n` |
+//! | 4 | version, 2 |
+//! | 4 | CRC-32 of the front as it is stored |
+//! | 8 | stored length of the front |
+//! | ... | the front, deflated |
+//! | ... | the blobs, one after another |
+//!
+//! The front holds, lengths and numbers in groups of seven bits: the graph in its text form (see
+//! [`paring_ir::text`]) with its length; how many biases have scales that are the products of those of
+//! input and weights, and their names with lengths (the text leaves those scales out); how many blobs
+//! there are and for each its name with length, codec (1), stored length, and CRC-32 (4).
+//!
+//! In the form that can be mapped (version 1) a directory follows the blobs:
 //!
 //! | bytes | what |
 //! |---|---|
@@ -13,8 +29,7 @@
 //!
 //! The first blob, whose name is empty, is the graph in its text form (see [`paring_ir::text`]); the others
 //! are the constants that the text calls `blob`. A raw blob (codec 0) is used in the mapped file without
-//! a copy; a coded one (codec 1, see [`paring_codec`]) is a constant of any storage; codec 2 is the
-//! deflated text. Blobs that the text does not name are ignored. The same graph gives the same bytes.
+//! a copy; a coded one (codec 1, see [`paring_codec`]) is a constant of any storage. Blobs that the text does not name are ignored. The same graph gives the same bytes.
 //!
 //! No length in a file is trusted: every range is checked against the file, every blob against its
 //! checksum and against the size that the graph gives it.
@@ -37,6 +52,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod compact;
+
 use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
@@ -52,6 +69,8 @@ use std::path::Path;
 const MARK: &[u8; 8] = b"\x89PARING\n";
 const VERSION: u32 = 1;
 const HEADER: usize = 32;
+/// Of the compact form.
+const HEADER_COMPACT: usize = 24;
 const ALIGNMENT: usize = 64;
 /// How many times the file's size constants that the text does not spell out may take.
 const EXPANSION: usize = 64;
@@ -84,9 +103,6 @@ fn write(graph: &Graph, _: &WriteOptions) -> Result<Vec<u8>, FormatError> {
     Ok(encode(graph))
 }
 
-/// Number of the codec of a deflated text; the others are those of [`paring_codec`].
-const DEFLATED: u32 = 2;
-
 /// How constants are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Storage {
@@ -104,6 +120,9 @@ pub fn encode(graph: &Graph) -> Vec<u8> {
 /// The container of a graph.
 #[must_use]
 pub fn encode_with(graph: &Graph, storage: Storage) -> Vec<u8> {
+    if !storage.mappable {
+        return compact::encode(graph);
+    }
     let printed = text::print(graph, text::Large::Blob);
     let mut out = vec![0; HEADER];
     let mut directory = Vec::new();
@@ -120,11 +139,8 @@ pub fn encode_with(graph: &Graph, storage: Storage) -> Vec<u8> {
         out.extend_from_slice(stored);
     };
     let text = printed.text.into_bytes();
-    match deflate(&text) {
-        Some(deflated) if !storage.mappable => add(GRAPH, DEFLATED, &deflated),
-        _ => add(GRAPH, Codec::Raw.id().into(), &text),
-    }
-    let options = paring_codec::Options { entropy: !storage.mappable };
+    add(GRAPH, Codec::Raw.id().into(), &text);
+    let options = paring_codec::Options { entropy: false };
     for (name, data) in &printed.blobs {
         let coded = paring_codec::encode(data, options);
         add(name, coded.codec.id().into(), &coded.bytes);
@@ -204,10 +220,13 @@ pub fn decode(file: &Bytes, path: &Path) -> Result<Graph, FormatError> {
     if !mark {
         return Err(fail("header", "this is no .paring file".into()));
     }
+    if version == compact::VERSION {
+        return compact::decode(file, path);
+    }
     if version != VERSION {
         return Err(fail(
             "header",
-            format!("version {version}; this program reads version {VERSION}: use a newer one"),
+            format!("version {version}; this program reads versions 1 and 2: use a newer one"),
         ));
     }
     let directory = range(file, offset, len)
@@ -219,11 +238,7 @@ pub fn decode(file: &Bytes, path: &Path) -> Result<Graph, FormatError> {
     let graph = entries.get(GRAPH).ok_or_else(|| fail("directory", "there is no graph".into()))?;
     let stored = graph.checked().map_err(|why| fail("graph", why))?;
     let limit = file.len().saturating_mul(EXPANSION).saturating_add(1 << 20);
-    let inflated = match graph.codec {
-        DEFLATED => inflate(stored, limit).map_err(|why| fail("graph", why))?.into(),
-        _ => stored.clone(),
-    };
-    let graph = std::str::from_utf8(&inflated).map_err(|e| fail("graph", e.to_string()))?;
+    let graph = std::str::from_utf8(stored).map_err(|e| fail("graph", e.to_string()))?;
     let left = Cell::new(file.len().saturating_mul(CODED_EXPANSION).saturating_add(1 << 26));
     let blobs = |name: &str, dtype: DType, shape: &[usize]| {
         let entry = entries.get(name).ok_or("there is no such blob in the file")?;
@@ -243,10 +258,11 @@ pub fn decode(file: &Bytes, path: &Path) -> Result<Graph, FormatError> {
     Ok(parsed.graph)
 }
 
-fn deflate(text: &[u8]) -> Option<Vec<u8>> {
+fn deflate_all(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(text).ok()?;
-    encoder.finish().ok().filter(|deflated| deflated.len() < text.len())
+    // Writing into memory does not fail.
+    let _ = encoder.write_all(bytes);
+    encoder.finish().unwrap_or_default()
 }
 
 /// Unpacks a text of at most `limit` bytes.

@@ -1,3 +1,4 @@
+use crate::flat::Damaged;
 use paring_ir::GraphError;
 use paring_tensor::TensorError;
 
@@ -36,13 +37,9 @@ impl ReadError {
     }
 }
 
-impl From<planus::Error> for ReadError {
-    fn from(error: planus::Error) -> Self {
-        let at = error.source_location;
-        Self::malformed(format!(
-            "the file is damaged at byte {} ({}.{}): {}",
-            at.byte_offset, at.type_, at.method, error.error_kind
-        ))
+impl From<Damaged> for ReadError {
+    fn from(error: Damaged) -> Self {
+        Self::malformed(format!("the file is damaged at byte {}: {}", error.at, error.why))
     }
 }
 

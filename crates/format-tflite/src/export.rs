@@ -1,8 +1,10 @@
 //! From a graph to a file.
 
 use crate::builtin;
-use crate::schema::tflite::{self as schema, BuiltinOptions};
+use crate::flat;
+use crate::schema::{self, BuiltinOptions};
 use crate::sparse;
+use crate::version::version;
 use paring_format::FormatError;
 use paring_ir::{Def, Graph, Node, NodeId, Refusal, ValueId};
 use paring_tensor::{Bytes, ConstData, DType, Quant, Tensor, TensorType};
@@ -21,7 +23,8 @@ pub(crate) struct Export<'g> {
     tensors: Vec<schema::Tensor>,
     buffers: Vec<Bytes>,
     operators: Vec<schema::Operator>,
-    codes: Vec<i32>,
+    /// Codes and versions.
+    codes: Vec<(i32, i32)>,
     /// The tensor of a value, and of a constant in another arrangement.
     written: HashMap<(ValueId, &'static str), i32>,
     /// Lists of integers that operators take as operands.
@@ -265,9 +268,6 @@ impl Export<'_> {
     }
 
     /// Adds an operator by its published name.
-    ///
-    /// All get version 1: versions tell old runtimes that they are too old, kernels do not look at
-    /// them, and every runtime registers its kernels from version 1 on.
     pub(crate) fn operator(
         &mut self,
         name: &str,
@@ -276,6 +276,10 @@ impl Export<'_> {
         outputs: Vec<i32>,
     ) -> Result<(), Refused> {
         let code = builtin::code_of(name).ok_or_else(|| format!("no operator is named {name}"))?;
+        let tensor = |i: &i32| usize::try_from(*i).ok().and_then(|i| self.tensors.get(i));
+        let operands: Vec<_> = inputs.iter().map(tensor).collect();
+        let results: Vec<_> = outputs.iter().filter_map(tensor).collect();
+        let code = (code, version(name, options.as_ref(), &operands, &results));
         let found = self.codes.iter().position(|c| *c == code);
         let index = found.unwrap_or_else(|| {
             self.codes.push(code);
@@ -291,19 +295,15 @@ impl Export<'_> {
         Ok(())
     }
 
-    /// The finished file. Constants lie at multiples of sixteen bytes, as runtimes that map the file
-    /// want it.
+    /// The finished file.
     fn file(self, (inputs, outputs): (Vec<i32>, Vec<i32>)) -> Vec<u8> {
-        let codes: Vec<schema::OperatorCode> = self
-            .codes
-            .iter()
-            .map(|code| schema::OperatorCode {
-                // Old readers look at the narrow field, which holds 127 for codes that do not fit.
-                deprecated_builtin_code: i8::try_from(*code).unwrap_or(i8::MAX),
-                builtin_code: *code,
-                ..Default::default()
-            })
-            .collect();
+        let codes = self.codes.iter().map(|(code, version)| schema::OperatorCode {
+            // Old readers look at the narrow field, which holds 127 for codes that do not fit.
+            deprecated_builtin_code: i8::try_from(*code).unwrap_or(i8::MAX),
+            builtin_code: *code,
+            version: *version,
+            ..Default::default()
+        });
         let subgraph = schema::SubGraph {
             tensors: Some(self.tensors),
             inputs: Some(inputs),
@@ -311,56 +311,18 @@ impl Export<'_> {
             operators: Some(self.operators),
             name: Some("main".to_owned()),
         };
-        let subgraphs = [subgraph];
-        // The builder works from the end of the file, so the length of all that lies before the
-        // constants decides where they come to lie; a few bytes more of it are tried until they fit.
-        let mut last = Vec::new();
-        for filler in 0..8 {
-            let mut builder = planus::Builder::new();
-            let buffers: Vec<_> = self
-                .buffers
-                .iter()
-                .map(|bytes| {
-                    let data = (!bytes.is_empty()).then(|| aligned(&mut builder, bytes));
-                    schema::Buffer::create(&mut builder, data, 0_u64, 0_u64)
-                })
-                .collect();
-            for _ in 0..filler {
-                builder.create_vector::<u8>([0_u8; 0].as_slice());
-            }
-            let model = schema::Model::create(
-                &mut builder,
-                3_u32,
-                &codes,
-                &subgraphs,
-                "written by Paring",
-                &buffers,
-                None::<&[i32]>,
-                None::<&[schema::Metadata]>,
-                None::<&[schema::SignatureDef]>,
-            );
-            // The identifier stands behind the offset of the root; an empty vector keeps its place.
-            builder.create_vector::<u8>([0_u8; 0].as_slice());
-            last = builder.finish(model, None).to_vec();
-            if let Some(place) = last.get_mut(4..8) {
-                place.copy_from_slice(b"TFL3");
-            }
-            if last.len() % 16 == 0 {
-                break;
-            }
-        }
-        last
+        let buffers = self.buffers.into_iter();
+        let model = schema::Model {
+            version: 3,
+            operator_codes: Some(codes.collect()),
+            subgraphs: Some(vec![subgraph]),
+            description: Some("written by Paring".to_owned()),
+            buffers: Some(
+                buffers.map(|data| schema::Buffer { data, ..Default::default() }).collect(),
+            ),
+        };
+        flat::write(&model, *b"TFL3")
     }
-}
-
-/// Bytes that begin a multiple of sixteen before the end of the file.
-fn aligned(builder: &mut planus::Builder, bytes: &[u8]) -> planus::Offset<[u8]> {
-    // A vector is its length in four bytes, aligned to four, and its elements.
-    let end = |builder: &planus::Builder| (builder.len() + bytes.len() + 4).next_multiple_of(4);
-    while (end(builder) - 4) % 16 != 0 {
-        builder.create_vector::<u8>([0_u8; 0].as_slice());
-    }
-    builder.create_vector::<u8>(bytes)
 }
 
 /// What the writer of one node works with.

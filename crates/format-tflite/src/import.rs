@@ -3,13 +3,13 @@
 use crate::budget::Budget;
 use crate::builtin;
 use crate::error::{ReadError, Result};
+use crate::flat::{Damaged, Table, Vector};
 use crate::model::{self, TensorInfo};
 use crate::ops;
-use crate::schema::tflite::{ModelRef, OperatorCodeRef, OperatorRef, SubGraphRef};
+use crate::schema::{ModelRef, OperatorCodeRef, OperatorRef, SubGraphRef};
 use paring_format::{FormatError, ReadOptions, Source};
 use paring_ir::{Def, Graph, Refusal, ValueId};
 use paring_tensor::{ConstData, Tensor, TensorType};
-use planus::{ReadAsRoot, Vector};
 use std::collections::HashMap;
 
 /// A tensor that keeps its contents between runs.
@@ -59,7 +59,8 @@ impl Operator<'_> {
 pub(crate) fn import(source: &Source, options: &ReadOptions<'_>) -> Result<Graph, FormatError> {
     let fail = |place: &str, error: ReadError| to_format(source, place.to_owned(), error);
     let budget = Budget::for_file(source.bytes.len());
-    let model = ModelRef::read_as_root(&source.bytes).map_err(|e| fail("the header", e.into()))?;
+    let model =
+        Table::root(&source.bytes).map(ModelRef).map_err(|e| fail("the header", e.into()))?;
     let main = main_subgraph(&model).map_err(|e| fail("the model", e))?;
     let place = "subgraph 0";
     let mut budget = budget;
@@ -118,7 +119,7 @@ fn main_subgraph<'a>(model: &ModelRef<'a>) -> Result<SubGraphRef<'a>> {
 
 fn operator<'a>(
     table: OperatorRef<'a>,
-    codes: Option<Vector<'a, planus::Result<OperatorCodeRef<'a>>>>,
+    codes: Option<Vector<'a, OperatorCodeRef<'a>>>,
 ) -> Result<Operator<'a>> {
     let index = table.opcode_index()?;
     let code = codes
@@ -193,7 +194,7 @@ impl<'a> Import<'a> {
         model: &ModelRef<'a>,
         main: &SubGraphRef<'a>,
     ) -> Result<Vec<Refusal>, FormatError> {
-        let head = |e: planus::Error| to_format(source, "subgraph 0".to_owned(), e.into());
+        let head = |e: Damaged| to_format(source, "subgraph 0".to_owned(), e.into());
         let codes = model.operator_codes().map_err(head)?;
         let Some(list) = main.operators().map_err(head)? else { return Ok(Vec::new()) };
         for index in list.iter().flatten().filter_map(|o| o.inputs().ok().flatten()).flatten() {
@@ -332,11 +333,11 @@ impl<'a> Import<'a> {
     }
 
     /// The value that the caller states for an input.
-    fn given(&self, input: ValueId) -> Option<&'a Tensor> {
+    fn given(&self, input: ValueId) -> Option<Tensor> {
         let at = self.graph.inputs().iter().position(|p| p.value == input)?;
         let ty = self.graph.ty(input);
-        let fits = |t: &&Tensor| t.dtype() == ty.dtype && ty.shape == t.shape().into();
-        self.options.values.get(at).filter(fits)
+        let value = self.options.values.get(at).filter(|t| t.dtype() == ty.dtype)?;
+        value.reshape(ty.shape.fixed()?).ok()
     }
 
     /// The nodes that compute a value, as a graph, if they depend on constants alone.
@@ -371,7 +372,7 @@ impl<'a> Import<'a> {
                 continue;
             }
             let from = self.graph.value(v);
-            let given = self.given(v).cloned().map(ConstData::from);
+            let given = self.given(v).map(ConstData::from);
             if let Some(data) = from.constant().cloned().or(given) {
                 let id = part.add_const(from.name.clone(), data, from.ty.quant.clone())?;
                 map.insert(v, id);

@@ -19,19 +19,19 @@
 //! let error = paring_format_tflite::read(&damaged, &options).unwrap_err();
 //! assert!(error.to_string().contains("damaged.tflite"));
 //! ```
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod budget;
 mod builtin;
 mod error;
 mod export;
+mod flat;
 mod import;
 mod model;
 mod ops;
-mod sparse;
-#[rustfmt::skip]
-#[allow(unsafe_code, dead_code, unused_imports, unreachable_pub, missing_docs, clippy::all)]
 mod schema;
+mod sparse;
+mod version;
 
 use paring_format::{Format, FormatError, ReadOptions, Source, WriteOptions, register_format};
 use paring_ir::Graph;

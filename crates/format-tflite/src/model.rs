@@ -2,10 +2,10 @@
 
 use crate::budget::Budget;
 use crate::error::{ReadError, Result};
-use crate::schema::tflite::{BufferRef, ModelRef, SubGraphRef, TensorRef};
+use crate::flat::{Damaged, Item, Vector};
+use crate::schema::{BufferRef, ModelRef, SubGraphRef, TensorRef};
 use crate::sparse;
 use paring_tensor::{Bytes, ConstData, DType, Quant, Tensor, TensorType};
-use planus::Vector;
 
 /// More axes than any kernel of the format has.
 const LARGEST_RANK: usize = 32;
@@ -71,7 +71,7 @@ pub(crate) fn numbers<'a, T>(
     vector: Option<Vector<'a, T>>,
 ) -> Result<Option<Vec<T>>>
 where
-    T: planus::VectorRead<'a> + Copy,
+    T: Item<'a, Out = T>,
 {
     let Some(vector) = vector else { return Ok(None) };
     budget.take(vector.len().saturating_mul(size_of::<T>()))?;
@@ -82,7 +82,7 @@ impl<'a> TensorInfo<'a> {
     fn new(
         index: usize,
         table: TensorRef<'a>,
-        buffers: Option<Vector<'a, planus::Result<BufferRef<'a>>>>,
+        buffers: Option<Vector<'a, BufferRef<'a>>>,
         file: &Bytes,
         budget: &mut Budget,
     ) -> Result<Self> {
@@ -284,7 +284,7 @@ fn unpack_i4(bytes: &[u8], shape: &[usize]) -> Result<Bytes> {
 /// buffer stands for no contents.
 fn data<'a>(
     index: u32,
-    buffers: Option<Vector<'a, planus::Result<BufferRef<'a>>>>,
+    buffers: Option<Vector<'a, BufferRef<'a>>>,
     file: &Bytes,
 ) -> Result<Option<Bytes>> {
     if index == 0 {
@@ -325,7 +325,7 @@ pub(crate) fn tensors<'a>(
     let buffers = model.buffers()?;
     let Some(tensors) = subgraph.tensors()? else { return Ok(Vec::new()) };
     budget.take(tensors.len())?;
-    let read = |(i, table): (usize, planus::Result<TensorRef<'a>>)| {
+    let read = |(i, table): (usize, Result<TensorRef<'a>, Damaged>)| {
         let info = table
             .map_err(ReadError::from)
             .and_then(|table| TensorInfo::new(i, table, buffers, file, budget));

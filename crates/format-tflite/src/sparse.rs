@@ -4,9 +4,7 @@ use crate::budget::Budget;
 use crate::error::{ReadError, Result};
 use crate::export::int;
 use crate::model::{natural, numbers};
-use crate::schema::tflite::{
-    self as schema, DimensionMetadataRef, SparseIndexVectorRef, SparsityParametersRef,
-};
+use crate::schema::{self, DimensionMetadataRef, SparseIndexVectorRef, SparsityParametersRef};
 use paring_tensor::{Bytes, ConstData, DType, Sparse, Tensor};
 
 enum Level {
@@ -48,6 +46,9 @@ fn indices(vector: Option<SparseIndexVectorRef<'_>>, budget: &mut Budget) -> Res
             let bytes = v.values()?.unwrap_or_default();
             budget.take(bytes.len().saturating_mul(8))?;
             Ok(bytes.iter().map(|b| usize::from(*b)).collect())
+        }
+        Some(SparseIndexVectorRef::Other(tag)) => {
+            Err(ReadError::unsupported(format!("indices of a sparse level in form {tag}")))
         }
         None => Err(ReadError::malformed("a sparse level has no indices")),
     }
@@ -258,7 +259,7 @@ fn index_vector(indices: &[usize]) -> Result<schema::SparseIndexVector, String> 
     use schema::{Int32Vector, SparseIndexVector, Uint8Vector, Uint16Vector};
     let largest = indices.iter().copied().max().unwrap_or(0);
     Ok(if largest <= usize::from(u8::MAX) {
-        let values = Some(indices.iter().map(|i| *i as u8).collect());
+        let values = indices.iter().map(|i| *i as u8).collect();
         SparseIndexVector::Uint8Vector(Box::new(Uint8Vector { values }))
     } else if largest <= usize::from(u16::MAX) {
         let values = Some(indices.iter().map(|i| *i as u16).collect());

@@ -17,6 +17,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod hdf5;
 pub mod weights;
 
 #[doc(hidden)]
@@ -67,7 +68,8 @@ pub struct Format {
     pub name: &'static str,
     /// One line for listings.
     pub summary: &'static str,
-    /// Extensions of its files, without the dot, in lower case.
+    /// Extensions of its files, without the first dot, in lower case. One of several parts
+    /// (`caffemodel.h5`) goes before [`sniff`](Self::sniff).
     pub extensions: &'static [&'static str],
     /// Whether a file begins as one of this format does. Formats without a mark say `false` and go by
     /// the extension.
@@ -201,7 +203,14 @@ pub fn read(path: &Path, options: &ReadOptions<'_>) -> Result<Graph, FormatError
     let sniffed = formats.iter().find(|f| f.read.is_some() && (f.sniff)(&source.bytes));
     let named =
         || formats.iter().find(|f| f.read.is_some() && f.extensions.contains(&ext.as_str()));
-    let read = sniffed
+    // An ending of several parts says more than the container that the file begins as.
+    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let exact = formats.iter().find(|f| {
+        let ends = |e: &&str| e.contains('.') && name.ends_with(&format!(".{e}"));
+        f.read.is_some() && f.extensions.iter().any(ends)
+    });
+    let read = exact
+        .or(sniffed)
         .or_else(named)
         .and_then(|f| f.read)
         .ok_or_else(|| unknown(path, "reads", |f| f.read.is_some()))?;

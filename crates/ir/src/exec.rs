@@ -37,12 +37,33 @@ pub trait Session: Send {
         observer: Observer<'_>,
     ) -> Result<Vec<Tensor>, ExecError>;
 
+    /// Runs once and tells what each piece of the run took, in order; `None` where the executor does not
+    /// measure itself.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    fn run_timed(&mut self, inputs: &[Tensor]) -> Result<Option<Vec<Timed>>, ExecError> {
+        self.run(inputs).map(|_| None)
+    }
+
     /// Sets every state back to its initial value.
     fn reset(&mut self);
 
     /// Another session over the same prepared graph, with its own states at their initial values;
     /// for running samples in parallel.
     fn fork(&self) -> Box<dyn Session>;
+}
+
+/// What a piece of a run took: a node, or several that were done together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timed {
+    /// The values that were there afterwards. What they were made from since the pieces before was done in
+    /// this one.
+    pub values: Vec<ValueId>,
+    /// The time.
+    pub time: std::time::Duration,
+    /// Whether the executor has no fast way for it and hands it to another one.
+    pub foreign: bool,
 }
 
 /// A node that a backend refuses.

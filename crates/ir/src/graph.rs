@@ -1,7 +1,7 @@
 use crate::op::OpRef;
 use crate::{Op, OpError};
 use paring_tensor::{ConstData, Dim, Quant, Shape, TensorType};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 /// Identity of a node; never used again after the node is gone.
@@ -380,46 +380,11 @@ impl Graph {
     /// Ids are given anew.
     #[must_use]
     pub fn live(&self) -> Self {
-        let mut needed = vec![false; self.value_bound()];
         let mut open: Vec<ValueId> = self.outputs.iter().map(|p| p.value).collect();
         open.extend(self.states.iter().flat_map(|s| [s.current, s.next]));
-        while let Some(id) = open.pop() {
-            if !std::mem::replace(&mut needed[id.index()], true)
-                && let Some(node) = self.producer(id)
-            {
-                open.extend(&node.inputs);
-            }
-        }
-        let lives = |n: &Node| n.outputs.iter().any(|v| needed[v.index()]);
-        let mut live = Self::new(self.name.clone());
-        let mut ids: HashMap<ValueId, ValueId> = HashMap::new();
-        for value in self.values() {
-            let keep = match &value.def {
-                Def::Input => true,
-                Def::Node(node, _) => self.get_node(*node).is_some_and(lives),
-                Def::Const(_) | Def::State => needed[value.id.index()],
-            };
-            if keep {
-                let id = live.push_value(value.name.clone(), value.ty.clone(), value.def.clone());
-                live.value_mut(id).range = value.range;
-                ids.insert(value.id, id);
-            }
-        }
+        let inputs: Vec<ValueId> = self.inputs.iter().map(|p| p.value).collect();
+        let (mut live, ids) = self.copy(&inputs, open);
         let renew = |v: &ValueId| ids.get(v).copied().unwrap_or(*v);
-        for node in self.nodes().filter(|n| lives(n)) {
-            let id = NodeId(live.nodes.len() as u32);
-            let inputs: Vec<ValueId> = node.inputs.iter().map(renew).collect();
-            let outputs: Vec<ValueId> = node.outputs.iter().map(renew).collect();
-            for (i, v) in inputs.iter().enumerate() {
-                live.value_mut(*v).uses.push((id, i));
-            }
-            for (i, v) in outputs.iter().enumerate() {
-                live.value_mut(*v).def = Def::Node(id, i);
-            }
-            live.node_names.insert(node.name.clone(), id);
-            let (name, op) = (node.name.clone(), node.op.clone());
-            live.nodes.push(Some(Node { id, name, op, inputs, outputs }));
-        }
         let port = |p: &Port| Port { value: renew(&p.value), ..p.clone() };
         live.inputs = self.inputs.iter().map(port).collect();
         live.outputs = self.outputs.iter().map(port).collect();
@@ -430,6 +395,79 @@ impl Graph {
         };
         live.states = self.states.iter().map(state).collect();
         live
+    }
+
+    /// The part of a graph without states that computes the values `to` from the values `from`, which
+    /// become its outputs and inputs in this order, and the id there of each value that it holds.
+    #[must_use]
+    pub fn part(&self, from: &[ValueId], to: &[ValueId]) -> (Self, HashMap<ValueId, ValueId>) {
+        let (mut part, ids) = self.copy(from, to.to_vec());
+        let port = |v: &ValueId| {
+            let value = *ids.get(v)?;
+            Some(Port { name: self.value(*v).name.clone(), value, external: None })
+        };
+        part.inputs = from.iter().filter_map(port).collect();
+        part.outputs = to.iter().filter_map(port).collect();
+        (part, ids)
+    }
+
+    /// What the values in `open` need, down to `inputs`, without ports.
+    fn copy(
+        &self,
+        inputs: &[ValueId],
+        mut open: Vec<ValueId>,
+    ) -> (Self, HashMap<ValueId, ValueId>) {
+        let ends: HashSet<ValueId> = inputs.iter().copied().collect();
+        let mut needed = vec![false; self.value_bound()];
+        while let Some(id) = open.pop() {
+            if !std::mem::replace(&mut needed[id.index()], true)
+                && !ends.contains(&id)
+                && let Some(node) = self.producer(id)
+            {
+                open.extend(&node.inputs);
+            }
+        }
+        let lives = |n: &Node| n.outputs.iter().any(|v| needed[v.index()] && !ends.contains(v));
+        let mut live = Self::new(self.name.clone());
+        let mut ids: HashMap<ValueId, ValueId> = HashMap::new();
+        for value in self.values() {
+            let end = ends.contains(&value.id);
+            let keep = match &value.def {
+                Def::Node(node, _) => end || self.get_node(*node).is_some_and(lives),
+                Def::Input => end || needed[value.id.index()],
+                Def::Const(_) | Def::State => needed[value.id.index()],
+            };
+            if keep {
+                let def = if end { Def::Input } else { value.def.clone() };
+                let id = live.push_value(value.name.clone(), value.ty.clone(), def);
+                live.value_mut(id).range = value.range;
+                ids.insert(value.id, id);
+            }
+        }
+        let renew = |v: &ValueId| ids.get(v).copied().unwrap_or(*v);
+        for node in self.nodes().filter(|n| lives(n)) {
+            let id = NodeId(live.nodes.len() as u32);
+            let inputs: Vec<ValueId> = node.inputs.iter().map(renew).collect();
+            let mut outputs = Vec::with_capacity(node.outputs.len());
+            for (i, v) in node.outputs.iter().enumerate() {
+                // A result that is also an input keeps a place of its own.
+                let of = self.value(*v);
+                let to = if ends.contains(v) {
+                    live.push_value(of.name.clone(), of.ty.clone(), Def::Node(id, i))
+                } else {
+                    renew(v)
+                };
+                live.value_mut(to).def = Def::Node(id, i);
+                outputs.push(to);
+            }
+            for (i, v) in inputs.iter().enumerate() {
+                live.value_mut(*v).uses.push((id, i));
+            }
+            live.node_names.insert(node.name.clone(), id);
+            let (name, op) = (node.name.clone(), node.op.clone());
+            live.nodes.push(Some(Node { id, name, op, inputs, outputs }));
+        }
+        (live, ids)
     }
 
     /// Makes a value an output of the graph.
@@ -607,6 +645,7 @@ impl Graph {
     pub fn symbols(&self) -> Vec<String> {
         let mut found: Vec<String> = self
             .values()
+            .filter(|v| matches!(v.def(), Def::Input | Def::State))
             .flat_map(|v| v.ty.shape.dims())
             .filter_map(|d| match d {
                 Dim::Symbol(s) => Some(s.to_string()),

@@ -32,7 +32,7 @@ pub mod text;
 mod verify;
 
 pub use cost::{CostEntry, macs};
-pub use exec::{ExecError, Executor, Observer, Refusal, Session};
+pub use exec::{ExecError, Executor, Observer, Refusal, Session, Timed};
 pub use graph::{
     Def, Graph, GraphError, Node, NodeId, OpArg, Port, PortRef, State, Value, ValueId,
 };

@@ -22,6 +22,7 @@ pub struct Patch {
     types: HashMap<ValueId, TensorType>,
     constants: HashMap<ValueId, ConstData>,
     ranges: HashMap<ValueId, Option<(f32, f32)>>,
+    initials: HashMap<ValueId, ConstData>,
     ops: HashMap<NodeId, OpRef>,
     operands: HashMap<NodeId, Vec<ValueId>>,
     externals: Vec<(crate::PortRef, Option<Vec<usize>>)>,
@@ -39,6 +40,7 @@ impl Patch {
             types: HashMap::new(),
             constants: HashMap::new(),
             ranges: HashMap::new(),
+            initials: HashMap::new(),
             ops: HashMap::new(),
             operands: HashMap::new(),
             externals: Vec::new(),
@@ -52,6 +54,7 @@ impl Patch {
             && self.types.is_empty()
             && self.constants.is_empty()
             && self.ranges.is_empty()
+            && self.initials.is_empty()
             && self.ops.is_empty()
             && self.operands.is_empty()
             && self.externals.is_empty()
@@ -195,6 +198,11 @@ impl Patch {
         }
     }
 
+    /// Says what a state starts as; its type is set by [`set_type`](Self::set_type).
+    pub fn set_initial(&mut self, state: ValueId, data: impl Into<ConstData>) {
+        self.initials.insert(state, data.into());
+    }
+
     /// Gives a node of the graph another op over the same operands.
     pub fn set_op(&mut self, node: NodeId, op: impl Into<OpArg>) {
         self.ops.insert(node, op.into().0);
@@ -239,6 +247,11 @@ impl Graph {
         }
         for (value, range) in patch.ranges {
             self.value_mut(value).range = range;
+        }
+        for state in &mut self.states {
+            if let Some(data) = patch.initials.remove(&state.current) {
+                state.initial = data;
+            }
         }
         for (port, external) in patch.externals {
             self.set_external(port, external);

@@ -93,6 +93,8 @@ impl Graph {
 
 fn check_values(graph: &Graph, faults: &mut Vec<Fault>) {
     let mut names = HashSet::new();
+    let inputs = counts(graph.inputs.iter().map(|p| p.value));
+    let states = counts(graph.states.iter().map(|s| s.current));
     for value in graph.values() {
         let mut fault = |what: String| {
             faults.push(Fault { place: format!("value `{}`", value.name), what });
@@ -124,12 +126,12 @@ fn check_values(graph: &Graph, faults: &mut Vec<Fault>) {
                 }
             }
             Def::Input => {
-                if graph.inputs.iter().filter(|p| p.value == value.id).count() != 1 {
+                if inputs.get(&value.id) != Some(&1) {
                     fault("is an input value but not one input of the graph".into());
                 }
             }
             Def::State => {
-                if graph.states.iter().filter(|s| s.current == value.id).count() != 1 {
+                if states.get(&value.id) != Some(&1) {
                     fault("is a state value but not of one state of the graph".into());
                 }
             }
@@ -143,8 +145,20 @@ fn check_values(graph: &Graph, faults: &mut Vec<Fault>) {
     }
 }
 
+/// How often each value is listed.
+fn counts(values: impl Iterator<Item = ValueId>) -> HashMap<ValueId, usize> {
+    let mut counts = HashMap::new();
+    for value in values {
+        *counts.entry(value).or_insert(0) += 1;
+    }
+    counts
+}
+
 fn check_nodes(graph: &Graph, faults: &mut Vec<Fault>) {
     let mut names = HashSet::new();
+    // One value can have a million readers, so its list of them is not searched for each.
+    let uses: HashSet<(ValueId, NodeId, usize)> =
+        graph.values().flat_map(|v| v.uses.iter().map(|(n, i)| (v.id, *n, *i))).collect();
     for node in graph.nodes() {
         let mut fault = |what: String| {
             faults.push(Fault { place: format!("node `{}`", node.name), what });
@@ -157,7 +171,7 @@ fn check_nodes(graph: &Graph, faults: &mut Vec<Fault>) {
         let mut complete = true;
         for (i, v) in node.inputs.iter().enumerate() {
             match graph.get_value(*v) {
-                Some(value) if value.uses.contains(&(node.id, i)) => {}
+                Some(_) if uses.contains(&(*v, node.id, i)) => {}
                 Some(value) => {
                     fault(format!("operand {i} `{}` does not know this use", value.name))
                 }
@@ -277,24 +291,9 @@ impl<'g> IntoNodeIdentifiers for Producers<'g> {
 }
 
 /// Depth-first from the outputs, so that a node stands close before its first user; nodes that no
-/// output needs come last.
+/// output needs come last. Nothing, and the faults, if nodes depend on themselves.
 fn order(graph: &Graph, faults: &mut Vec<Fault>) -> Vec<NodeId> {
     let view = Producers(graph);
-    for component in petgraph::algo::tarjan_scc(view) {
-        let own = |n: NodeId| {
-            graph.node(n).inputs.iter().any(|v| graph.producer(*v).is_some_and(|p| p.id == n))
-        };
-        if component.len() > 1 || own(component[0]) {
-            let mut names: Vec<_> =
-                component.iter().map(|n| format!("`{}`", graph.node(*n).name)).collect();
-            names.sort();
-            let what = format!("depends on itself, through {}", names.join(", "));
-            faults.push(Fault { place: format!("node {}", names[0]), what });
-        }
-    }
-    if !faults.is_empty() {
-        return Vec::new();
-    }
     let wanted = graph.outputs.iter().map(|p| p.value).chain(graph.states.iter().map(|s| s.next));
     let roots: Vec<NodeId> = wanted
         .filter_map(|v: ValueId| graph.producer(v).map(|n| n.id))
@@ -308,7 +307,25 @@ fn order(graph: &Graph, faults: &mut Vec<Fault>) -> Vec<NodeId> {
             order.push(node);
         }
     }
-    order
+    let mut at = vec![usize::MAX; graph.node_bound()];
+    order.iter().enumerate().for_each(|(i, n)| at[n.index()] = i);
+    let before = |node: &NodeId| {
+        view.neighbors(*node).all(|producer| at[producer.index()] < at[node.index()])
+    };
+    if order.iter().all(before) {
+        return order;
+    }
+    for component in petgraph::algo::tarjan_scc(view) {
+        let own = |n: NodeId| view.neighbors(n).any(|producer| producer == n);
+        if component.len() > 1 || own(component[0]) {
+            let mut names: Vec<_> =
+                component.iter().map(|n| format!("`{}`", graph.node(*n).name)).collect();
+            names.sort();
+            let what = format!("depends on itself, through {}", names.join(", "));
+            faults.push(Fault { place: format!("node {}", names[0]), what });
+        }
+    }
+    Vec::new()
 }
 
 impl Graph {

@@ -189,3 +189,29 @@ fn dead_nodes_go() {
     assert_eq!(g.remove_dead(), 2);
     assert_eq!((g.nodes().count(), g.values().count()), (1, 2));
 }
+
+#[test]
+fn a_value_with_many_readers_is_verified_in_linear_time() {
+    let mut g = paring_ir::Graph::new("wide");
+    let x = g.add_input("x", TensorType::new(DType::F32, [1])).unwrap();
+    let mut last = x;
+    for i in 0..200_000 {
+        let op = paring_ir::ops::Binary::new(paring_ir::ops::BinaryFn::Add);
+        last = g.add_node(format!("n{i}"), op, &[x, last]).unwrap()[0];
+    }
+    g.add_output("y", last);
+    let start = std::time::Instant::now();
+    assert_eq!(g.verified().unwrap().order().len(), 200_000);
+    // Searching the readers of `x` for each of them takes minutes.
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+}
+
+#[test]
+fn dimensions_that_data_decide_are_no_symbols_of_the_interface() {
+    let text = "graph @found {\n  %x = input : f32[n,3]\n  \
+        %y = non_zero(%x) { count = \"found\" } : i64[2,found]\n  output %y as \"y\"\n}\n";
+    let graph = text::parse(text).unwrap();
+    graph.verified().unwrap();
+    assert_eq!(graph.symbols(), ["n"]);
+    graph.bind(&BTreeMap::from([("n".to_owned(), 4)])).unwrap().verified().unwrap();
+}

@@ -1,5 +1,5 @@
 use crate::PassError;
-use crate::manager::{Declined, StepReport};
+use crate::manager::{Declined, LayerReport, StepReport};
 use paring_ir::{Executor, Graph, Node, Patch};
 use paring_tensor::Tensor;
 use std::sync::Arc;
@@ -89,6 +89,36 @@ impl<'a> PassContext<'a> {
         (self.only.is_empty() || matches(self.only)) && !matches(self.skip)
     }
 
+    /// Whether the step's `only` names this node.
+    #[must_use]
+    pub fn names(&self, node: &Node) -> bool {
+        self.only.iter().any(|p| p.matches(&node.name))
+    }
+
+    /// Fails for patterns of the step's `only` that match none of the nodes that a pass can work on, so
+    /// that nothing a recipe names is passed over in silence.
+    ///
+    /// # Errors
+    /// [`PassError::Input`] with the patterns.
+    pub fn all_named<'n>(
+        &self,
+        nodes: impl IntoIterator<Item = &'n Node>,
+        what: &str,
+    ) -> Result<(), PassError> {
+        let mut left: Vec<&WildMatch> = self.only.iter().collect();
+        for node in nodes {
+            left.retain(|p| !p.matches(&node.name));
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        let left: Vec<String> = left.iter().map(|p| format!("`{p}`")).collect();
+        Err(PassError::Input(format!(
+            "`only` names {}, but there is no such {what}",
+            left.join(", ")
+        )))
+    }
+
     /// Applies a patch and counts it. Returns whether it was applied: when the run is to stop after a
     /// number of rewrites, later ones are not.
     ///
@@ -114,6 +144,13 @@ impl<'a> PassContext<'a> {
     /// Records a line for the report.
     pub fn note(&mut self, line: impl Into<String>) {
         self.report.notes.push(line.into());
+    }
+
+    /// Records what became of a layer. A ratio that is not finite (an error of zero) is left out.
+    pub fn layer(&mut self, mut layer: LayerReport) {
+        layer.weights_db = layer.weights_db.filter(|db| db.is_finite());
+        layer.result_db = layer.result_db.filter(|db| db.is_finite());
+        self.report.layers.push(layer);
     }
 
     /// Records that the pass left a node alone although it looked applicable, and why.

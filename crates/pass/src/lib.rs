@@ -69,7 +69,9 @@ mod stream;
 pub use context::{Host, NoHost, PassContext, Samples};
 #[doc(hidden)]
 pub use inventory;
-pub use manager::{After, Declined, Done, Report, RunOptions, Snapshot, StepError, StepReport};
+pub use manager::{
+    After, Declined, Done, LayerReport, Report, RunOptions, Snapshot, StepError, StepReport,
+};
 pub use pipeline::{Pipeline, PipelineError, Step};
 #[doc(hidden)]
 pub use registry::parse_config;

@@ -71,6 +71,38 @@ pub struct Declined {
     pub why: String,
 }
 
+/// What a pass made of one node, and how far that is from the original.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct LayerReport {
+    /// Name of the node.
+    pub node: String,
+    /// Name of its op.
+    pub op: String,
+    /// How its weights are stored now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
+    /// How its result is stored now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
+    /// Signal to error of the weights, in decibels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights_db: Option<f64>,
+    /// Signal to error of what the pass measures, in decibels; `note` says of what.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result_db: Option<f64>,
+    /// What else there is to say.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+impl LayerReport {
+    /// Of a node; nothing said yet.
+    #[must_use]
+    pub fn new(node: &paring_ir::Node) -> Self {
+        Self { node: node.name.clone(), op: node.op.name().to_owned(), ..Self::default() }
+    }
+}
+
 /// What one run of a pass did.
 #[derive(Clone, Debug, Serialize)]
 pub struct StepReport {
@@ -84,6 +116,8 @@ pub struct StepReport {
     pub rewrites: usize,
     /// Lines that the pass wrote.
     pub notes: Vec<String>,
+    /// What became of each layer, where the pass says so.
+    pub layers: Vec<LayerReport>,
     /// Nodes it left alone although they looked applicable.
     pub declined: Vec<Declined>,
     /// The graph before it.
@@ -131,6 +165,7 @@ impl Pipeline {
                     effect: step.info.effect,
                     rewrites: 0,
                     notes: Vec::new(),
+                    layers: Vec::new(),
                     declined: Vec::new(),
                     before: Snapshot::of(&graph),
                     after: Snapshot::default(),

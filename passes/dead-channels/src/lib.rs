@@ -35,12 +35,6 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod constant;
-mod demand;
-mod layer;
-mod link;
-mod rewrite;
-
 use paring_ir::Graph;
 use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, register_pass};
 
@@ -63,10 +57,10 @@ register_pass!(
 
 impl Pass for RemoveDeadChannels {
     fn run(&self, graph: &mut Graph, cx: &mut PassContext<'_>) -> Result<(), PassError> {
-        let links = link::links(graph, cx);
-        let constants = constant::find(graph, &links);
-        let keep = demand::find(graph, &links, &constants);
-        let Some((patch, notes)) = rewrite::build(graph, &links, &constants, &keep)? else {
+        let links = paring_channels::links(graph, cx);
+        let (constants, keep) = paring_channels::unneeded(graph, &links);
+        let Some((patch, notes)) = paring_channels::remove(graph, &links, &constants, &keep)?
+        else {
             return Ok(());
         };
         for note in notes {

@@ -16,6 +16,15 @@
 //! The bias takes up the difference of the means. If the graph has calibrated ranges, `z` is rounded to
 //! integers between layers as it will be in the quantized network, unless `activations = "float"`.
 //!
+//! With `bits = { average = 3.0, of = [2, 3, 4, 8] }` the layers get different numbers of bits: each is
+//! rounded alone to each of them, the squared error of the network's result is measured, and the
+//! choice whose errors add up to the least within the budget is found exactly. That is the best
+//! choice if the errors of layers add up, which they do nearly while they are small; no claim is made
+//! beyond that.
+//!
+//! The crate also has the `accuracy-guard` pass, which rounds in the same way and gives more bits to as
+//! many layers as it takes to keep a stated bound on what comes out.
+//!
 //! The result stands in the graph as integer constants under `dequantize`, which `quantize` takes up;
 //! calibrate again in between, since the activations have moved.
 //!
@@ -26,18 +35,26 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod fake;
-mod moments;
-mod solve;
+mod bits;
+mod budget;
+mod guard;
+mod knapsack;
 
-use moments::{Geometry, Moments};
+pub use bits::Bits;
+pub use guard::AccuracyGuard;
+
 use paring_ir::ops::Dequantize;
-use paring_ir::{Graph, NodeId, Patch, Refusal};
-use paring_pass::{
-    Effect, Pass, PassContext, PassError, PassInfo, Stream, consts, facts, register_pass,
+use paring_ir::{Graph, NodeId, Patch};
+use paring_layerwise::{
+    Geometry, Moments, Observing, Problem, Row, Walk, decibels, layers, replace_weights, survey,
 };
-use paring_tensor::{DType, Quant, Tensor};
+use paring_pass::{
+    Effect, LayerReport, Pass, PassContext, PassError, PassInfo, Stream, consts, facts,
+    register_pass,
+};
+use paring_tensor::{ConstData, DType, Quant, Tensor};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Settings of the pass.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -47,8 +64,10 @@ pub struct Gptq {
     pub data: Option<String>,
     /// The most samples that are used; all if left out.
     pub samples: Option<usize>,
-    /// Bits of a weight, 2 to 8.
-    pub bits: u32,
+    /// Bits of a weight.
+    pub bits: Bits,
+    /// What layers see while their weights are chosen.
+    pub prefix: Prefix,
     /// What is added to the variance of each input, relative to the mean variance.
     pub damping: f64,
     /// Positions of an image that are looked at, for each sample.
@@ -59,12 +78,25 @@ pub struct Gptq {
     pub correct: bool,
 }
 
+/// What layers see while their weights are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Prefix {
+    /// What the layers before them, already rounded, compute: errors of earlier layers are made up for.
+    /// The samples run once for each layer.
+    Quantized,
+    /// What the original network computes: all layers from one run over the samples. As good where the
+    /// weights keep many bits.
+    Original,
+}
+
 impl Default for Gptq {
     fn default() -> Self {
         Self {
             data: None,
             samples: Some(512),
-            bits: 4,
+            bits: Bits::Same(4),
+            prefix: Prefix::Quantized,
             damping: 0.01,
             positions: 64,
             activations: DType::I8,
@@ -88,9 +120,7 @@ register_pass!(
 impl Gptq {
     fn check(&self) -> Result<(), PassError> {
         let wrong = |why: &str| Err(PassError::Input(why.to_owned()));
-        if !(2..=8).contains(&self.bits) {
-            return wrong("`bits` must be from 2 to 8");
-        }
+        self.bits.check()?;
         if !(self.damping > 0.0 && self.damping.is_finite()) {
             return wrong("`damping` must be positive");
         }
@@ -102,197 +132,191 @@ impl Gptq {
         }
         Ok(())
     }
-
-    fn dtype(&self) -> DType {
-        if self.bits <= 4 { DType::I4 } else { DType::I8 }
-    }
 }
 
 impl Pass for Gptq {
     fn run(&self, graph: &mut Graph, cx: &mut PassContext<'_>) -> Result<(), PassError> {
         self.check()?;
-        let layers = layers(graph, cx)?;
-        let reference = graph.clone();
-        let mut working = fake::rounded(graph, self.activations)?;
-        for (done, &id) in layers.iter().enumerate() {
-            let what = format!("gptq: layer {} of {}", done + 1, layers.len());
-            let moments = self.observe(&reference, &working, id, cx, &what)?;
-            let Some((patch, note)) = self.layer(graph, id, &moments)? else { continue };
-            cx.note(note);
-            if !cx.apply(graph, patch)? {
-                return Ok(());
+        let (layers, refused) = layers(graph, cx);
+        if !refused.is_empty() {
+            return Err(PassError::Unsupported(refused));
+        }
+        cx.all_named(layers.iter().map(|id| graph.node(*id)), LAYER)?;
+        let observing = Observing {
+            data: self.data.clone(),
+            samples: self.samples,
+            positions: self.positions,
+            activations: match self.prefix {
+                Prefix::Quantized => self.activations,
+                Prefix::Original => DType::F32,
+            },
+        };
+        let bits = match &self.bits {
+            Bits::Same(bits) => vec![*bits; layers.len()],
+            Bits::Average { average, of } => {
+                budget::assign(self, (*average, of), graph, &layers, &observing, cx)?
             }
-            adopt(&mut working, graph, id)?;
+        };
+        let original = graph.clone();
+        let mut walk = Walk::new(graph, observing.clone())?;
+        let together = match self.prefix {
+            Prefix::Quantized => 1,
+            Prefix::Original => layers.len(),
+        };
+        for at in chunks(graph, &layers, together) {
+            let what = format!("gptq: layer {} of {}", at.start + 1, layers.len());
+            let all = match self.prefix {
+                Prefix::Quantized => vec![walk.observe(layers[at.start], cx, &what)?],
+                Prefix::Original => survey(&original, &layers[at.clone()], &observing, cx, &what)?,
+            };
+            for (moments, i) in all.iter().zip(at) {
+                let id = layers[i];
+                let Some(choice) = self.choose(graph, id, moments, bits[i])? else { continue };
+                let (patch, report) = choice.patch(graph, id)?;
+                cx.layer(report);
+                if !cx.apply(graph, patch)? {
+                    return Ok(());
+                }
+                if self.prefix == Prefix::Quantized {
+                    walk.adopt(graph, id)?;
+                }
+            }
         }
         Ok(())
     }
 }
 
-/// The layers to be quantized, in the order in which they run; an error names those that cannot be.
-fn layers(graph: &Graph, cx: &PassContext<'_>) -> Result<Vec<NodeId>, PassError> {
-    let mut found = Vec::new();
-    let mut refused = Vec::new();
-    for id in graph.topological() {
-        let node = graph.node(id);
-        if !moments::is_layer(node) || !cx.selects(node) {
-            continue;
-        }
-        // Weights that are integers already, or shared by a clever reader, are not looked at again.
-        if graph.producer(node.inputs()[1]).is_some_and(|n| n.op.is::<Dequantize>()) {
-            continue;
-        }
-        let constant =
-            |i: usize| node.inputs().get(i).is_none_or(|v| consts::dense_f32(graph, *v).is_some());
-        if constant(1) && constant(2) && Geometry::of(graph, node).is_some() {
-            found.push(id);
-        } else {
-            refused.push(Refusal {
-                node: node.name.clone(),
-                op: node.op.name().to_owned(),
-                why: "its weights or bias are not constants of f32, or its shapes are not known; \
-                      `skip` it"
-                    .into(),
-            });
+/// What the passes work on.
+const LAYER: &str = "convolution or dense layer with real weights";
+
+/// The most bytes of sums that layers looked at together may take up, in all lanes.
+const MOST_SUMS: usize = 1 << 29;
+
+/// Cuts the layers into runs that are looked at together.
+fn chunks(graph: &Graph, layers: &[NodeId], together: usize) -> Vec<Range<usize>> {
+    let mut out: Vec<Range<usize>> = Vec::new();
+    let mut bytes = 0;
+    for (i, id) in layers.iter().enumerate() {
+        let own = Geometry::of(graph, graph.node(*id)).map_or(0, |g| Moments::bytes(&g));
+        bytes += own * Stream::LANES;
+        match out.last_mut() {
+            Some(last) if last.len() < together && bytes <= MOST_SUMS => last.end = i + 1,
+            _ => {
+                out.push(i..i + 1);
+                bytes = own * Stream::LANES;
+            }
         }
     }
-    if refused.is_empty() { Ok(found) } else { Err(PassError::Unsupported(refused)) }
+    out
 }
 
-/// Gives a node of `working` the weights and bias that it has in `graph`.
-fn adopt(working: &mut Graph, graph: &Graph, id: NodeId) -> Result<(), PassError> {
-    let node = graph.node(id);
-    let mut patch = Patch::new(working, "adopt");
-    let mut operands = vec![working.node(id).inputs()[0]];
-    for &v in &node.inputs()[1..] {
-        let numbers = match graph.producer(v) {
-            Some(real) => {
-                let stored = real.inputs()[0];
-                let (Some(data), Some(quant)) = (graph.constant(stored), &graph.ty(stored).quant)
-                else {
-                    return Err(PassError::Internal("weights that are no constant".into()));
-                };
-                quant.dequantize(&data.dense())?
-            }
-            None => match graph.constant(v) {
-                Some(data) => data.dense(),
-                None => return Err(PassError::Internal("a bias that is no constant".into())),
-            },
-        };
-        operands.push(patch.constant(&graph.value(v).name, numbers, None));
+/// Puts the rounded weights and biases that layers have in another copy of the graph into this one.
+fn transfer(graph: &Graph, from: &Graph, layers: &[NodeId]) -> Result<Patch, PassError> {
+    let mut patch = Patch::new(graph, "accuracy-guard");
+    for &id in layers {
+        let mut operands = graph.node(id).inputs()[..1].to_vec();
+        for &v in &from.node(id).inputs()[1..] {
+            let stored = from.producer(v).map_or(v, |n| n.inputs()[0]);
+            let Some(data) = from.constant(stored) else {
+                return Err(PassError::Internal("weights that are no constant".into()));
+            };
+            let name = &from.value(stored).name;
+            let quant = from.ty(stored).quant.clone();
+            let constant = patch.constant(name, data.clone(), quant);
+            operands.push(match stored == v {
+                true => constant,
+                false => {
+                    let name = &from.value(v).name;
+                    patch.node(graph, name, Dequantize::default(), &[constant])?[0]
+                }
+            });
+        }
+        patch.set_operands(id, operands);
     }
-    patch.set_operands(id, operands);
-    working.apply(patch)?;
-    Ok(())
+    Ok(patch)
+}
+
+/// The integer weights of a layer and its bias.
+struct Choice {
+    bits: u32,
+    stored: ConstData,
+    quant: Quant,
+    /// What is added to the bias of each output.
+    shifts: Vec<f64>,
+    /// Variance of the result, its error, and the error of rounding to nearest.
+    signal: f64,
+    noise: f64,
+    nearest: f64,
+}
+
+impl Choice {
+    /// Puts the weights into the layer, and says how good they are.
+    fn patch(self, graph: &Graph, id: NodeId) -> Result<(Patch, LayerReport), PassError> {
+        let node = graph.node(id);
+        let (stored, quant) = (self.stored, Some(self.quant));
+        let patch = replace_weights(graph, id, stored, quant, &self.shifts, "gptq")?;
+        let mut report = LayerReport::new(node);
+        report.weights = Some(format!("{} bits", self.bits));
+        report.result_db = Some(decibels(self.signal, self.noise));
+        report.note = format!(
+            "error of the result; {:.1} dB with rounding to nearest",
+            decibels(self.signal, self.nearest)
+        );
+        Ok((patch, report))
+    }
 }
 
 impl Gptq {
-    /// How the inputs of a layer vary, over all samples.
-    fn observe(
-        &self,
-        reference: &Graph,
-        working: &Graph,
-        id: NodeId,
-        cx: &PassContext<'_>,
-        what: &str,
-    ) -> Result<Moments, PassError> {
-        let Some(geometry) = Geometry::of(reference, reference.node(id)) else {
-            return Err(PassError::Internal("a layer without known shapes".into()));
-        };
-        let (x, z) = (reference.node(id).inputs()[0], working.node(id).inputs()[0]);
-        let graphs = [reference, working];
-        let mut stream = Stream::open_all(cx.host(), &graphs, self.data.as_deref(), self.samples)?;
-        let all = 0..stream.len();
-        let mut lanes: Vec<(Moments, Option<Tensor>)> =
-            stream.accumulators(|| (Moments::new(&geometry), None));
-        stream.run_all(what, all, &mut lanes, |(moments, kept), sample, network, v, tensor| {
-            if network == 0 && v == x {
-                *kept = Some(tensor.clone());
-            } else if network == 1
-                && v == z
-                && let Some(x) = kept.take()
-            {
-                moments.add(&geometry, &x, tensor, self.positions, sample);
-            }
-        })?;
-        let mut lanes = lanes.into_iter().map(|(moments, _)| moments);
-        let mut sum = lanes.next().unwrap_or_else(|| Moments::new(&geometry));
-        for lane in lanes {
-            sum.merge(&lane);
-        }
-        Ok(sum)
-    }
-
-    /// The integer weights of one layer, and what to say of them.
-    fn layer(
+    /// The integer weights of one layer.
+    fn choose(
         &self,
         graph: &Graph,
         id: NodeId,
         moments: &Moments,
-    ) -> Result<Option<(Patch, String)>, PassError> {
+        bits: u32,
+    ) -> Result<Option<Choice>, PassError> {
         let node = graph.node(id);
-        let (w, b) = (node.inputs()[1], node.inputs().get(2).copied());
-        let Some(data) = graph.constant(w) else { return Ok(None) };
+        let Some(data) = graph.constant(node.inputs()[1]) else { return Ok(None) };
+        if data.palette().is_some() {
+            return Err(PassError::Input(format!(
+                "the weights of `{}` are clustered, and rounding would undo that; `skip` it, or leave \
+                 `gptq` out and let `cluster` choose integers (`grid`)",
+                node.name
+            )));
+        }
         let weights = data.dense().to_f32();
         let outputs = data.shape()[0];
         let per_filter = weights.len() / outputs.max(1);
         let groups = moments.groups();
-        let limit = ((1_i64 << (self.bits - 1)) - 1) as f64;
+        let limit = ((1_i64 << (bits - 1)) - 1) as f64;
         let mask: Option<Vec<bool>> = data.sparse().map(|s| {
             let mut kept = vec![false; weights.len()];
             s.kept().into_iter().for_each(|i| kept[i] = true);
             kept
         });
-        let problems: Vec<solve::Problem> = (0..groups)
+        let problems: Vec<Problem> = (0..groups)
             .into_par_iter()
-            .map(|g| solve::Problem::new(moments, g, self.damping, self.correct))
+            .map(|g| Problem::new(moments, g, self.damping, self.correct))
             .collect();
-        let rows: Vec<solve::Row> = (0..outputs)
+        let rows: Vec<Row> = (0..outputs)
             .into_par_iter()
             .map(|o| {
                 let problem = &problems[o * groups / outputs];
                 let range = o * per_filter..(o + 1) * per_filter;
                 let mask = mask.as_ref().map(|m| &m[range.clone()]);
-                problem.solve(&weights[range], limit, mask)
+                problem.round(&weights[range], limit, mask)
             })
             .collect();
         let ints: Vec<i8> = rows.iter().flat_map(|r| r.ints.iter().copied()).collect();
         let scales: Vec<f32> = rows.iter().map(|r| r.scale).collect();
-        let (signal, noise, plain) = rows
+        let (signal, noise, nearest) = rows
             .iter()
             .fold((0.0, 0.0, 0.0), |(s, n, p), r| (s + r.signal, n + r.noise, p + r.nearest));
-        let old_bias = b.and_then(|b| consts::dense_f32(graph, b));
-        let shifts = rows.iter().any(|r| r.shift != 0.0);
-        let bias: Vec<f32> = rows
-            .iter()
-            .enumerate()
-            .map(|(o, r)| (old_bias.as_ref().map_or(0.0, |b| f64::from(b[o])) + r.shift) as f32)
-            .collect();
-        let ints = Tensor::from_vec(data.shape(), ints)?.reinterpret(self.dtype())?;
+        let shifts = rows.iter().map(|r| r.shift).collect();
+        let dtype = if bits <= 4 { DType::I4 } else { DType::I8 };
+        let ints = Tensor::from_vec(data.shape(), ints)?.reinterpret(dtype)?;
         let stored = consts::with_elements(data, &ints)?;
-        let mut patch = Patch::new(graph, "gptq");
-        let name = graph.value(w).name.clone();
         let quant = Quant::symmetric(0, scales);
-        let constant = patch.constant(format!("{name}/integer"), stored, Some(quant));
-        let real = patch.node(graph, &name, Dequantize::default(), &[constant])?;
-        let mut operands = vec![node.inputs()[0], real[0]];
-        if b.is_some() || shifts {
-            let name =
-                b.map_or_else(|| format!("{}/bias", node.name), |b| graph.value(b).name.clone());
-            operands.push(patch.constant(name, Tensor::from_vec([outputs], bias)?, None));
-        }
-        patch.set_operands(id, operands);
-        let decibels = |noise: f64| 10.0 * (signal / noise.max(1e-300)).log10();
-        let note = format!(
-            "`{}` ({}): weights of {} bits, result {:.1} dB above its error (nearest rounding {:.1})",
-            node.name,
-            node.op.name(),
-            self.bits,
-            decibels(noise),
-            decibels(plain),
-        );
-        Ok(Some((patch, note)))
+        Ok(Some(Choice { bits, stored, quant, shifts, signal, noise, nearest }))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -11,6 +11,7 @@
 //! - A transpose at an input or output of the network becomes a remark on that port
 //!   ([`Port::external`](paring_ir::Port::external)): callers who think in the model's own layout are
 //!   served by the program that runs it.
+//! - A pixel shuffle that is spelt with reshapes and a transpose becomes the op that it is.
 //! - A transpose that moves only axes of extent 1 becomes a reshape, and one of a constant is done.
 //!
 //! The report says how many transposes are left, and which.
@@ -41,6 +42,7 @@ mod absorb;
 mod perm;
 mod region;
 mod rules;
+mod shuffle;
 
 use paring_ir::Graph;
 use paring_ir::ops::Transpose;
@@ -75,6 +77,11 @@ register_pass!(
 impl Pass for Layout {
     fn run(&self, graph: &mut Graph, cx: &mut PassContext<'_>) -> Result<(), PassError> {
         let before = left(graph).len();
+        // Before anything else moves the reshapes that it is spelt with.
+        rewrite(graph, cx, &[&shuffle::depth_to_space])?;
+        if cx.is_stopped() {
+            return Ok(());
+        }
         loop {
             rewrite(
                 graph,

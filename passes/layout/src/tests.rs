@@ -98,3 +98,26 @@ fn a_needed_transpose_stays_and_is_counted() {
     let done = pipeline.run(&graph, &NoHost, &mut Default::default()).unwrap();
     assert_eq!(done.report.steps[0].notes, ["1 of 1 transposes are left: `t`"]);
 }
+
+#[test]
+fn a_pixel_shuffle_is_one_op() {
+    let shuffle = |channels: usize, order: &str| {
+        let out = layout(
+            &format!(
+                r#"
+  %x = input : f32[1,{depth},4,5]
+  %s = reshape(%x) {{ shape = [1, {channels}, 3, 3, 4, 5] }} : f32[1,{channels},3,3,4,5]
+  %t = transpose(%s) {{ perm = [0, 1, 4, 2, 5, 3] }} : f32[1,{channels},4,3,5,3]
+  %y = reshape(%t) {{ shape = [1, {channels}, 12, 15] }} : f32[1,{channels},12,15]
+  output %y
+"#,
+                depth = 9 * channels
+            ),
+            "",
+        );
+        assert!(!out.contains("transpose("), "{out}");
+        assert!(out.contains(order), "{out}");
+    };
+    shuffle(1, "depth_to_space(%x) { block = 3 }");
+    shuffle(2, "depth_to_space(%x) { block = 3, order = \"crd\" }");
+}

@@ -1,11 +1,12 @@
 use crate::groups::Plan;
 use crate::role::{Role, packed};
-use crate::weights::{self, sqnr};
-use crate::{Io, Quantize};
+use crate::weights::{bias as store_bias, widen_for_bias};
+use crate::{Io, Quantize, lstm};
 use paring_ir::ops::{Dequantize, Quantize as ToQuantized};
 use paring_ir::{Def, Graph, GraphError, Node, Patch, ValueId};
-use paring_pass::PassError;
-use paring_tensor::{DType, Quant, TensorType};
+use paring_layerwise::weights;
+use paring_pass::{LayerReport, PassError, consts};
+use paring_tensor::{DType, Quant, Tensor, TensorType};
 use std::collections::HashMap;
 
 struct Emitter<'a> {
@@ -20,16 +21,23 @@ struct Emitter<'a> {
     real: HashMap<ValueId, ValueId>,
     /// What stands for values that were quantized before.
     moved: HashMap<ValueId, ValueId>,
-    notes: Vec<String>,
+    layers: Vec<LayerReport>,
 }
 
-/// Builds the quantized network and the lines for the report.
+fn describe(dtype: DType, scales: usize) -> String {
+    match scales {
+        1 => format!("{dtype}, one scale"),
+        n => format!("{dtype}, {n} scales"),
+    }
+}
+
+/// Builds the quantized network and says what became of each node.
 pub(crate) fn emit(
     settings: &Quantize,
     limit: f32,
     graph: &Graph,
     plan: &Plan,
-) -> Result<(Patch, Vec<String>), PassError> {
+) -> Result<(Patch, Vec<LayerReport>), PassError> {
     let patch = Patch::new(graph, "quantize");
     let mut e = Emitter {
         settings,
@@ -40,8 +48,9 @@ pub(crate) fn emit(
         quantized: HashMap::new(),
         real: HashMap::new(),
         moved: HashMap::new(),
-        notes: plan.notes.clone(),
+        layers: Vec::new(),
     };
+    e.states()?;
     e.inputs();
     for id in graph.topological() {
         let node = graph.node(id);
@@ -51,13 +60,29 @@ pub(crate) fn emit(
         }
     }
     e.outputs()?;
-    Ok((e.patch, e.notes))
+    Ok((e.patch, e.layers))
 }
 
 impl<'a> Emitter<'a> {
     fn ty(&self, v: ValueId, quant: &Quant) -> TensorType {
         let shape = self.graph.ty(v).shape.clone();
-        TensorType { dtype: self.settings.activations.dtype, shape, quant: Some(quant.clone()) }
+        let wide = self.plan.wide.contains(&v);
+        let dtype = if wide { DType::I16 } else { self.settings.activations.dtype };
+        TensorType { dtype, shape, quant: Some(quant.clone()) }
+    }
+
+    /// States become quantized in place.
+    fn states(&mut self) -> Result<(), PassError> {
+        for state in self.graph.states() {
+            let v = state.current;
+            let Some(quant) = self.plan.quants.get(&v) else { continue };
+            let ty = self.ty(v, quant);
+            let initial = quant.quantize(&state.initial.dense(), ty.dtype)?;
+            self.patch.set_initial(v, initial);
+            self.patch.set_type(v, ty);
+            self.quantized.insert(v, v);
+        }
+        Ok(())
     }
 
     /// Inputs that quantized nodes read become quantized in place, unless they are to stay real.
@@ -118,6 +143,12 @@ impl<'a> Emitter<'a> {
 
     /// A node that stays as it is; what it reads may not.
     fn island(&mut self, node: &Node) -> Result<(), GraphError> {
+        if node.outputs().iter().any(|v| self.graph.ty(*v).dtype == DType::F32) {
+            let mut report = LayerReport::new(node);
+            report.result = Some("f32".into());
+            report.note = self.plan.floats.get(&node.id).cloned().unwrap_or_default();
+            self.layers.push(report);
+        }
         let mut operands = Vec::with_capacity(node.inputs().len());
         for &v in node.inputs() {
             operands.push(self.real(v)?);
@@ -157,6 +188,7 @@ impl<'a> Emitter<'a> {
                 self.moved.insert(output, new);
                 return Ok(());
             }
+            Role::Lstm => return self.lstm(node),
             _ => {}
         }
         let mut operands = Vec::with_capacity(node.inputs().len());
@@ -169,6 +201,10 @@ impl<'a> Emitter<'a> {
         }
         if role == Role::Layer {
             self.layer(node, &mut operands)?;
+        } else if let Some(q) = node.outputs().first().and_then(|v| self.plan.quants.get(v)) {
+            let mut report = LayerReport::new(node);
+            report.result = Some(format!("{} {q}", self.settings.activations.dtype));
+            self.layers.push(report);
         }
         let mut types = Vec::with_capacity(node.outputs().len());
         for &v in node.outputs() {
@@ -210,7 +246,7 @@ impl<'a> Emitter<'a> {
         };
         let w = node.inputs()[1];
         let name = graph.value(w).name.clone();
-        let (stored, scales, described) = match packed(graph, w) {
+        let (stored, scales, described, error) = match packed(graph, w) {
             Some(stored) => {
                 let ty = graph.ty(stored);
                 let usable = match &ty.quant {
@@ -226,8 +262,22 @@ impl<'a> Emitter<'a> {
                     )));
                 }
                 let scales = ty.quant.as_ref().map_or_else(Vec::new, |q| q.scales().to_vec());
-                let described = format!("weights {} as they were", ty.dtype);
-                (stored, scales, described)
+                let mut wide = scales.clone();
+                if let Some(bias) = &bias {
+                    widen_for_bias(&mut wide, bias, input);
+                }
+                let described = describe(ty.dtype, scales.len());
+                match graph.constant(stored) {
+                    Some(data) if wide != scales => {
+                        let real = self.real_constant(w)?;
+                        let real = Tensor::from_vec(data.shape(), real)?;
+                        let real = consts::with_elements(data, &real)?;
+                        let coarse = weights::round(&real, &wide, self.limit, ty.dtype)?;
+                        let quant = Some(weights::quant(wide.clone()));
+                        (self.patch.constant(&name, coarse, quant), wide, described, None)
+                    }
+                    _ => (stored, scales, described, None),
+                }
             }
             None => {
                 let Some(data) = graph.constant(w).filter(|d| d.dtype() == DType::F32) else {
@@ -247,32 +297,101 @@ impl<'a> Emitter<'a> {
                 let channels = data.shape().first().copied().unwrap_or(1);
                 let mut scales = weights::scales(&real, channels, self.limit, how.per, how.range);
                 if let Some(bias) = &bias {
-                    weights::widen_for_bias(&mut scales, bias, input);
+                    widen_for_bias(&mut scales, bias, input);
                 }
                 let stored = weights::round(data, &scales, self.limit, how.dtype)?;
                 let quant = weights::quant(scales.clone());
-                let error = sqnr(&real, &stored.dense(), &quant);
-                let described = format!(
-                    "weights {} ({} scales), error {:.1} dB below the weights",
-                    how.dtype,
-                    scales.len(),
-                    error
-                );
-                (self.patch.constant(&name, stored, Some(quant)), scales, described)
+                let error = weights::sqnr(&real, &stored.dense(), &quant);
+                let described = describe(how.dtype, scales.len());
+                (self.patch.constant(&name, stored, Some(quant)), scales, described, Some(error))
             }
         };
         operands.push(stored);
         if let (Some(bias), Some(b)) = (bias, node.inputs().get(2)) {
             let wide = self.settings.activations.dtype == DType::I16;
             let dtype = if wide { DType::I64 } else { DType::I32 };
-            let (tensor, quant) = weights::bias(&bias, input, &scales, dtype)?;
+            let (tensor, quant) = store_bias(&bias, input, &scales, dtype)?;
             operands.push(self.patch.constant(&graph.value(*b).name, tensor, Some(quant)));
         }
+        let mut report = LayerReport::new(node);
+        report.weights = Some(described);
+        report.weights_db = error;
+        report.note = "error of the weights".into();
+        if error.is_none() {
+            report.note = "weights as they were".into();
+        }
         let output = node.outputs()[0];
-        let activation = self.plan.quants.get(&output).map_or_else(String::new, |q| {
-            format!("; result {} {q}", self.settings.activations.dtype)
-        });
-        self.notes.push(format!("`{}` ({}): {described}{activation}", node.name, node.op.name()));
+        report.result = self
+            .plan
+            .quants
+            .get(&output)
+            .map(|q| format!("{} {q}", self.settings.activations.dtype));
+        self.layers.push(report);
+        Ok(())
+    }
+
+    /// A recurrent layer: weights with one scale a gate, states, and all three results.
+    fn lstm(&mut self, node: &Node) -> Result<(), PassError> {
+        let graph = self.graph;
+        if self.settings.activations.dtype != DType::I8 {
+            return Err(PassError::Input(format!(
+                "`{}` (lstm) has an integer form for i8 activations only",
+                node.name
+            )));
+        }
+        let x = self.quantized(node.inputs()[0])?;
+        let input_type = self.patch.ty(graph, x).clone();
+        let input = input_type.quant.as_ref().and_then(Quant::as_per_tensor).map(|(s, _)| s);
+        let input =
+            input.ok_or_else(|| PassError::Internal(format!("`{}` has no scale", node.name)))?;
+        let mut operands = vec![x];
+        let mut report = LayerReport::new(node);
+        report.weights = Some("i8, one scale a gate".into());
+        report.note = "error of the weights".into();
+        let mut scales = Vec::new();
+        for &w in &node.inputs()[1..3] {
+            let Some(data) = graph.constant(w) else { continue };
+            let real = self.real_constant(w)?;
+            let shape = data.shape();
+            let (directions, rows) = (shape[0], shape[1]);
+            let own = lstm::gate_scales(&real, directions, rows);
+            let quant = Quant::symmetric(1, own.clone());
+            let stored = quant.quantize(&data.dense(), DType::I8)?;
+            let error = weights::sqnr(&real, &stored, &quant);
+            report.weights_db = Some(report.weights_db.map_or(error, |db| db.min(error)));
+            operands.push(self.patch.constant(&graph.value(w).name, stored, Some(quant)));
+            scales.push(own);
+        }
+        let b = node.inputs()[3];
+        let bias_scales: Vec<f32> =
+            scales.first().into_iter().flatten().map(|s| input * s).collect();
+        let quant = Quant::symmetric(1, bias_scales);
+        let shape = graph.constant(b).map_or_else(Vec::new, |d| d.shape().to_vec());
+        let real = Tensor::from_vec(shape, self.real_constant(b)?)?;
+        let stored = quant.quantize(&real, DType::I32)?;
+        operands.push(self.patch.constant(&graph.value(b).name, stored, Some(quant)));
+        let types: Vec<TensorType> = node
+            .outputs()
+            .iter()
+            .map(|v| match self.plan.quants.get(v) {
+                Some(quant) => Ok(self.ty(*v, quant)),
+                None => Err(PassError::Internal(format!("`{}` has no scale", node.name))),
+            })
+            .collect::<Result<_, _>>()?;
+        for (i, &v) in node.inputs()[4..].iter().enumerate() {
+            match (graph.constant(v), &types[i + 1].quant) {
+                (Some(data), Some(quant)) => {
+                    let stored = quant.quantize(&data.dense(), types[i + 1].dtype)?;
+                    let name = &graph.value(v).name;
+                    operands.push(self.patch.constant(name, stored, Some(quant.clone())));
+                }
+                _ => operands.push(self.quantized(v)?),
+            }
+        }
+        report.result = Some(format!("{}, cell {}", types[0], types[2]));
+        self.layers.push(report);
+        let new = self.patch.typed_node(&node.name, &node.op, &operands, types);
+        self.quantized.extend(node.outputs().iter().copied().zip(new));
         Ok(())
     }
 

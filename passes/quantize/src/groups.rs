@@ -1,6 +1,7 @@
 use crate::params::reach;
 use crate::role::{Role, packed, role};
-use crate::{Quantize, Unsupported};
+use crate::{Quantize, Unsupported, lstm};
+use paring_ir::ops::Lstm;
 use paring_ir::{Graph, NodeId, Refusal, ValueId};
 use paring_pass::{PassContext, PassError};
 use paring_tensor::{DType, Quant};
@@ -15,8 +16,10 @@ pub(crate) struct Plan {
     /// The quantization that a node computes where that is not the one of its result: a conversion
     /// follows it.
     pub(crate) natural: HashMap<ValueId, Quant>,
-    /// Lines for the report.
-    pub(crate) notes: Vec<String>,
+    /// Values of 16 bits beside activations of 8.
+    pub(crate) wide: HashSet<ValueId>,
+    /// Why nodes stay float.
+    pub(crate) floats: HashMap<NodeId, String>,
 }
 
 /// Values that share a scale.
@@ -58,8 +61,8 @@ pub(crate) fn plan(
     graph: &Graph,
     cx: &PassContext<'_>,
 ) -> Result<Plan, PassError> {
-    let mut notes = Vec::new();
-    let roles = assign(settings, graph, cx, &mut notes)?;
+    let mut floats = HashMap::new();
+    let roles = assign(settings, graph, cx, &mut floats)?;
     let dtype = settings.activations.dtype;
     let real = |v: &ValueId| graph.ty(*v).dtype == DType::F32;
     let mut sets = Sets { parent: HashMap::new() };
@@ -67,8 +70,33 @@ pub(crate) fn plan(
     // weights and biases of layers. Constants of `Computes` nodes have a scale of their own each.
     let mut members: Vec<ValueId> = Vec::new();
     let mut fixed: BTreeMap<ValueId, (f32, i32)> = BTreeMap::new();
+    let mut wide: HashMap<ValueId, Quant> = HashMap::new();
+    for id in graph.topological() {
+        let node = graph.node(id);
+        if let (Some(Role::Lstm), Some(op)) = (roles.get(&id), node.op_as::<Lstm>()) {
+            let quant = lstm::cell_scale(graph, node, op);
+            wide.extend([node.inputs()[5], node.outputs()[2]].map(|v| (v, quant.clone())));
+        }
+    }
+    for state in graph.states() {
+        if real(&state.current) && !wide.contains_key(&state.current) {
+            sets.join(state.current, state.next);
+            members.extend([state.current, state.next]);
+        }
+    }
     for id in graph.topological() {
         let (node, Some(role)) = (graph.node(id), roles.get(&id)) else { continue };
+        if *role == Role::Lstm {
+            // Hidden states have one scale. A constant first state is quantized for itself.
+            let (all, last) = (node.outputs()[0], node.outputs()[1]);
+            sets.join(all, last);
+            members.extend([node.inputs()[0], all, last]);
+            if graph.constant(node.inputs()[4]).is_none() {
+                sets.join(all, node.inputs()[4]);
+                members.push(node.inputs()[4]);
+            }
+            continue;
+        }
         let read: &[ValueId] = match role {
             Role::Layer => &node.inputs()[..1],
             Role::Dequantizes => &[],
@@ -102,7 +130,7 @@ pub(crate) fn plan(
                     fixed.extend(read.iter().map(|v| (*v, pair)));
                 }
             }
-            Role::Layer | Role::Computes | Role::Reads => {}
+            Role::Layer | Role::Lstm | Role::Computes | Role::Reads => {}
         }
         members.extend(read.into_iter().chain(computed));
     }
@@ -162,7 +190,9 @@ pub(crate) fn plan(
             }
         }
     }
-    Ok(Plan { roles, quants, natural, notes })
+    quants.extend(wide.iter().map(|(v, q)| (*v, q.clone())));
+    let wide = wide.into_keys().collect();
+    Ok(Plan { roles, quants, natural, wide, floats })
 }
 
 fn extremes(data: &[f32]) -> Option<(f32, f32)> {
@@ -198,25 +228,24 @@ fn assign(
     settings: &Quantize,
     graph: &Graph,
     cx: &PassContext<'_>,
-    notes: &mut Vec<String>,
+    floats: &mut HashMap<NodeId, String>,
 ) -> Result<HashMap<NodeId, Role>, PassError> {
     let mut roles = HashMap::new();
     let mut refused = Vec::new();
-    let mut kept = HashSet::new();
+    let known = graph.nodes().filter(|n| role(graph, n).is_some());
+    cx.all_named(known, "node with real numbers")?;
     for id in graph.topological() {
         let node = graph.node(id);
         match role(graph, node) {
             None => {}
             Some(_) if !cx.selects(node) => {
-                notes.push(format!("`{}` ({}) stays float as asked", node.name, node.op.name()));
-                kept.insert(id);
+                floats.insert(id, "stays float as asked".into());
             }
             Some(Ok(role)) => {
                 roles.insert(id, role);
             }
-            Some(Err(why)) if settings.unsupported == Unsupported::Float => {
-                let name = &node.name;
-                notes.push(format!("`{name}` ({}) stays float: {why}", node.op.name()));
+            Some(Err(why)) if settings.unsupported == Unsupported::Float && !cx.names(node) => {
+                floats.insert(id, format!("stays float: {why}"));
             }
             Some(Err(why)) => refused.push(Refusal {
                 node: node.name.clone(),
@@ -227,11 +256,17 @@ fn assign(
     }
     for state in graph.states() {
         let value = graph.value(state.current);
-        if value.ty.dtype == DType::F32 {
+        let integer = |id: &NodeId| roles.contains_key(id);
+        let computed = graph.producer(state.next).is_some_and(|n| integer(&n.id));
+        if value.ty.dtype == DType::F32
+            && !(computed && value.uses().iter().all(|(id, _)| integer(id)))
+        {
             refused.push(Refusal {
                 node: value.name.clone(),
                 op: "state".into(),
-                why: "states of real numbers cannot be quantized yet".into(),
+                why:
+                    "a state of real numbers between nodes that stay float, or that is not computed"
+                        .into(),
             });
         }
     }

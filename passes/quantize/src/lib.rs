@@ -48,10 +48,13 @@
 
 mod emit;
 mod groups;
+mod lstm;
 mod mean;
 mod params;
 mod role;
 mod weights;
+
+pub use paring_layerwise::weights::{Per, Range};
 
 use paring_ir::Graph;
 use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, facts, register_pass, rewrite};
@@ -103,26 +106,6 @@ impl Default for Weights {
     fn default() -> Self {
         Self { dtype: DType::I8, bits: None, per: Per::Channel, range: Range::Max }
     }
-}
-
-/// What shares a scale of weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Per {
-    /// The weights of an output channel.
-    Channel,
-    /// All weights of a layer.
-    Tensor,
-}
-
-/// How a scale of weights is chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Range {
-    /// The largest weight is the largest integer.
-    Max,
-    /// The squared error is least; the largest weights may saturate.
-    Mse,
 }
 
 /// How activations are stored.
@@ -218,9 +201,9 @@ impl Pass for Quantize {
             rewrite(graph, cx, &[&mean::global_average])?;
         }
         let plan = groups::plan(self, graph, cx)?;
-        let (patch, notes) = emit::emit(self, limit, graph, &plan)?;
-        for note in notes {
-            cx.note(note);
+        let (patch, layers) = emit::emit(self, limit, graph, &plan)?;
+        for layer in layers {
+            cx.layer(layer);
         }
         cx.apply(graph, patch)?;
         Ok(())

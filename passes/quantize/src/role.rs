@@ -1,7 +1,8 @@
+use crate::lstm;
 use paring_ir::ops::{
     Arg, BatchNorm, Binary, BinaryFn, Concat, Conv2d, ConvTranspose2d, Dense, Dequantize,
-    LpNormalize, MatMul, Pool, PoolKind, Quantize, Reduce, ReduceFn, Resize, ResizeMethod, Softmax,
-    Unary,
+    LpNormalize, Lstm, MatMul, Pool, PoolKind, Quantize, Reduce, ReduceFn, Resize, ResizeMethod,
+    Softmax, Unary,
 };
 use paring_ir::{Graph, Node, QuantRule};
 use paring_tensor::DType;
@@ -11,6 +12,8 @@ use paring_tensor::DType;
 pub(crate) enum Role {
     /// A layer with constant weights (operand 1) and maybe a bias (operand 2).
     Layer,
+    /// A recurrent layer with constant weights (operands 1 and 2), bias (3), hidden and cell state.
+    Lstm,
     /// Operands and results share their scale.
     Shares,
     /// Operands and results have scales of their own.
@@ -51,6 +54,9 @@ fn known(graph: &Graph, node: &Node) -> Result<Role, String> {
         constant(1)?;
         constant(2)?;
         return Ok(Role::Layer);
+    }
+    if let Some(op) = node.op_as::<Lstm>() {
+        return lstm::refusal(graph, node, op).map_or(Ok(Role::Lstm), Err);
     }
     if let Some(op) = node.op_as::<Binary>() {
         use BinaryFn::{Add, Div, Max, Min, Mul, Prelu, SquaredDifference, Sub};

@@ -111,6 +111,52 @@ fn what_cannot_be_quantized_is_named_all_at_once() {
 }
 
 #[test]
+fn what_a_recipe_names_is_never_left_float_in_silence() {
+    let body = r#"
+  %x = input : f32[1,4] in [-1.0, 1.0]
+  %a = cum_sum(%x) { axis = 1 } : f32[1,4] in [-4.0, 4.0] @"first"
+  %y = unary(%a) { f = "relu" } : f32[1,4] in [0.0, 4.0] @"second"
+  output %y"#;
+    assert!(run(body, "unsupported = \"float\"").is_ok());
+    let error = run(body, "unsupported = \"float\"\nonly = [\"first\", \"second\"]").unwrap_err();
+    assert!(error.contains("`first`"), "{error}");
+    let error = run(body, "only = [\"third*\"]").unwrap_err();
+    assert!(error.contains("`third*`"), "{error}");
+    assert!(run(body, "only = [\"sec*\"]").is_ok());
+}
+
+#[test]
+fn states_become_integers_with_their_values() {
+    let out = quantize(
+        r#"
+  %x = input : f32[1,2] in [-1.0, 1.0]
+  %s = state splat(0.5) : f32[1,2] in [-1.0, 1.0]
+  %y = binary(%x, %s) { f = "max" } : f32[1,2] in [-1.0, 1.0]
+  output %y
+  next %s = %y"#,
+        "",
+    );
+    assert!(!out.contains("f32["), "{out}");
+}
+
+#[test]
+fn a_recurrent_layer_takes_the_integer_form() {
+    let out = quantize(
+        r#"
+  %x = input : f32[5,1,1] in [-1.0, 1.0]
+  %w = const [0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.4, 0.4] : f32[1,8,1]
+  %r = const splat(0.5) : f32[1,8,2]
+  %b = const splat(0.1) : f32[1,8]
+  %z = const splat(0.0) : f32[1,1,2]
+  %y, %h, %c = lstm(%x, %w, %r, %b, %z, %z) : f32[5,1,1,2] in [-0.5, 0.5], f32[1,1,2], f32[1,1,2] in [-1.0, 1.0]
+  output %y"#,
+        "",
+    );
+    assert!(out.contains("i16[1,1,2] q(0.00024414063, 0)"), "{out}");
+    assert!(out.contains(": i32[1,8]") && !out.contains("f32["), "{out}");
+}
+
+#[test]
 fn missing_ranges_are_named() {
     let error = run(&NET.replace(" in [0.0, 2.55]", "").replace(" in [0.0, 2.0]", ""), "");
     let error = error.unwrap_err();

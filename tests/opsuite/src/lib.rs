@@ -12,8 +12,10 @@ mod axes;
 mod elements;
 mod images;
 mod moving;
+pub mod networks;
 mod products;
 mod quantized;
+pub mod random;
 mod sequence;
 pub mod strategies;
 

@@ -50,6 +50,30 @@ pub fn report(
         );
     }
     page += "</table>\n";
+    for s in done.report.steps.iter().filter(|s| !s.layers.is_empty()) {
+        let _ = writeln!(
+            page,
+            "<h3>{} {}: layers</h3>\n<table><tr><th>layer</th><th>op</th><th>weights</th><th>dB</th>\
+             <th>result</th><th>dB</th><th>note</th></tr>",
+            s.step, s.pass
+        );
+        for l in &s.layers {
+            let text = |t: &Option<String>| escape(t.as_deref().unwrap_or_default());
+            let decibels = |db: Option<f64>| db.map_or(String::new(), |db| format!("{db:.1}"));
+            let _ = writeln!(
+                page,
+                "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                escape(&l.node),
+                l.op,
+                text(&l.weights),
+                decibels(l.weights_db),
+                text(&l.result),
+                decibels(l.result_db),
+                escape(&l.note)
+            );
+        }
+        page += "</table>\n";
+    }
     for s in done.report.steps.iter().filter(|s| !s.notes.is_empty() || !s.declined.is_empty()) {
         let _ = writeln!(page, "<h3>{} {}</h3>\n<ul>", s.step, s.pass);
         for note in &s.notes {

@@ -48,6 +48,7 @@ enum Command {
     Verify(commands::verify::Args),
     Convert(commands::convert::Args),
     Bench(commands::bench::Args),
+    Sweep(commands::sweep::Args),
     Demo(commands::demo::Args),
     /// List the passes
     Passes,
@@ -72,6 +73,7 @@ pub fn main() -> ! {
         Command::Verify(a) => commands::verify::run(a, &ui),
         Command::Convert(a) => commands::convert::run(a, &ui),
         Command::Bench(a) => commands::bench::run(a, &ui),
+        Command::Sweep(a) => commands::sweep::run(a, &ui),
         Command::Demo(a) => commands::demo::run(a, &ui),
         Command::Passes => commands::lists::passes(&ui),
         Command::Backends => commands::lists::backends(&ui),

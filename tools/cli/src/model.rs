@@ -15,6 +15,9 @@ pub struct ModelArgs {
     /// Size of a named dimension of the model; others without a number are 1
     #[arg(long = "dim", value_name = "NAME=SIZE", value_parser = dimension)]
     pub dims: Vec<(String, usize)>,
+    /// Weights that replace those of the model, by name: safetensors, or .npz of NumPy
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
 }
 
 fn dimension(text: &str) -> Result<(String, usize), String> {
@@ -26,7 +29,22 @@ fn dimension(text: &str) -> Result<(String, usize), String> {
 impl ModelArgs {
     /// Reads the model.
     pub fn read(&self) -> Result<Graph> {
-        read(&self.model, &self.dims)
+        let mut graph = read(&self.model, &self.dims)?;
+        if let Some(path) = &self.weights {
+            let tensors = paring_bundle::read_weights(path)?;
+            let applied = paring_format::weights::apply(&mut graph, &tensors)
+                .with_context(|| format!("{} onto {}", path.display(), self.model.display()))?;
+            for name in applied.unused {
+                eprintln!("{}: no constant is named `{name}`", path.display());
+            }
+        }
+        Ok(graph)
+    }
+
+    /// Reads the model for inputs of these values, from which it takes what has to be constant.
+    pub fn read_for(&self, values: &[Tensor]) -> Result<Graph> {
+        let dims: BTreeMap<String, usize> = self.dims.iter().cloned().collect();
+        Ok(paring_bundle::read_model_for(&self.model, &dims, values)?)
     }
 }
 

@@ -10,7 +10,18 @@ macro_rules! recipes {
             &[$(($name, include_str!(concat!("../../../recipes/", $name, ".toml")))),*];
     };
 }
-recipes!("exact", "int3", "int4", "int8");
+recipes!(
+    "compact",
+    "deep",
+    "exact",
+    "int3",
+    "int4",
+    "int8",
+    "mixed3",
+    "recognise",
+    "sensitivity",
+    "small",
+);
 
 /// The text of a recipe: a file's, or that of a shipped one.
 pub fn load(name: &str) -> Result<String> {

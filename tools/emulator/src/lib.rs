@@ -29,6 +29,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod aarch64;
 mod board;
 mod timing;
 mod tools;
@@ -37,6 +38,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub use aarch64::{Cpu, PackageReport, build_runtime, missing_aarch64_packages, run_package};
 pub use board::Core;
 pub use tools::missing_packages;
 
@@ -89,6 +91,14 @@ pub enum EmulatorError {
     /// A source file's name is not a plain file name.
     #[error("`{0}` is not a plain file name")]
     FileName(String),
+    /// A program on an emulated 64-bit processor ended wrongly.
+    #[error("the program on the emulated {cpu} {what}")]
+    Process {
+        /// The processor.
+        cpu: Cpu,
+        /// How it ended.
+        what: String,
+    },
     /// The emulated program ended wrongly.
     #[error("the program on the emulated {core} {what}")]
     Program {

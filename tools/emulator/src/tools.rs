@@ -8,7 +8,7 @@ pub(crate) const CROSS_NM: &str = "arm-none-eabi-nm";
 pub(crate) const CROSS_SIZE: &str = "arm-none-eabi-size";
 pub(crate) const CROSS_OBJDUMP: &str = "arm-none-eabi-objdump";
 pub(crate) const QEMU: &str = "qemu-system-arm";
-const HOST_CC: &str = "cc";
+pub(crate) const HOST_CC: &str = "cc";
 
 /// What has to be on the machine: the program and the Debian package that brings it.
 const NEEDED: [(&str, &str); 6] = [
@@ -52,7 +52,7 @@ fn has_newlib() -> bool {
         .is_ok_and(|o| Path::new(String::from_utf8_lossy(&o.stdout).trim()).is_absolute())
 }
 
-fn find(tool: &str) -> Option<PathBuf> {
+pub(crate) fn find(tool: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|d| d.join(tool)).find(|p| p.is_file())
 }
@@ -72,14 +72,22 @@ pub(crate) fn call(tool: &str, dir: &Path, args: &[String]) -> Result<Output, Em
     Err(EmulatorError::Tool { tool: tool.into(), diagnostics: kept.join("\n") })
 }
 
-/// Builds the counting plugin into `dir`.
+/// Builds the plugin that counts between two addresses into `dir`.
 pub(crate) fn build_plugin(dir: &Path) -> Result<PathBuf, EmulatorError> {
-    let source = dir.join("emu_counter.c");
-    let plugin = dir.join("emu_counter.so");
-    crate::write(&source, include_str!("c/counter.c").as_bytes())?;
-    let args = ["-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-o", "emu_counter.so"];
+    plugin(dir, "emu_counter", include_str!("c/counter.c"))
+}
+
+/// Builds the plugin that counts a whole program into `dir`.
+pub(crate) fn build_user_plugin(dir: &Path) -> Result<PathBuf, EmulatorError> {
+    plugin(dir, "emu_total", include_str!("c/total.c"))
+}
+
+fn plugin(dir: &Path, name: &str, text: &str) -> Result<PathBuf, EmulatorError> {
+    crate::write(&dir.join(format!("{name}.c")), text.as_bytes())?;
+    let shared = format!("{name}.so");
+    let args = ["-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-o", &shared];
     let mut args: Vec<String> = args.iter().map(|s| (*s).to_string()).collect();
-    args.push("emu_counter.c".into());
+    args.push(format!("{name}.c"));
     call(HOST_CC, dir, &args)?;
-    Ok(plugin)
+    Ok(dir.join(shared))
 }

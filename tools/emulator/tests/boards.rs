@@ -104,7 +104,8 @@ fn parts_and_cycles_are_told_apart() {
         };
         let report = run(&build, &[vec![0]]).expect("runs");
         let [long, short] = report.parts.as_slice() else { panic!("{core}: {:?}", report.parts) };
-        assert!((3000..4020).contains(&long.instructions), "{core}: {long:?}");
+        // A nop, a decrement and a branch; or a nop and the end of a low-overhead loop.
+        assert!((2000..4020).contains(&long.instructions), "{core}: {long:?}");
         assert!((1..8).contains(&short.instructions), "{core}: {short:?}");
         assert!(long.cycles > 2000 && report.cycles > long.cycles, "{core}: {report:?}");
         // A loop of a nop, a decrement and a branch.

@@ -74,9 +74,7 @@ static void pr_dense8_nibbles(const pr_dense *c, const int8_t *in, int8_t *out)
             }
         }
         for (int32_t i = 0; i < 8; i++) {
-            int32_t h = pr_mulh(sum[i], c->multiplier);
-            h += (h >> 31) + c->offset;
-            *out++ = (int8_t)pr_sat8((h >> c->shift1) >> 1);
+            *out++ = (int8_t)PR_DENSE_SCALE(sum[i], c);
         }
     }
 }

@@ -4,6 +4,9 @@
 #define PR_DENSE_PLAIN(a, b)                 \
     PR_DENSE_OUT(a, "lsls " a ", " a ", #1\n\t") \
     PR_DENSE_OUT(b, "lsls " b ", " b ", #1\n\t")
+#define PR_DENSE_PLAIN_LEFT(a, b)            \
+    PR_DENSE_OUT_LEFT(a, "lsls " a ", " a ", #1\n\t") \
+    PR_DENSE_OUT_LEFT(b, "lsls " b ", " b ", #1\n\t")
 #define PR_DENSE_CODE(x, a)                  \
     "ldrb r10, [r8], #1\n\t"                 \
     "ldr r10, [r11, r10, lsl #2]\n\t"        \
@@ -29,11 +32,19 @@ __attribute__((naked, noinline)) static void pr_dense8_codes(
         "ldm r8!, {r0-r7}\n\t"
         "ldrd r9, r12, [sp]\n\t"
         "ldr r11, [sp, #32]\n\t"
-        "tst r12, #1\n\t"
-        "bne 3f\n"
+        "ands r12, r12, #3\n\t"
+        "beq 2f\n\t"
+        "cmp r12, #2\n\t"
+        "bhi 3f\n\t"
+        "beq 4f\n\t"
+        "b 5f\n"
         "2:\n\t"
         PR_DENSE_CODED
         "3:\n\t"
+        PR_DENSE_CODED
+        "4:\n\t"
+        PR_DENSE_CODED
+        "5:\n\t"
         PR_DENSE_CODED
         PR_DENSE_END("36", PR_DENSE_PLAIN));
 }
@@ -57,9 +68,7 @@ static void pr_dense8_codes(const pr_dense *c, const int8_t *in, int8_t *out, co
         }
         stream = (const uint32_t *)codes;
         for (int32_t i = 0; i < 8; i++) {
-            int32_t h = pr_mulh(sum[i], c->multiplier);
-            h += (h >> 31) + c->offset;
-            *out++ = (int8_t)pr_sat8((h >> c->shift1) >> 1);
+            *out++ = (int8_t)PR_DENSE_SCALE(sum[i], c);
         }
     }
 }

@@ -3,7 +3,8 @@ typedef struct {
     const uint32_t *weights;
     int32_t words; /* input bytes / 4, rounded up */
     int32_t groups;
-    int32_t multiplier, shift1, offset; /* offset: (2 * output zero point + 1) << shift1 */
+    int32_t multiplier, shift1, offset; /* offset: (2 * output zero point + 1) << shift1; where the
+                                           multiplier shifts left, that shift and the zero point */
 } pr_dense;
 
 #if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
@@ -13,6 +14,17 @@ typedef struct {
     "asr " r ", " r ", r11\n\t"              \
     "ssat " r ", #8, " r ", asr #1\n\t"      \
     "strb " r ", [lr], #1\n\t"
+/* For multipliers that shift left: multiplier, left shift, zero point. */
+#define PR_DENSE_OUT_LEFT(r, before)         \
+    before "lsls " r ", " r ", r11\n\t"      \
+    "smmulr " r ", " r ", r10\n\t"           \
+    "add " r ", " r ", r12\n\t"              \
+    "ssat " r ", #8, " r "\n\t"              \
+    "strb " r ", [lr], #1\n\t"
+#define PR_DENSE_TWO_LEFT(low, high)         \
+    "subs " high ", " high ", " low "\n\t"   \
+    PR_DENSE_OUT_LEFT(low, "lsls " low ", " low ", #1\n\t") \
+    PR_DENSE_OUT_LEFT(high, "asrs " high ", " high ", #7\n\t")
 #define PR_DENSE_TWO(low, high)              \
     "subs " high ", " high ", " low "\n\t"   \
     PR_DENSE_OUT(low, "lsls " low ", " low ", #1\n\t") \
@@ -43,4 +55,15 @@ typedef struct {
     "bne 1b\n\t"                             \
     "add sp, sp, #" frame "\n\t"             \
     "pop {r4-r11, pc}"
+#else
+static inline int32_t pr_dense_scale(int32_t acc, const pr_dense *c)
+{
+    int32_t h = pr_mulh(acc, c->multiplier);
+    h += (h >> 31) + c->offset;
+    return pr_sat8((h >> c->shift1) >> 1);
+}
+static inline int32_t pr_dense_scale_left(int32_t acc, const pr_dense *c)
+{
+    return pr_sat8(pr_mulh(acc * (1 << c->shift1), c->multiplier) + c->offset);
+}
 #endif

@@ -31,7 +31,7 @@ pub(crate) fn lower(site: &mut Site<'_, '_>) -> Result<(), String> {
             requant,
         })
     } else {
-        site.call_on_input(&Conv2d {
+        site.call_weighted(&Conv2d {
             input,
             output,
             kernel: [k_h, k_w],

@@ -25,10 +25,10 @@ pub(crate) fn lower(site: &mut Site<'_, '_>) -> Result<(), String> {
             requant,
             coding: Coding::Plain,
         };
-        return site.call_on_input(&layer);
+        return site.call_weighted(&layer);
     }
     // Several rows are the pixels of a 1x1 convolution.
-    site.call_on_input(&Conv2d {
+    site.call_weighted(&Conv2d {
         input: [1, rows, inputs],
         output: [1, rows, outputs],
         kernel: [1, 1],

@@ -80,8 +80,9 @@ fn pairs<A: Copy, B: Copy, R>(
     if call.shape(0) == shape && call.shape(1) == shape {
         out.extend(a.iter().zip(b).map(|(a, b)| f(*a, *b)));
     } else {
-        let steps = [0, 1].map(|i| broadcast_strides(call.shape(i), &shape));
-        walk(&shape, [&steps[0], &steps[1]], [0, 0], |[i, j]| out.push(f(a[i], b[j])));
+        let left = broadcast_strides(call.shape(0), &shape);
+        let right = broadcast_strides(call.shape(1), &shape);
+        walk(&shape, [&left, &right], [0, 0], |[i, j]| out.push(f(a[i], b[j])));
     }
     Ok(out)
 }

@@ -26,7 +26,14 @@ impl Npz {
     /// # Errors
     /// If the file cannot be read or is not a zip archive.
     pub fn open(path: &Path) -> Result<Self> {
-        let bytes = map_file(path).map_err(DataError::io(path))?;
+        Self::from_bytes(map_file(path).map_err(DataError::io(path))?, path)
+    }
+
+    /// Opens an archive in memory; `path` names it in errors.
+    ///
+    /// # Errors
+    /// If it is not a zip archive.
+    pub fn from_bytes(bytes: Bytes, path: &Path) -> Result<Self> {
         let archive = ZipArchive::new(Cursor::new(bytes.clone()))
             .map_err(|e| DataError::file(path, format!("is not an .npz archive ({e})"), ADVICE))?;
         Ok(Self { path: path.into(), bytes, archive })

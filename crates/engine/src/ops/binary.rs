@@ -1,92 +1,10 @@
 use super::{Lower, Part};
-use crate::kernels::{I8Sum, Kernels};
-use crate::step::{Io, Step, numbers, numbers_mut};
-use crate::threads::divide;
 use paring_ir::Node;
 use paring_ir::ops::{Binary, BinaryFn};
+use paring_kernels::I8Sum;
 use paring_qmath::{Multiplier, Rounding};
+use paring_runtime::steps::binary::{Pair, Pairs, Sum};
 use paring_tensor::DType;
-
-/// A function of two `f32` with broadcasting.
-struct Pairs {
-    f: BinaryFn,
-    clamp: Option<(f32, f32)>,
-    /// Extents of the output, neighbouring axes joined where both operands allow it; innermost last.
-    dims: Vec<usize>,
-    /// Distances between neighbours along those axes, for both operands.
-    steps: Vec<[usize; 2]>,
-}
-
-impl Pairs {
-    fn over(&self, a: &[f32], b: &[f32], out: &mut [f32], f: impl Fn(f32, f32) -> f32) {
-        let Some((&n, outer)) = self.dims.split_last() else { return };
-        let inner = self.steps[outer.len()];
-        for (i, out) in out.chunks_exact_mut(n).enumerate() {
-            let (mut left, mut at) = (i, [0, 0]);
-            for (dim, step) in outer.iter().zip(&self.steps).rev() {
-                let here = left % dim;
-                left /= dim;
-                at = [at[0] + here * step[0], at[1] + here * step[1]];
-            }
-            let (a, b) = (&a[at[0]..], &b[at[1]..]);
-            match inner {
-                [1, 1] => {
-                    for ((y, a), b) in out.iter_mut().zip(a).zip(b) {
-                        *y = f(*a, *b);
-                    }
-                }
-                [1, 0] => {
-                    for (y, a) in out.iter_mut().zip(a) {
-                        *y = f(*a, b[0]);
-                    }
-                }
-                _ => {
-                    for (k, y) in out.iter_mut().enumerate() {
-                        *y = f(a[k * inner[0]], b[k * inner[1]]);
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl Step for Pairs {
-    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
-        let (a, b): (&[f32], &[f32]) = (numbers(io.a), numbers(io.b));
-        let out: &mut [f32] = numbers_mut(io.out);
-        match self.f {
-            BinaryFn::Add => self.over(a, b, out, |a, b| a + b),
-            BinaryFn::Sub => self.over(a, b, out, |a, b| a - b),
-            BinaryFn::Mul => self.over(a, b, out, |a, b| a * b),
-            BinaryFn::Div => self.over(a, b, out, |a, b| a / b),
-            BinaryFn::SquaredDifference => self.over(a, b, out, |a, b| (a - b) * (a - b)),
-            BinaryFn::Prelu => self.over(a, b, out, |a, b| if a < 0.0 { a * b } else { a }),
-            _ => unreachable!("lowered functions only"),
-        }
-        if let Some((low, high)) = self.clamp {
-            for y in out {
-                if *y < low {
-                    *y = low;
-                } else if *y > high {
-                    *y = high;
-                }
-            }
-        }
-    }
-}
-
-/// The sum or difference of two `i8` values of one shape.
-struct Sum(I8Sum);
-
-impl Step for Sum {
-    fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
-        let (a, b): (&[i8], &[i8]) = (numbers(io.a), numbers(io.b));
-        let out: &mut [i8] = numbers_mut(io.out);
-        divide(out.len(), 1, 16 * out.len(), out, &|range, out| {
-            kernels.i8_sum(&self.0, &a[range.clone()], &b[range], out);
-        });
-    }
-}
 
 /// Joins the axes of a broadcast: the fewest extents with constant distances.
 fn collapse(a: &[usize], b: &[usize], out: &[usize]) -> (Vec<usize>, Vec<[usize; 2]>) {
@@ -130,14 +48,19 @@ impl Lower<'_> {
     pub(super) fn binary(&self, op: &Binary, node: &Node) -> Option<Part> {
         let (&[a, b], y) = (node.inputs(), node.outputs()[0]) else { return None };
         if self.is_f32(a) && self.is_f32(b) && self.is_f32(y) {
-            use BinaryFn::{Add, Div, Mul, Prelu, SquaredDifference, Sub};
-            if !matches!(op.f, Add | Div | Mul | Prelu | SquaredDifference | Sub) {
-                return None;
-            }
+            let f = match op.f {
+                BinaryFn::Add => Pair::Add,
+                BinaryFn::Sub => Pair::Sub,
+                BinaryFn::Mul => Pair::Mul,
+                BinaryFn::Div => Pair::Div,
+                BinaryFn::SquaredDifference => Pair::SquaredDifference,
+                BinaryFn::Prelu => Pair::Prelu,
+                _ => return None,
+            };
             let (dims, steps) = collapse(&self.shape(a)?, &self.shape(b)?, &self.shape(y)?);
             let clamp = (!op.activation.is_none()).then(|| op.activation.bounds());
-            let step = Pairs { f: op.f, clamp, dims, steps };
-            return Some(Part { step: Box::new(step), a, b: Some(b), scratch: 0 });
+            let step = Pairs { f, clamp, dims, steps };
+            return Some(Part { step: step.into(), a, b: Some(b), scratch: 0 });
         }
         let subtract = match op.f {
             BinaryFn::Add => false,
@@ -167,7 +90,7 @@ impl Lower<'_> {
             rounding: Rounding::Double,
             bounds: (low as i8, high as i8),
         };
-        Some(Part { step: Box::new(Sum(sum)), a, b: Some(b), scratch: 0 })
+        Some(Part { step: Sum(sum).into(), a, b: Some(b), scratch: 0 })
     }
 }
 

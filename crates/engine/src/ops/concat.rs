@@ -1,23 +1,7 @@
 use super::{Lower, Lowered, Part};
-use crate::kernels::Kernels;
-use crate::step::{Io, Step};
 use paring_ir::Node;
 use paring_ir::ops::Concat;
-
-/// Copies one input to its place: `run` bytes every `pitch` bytes.
-struct Place {
-    start: usize,
-    run: usize,
-    pitch: usize,
-}
-
-impl Step for Place {
-    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
-        for (out, x) in io.out.chunks_exact_mut(self.pitch).zip(io.a.chunks_exact(self.run)) {
-            out[self.start..self.start + self.run].copy_from_slice(x);
-        }
-    }
-}
+use paring_runtime::steps::concat::Place;
 
 impl Lower<'_> {
     pub(super) fn concat(&self, op: &Concat, node: &Node) -> Option<Lowered> {

@@ -1,10 +1,10 @@
-use super::gemm::{F32Gemm, Frame, I8Constants, I8Gemm, Layout};
 use super::{Lower, Part, Tail};
-use crate::kernels::{Tile, Window};
 use paring_backend::requantize::channel_multipliers;
 use paring_ir::ops::Conv2d;
 use paring_ir::{Node, ValueId};
+use paring_kernels::{Tile, Window};
 use paring_qmath::Rounding;
+use paring_runtime::steps::gemm::{F32Gemm, Frame, I8Constants, I8Gemm, Layout};
 use paring_tensor::DType;
 
 /// The extents of a convolution.
@@ -64,12 +64,7 @@ impl Lower<'_> {
             }
             let layout = layout(op, &g, self.kernels.f32_tile(), 8)?;
             let step = F32Gemm::new(self.kernels, layout, &weights, bias.as_deref(), clamp);
-            return Some(Part {
-                scratch: step.scratch(),
-                step: Box::new(step),
-                a: x,
-                b: tail.rest,
-            });
+            return Some(Part { scratch: step.scratch(), step: step.into(), a: x, b: tail.rest });
         }
         let constants = self.i8_constants(x, w, bias, y, filters, op.activation, false)?;
         let weights = self.i8_const(w)?;
@@ -78,7 +73,7 @@ impl Lower<'_> {
         }
         let layout = layout(op, &g, self.kernels.i8_tile(), 16)?;
         let step = I8Gemm::new(self.kernels, layout, &weights, &constants)?;
-        Some(Part { scratch: step.scratch(), step: Box::new(step), a: x, b: None })
+        Some(Part { scratch: step.scratch(), step: step.into(), a: x, b: None })
     }
 
     /// The elements of a `f32` constant.

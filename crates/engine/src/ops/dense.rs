@@ -1,9 +1,9 @@
 use super::conv2d::join;
-use super::gemm::{F32Gemm, I8Gemm, Layout};
 use super::{Lower, Part, Tail};
 use paring_ir::Node;
 use paring_ir::ops::Dense;
 use paring_qmath::Rounding;
+use paring_runtime::steps::gemm::{F32Gemm, I8Gemm, Layout};
 
 impl Lower<'_> {
     pub(super) fn dense(&self, op: &Dense, node: &Node, tail: Tail) -> Option<Part> {
@@ -36,7 +36,7 @@ impl Lower<'_> {
             let clamp = join(op.activation.bounds(), tail.clamp);
             let layout = layout(self.kernels.f32_tile())?;
             let step = F32Gemm::new(self.kernels, layout, &weights, bias.as_deref(), clamp);
-            return Some(Part { step: Box::new(step), a: x, b: tail.rest, scratch: 0 });
+            return Some(Part { step: step.into(), a: x, b: tail.rest, scratch: 0 });
         }
         // With single rounding, dense layers are scaled back in double precision.
         if self.rounding == Rounding::Single {

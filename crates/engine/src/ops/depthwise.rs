@@ -1,76 +1,14 @@
 use super::conv2d::Geometry;
-use super::gemm::I8Constants;
 use super::{Lower, Part};
-use crate::buffer::Buffer;
-use crate::kernels::{I8Depthwise, Kernels, Window};
-use crate::step::{Io, Step, numbers, numbers_mut};
-use crate::threads::divide;
 use paring_ir::ValueId;
 use paring_ir::ops::Conv2d;
+use paring_kernels::I8Depthwise;
+use paring_runtime::steps::depthwise::{self, F32Depthwise, Images};
+use paring_runtime::steps::gemm::I8Constants;
+use paring_runtime::{Blob, Buffer};
 
-/// What both element types share.
-struct Images {
-    batch: usize,
-    window: Window,
-    out_rows: usize,
-}
-
-impl Images {
-    fn of(op: &Conv2d, g: &Geometry) -> Self {
-        Self { batch: g.batch, window: g.window(op), out_rows: g.out[0] }
-    }
-
-    /// Calls `each` with the input of each image, some rows of its output, and that part.
-    fn run<T: Send + Sync>(
-        &self,
-        x: &[T],
-        out: &mut [T],
-        each: impl Fn(&[T], std::ops::Range<usize>, &mut [T]) + Sync,
-    ) {
-        let w = &self.window;
-        let image = w.input[0] * w.input[1] * w.channels;
-        let row = w.out_width * w.channels;
-        let images = x.chunks_exact(image).zip(out.chunks_exact_mut(row * self.out_rows));
-        for (x, out) in images.take(self.batch) {
-            // A multiply-accumulate takes about as long here as four of a product do.
-            let work = 4 * self.out_rows * row * w.taps();
-            divide(self.out_rows, row, work, out, &|rows, out| each(x, rows, out));
-        }
-    }
-}
-
-struct F32Step {
-    images: Images,
-    weights: Buffer,
-    bias: Buffer,
-    clamp: (f32, f32),
-}
-
-impl Step for F32Step {
-    fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
-        let (x, out) = (numbers(io.a), numbers_mut(io.out));
-        let weights = bytemuck::cast_slice(self.weights.bytes());
-        let bias = bytemuck::cast_slice(self.bias.bytes());
-        self.images.run(x, out, |x, rows, out| {
-            kernels.f32_depthwise(&self.images.window, x, weights, bias, self.clamp, rows, out);
-        });
-    }
-}
-
-struct I8Step {
-    images: Images,
-    packed: Buffer,
-    pad: i8,
-}
-
-impl Step for I8Step {
-    fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
-        let (x, out) = (numbers(io.a), numbers_mut(io.out));
-        let packed = self.packed.bytes();
-        self.images.run(x, out, |x, rows, out| {
-            kernels.i8_depthwise(&self.images.window, x, self.pad, packed, rows, out);
-        });
-    }
+fn images(op: &Conv2d, g: &Geometry) -> Images {
+    Images { batch: g.batch, window: g.window(op), out_rows: g.out[0] }
 }
 
 /// Weights `[channels, taps]` as `[taps, channels]`.
@@ -104,10 +42,10 @@ impl Lower<'_> {
         }
         let weights = taps_first(weights, taps);
         let bias = bias.unwrap_or_else(|| vec![0.0; g.channels]);
-        let step = F32Step {
-            images: Images::of(op, g),
-            weights: Buffer::of(bytemuck::cast_slice(&weights), 0),
-            bias: Buffer::of(bytemuck::cast_slice(&bias), 0),
+        let step = F32Depthwise {
+            images: images(op, g),
+            weights: Blob::of(&weights),
+            bias: Blob::of(&bias),
             clamp,
         };
         Some(Part::unary(step, x))
@@ -145,6 +83,9 @@ impl Lower<'_> {
             return None;
         }
         let pad = c.x_zero as i8;
-        Some(Part::unary(I8Step { images: Images::of(op, g), packed, pad }, x))
+        Some(Part::unary(
+            depthwise::I8Depthwise { images: images(op, g), packed: packed.into(), pad },
+            x,
+        ))
     }
 }

@@ -5,7 +5,6 @@ mod concat;
 mod conv2d;
 mod dense;
 mod depthwise;
-mod gemm;
 mod pad;
 mod pool;
 mod quantize;
@@ -14,13 +13,14 @@ mod softmax;
 mod table;
 mod unary;
 
-use crate::kernels::Kernels;
-use crate::step::{Io, Step};
 use paring_ir::ops::{
     Binary, Concat, Conv2d, Dense, Dequantize, Pad, Pool, Quantize, Reduce, Reshape, Softmax, Unary,
 };
 use paring_ir::{Executor, Graph, Node, ValueId};
+use paring_kernels::Kernels;
 use paring_qmath::Rounding;
+use paring_runtime::steps::AnyStep;
+use paring_runtime::steps::copy::Copy;
 use paring_tensor::{DType, TensorType};
 
 /// What steps are made from.
@@ -46,15 +46,15 @@ impl Tail {
 
 /// One step with its operands and the bytes that it needs besides.
 pub(crate) struct Part {
-    pub(crate) step: Box<dyn Step>,
+    pub(crate) step: AnyStep,
     pub(crate) a: ValueId,
     pub(crate) b: Option<ValueId>,
     pub(crate) scratch: usize,
 }
 
 impl Part {
-    pub(crate) fn unary(step: impl Step + 'static, a: ValueId) -> Self {
-        Self { step: Box::new(step), a, b: None, scratch: 0 }
+    pub(crate) fn unary(step: impl Into<AnyStep>, a: ValueId) -> Self {
+        Self { step: step.into(), a, b: None, scratch: 0 }
     }
 }
 
@@ -116,7 +116,7 @@ impl Lower<'_> {
             let x = node.inputs()[0];
             return match self.graph.constant(x) {
                 None => Some(Lowered::Alias(x)),
-                Some(_) => Some(Part::unary(Copy, x).into()),
+                Some(_) => Some(Part::unary(Copy {}, x).into()),
             };
         }
         None
@@ -143,15 +143,5 @@ impl Lower<'_> {
             return None;
         }
         ty.quant.as_ref()?.as_per_tensor()
-    }
-}
-
-/// The bytes as they are.
-struct Copy;
-
-impl Step for Copy {
-    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
-        let n = io.out.len().min(io.a.len());
-        io.out[..n].copy_from_slice(&io.a[..n]);
     }
 }

@@ -1,29 +1,10 @@
-use super::table::WideTableStep;
 use super::{Lower, Part};
-use crate::kernels::Kernels;
-use crate::step::{Io, Step, numbers};
 use paring_ir::Node;
 use paring_ir::ops::Quantize;
+use paring_runtime::Blob;
+use paring_runtime::steps::quantize::QuantizeStep;
+use paring_runtime::steps::table::WideTableStep;
 use paring_tensor::DType;
-
-/// `f32` to `i8` by division and rounding, ties away from zero or to even.
-struct QuantizeStep {
-    scale: f32,
-    zero_point: i32,
-    ties_even: bool,
-}
-
-impl Step for QuantizeStep {
-    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
-        let x: &[f32] = numbers(io.a);
-        for (out, x) in io.out.iter_mut().zip(x) {
-            let real = x / self.scale;
-            let whole = if self.ties_even { real.round_ties_even() } else { real.round() };
-            let q = (whole as i64).saturating_add(i64::from(self.zero_point)).clamp(-128, 127);
-            *out = q as i8 as u8;
-        }
-    }
-}
 
 impl Lower<'_> {
     /// `quantize` and `dequantize`.
@@ -39,7 +20,8 @@ impl Lower<'_> {
         }
         if self.ty(y).dtype == DType::F32 {
             let table = self.all_outputs(node)?.to_f32();
-            return (table.len() == 256).then(|| Part::unary(WideTableStep { table }, x));
+            return (table.len() == 256)
+                .then(|| Part::unary(WideTableStep { table: Blob::of(&table) }, x));
         }
         Some(Part::unary(self.table(node)?, x))
     }

@@ -1,39 +1,8 @@
-//! Functions of one 8-bit number, as tables.
-
 use super::Lower;
-use crate::kernels::Kernels;
-use crate::step::{Io, Step, numbers_mut};
-use crate::threads::divide;
 use paring_ir::{Graph, Node};
+use paring_runtime::Blob;
+use paring_runtime::steps::table::TableStep;
 use paring_tensor::{Tensor, TensorType};
-
-/// `out[i] = table[x[i]]`
-pub(super) struct TableStep {
-    pub(super) table: [u8; 256],
-}
-
-impl Step for TableStep {
-    fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
-        let x = &io.a[..io.out.len()];
-        divide(x.len(), 1, x.len() / 4, io.out, &|range, out| {
-            kernels.table(&self.table, &x[range], out);
-        });
-    }
-}
-
-/// `out[i] = table[x[i]]` with a table of `f32`.
-pub(super) struct WideTableStep {
-    pub(super) table: Vec<f32>,
-}
-
-impl Step for WideTableStep {
-    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
-        let out: &mut [f32] = numbers_mut(io.out);
-        for (out, x) in out.iter_mut().zip(io.a) {
-            *out = self.table[usize::from(*x)];
-        }
-    }
-}
 
 impl Lower<'_> {
     /// The outputs of a node of one 8-bit operand for all 256 bytes, computed by the fallback: what
@@ -64,6 +33,6 @@ impl Lower<'_> {
     /// The step of a node from 8 bits to 8 bits.
     pub(super) fn table(&self, node: &Node) -> Option<TableStep> {
         let table = self.all_outputs(node)?;
-        Some(TableStep { table: table.bytes().as_ref().try_into().ok()? })
+        (table.bytes().len() == 256).then(|| TableStep { table: Blob::of(table.bytes().as_ref()) })
     }
 }

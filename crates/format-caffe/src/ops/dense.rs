@@ -1,7 +1,8 @@
-//! The fully connected layer.
+//! The fully connected layer, and the table.
 
 use crate::layer::{Layer, Outputs, Reject, axis, number, switch};
-use paring_ir::ops::Dense;
+use paring_ir::ops::{Binary, BinaryFn, Cast, Dense, Gather};
+use paring_tensor::DType;
 
 pub(super) fn inner_product(layer: &mut Layer<'_>) -> Outputs {
     let text = layer.parameters("inner_product_param");
@@ -31,4 +32,22 @@ pub(super) fn inner_product(layer: &mut Layer<'_>) -> Outputs {
         operands.push(layer.constant("bias", bias)?);
     }
     Ok(vec![layer.emit(Dense::default(), &operands)?])
+}
+
+/// Rows of a table.
+pub(super) fn embed(layer: &mut Layer<'_>) -> Outputs {
+    let text = layer.parameters("embed_param");
+    let (rows, width): (usize, usize) =
+        (number(text, "input_dim", 0)?, number(text, "num_output", 0)?);
+    let table = layer.blob(0, "weights")?.reshape([rows, width])?;
+    let table = layer.constant("weights", table)?;
+    let x = layer.bottom()?;
+    let at = layer.aux(Cast { to: DType::I32 }, &[x])?;
+    let y = layer.emit(Gather { axis: 0, batch_dims: 0 }, &[table, at])?;
+    if !switch(text, "bias_term", true) {
+        return Ok(vec![y]);
+    }
+    let bias = layer.blob(1, "bias")?.reshape([width])?;
+    let bias = layer.constant("bias", bias)?;
+    Ok(vec![layer.aux(Binary::new(BinaryFn::Add), &[y, bias])?])
 }

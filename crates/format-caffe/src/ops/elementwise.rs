@@ -2,8 +2,8 @@
 
 use crate::layer::{Layer, Outputs, Reject, axis, number, switch};
 use paring_ir::ValueId;
-use paring_ir::ops::{Binary, BinaryFn, Unary};
-use paring_tensor::Tensor;
+use paring_ir::ops::{Binary, BinaryFn, Cast, Unary};
+use paring_tensor::{DType, Tensor};
 
 fn unary(layer: &mut Layer<'_>, op: Unary) -> Outputs {
     let x = layer.bottom()?;
@@ -18,6 +18,53 @@ pub(super) fn relu(layer: &mut Layer<'_>) -> Outputs {
 pub(super) fn elu(layer: &mut Layer<'_>) -> Outputs {
     let alpha = number(layer.parameters("elu_param"), "alpha", 1.0)?;
     unary(layer, Unary::Elu { alpha })
+}
+
+pub(super) fn relu6(layer: &mut Layer<'_>) -> Outputs {
+    unary(layer, Unary::Relu6)
+}
+
+pub(super) fn clip(layer: &mut Layer<'_>) -> Outputs {
+    let text = layer.parameters("clip_param");
+    let bound = |name| match text.word(name) {
+        Some(_) => number(text, name, 0.0),
+        None => Err(Reject::Malformed(format!("`{name}` is missing"))),
+    };
+    let (min, max) = (bound("min")?, bound("max")?);
+    unary(layer, Unary::Clip { min, max })
+}
+
+/// `x * sigmoid(beta * x)`
+pub(super) fn swish(layer: &mut Layer<'_>) -> Outputs {
+    let beta: f32 = number(layer.parameters("swish_param"), "beta", 1.0)?;
+    if beta == 1.0 {
+        return unary(layer, Unary::Silu);
+    }
+    let x = layer.bottom()?;
+    let scaled = affine(layer, x, beta, 0.0)?;
+    let gate = layer.aux(Unary::Sigmoid, &[scaled])?;
+    Ok(vec![layer.emit(Binary::new(BinaryFn::Mul), &[x, gate])?])
+}
+
+/// 1 where the element is above the threshold, else 0.
+pub(super) fn threshold(layer: &mut Layer<'_>) -> Outputs {
+    let at = number(layer.parameters("threshold_param"), "threshold", 0.0)?;
+    let x = layer.bottom()?;
+    let at = layer.scalar("threshold", at)?;
+    let above = layer.aux(Binary::new(BinaryFn::Greater), &[x, at])?;
+    Ok(vec![layer.emit(Cast { to: DType::F32 }, &[above])?])
+}
+
+/// `a * x + y` with one factor `a` a channel.
+pub(super) fn axpy(layer: &mut Layer<'_>) -> Outputs {
+    let &[a, x, y] = layer.bottoms.as_slice() else {
+        return Err(Reject::Malformed("has not three bottoms".to_owned()));
+    };
+    let shape = layer.shape(a);
+    let (n, c) = (shape.first().copied().unwrap_or(1), shape.get(1).copied().unwrap_or(1));
+    let a = layer.reshape(a, &[n, c, 1, 1])?;
+    let product = layer.aux(Binary::new(BinaryFn::Mul), &[a, x])?;
+    Ok(vec![layer.emit(Binary::new(BinaryFn::Add), &[product, y])?])
 }
 
 pub(super) fn sigmoid(layer: &mut Layer<'_>) -> Outputs {

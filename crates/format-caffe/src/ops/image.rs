@@ -75,9 +75,20 @@ fn divided(n: usize, groups: usize, what: &str) -> Result<usize, Reject> {
 }
 
 pub(super) fn convolution(layer: &mut Layer<'_>) -> Outputs {
-    let text = layer.parameters("convolution_param");
-    let window = window(text)?;
-    let outputs: usize = number(text, "num_output", 0)?;
+    let window = window(layer.parameters("convolution_param"))?;
+    convolve(layer, window)
+}
+
+/// One group a channel, whatever is stated.
+pub(super) fn depthwise(layer: &mut Layer<'_>) -> Outputs {
+    let window = window(layer.parameters("convolution_param"))?;
+    let x = layer.bottom()?;
+    let groups = layer.shape(x).get(1).copied().unwrap_or(0);
+    convolve(layer, Window { groups, ..window })
+}
+
+fn convolve(layer: &mut Layer<'_>, window: Window) -> Outputs {
+    let outputs: usize = number(layer.parameters("convolution_param"), "num_output", 0)?;
     let x = layer.bottom()?;
     let x = layer.image(x)?;
     let channels = layer.shape(x).last().copied().unwrap_or(0);

@@ -4,6 +4,7 @@ mod dense;
 mod elementwise;
 mod image;
 mod norm;
+mod resample;
 mod shape;
 
 use crate::layer::{Layer, Outputs};
@@ -14,6 +15,22 @@ type Import = fn(&mut Layer<'_>) -> Outputs;
 pub(crate) fn find(kind: &str) -> Option<Import> {
     Some(match kind {
         "Convolution" => image::convolution,
+        "DepthwiseConvolution" | "ConvolutionDepthwise" => image::depthwise,
+        "Crop" => resample::crop,
+        "Interp" => resample::interp,
+        "Upsample" => resample::upsample,
+        "ReLU6" => elementwise::relu6,
+        "Clip" => elementwise::clip,
+        "Swish" => elementwise::swish,
+        "Threshold" => elementwise::threshold,
+        "Axpy" => elementwise::axpy,
+        "Normalize" => norm::normalize,
+        "BN" => norm::bn,
+        "Permute" => shape::permute,
+        "Reduction" => shape::reduction,
+        "Tile" => shape::tile,
+        "ShuffleChannel" => shape::shuffle,
+        "Embed" => dense::embed,
         "Deconvolution" => image::deconvolution,
         "Pooling" => image::pooling,
         "InnerProduct" => dense::inner_product,
@@ -94,6 +111,15 @@ pub(crate) fn kind(stated: &str) -> String {
         "IMAGE_DATA" => "ImageData",
         "HDF5_DATA" => "HDF5Data",
         "MEMORY_DATA" => "MemoryData",
+        "WINDOW_DATA" => "WindowData",
+        "HDF5_OUTPUT" => "HDF5Output",
+        "THRESHOLD" => "Threshold",
+        "EUCLIDEAN_LOSS" => "EuclideanLoss",
+        "HINGE_LOSS" => "HingeLoss",
+        "INFOGAIN_LOSS" => "InfogainLoss",
+        "MULTINOMIAL_LOGISTIC_LOSS" => "MultinomialLogisticLoss",
+        "SIGMOID_CROSS_ENTROPY_LOSS" => "SigmoidCrossEntropyLoss",
+        "CONTRASTIVE_LOSS" => "ContrastiveLoss",
         "DUMMY_DATA" => "DummyData",
         "ACCURACY" => "Accuracy",
         "SILENCE" => "Silence",

@@ -1,14 +1,16 @@
 //! Normalizations.
 
 use crate::layer::{Layer, Outputs, Reject, axis, number, switch};
-use paring_ir::ops::{BatchNorm, Lrn, Normalize, Reduce, ReduceFn, Softmax};
-use paring_ir::ops::{Binary, BinaryFn};
+use paring_ir::ops::{
+    Activation, BatchNorm, Binary, BinaryFn, Lrn, Normalize, Padding, Pool, PoolKind, Reduce,
+    ReduceFn, Softmax, Unary,
+};
 use paring_tensor::Tensor;
 
 pub(super) fn lrn(layer: &mut Layer<'_>) -> Outputs {
     let text = layer.parameters("lrn_param");
     if text.word("norm_region").is_some_and(|r| r == "WITHIN_CHANNEL" || r == "1") {
-        return Err(Reject::Unsupported("normalization within channels".to_owned()));
+        return within(layer);
     }
     let op = Lrn {
         size: number(text, "local_size", 5)?,
@@ -20,6 +22,84 @@ pub(super) fn lrn(layer: &mut Layer<'_>) -> Outputs {
     let x = layer.image(x)?;
     let y = layer.emit(op, &[x])?;
     Ok(vec![layer.planar(y)?])
+}
+
+/// By the mean of squares of a window of the channel's own plane, which counts the zeros around it:
+/// `x / (1 + alpha * mean)^beta`.
+fn within(layer: &mut Layer<'_>) -> Outputs {
+    let text = layer.parameters("lrn_param");
+    let size: usize = number(text, "local_size", 5)?;
+    let (alpha, beta): (f32, f32) = (number(text, "alpha", 1.0)?, number(text, "beta", 0.75)?);
+    let x = layer.bottom()?;
+    let x = layer.image(x)?;
+    let square = layer.aux(Unary::Square, &[x])?;
+    let half = size.saturating_sub(1) / 2;
+    let mean = Pool {
+        kind: PoolKind::Average,
+        kernel: [size; 2],
+        stride: [1, 1],
+        pad: Padding::Explicit([half; 4]),
+        dilation: [1, 1],
+        ceil: true,
+        count_include_pad: true,
+        activation: Activation::None,
+    };
+    let mean = layer.aux(mean, &[square])?;
+    let (alpha, one) = (layer.scalar("alpha", alpha)?, layer.scalar("one", 1.0)?);
+    let scaled = layer.aux(Binary::new(BinaryFn::Mul), &[mean, alpha])?;
+    let sum = layer.aux(Binary::new(BinaryFn::Add), &[scaled, one])?;
+    let power = layer.scalar("power", -beta)?;
+    let factor = layer.aux(Binary::new(BinaryFn::Pow), &[sum, power])?;
+    let y = layer.emit(Binary::new(BinaryFn::Mul), &[x, factor])?;
+    Ok(vec![layer.planar(y)?])
+}
+
+/// By the Euclidean norm of all channels of a position, or of the whole image; then a factor for each
+/// channel, or one.
+pub(super) fn normalize(layer: &mut Layer<'_>) -> Outputs {
+    let text = layer.parameters("norm_param");
+    let spatial = switch(text, "across_spatial", true);
+    let epsilon = number(text, "eps", 1e-10)?;
+    let x = layer.bottom()?;
+    let shape = layer.shape(x);
+    if shape.len() != 4 {
+        return Err(Reject::Malformed(format!("{shape:?} is no image")));
+    }
+    let axes = if spatial { vec![1, 2, 3] } else { vec![1] };
+    let sum = layer.aux(Reduce { f: ReduceFn::SumSquare, axes, keep_dims: true }, &[x])?;
+    let epsilon = layer.scalar("epsilon", epsilon)?;
+    let sum = layer.aux(Binary::new(BinaryFn::Add), &[sum, epsilon])?;
+    let inverse = layer.aux(Unary::Rsqrt, &[sum])?;
+    let y = layer.aux(Binary::new(BinaryFn::Mul), &[x, inverse])?;
+    let factors = layer.blob(0, "factors")?;
+    let factors = match factors.len() {
+        1 => factors.reshape(Vec::new())?,
+        n => factors.reshape([n, 1, 1])?,
+    };
+    let factors = layer.constant("factors", factors)?;
+    Ok(vec![layer.emit(Binary::new(BinaryFn::Mul), &[y, factors])?])
+}
+
+/// A factor and an offset for each channel, with the statistics in them.
+pub(super) fn bn(layer: &mut Layer<'_>) -> Outputs {
+    let text = layer.parameters("bn_param");
+    if text.word("bn_mode").is_some_and(|m| m != "INFERENCE" && m != "1") {
+        return Err(Reject::Unsupported("statistics of the batch itself".to_owned()));
+    }
+    let x = layer.bottom()?;
+    let channels = layer.shape(x).get(1).copied().unwrap_or(1);
+    let mut y = x;
+    for (i, (what, f)) in
+        [("factors", BinaryFn::Mul), ("offsets", BinaryFn::Add)].iter().enumerate()
+    {
+        let numbers = layer.blob(i, what)?.reshape([channels, 1, 1])?;
+        let numbers = layer.constant(what, numbers)?;
+        y = match i {
+            0 => layer.aux(Binary::new(*f), &[y, numbers])?,
+            _ => layer.emit(Binary::new(*f), &[y, numbers])?,
+        };
+    }
+    Ok(vec![y])
 }
 
 /// The stored statistics are sums that the third blob divides.

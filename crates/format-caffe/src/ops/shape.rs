@@ -1,7 +1,9 @@
 //! Layers that move elements.
 
 use crate::layer::{Layer, Outputs, Reject, axis, number, switch};
-use paring_ir::ops::{Arg, ArgFn, Cast, Concat, Slice};
+use paring_ir::ops::{
+    Arg, ArgFn, Binary, BinaryFn, Cast, Concat, Reduce, ReduceFn, Slice, Tile, TopK, Transpose,
+};
 use paring_tensor::DType;
 
 pub(super) fn pass(layer: &mut Layer<'_>) -> Outputs {
@@ -109,9 +111,12 @@ pub(super) fn reshape(layer: &mut Layer<'_>) -> Outputs {
         }
     }
     new.extend(&shape[end..]);
-    let (have, known): (usize, usize) = (shape.iter().product(), new.iter().product());
+    let have: usize = shape.iter().product();
+    let known = new.iter().try_fold(1_usize, |n, d| n.checked_mul(*d));
+    let known = known
+        .ok_or_else(|| Reject::Malformed(format!("{shape:?} does not reshape to {stated:?}")))?;
     if let Some(i) = hole {
-        if known == 0 || have % known != 0 {
+        if known == 0 || !have.is_multiple_of(known) {
             return Err(Reject::Malformed(format!("{shape:?} does not reshape to {stated:?}")));
         }
         new[i] = have / known;
@@ -119,15 +124,107 @@ pub(super) fn reshape(layer: &mut Layer<'_>) -> Outputs {
     Ok(vec![layer.reshape(x, &new)?])
 }
 
+/// The index of the largest element along an axis, or of a whole sample; the value, or both, if asked
+/// for.
 pub(super) fn arg_max(layer: &mut Layer<'_>) -> Outputs {
     let text = layer.parameters("argmax_param");
-    let top: usize = number(text, "top_k", 1)?;
-    if top != 1 || switch(text, "out_max_val", false) || text.word("axis").is_none() {
-        return Err(Reject::Unsupported("other than one index along a stated axis".to_owned()));
-    }
+    let k: usize = number(text, "top_k", 1)?;
+    let value = switch(text, "out_max_val", false);
     let x = layer.bottom()?;
-    let axis = axis(text, "axis", 1, layer.shape(x).len())?;
-    let op = Arg { f: ArgFn::Max, axis, keep_dims: true, select_last: false, to: DType::I64 };
-    let y = layer.emit(op, &[x])?;
-    Ok(vec![layer.aux(Cast { to: DType::F32 }, &[y])?])
+    let shape = layer.shape(x);
+    let samples = shape.first().copied().unwrap_or(1);
+    let along = text.word("axis").is_some();
+    let (x, axis) = match along {
+        true => (x, axis(text, "axis", 1, shape.len())?),
+        false => {
+            let rest = shape.iter().skip(1).product();
+            (layer.reshape(x, &[samples, rest])?, 1)
+        }
+    };
+    let (values, at) = if k == 1 && !value {
+        let op = Arg { f: ArgFn::Max, axis, keep_dims: true, select_last: false, to: DType::I64 };
+        (None, layer.aux(op, &[x])?)
+    } else {
+        let both = layer.many(TopK { k, axis, largest: true, to: DType::I64 }, &[x])?;
+        let [values, at] = both[..] else { return Err(Reject::Malformed("no output".to_owned())) };
+        (Some(values), at)
+    };
+    let at = layer.emit(Cast { to: DType::F32 }, &[at])?;
+    let y = match (value, along, values) {
+        (false, true, _) => return Ok(vec![at]),
+        (true, true, Some(values)) => return Ok(vec![values]),
+        // Indices, then values, in one channel each.
+        (true, false, Some(values)) => {
+            let at = layer.reshape(at, &[samples, 1, k])?;
+            let values = layer.reshape(values, &[samples, 1, k])?;
+            layer.aux(Concat { axis: 1 }, &[at, values])?
+        }
+        _ => layer.reshape(at, &[samples, 1, k])?,
+    };
+    Ok(vec![y])
+}
+
+pub(super) fn permute(layer: &mut Layer<'_>) -> Outputs {
+    let text = layer.parameters("permute_param");
+    let x = layer.bottom()?;
+    let rank = layer.shape(x).len();
+    let mut perm = Vec::with_capacity(rank);
+    for word in text.words("order") {
+        let axis = word.parse().ok().filter(|a| *a < rank && !perm.contains(a));
+        perm.push(axis.ok_or_else(|| Reject::Malformed(format!("`order: {word}`")))?);
+    }
+    // Axes that are not stated follow in their order.
+    let rest: Vec<usize> = (0..rank).filter(|a| !perm.contains(a)).collect();
+    perm.extend(rest);
+    Ok(vec![layer.emit(Transpose { perm }, &[x])?])
+}
+
+/// One number of all elements from an axis on.
+pub(super) fn reduction(layer: &mut Layer<'_>) -> Outputs {
+    let text = layer.parameters("reduction_param");
+    let x = layer.bottom()?;
+    let rank = layer.shape(x).len();
+    let first = match rank {
+        0 => 0,
+        rank => axis(text, "axis", 0, rank)?,
+    };
+    let f = match text.word("operation").unwrap_or("SUM") {
+        "SUM" | "1" => ReduceFn::Sum,
+        "ASUM" | "2" => ReduceFn::L1,
+        "SUMSQ" | "3" => ReduceFn::SumSquare,
+        "MEAN" | "4" => ReduceFn::Mean,
+        other => return Err(Reject::Unsupported(format!("operation `{other}`"))),
+    };
+    let y = layer.emit(Reduce { f, axes: (first..rank).collect(), keep_dims: false }, &[x])?;
+    let factor: f32 = number(text, "coeff", 1.0)?;
+    if factor == 1.0 {
+        return Ok(vec![y]);
+    }
+    let factor = layer.scalar("factor", factor)?;
+    Ok(vec![layer.aux(Binary::new(BinaryFn::Mul), &[y, factor])?])
+}
+
+pub(super) fn tile(layer: &mut Layer<'_>) -> Outputs {
+    let text = layer.parameters("tile_param");
+    let x = layer.bottom()?;
+    let rank = layer.shape(x).len();
+    let axis = axis(text, "axis", 1, rank)?;
+    let mut repeats = vec![1; rank];
+    repeats[axis] = number(text, "tiles", 1)?;
+    Ok(vec![layer.emit(Tile { repeats }, &[x])?])
+}
+
+/// Channels in groups, taken in turn from each.
+pub(super) fn shuffle(layer: &mut Layer<'_>) -> Outputs {
+    let groups: usize = number(layer.parameters("shuffle_channel_param"), "group", 1)?;
+    let x = layer.bottom()?;
+    let &[n, c, h, w] = layer.shape(x).as_slice() else {
+        return Err(Reject::Malformed("its bottom is no image".to_owned()));
+    };
+    if groups == 0 || !c.is_multiple_of(groups) {
+        return Err(Reject::Malformed(format!("{groups} groups of {c} channels")));
+    }
+    let x = layer.reshape(x, &[n, groups, c / groups, h, w])?;
+    let x = layer.transpose(x, &[0, 2, 1, 3, 4])?;
+    Ok(vec![layer.reshape(x, &[n, c, h, w])?])
 }

@@ -1,10 +1,11 @@
 //! Pools. Averages do not count padded positions.
 
-use super::{Read, channels_last};
+use super::{Read, channels_first, last, own, steps};
 use crate::build::LayerCx;
 use crate::error::Result;
 use paring_ir::ValueId;
-use paring_ir::ops::{Padding, Pool, PoolKind, Reduce, ReduceFn, Reshape};
+use paring_ir::ops::{Binary, BinaryFn, Cast, Padding, Pool, PoolKind, Reduce, ReduceFn, Reshape};
+use paring_tensor::DType;
 
 pub(super) const READERS: &[(&str, Read)] = &[
     ("MaxPooling2D", |cx| pool(cx, PoolKind::Max, 2)),
@@ -15,10 +16,11 @@ pub(super) const READERS: &[(&str, Read)] = &[
     ("GlobalMaxPooling2D", |cx| global(cx, ReduceFn::Max)),
     ("GlobalAveragePooling1D", |cx| global(cx, ReduceFn::Mean)),
     ("GlobalMaxPooling1D", |cx| global(cx, ReduceFn::Max)),
+    ("GlobalAveragePooling3D", |cx| global(cx, ReduceFn::Mean)),
+    ("GlobalMaxPooling3D", |cx| global(cx, ReduceFn::Max)),
 ];
 
-fn pool(cx: &mut LayerCx<'_>, kind: PoolKind, dims: usize) -> Result<ValueId> {
-    channels_last(cx)?;
+fn pool(cx: &mut LayerCx<'_, '_>, kind: PoolKind, dims: usize) -> Result<ValueId> {
     let key = if cx.layer.config.contains_key("pool_size") { "pool_size" } else { "pool_length" };
     let kernel = cx.layer.pair(key, 2, dims)?;
     let key = if cx.layer.config.contains_key("strides") { "strides" } else { "stride" };
@@ -26,8 +28,7 @@ fn pool(cx: &mut LayerCx<'_>, kind: PoolKind, dims: usize) -> Result<ValueId> {
         Some(_) => cx.layer.pair(key, 1, dims)?,
         None => kernel,
     };
-    let padding = cx.layer.text("padding").or_else(|| cx.layer.text("border_mode"));
-    let pad = match padding.unwrap_or("valid") {
+    let pad = match super::conv::padding(cx.layer) {
         "same" => Padding::SAME,
         "valid" => Padding::VALID,
         other => return Err(cx.layer.unsupported(format!("padding `{other}`"))),
@@ -42,9 +43,10 @@ fn pool(cx: &mut LayerCx<'_>, kind: PoolKind, dims: usize) -> Result<ValueId> {
         count_include_pad: false,
         activation: Default::default(),
     };
-    let x = cx.x()?;
+    let x = last(cx)?;
     if dims == 2 {
-        return cx.node(op, &[x]);
+        let y = cx.node(op, &[x])?;
+        return own(cx, y);
     }
     let &[b, t, c] = cx.shape(x)?.as_slice() else {
         return Err(cx.layer.bad("the input is no sequence"));
@@ -53,14 +55,41 @@ fn pool(cx: &mut LayerCx<'_>, kind: PoolKind, dims: usize) -> Result<ValueId> {
     let y = cx.side("pool", op, &[x])?;
     let shape = cx.shape(y)?;
     let length = shape.get(1).copied().unwrap_or(0);
-    cx.node(Reshape::to(&[b, length, c]), &[y])
+    let y = cx.node(Reshape::to(&[b, length, c]), &[y])?;
+    own(cx, y)
 }
 
 /// Over all axes between the batch and the channels.
-fn global(cx: &mut LayerCx<'_>, f: ReduceFn) -> Result<ValueId> {
-    channels_last(cx)?;
+fn global(cx: &mut LayerCx<'_, '_>, f: ReduceFn) -> Result<ValueId> {
     let x = cx.x()?;
-    let axes = (1..cx.shape(x)?.len().saturating_sub(1)).collect();
+    let rank = cx.shape(x)?.len();
+    let axes = match channels_first(cx)? {
+        true => (2..rank).collect(),
+        false => (1..rank.saturating_sub(1)).collect(),
+    };
     let keep_dims = cx.layer.flag("keepdims", false);
+    let mean = cx.layer.class == "GlobalAveragePooling1D";
+    if mean && let Some(mask) = steps(cx, 0)? {
+        return masked_mean(cx, x, mask, keep_dims);
+    }
     cx.node(Reduce { f, axes, keep_dims }, &[x])
+}
+
+/// The mean of the steps that count.
+fn masked_mean(
+    cx: &mut LayerCx<'_, '_>,
+    x: ValueId,
+    mask: ValueId,
+    keep_dims: bool,
+) -> Result<ValueId> {
+    let &[b, t, _] = cx.shape(x)?.as_slice() else {
+        return Err(cx.layer.bad("the input is no sequence"));
+    };
+    let mask = cx.side("steps", Cast { to: DType::F32 }, &[mask])?;
+    let mask = cx.side("weights", Reshape::to(&[b, t, 1]), &[mask])?;
+    let kept = cx.side("kept", Binary::new(BinaryFn::Mul), &[x, mask])?;
+    let sum = Reduce { f: ReduceFn::Sum, axes: vec![1], keep_dims };
+    let total = cx.side("total", sum.clone(), &[kept])?;
+    let count = cx.side("count", sum, &[mask])?;
+    cx.node(Binary::new(BinaryFn::Div), &[total, count])
 }

@@ -182,7 +182,7 @@ pub(super) fn dequantized(
     };
     let s = cx.input(params.scale)?;
     let s = params.grain.spread(cx, s, &shape)?;
-    let s = if cx.dtype(s) == DType::F32 { s } else { cx.aux(Cast { to: DType::F32 }, &[s])? };
+    let s = real(cx, s)?;
     cx.emit(Binary::new(BinaryFn::Mul), &[x, s])
 }
 
@@ -225,7 +225,7 @@ pub(super) fn quantized(cx: &mut Cx<'_, '_>, x: ValueId, scale: usize) -> Result
     } else {
         DType::U8
     };
-    let x = if cx.dtype(x).is_float() { x } else { cx.aux(Cast { to: DType::F32 }, &[x])? };
+    let x = real(cx, x)?;
     if let Some(quant) = params.quant {
         let ty = TensorType::new(dtype, shape).with_quant(quant);
         ty.check()?;
@@ -252,6 +252,7 @@ pub(super) fn quantized(cx: &mut Cx<'_, '_>, x: ValueId, scale: usize) -> Result
     let (low, high) =
         dtype.int_range().ok_or_else(|| Reject::malformed(format!("quantization to {dtype}")))?;
     let s = cx.input(params.scale)?;
+    let s = real(cx, s)?;
     let s = params.grain.spread(cx, s, &shape)?;
     let y = cx.aux(Binary::new(BinaryFn::Div), &[x, s])?;
     let y = cx.aux(Unary::Round, &[y])?;
@@ -267,6 +268,11 @@ pub(super) fn quantized(cx: &mut Cx<'_, '_>, x: ValueId, scale: usize) -> Result
     cx.emit(Cast { to: dtype }, &[y])
 }
 
+/// A value as single-precision numbers, the type that quantization computes in.
+fn real(cx: &mut Cx<'_, '_>, x: ValueId) -> Result<ValueId, Reject> {
+    if cx.dtype(x) == DType::F32 { Ok(x) } else { cx.aux(Cast { to: DType::F32 }, &[x]) }
+}
+
 fn quantize_linear(cx: &mut Cx<'_, '_>) -> Outcome {
     let x = cx.input(0)?;
     let y = quantized(cx, x, 1)?;
@@ -276,6 +282,12 @@ fn quantize_linear(cx: &mut Cx<'_, '_>) -> Outcome {
 
 fn dequantize_linear(cx: &mut Cx<'_, '_>) -> Outcome {
     let y = dequantized(cx, 0, 1, None)?;
+    // The result has the type of the scales, unless it is stated.
+    let to = match cx.int("output_dtype", 0)? {
+        0 => cx.input_type(1)?.dtype,
+        stated => tensor::dtype(i32::try_from(stated).unwrap_or(-1))?,
+    };
+    let y = if cx.dtype(y) == to { y } else { cx.emit(Cast { to }, &[y])? };
     cx.set(0, y);
     Ok(())
 }

@@ -191,13 +191,16 @@ fn block(cx: &Cx<'_, '_>) -> Result<usize, Reject> {
     usize::try_from(block).map_err(|_| Reject::malformed(format!("blocksize {block}")))
 }
 
+fn order(cx: &Cx<'_, '_>) -> Result<DepthOrder, Reject> {
+    match cx.text("mode", "DCR")? {
+        "DCR" => Ok(DepthOrder::Dcr),
+        "CRD" => Ok(DepthOrder::Crd),
+        other => Err(Reject::malformed(format!("mode `{other}`"))),
+    }
+}
+
 fn depth_to_space(cx: &mut Cx<'_, '_>) -> Outcome {
-    let block = block(cx)?;
-    let order = match cx.text("mode", "DCR")? {
-        "DCR" => DepthOrder::Dcr,
-        "CRD" => DepthOrder::Crd,
-        other => return Err(Reject::malformed(format!("mode `{other}`"))),
-    };
+    let (block, order) = (block(cx)?, order(cx)?);
     let x = cx.input(0)?;
     let x = to_plane(cx, x)?;
     let y = cx.emit(DepthToSpace { block, order }, &[x])?;
@@ -207,10 +210,23 @@ fn depth_to_space(cx: &mut Cx<'_, '_>) -> Outcome {
 }
 
 fn space_to_depth(cx: &mut Cx<'_, '_>) -> Outcome {
-    let block = block(cx)?;
+    let (block, order) = (block(cx)?, order(cx)?);
     let x = cx.input(0)?;
     let x = to_plane(cx, x)?;
-    let y = cx.emit(SpaceToDepth { block }, &[x])?;
+    let y = match order {
+        DepthOrder::Dcr => cx.emit(SpaceToDepth { block }, &[x])?,
+        DepthOrder::Crd => {
+            // Depth leads the channels of the result, the place in the block follows.
+            let [n, h, w, c] = cx.shape(x)?[..] else {
+                return Err(Reject::malformed("an input that is not an image"));
+            };
+            let y = cx.aux(SpaceToDepth { block }, &[x])?;
+            let (cells, [h, w]) = (block * block, [h / block, w / block]);
+            let y = cx.reshape(y, &[n, h, w, cells, c])?;
+            let y = cx.transpose(y, &[0, 1, 2, 4, 3])?;
+            cx.reshape(y, &[n, h, w, c * cells])?
+        }
+    };
     let y = from_plane(cx, y, 4)?;
     cx.set(0, y);
     Ok(())

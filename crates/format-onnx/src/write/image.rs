@@ -100,7 +100,7 @@ fn conv_transpose(w: &mut Writer<'_>, op: &ConvTranspose2d, node: &Node) -> Writ
         Some(q) if matches!(q, Quant::PerTensor { .. }) || groups == 1 => {
             let t = turn(&data.dense())?;
             let stored = w.constant(&value.name, &t);
-            w.dequantize(&stored, q, value.ty.dtype, |_| 1)?
+            w.dequantize(&stored, q, value.ty.dtype, &[], |_| 1)?
         }
         Some(q) => {
             let t = turn(&q.dequantize(&data.dense())?)?;

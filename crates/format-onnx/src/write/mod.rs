@@ -194,6 +194,7 @@ impl<'g> Writer<'g> {
     }
 
     fn outputs(&mut self) -> Written {
+        let mut ports = Vec::new();
         for port in self.graph.outputs() {
             self.proto.output.push(self.port(&port.name, port.value, port.external.as_deref()));
             let name = match port.external.as_deref() {
@@ -204,9 +205,65 @@ impl<'g> Writer<'g> {
                     self.transpose(&name, perm)
                 }
             };
-            self.push("Identity", &[&name], &[&port.name], Vec::new());
+            ports.push((name, port.name.clone()));
         }
+        self.rename(ports);
         Ok(())
+    }
+
+    /// Gives tensors the names that the graph has for them: outputs first, then every value, in the
+    /// layout that is computed first.
+    fn rename(&mut self, ports: Vec<(String, String)>) {
+        let made: HashMap<String, usize> = self
+            .proto
+            .node
+            .iter()
+            .enumerate()
+            .flat_map(|(i, n)| n.output.iter().map(move |o| (o.clone(), i)))
+            .collect();
+        let mut new: HashMap<String, String> = HashMap::new();
+        for (name, port) in ports {
+            // An input or a constant, or what another output is already, is handed on.
+            if made.contains_key(&name) && !new.contains_key(&name) {
+                new.insert(name, port);
+            } else {
+                self.push("Identity", &[&name], &[&port], Vec::new());
+            }
+        }
+        let mut values: Vec<_> = self.names.iter().collect();
+        values.sort_by_key(|((id, _), name)| (*id, made.get(*name).copied()));
+        for ((id, _), name) in values {
+            let own = &self.graph.value(*id).name;
+            let free = made.contains_key(name) && !new.contains_key(name);
+            if free && name != own && self.taken.insert(own.clone()) {
+                new.insert(name.clone(), own.clone());
+            }
+        }
+        let nodes = &mut self.proto.node;
+        let mut used: HashSet<String> =
+            nodes.iter().map(|n| n.name.clone()).filter(|n| !n.is_empty()).collect();
+        for node in nodes {
+            for name in node.input.iter_mut().chain(&mut node.output) {
+                if let Some(new) = new.get(name) {
+                    name.clone_from(new);
+                }
+            }
+            if !node.name.is_empty() {
+                continue;
+            }
+            // Runtimes refuse two nodes of one name.
+            let output = node.output.first().cloned().unwrap_or_default();
+            let mut name = output.clone();
+            let mut i = 0;
+            while !used.insert(name.clone()) {
+                name = match i {
+                    0 => format!("{output}/{}", node.op_type),
+                    _ => format!("{output}/{}.{i}", node.op_type),
+                };
+                i += 1;
+            }
+            node.name = name;
+        }
     }
 
     fn port(&self, name: &str, value: ValueId, external: Option<&[usize]>) -> ValueInfoProto {
@@ -268,12 +325,29 @@ impl<'g> Writer<'g> {
         if let Some(name) = self.reals.get(&(id, layout)) {
             return Ok(name.clone());
         }
+        // The format dequantizes no integers of 64 bits.
+        if ty.dtype == DType::I64
+            && let Some(data) = self.value(id).constant()
+        {
+            let real = quant.dequantize(&data.dense())?;
+            let real = match layout {
+                Layout::Own => real,
+                Layout::Planar => permuted_or(&real, &TO_PLANAR)?,
+            };
+            let name = self.constant(&format!("{}.real", self.value(id).name), &real);
+            self.reals.insert((id, layout), name.clone());
+            return Ok(name);
+        }
         let stored = self.stored(id, layout)?;
         let axis = |axis: usize| match layout {
             Layout::Own => axis,
             Layout::Planar => TO_PLANAR.iter().position(|p| *p == axis).unwrap_or(axis),
         };
-        let name = self.dequantize(&stored, quant, ty.dtype, axis)?;
+        let shape = match layout {
+            Layout::Own => ty.shape.fixed().unwrap_or_default(),
+            Layout::Planar => Vec::new(),
+        };
+        let name = self.dequantize(&stored, quant, ty.dtype, &shape, axis)?;
         self.reals.insert((id, layout), name.clone());
         Ok(name)
     }
@@ -290,20 +364,23 @@ impl<'g> Writer<'g> {
         stored: &str,
         quant: &Quant,
         dtype: DType,
+        shape: &[usize],
         axis: impl Fn(usize) -> usize,
     ) -> Result<String, Refused> {
-        let (scale, zero, attributes) = self.parameters(stored, quant, dtype, axis)?;
+        let (scale, zero, attributes) = self.parameters(stored, quant, dtype, shape, axis)?;
         let name = self.fresh(&format!("{stored}.real"));
         self.push("DequantizeLinear", &[stored, &scale, &zero], &[&name], attributes);
         Ok(name)
     }
 
-    /// Scale, zero point and attributes of a quantization.
+    /// Scale, zero point and attributes of a quantization. `extents` is the value's shape, where that is in the
+    /// graph's layout; blocks are written there only.
     fn parameters(
         &mut self,
         name: &str,
         quant: &Quant,
         dtype: DType,
+        extents: &[usize],
         axis: impl Fn(usize) -> usize,
     ) -> Result<(String, String, Vec<AttributeProto>), Refused> {
         let scales = quant.scales().to_vec();
@@ -313,8 +390,14 @@ impl<'g> Writer<'g> {
             Quant::PerAxis { axis: a, .. } => {
                 (vec![scales.len()], vec![int("axis", axis(*a) as i64)])
             }
-            Quant::PerBlock { .. } => {
-                return Err(Refused(format!("`{name}` is quantized in blocks")));
+            Quant::PerBlock { axis, block, .. } => {
+                let mut shape = extents.to_vec();
+                let Some(extent) = shape.get_mut(*axis) else {
+                    return Err(Refused(format!("`{name}` is quantized in blocks")));
+                };
+                *extent = extent.div_ceil(*block);
+                let attributes = vec![int("axis", *axis as i64), int("block_size", *block as i64)];
+                (shape, attributes)
             }
         };
         let scale = Tensor::from_vec(shape.clone(), scales)?;
@@ -336,7 +419,8 @@ impl<'g> Writer<'g> {
                     Layout::Planar => TO_PLANAR.iter().position(|p| *p == axis).unwrap_or(axis),
                 };
                 let base = self.value(id).name.clone();
-                let (scale, zero, attributes) = self.parameters(&base, quant, ty.dtype, axis)?;
+                let (scale, zero, attributes) =
+                    self.parameters(&base, quant, ty.dtype, &[], axis)?;
                 let name = self.fresh(&base);
                 self.push("QuantizeLinear", &[real, &scale, &zero], &[&name], attributes);
                 name
@@ -358,7 +442,8 @@ impl<'g> Writer<'g> {
         self.proto.node.push(NodeProto {
             input: own(inputs),
             output: own(outputs),
-            name: format!("{op}_{}", self.proto.node.len()),
+            // After its first output, once that has its final name.
+            name: String::new(),
             op_type: op.to_owned(),
             attribute: a,
             domain: String::new(),

@@ -4,7 +4,7 @@ use super::{Read, Write, activation, activation_code, clamp_after, of, options};
 use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused};
 use crate::import::OpCx;
-use crate::schema::tflite::{AddOptions, BuiltinOptions};
+use crate::schema::{AddOptions, BuiltinOptions};
 use paring_ir::ops::{Activation, Binary, BinaryFn};
 
 pub(super) const READERS: &[(&str, Read)] = &[
@@ -104,6 +104,10 @@ fn write(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
         F::GreaterEqual => "GREATER_EQUAL",
         f => return Err(format!("the format has no {f:?}")),
     };
+    let (a, b, result) = (cx.input_type(0)?, cx.input_type(1)?, cx.output_type(0)?);
+    if op.f == F::Atan2 && a.shape != b.shape || op.f == F::Prelu && a.shape != result.shape {
+        return Err(format!("the format does not broadcast the operand of {name}"));
+    }
     let inputs = cx.inputs()?;
     clamp_after(cx, op.activation, name, None, inputs)
 }

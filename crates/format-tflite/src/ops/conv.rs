@@ -8,14 +8,51 @@ use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused, int};
 use crate::import::OpCx;
 use crate::model::natural;
-use crate::schema::tflite::{
-    BuiltinOptions, Conv2DOptions, DepthwiseConv2DOptions, TransposeConvOptions,
-};
+use crate::schema::{BuiltinOptions, Conv2DOptions, DepthwiseConv2DOptions, TransposeConvOptions};
 use paring_ir::ops::{AutoPad, Conv2d, ConvTranspose2d, Padding};
-use paring_ir::{Graph, Node};
+use paring_ir::{Graph, Node, ValueId};
+use paring_tensor::{DType, Quant, Tensor};
 
 pub(super) const READERS: &[(&str, Read)] =
     &[("CONV_2D", conv), ("DEPTHWISE_CONV_2D", depthwise), ("TRANSPOSE_CONV", transposed)];
+
+/// Ends the name of the zeros that stand for a bias where there is none: the runtimes' convolutions want
+/// one.
+const NO_BIAS: &str = "/no_bias";
+
+/// The bias, if there is one.
+fn bias(cx: &mut OpCx<'_, '_>) -> Result<Option<ValueId>> {
+    let stands_in = cx.input_info(2).is_some_and(|i| i.name.ends_with(NO_BIAS) && i.is_const());
+    if stands_in && cx.known(2)?.to_f64().iter().all(|b| *b == 0.0) {
+        return Ok(None);
+    }
+    cx.optional(2)
+}
+
+/// The bias of `filters` filters, or zeros.
+fn write_bias(cx: &mut NodeCx<'_, '_>, filters: usize) -> Result<i32, Refused> {
+    if cx.node.inputs().len() > 2 {
+        return cx.input(2);
+    }
+    let (x, w) = (cx.input_type(0)?, cx.input_type(1)?);
+    let dtype = match x.dtype {
+        DType::I8 | DType::U8 => DType::I32,
+        DType::I16 => DType::I64,
+        real => real,
+    };
+    let quant = match (x.quant.as_ref().and_then(Quant::as_per_tensor), &w.quant) {
+        (Some((x, _)), Some(w)) => {
+            Some(Quant::symmetric(0, w.scales().iter().map(|w| x * w).collect()))
+        }
+        _ => None,
+    };
+    let quant = quant.map(|q| match q.scales() {
+        [one] => Quant::per_tensor(*one, 0),
+        _ => q,
+    });
+    let zeros = Tensor::zeros(dtype, [filters]).map_err(|e| e.to_string())?;
+    cx.constant(&NO_BIAS[1..], &zeros.into(), quant.as_ref())
+}
 
 /// Weights are OHWI, as the graph has them. Groups are not stated: they follow from the channels.
 fn conv(cx: &mut OpCx<'_, '_>) -> Result<()> {
@@ -39,7 +76,7 @@ fn conv(cx: &mut OpCx<'_, '_>) -> Result<()> {
         activation: activation(options.fused_activation_function()?)?,
     };
     let mut inputs = vec![x, weights(cx, x, w)?];
-    inputs.extend(cx.optional(2)?);
+    inputs.extend(bias(cx)?);
     cx.emit(op, &inputs)
 }
 
@@ -64,7 +101,7 @@ fn depthwise(cx: &mut OpCx<'_, '_>) -> Result<()> {
     };
     let w = reorder(cx, w, &[3, 1, 2, 0], &[filters, kh, kw, 1], "depthwise")?;
     let mut inputs = vec![x, weights(cx, x, w)?];
-    inputs.extend(cx.optional(2)?);
+    inputs.extend(bias(cx)?);
     cx.emit(op, &inputs)
 }
 
@@ -158,7 +195,7 @@ fn write(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
         };
         ("CONV_2D", BuiltinOptions::Conv2DOptions(Box::new(options)), cx.input(1)?)
     };
-    let (bias, output) = (cx.optional(2)?, cx.output(0)?);
+    let (bias, output) = (write_bias(cx, filters)?, cx.output(0)?);
     cx.operator(name, Some(options), vec![input, weights, bias], vec![output])
 }
 

@@ -4,7 +4,7 @@ use super::{Read, Write, activation, activation_code, of, required, weights};
 use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused};
 use crate::import::OpCx;
-use crate::schema::tflite::{BuiltinOptions, FullyConnectedOptions};
+use crate::schema::{BuiltinOptions, FullyConnectedOptions};
 use paring_ir::ops::{Dense, Reshape};
 
 pub(super) const READERS: &[(&str, Read)] = &[("FULLY_CONNECTED", dense)];

@@ -4,7 +4,7 @@ use super::{Read, Write, of};
 use crate::error::{ReadError, Result};
 use crate::import::OpCx;
 use crate::model::natural;
-use crate::schema::tflite::{BuiltinOptions, NoOptions};
+use crate::schema::{BuiltinOptions, NoOptions};
 use paring_ir::ops::{BroadcastTo, Tile};
 use paring_tensor::{DType, Tensor};
 

@@ -5,9 +5,7 @@ use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused, int};
 use crate::import::OpCx;
 use crate::model::natural;
-use crate::schema::tflite::{
-    ArgMaxOptions, BuiltinOptions, GatherOptions, NoOptions, OneHotOptions,
-};
+use crate::schema::{ArgMaxOptions, BuiltinOptions, GatherOptions, NoOptions, OneHotOptions};
 use paring_ir::ops::{
     Arg, ArgFn, Dequantize, Gather, GatherNd, OneHot, ScatterFn, ScatterNd, TopK,
 };
@@ -154,8 +152,8 @@ fn write_one_hot(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
 
 fn write_arg(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
     let op: &Arg = cx.op()?;
-    if op.keep_dims || op.select_last {
-        return Err("the format takes the first of equal elements and the axis away".to_owned());
+    if op.select_last {
+        return Err("the format takes the first of equal elements".to_owned());
     }
     let options = Box::new(ArgMaxOptions { output_type: crate::export::type_code(op.to) });
     let (name, options) = match op.f {
@@ -164,7 +162,16 @@ fn write_arg(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
     };
     let inputs = vec![cx.input(0)?, cx.scalar(int(op.axis)?)?];
     let output = cx.output(0)?;
-    cx.operator(name, Some(options), inputs, vec![output])
+    if !op.keep_dims {
+        return cx.operator(name, Some(options), inputs, vec![output]);
+    }
+    let shape = cx.shape(cx.output_type(0)?)?;
+    let mut without = shape.clone();
+    without.remove(op.axis);
+    let found = cx.between("found", op.to, &without, None)?;
+    cx.operator(name, Some(options), inputs, vec![found])?;
+    let shape = cx.sizes(&shape)?;
+    cx.operator("RESHAPE", None, vec![found, shape], vec![output])
 }
 
 fn write_top_k(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
@@ -173,7 +180,14 @@ fn write_top_k(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
         return Err("the format finds the largest elements along the last axis only".to_owned());
     }
     let inputs = vec![cx.input(0)?, cx.scalar(int(op.k)?)?];
-    let outputs = vec![cx.output(0)?, cx.output(1)?];
+    let (values, indices) = (cx.output(0)?, cx.output(1)?);
     let options = BuiltinOptions::TopKv2Options(Box::new(NoOptions {}));
-    cx.operator("TOPK_V2", Some(options), inputs, outputs)
+    let ty = cx.output_type(1)?;
+    if ty.dtype == DType::I32 {
+        return cx.operator("TOPK_V2", Some(options), inputs, vec![values, indices]);
+    }
+    let shape = cx.shape(ty)?;
+    let narrow = cx.between("indices", DType::I32, &shape, None)?;
+    cx.operator("TOPK_V2", Some(options), inputs, vec![values, narrow])?;
+    cx.operator("CAST", None, vec![narrow], vec![indices])
 }

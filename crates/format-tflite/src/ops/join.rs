@@ -5,9 +5,10 @@ use crate::error::{ReadError, Result};
 use crate::export::int;
 use crate::import::OpCx;
 use crate::model::natural;
-use crate::schema::tflite::{BuiltinOptions, ConcatenationOptions};
+use crate::schema::{BuiltinOptions, ConcatenationOptions};
 use paring_ir::ValueId;
 use paring_ir::ops::{Concat, Reshape, Slice};
+use paring_tensor::DType;
 
 pub(super) const READERS: &[(&str, Read)] = &[
     ("CONCATENATION", concat),
@@ -120,6 +121,13 @@ fn part_of(cx: &OpCx<'_, '_>, x: ValueId, at: usize, start: usize, len: usize) -
 }
 
 pub(super) const WRITERS: &[(super::Key, Write)] = &[(of::<Concat>, |cx| {
+    let result = cx.output_type(0)?;
+    for k in 0..cx.node.inputs().len() {
+        if cx.input_type(k)?.quant != result.quant && result.dtype != DType::U8 {
+            let why = "the format joins integers of one quantization; quantize the operands alike";
+            return Err(why.to_owned());
+        }
+    }
     let options =
         ConcatenationOptions { axis: int(cx.op::<Concat>()?.axis)?, ..Default::default() };
     cx.simple("CONCATENATION", Some(BuiltinOptions::ConcatenationOptions(Box::new(options))))

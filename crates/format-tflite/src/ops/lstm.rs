@@ -9,7 +9,7 @@ use super::{Read, Write, of, real_weights, required};
 use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused};
 use crate::import::OpCx;
-use crate::schema::tflite::{BuiltinOptions, UnidirectionalSequenceLstmOptions};
+use crate::schema::{BuiltinOptions, UnidirectionalSequenceLstmOptions};
 use paring_ir::ValueId;
 use paring_ir::ops::{Direction, GateFn, Lstm, Reshape};
 use paring_tensor::{ConstData, DType, Quant, Tensor};
@@ -107,7 +107,15 @@ fn lstm(cx: &mut OpCx<'_, '_>, x: ValueId, settings: &Settings) -> Result<()> {
     let mut inputs = vec![x, real_weights(cx, x, w)?, real_weights(cx, x, r)?, b, h, c];
     if peepholes {
         let absent = Tensor::zeros(paring_tensor::DType::F32, [cells])?;
-        let input = if here(cx, 9) { cx.known(9)? } else { absent };
+        let input = match (here(cx, 9), coupled) {
+            (true, _) => cx.known(9)?,
+            // As the other parameters of coupled gates, see `gates`.
+            (false, true) => {
+                let forget = cx.known(10)?.to_f32().into_iter().map(|x| -x).collect();
+                Tensor::from_vec([cells], forget)?
+            }
+            (false, false) => absent,
+        };
         let parts = [(input, None), (cx.known(10)?, None), (cx.known(11)?, None)];
         inputs.push(stack(cx, parts.into(), &[1, 3 * cells], "peepholes")?);
     }
@@ -214,21 +222,40 @@ fn weights<'g>(
     Ok((data, graph.ty(stored).quant.as_ref()))
 }
 
+/// The gates in the order of their parameters.
+const GATES: [&str; 4] = ["input", "forget", "cell", "output"];
+
 /// The parameters of each gate as a tensor of their own.
 fn unstack(
     cx: &mut NodeCx<'_, '_>,
     k: usize,
     shape: &[usize],
     what: &str,
-) -> Result<[i32; 4], Refused> {
+    gates: &[&str],
+) -> Result<Vec<i32>, Refused> {
+    let coupled = cx.op::<Lstm>()?.input_forget;
     let (data, quant) = weights(cx, k)?;
     let dense = data.dense();
-    let bytes = dense.bytes().len() / 4;
+    let bytes = dense.bytes().len() / gates.len();
     let rows = shape.first().copied().unwrap_or(0);
-    let mut tensors = [0; 4];
-    for (gate, name) in ["input", "forget", "cell", "output"].into_iter().enumerate() {
-        let part = dense.bytes().slice(gate * bytes..(gate + 1) * bytes);
-        let part = Tensor::new(dense.dtype(), shape, part).map_err(|e| e.to_string())?;
+    let mut tensors = Vec::with_capacity(gates.len());
+    for (gate, name) in gates.iter().enumerate() {
+        if coupled && gate == 0 {
+            tensors.push(-1);
+            continue;
+        }
+        // The forget gate of coupled ones is one less the input gate: `sigmoid(-z)` for `sigmoid(z)`.
+        let negative = coupled && gate == 1;
+        let from = if negative { 0 } else { gate };
+        let part = dense.bytes().slice(from * bytes..(from + 1) * bytes);
+        let mut part = Tensor::new(dense.dtype(), shape, part).map_err(|e| e.to_string())?;
+        if negative {
+            if dense.dtype() != DType::F32 {
+                return Err("coupled gates of quantized weights".to_owned());
+            }
+            let numbers = part.to_f32().into_iter().map(|x| -x).collect();
+            part = Tensor::from_vec(shape, numbers).map_err(|e| e.to_string())?;
+        }
         let fail = || "the format has one scale for the weights of a gate".to_owned();
         let quant = match quant {
             None => None,
@@ -242,7 +269,7 @@ fn unstack(
                 Some(Quant::per_tensor(scale, 0))
             }
         };
-        tensors[gate] = cx.constant(&format!("{name}_{what}"), &part.into(), quant.as_ref())?;
+        tensors.push(cx.constant(&format!("{name}_{what}"), &part.into(), quant.as_ref())?);
     }
     Ok(tensors)
 }
@@ -250,11 +277,11 @@ fn unstack(
 /// The states lose their axis of directions.
 fn write(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
     let op: &Lstm = cx.op()?;
-    if op.direction != Direction::Forward || op.input_forget || op.clip != 0.0 {
+    if op.direction != Direction::Forward || op.clip != 0.0 {
         return Err("the format has plain forward layers only".to_owned());
     }
-    if cx.node.inputs().len() > 6 {
-        return Err("peepholes and lengths are not written".to_owned());
+    if cx.node.inputs().len() > 7 {
+        return Err("the format has no lengths of sequences".to_owned());
     }
     let fused_activation_function = match op.functions.as_slice() {
         [] | [[GateFn::Sigmoid, GateFn::Tanh, GateFn::Tanh]] => 4,
@@ -272,16 +299,20 @@ fn write(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
         return Err("operands have other shapes than the op wants".to_owned());
     };
     let batch = if op.batch_major { first } else { second };
-    let w = unstack(cx, 1, &[cells, depth], "weights")?;
-    let r = unstack(cx, 2, &[cells, cells], "recurrent_weights")?;
-    let b = unstack(cx, 3, &[cells], "bias")?;
+    let w = unstack(cx, 1, &[cells, depth], "weights", &GATES)?;
+    let r = unstack(cx, 2, &[cells, cells], "recurrent_weights", &GATES)?;
+    let b = unstack(cx, 3, &[cells], "bias", &GATES)?;
+    let peepholes = match cx.node.inputs().len() {
+        7 => unstack(cx, 6, &[cells], "peephole", &["input", "forget", "output"])?,
+        _ => vec![-1; 3],
+    };
     let (h, c) = (cx.value(4)?, cx.value(5)?);
     let h = cx.export.state(h, &[batch, cells])?;
     let c = cx.export.state(c, &[batch, cells])?;
     let mut inputs = vec![cx.input(0)?];
     inputs.extend(w);
     inputs.extend(r);
-    inputs.extend([-1; 3]);
+    inputs.extend(peepholes);
     inputs.extend(b);
     inputs.extend([-1, -1, h, c, -1, -1, -1, -1]);
     let ty = cx.output_type(0)?;

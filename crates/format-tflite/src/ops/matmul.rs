@@ -3,7 +3,7 @@
 use super::{Read, Write, of, options, real_weights};
 use crate::error::{ReadError, Result};
 use crate::import::OpCx;
-use crate::schema::tflite::{BatchMatMulOptions, BuiltinOptions};
+use crate::schema::{BatchMatMulOptions, BuiltinOptions};
 use paring_ir::ValueId;
 use paring_ir::ops::{MatMul, Transpose};
 

@@ -27,7 +27,7 @@ use crate::builtin;
 use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused, int};
 use crate::import::OpCx;
-use crate::schema::tflite::BuiltinOptions;
+use crate::schema::BuiltinOptions;
 use paring_ir::ops::{Activation, Dequantize, Lstm, Padding, Pool, Svdf};
 use paring_ir::{Def, ValueId};
 use paring_tensor::{ConstData, Tensor, TensorType};
@@ -124,7 +124,7 @@ pub(crate) fn reader(code: i32) -> Option<Read> {
 macro_rules! options {
     ($cx:expr, $variant:ident) => {
         match $cx.table.builtin_options()? {
-            Some(crate::schema::tflite::BuiltinOptionsRef::$variant(options)) => Some(options),
+            Some(crate::schema::BuiltinOptionsRef::$variant(options)) => Some(options),
             None => None,
             Some(_) => {
                 return Err(crate::error::ReadError::malformed("has options of another operator"));

@@ -5,7 +5,7 @@ use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused, int};
 use crate::import::OpCx;
 use crate::model::natural;
-use crate::schema::tflite::{AddOptions, BuiltinOptions, LocalResponseNormalizationOptions};
+use crate::schema::{AddOptions, BuiltinOptions, LocalResponseNormalizationOptions};
 use paring_ir::ops::{BatchNorm, LpNormalize, Lrn};
 use paring_tensor::{DType, Tensor};
 

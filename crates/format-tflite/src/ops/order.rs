@@ -5,9 +5,7 @@ use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused, int};
 use crate::import::OpCx;
 use crate::model::natural;
-use crate::schema::tflite::{
-    BuiltinOptions, NoOptions, ReverseSequenceOptions, SpaceToDepthOptions,
-};
+use crate::schema::{BuiltinOptions, NoOptions, ReverseSequenceOptions, SpaceToDepthOptions};
 use paring_ir::ops::{
     DepthOrder, DepthToSpace, Pad, PadMode, Reshape, Reverse, Slice, SpaceToDepth, Transpose,
 };

@@ -4,7 +4,7 @@ use super::{Read, Write, of, required, stored};
 use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused};
 use crate::import::OpCx;
-use crate::schema::tflite::{BuiltinOptions, MirrorPadOptions, NoOptions};
+use crate::schema::{BuiltinOptions, MirrorPadOptions, NoOptions};
 use paring_ir::ops::{Pad, PadMode};
 use paring_tensor::Tensor;
 

@@ -7,7 +7,7 @@ use super::{
 use crate::error::Result;
 use crate::export::{NodeCx, Refused, int};
 use crate::import::OpCx;
-use crate::schema::tflite::{BuiltinOptions, Pool2DOptions};
+use crate::schema::{BuiltinOptions, Pool2DOptions};
 use paring_ir::ops::{Padding, Pool, PoolKind};
 
 pub(super) const READERS: &[(&str, Read)] = &[
@@ -52,7 +52,11 @@ fn write(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
         .into_iter()
         .chain([(covers(image, op.kernel, op.stride, whole, Padding::VALID), 1)])
         .chain([(covers(image, op.kernel, op.stride, whole, Padding::SAME), 0)])
-        .find(|(fits, code)| *fits && whole == pad && !(op.count_include_pad && *code == 0));
+        // What the rule pads by does not count, like the part of a last window that is cut.
+        .find(|(fits, code)| match code {
+            0 => *fits && (!op.count_include_pad || pad == [0; 4]),
+            _ => *fits && whole == pad,
+        });
     let max = op.kind == PoolKind::Max;
     let (input, padding) = match rule {
         Some((_, code)) => (cx.input(0)?, code),

@@ -2,7 +2,7 @@
 
 use super::{Read, Write, of};
 use crate::error::ReadError;
-use crate::schema::tflite::{BuiltinOptions, NoOptions};
+use crate::schema::{BuiltinOptions, NoOptions};
 use paring_ir::ops::{Dequantize, Quantize};
 
 pub(super) const READERS: &[(&str, Read)] = &[

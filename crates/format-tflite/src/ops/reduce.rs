@@ -4,7 +4,7 @@ use super::{Read, Write, axis, of, options};
 use crate::error::Result;
 use crate::export::{NodeCx, Refused};
 use crate::import::OpCx;
-use crate::schema::tflite::{BuiltinOptions, ReducerOptions};
+use crate::schema::{BuiltinOptions, ReducerOptions};
 use paring_ir::ops::{Reduce, ReduceFn};
 
 pub(super) const READERS: &[(&str, Read)] = &[

@@ -4,7 +4,7 @@ use super::{Read, Write, axis, of, options};
 use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused};
 use crate::import::OpCx;
-use crate::schema::tflite::{BuiltinOptions, ReshapeOptions};
+use crate::schema::{BuiltinOptions, ReshapeOptions};
 use paring_ir::ops::Reshape;
 
 pub(super) const READERS: &[(&str, Read)] =

@@ -5,7 +5,7 @@ use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused};
 use crate::import::OpCx;
 use crate::model::natural;
-use crate::schema::tflite::{BuiltinOptions, ResizeBilinearOptions, ResizeNearestNeighborOptions};
+use crate::schema::{BuiltinOptions, ResizeBilinearOptions, ResizeNearestNeighborOptions};
 use paring_ir::ops::{Resize, ResizeCoordinates, ResizeMethod, ResizeNearest};
 
 pub(super) const READERS: &[(&str, Read)] = &[
@@ -70,7 +70,6 @@ fn write(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
             let options = ResizeBilinearOptions {
                 align_corners: op.coordinates == C::AlignCorners,
                 half_pixel_centers: op.coordinates == C::HalfPixel,
-                ..Default::default()
             };
             ("RESIZE_BILINEAR", BuiltinOptions::ResizeBilinearOptions(Box::new(options)))
         }

@@ -4,7 +4,7 @@ use super::{Read, Write, axis, of, options};
 use crate::error::{ReadError, Result};
 use crate::export::int;
 use crate::import::OpCx;
-use crate::schema::tflite::{BuiltinOptions, CastOptions, CumsumOptions, NoOptions};
+use crate::schema::{BuiltinOptions, CastOptions, CumsumOptions, NoOptions};
 use paring_ir::ops::{Cast, CumSum, Reshape, Select};
 
 pub(super) const READERS: &[(&str, Read)] = &[

@@ -4,7 +4,7 @@ use super::{Read, Write, of, required};
 use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused, int};
 use crate::import::OpCx;
-use crate::schema::tflite::{BuiltinOptions, NoOptions, StridedSliceOptions};
+use crate::schema::{BuiltinOptions, NoOptions, StridedSliceOptions};
 use paring_ir::ops::{Reshape, Slice};
 
 pub(super) const READERS: &[(&str, Read)] = &[("SLICE", slice), ("STRIDED_SLICE", strided)];

@@ -4,7 +4,7 @@ use super::{Read, Write, of, required};
 use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused};
 use crate::import::OpCx;
-use crate::schema::tflite::{BuiltinOptions, NoOptions, SoftmaxOptions};
+use crate::schema::{BuiltinOptions, NoOptions, SoftmaxOptions};
 use paring_ir::ops::Softmax;
 
 pub(super) const READERS: &[(&str, Read)] = &[

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::export::{NodeCx, Refused, int};
 use crate::import::OpCx;
 use crate::model::natural;
-use crate::schema::tflite::{BuiltinOptions, SvdfOptions};
+use crate::schema::{BuiltinOptions, SvdfOptions};
 use paring_ir::ops::Svdf;
 use paring_tensor::{DType, Quant, Tensor};
 
@@ -46,6 +46,9 @@ pub(super) const WRITERS: &[(super::Key, Write)] = &[(of::<Svdf>, write)];
 
 fn write(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
     let op: &Svdf = cx.op()?;
+    let state = cx.value(4)?;
+    let shape = cx.shape(cx.ty(state))?;
+    cx.export.state(state, &shape)?;
     cx.in_place(1, 4)?;
     let (inputs, output) = (cx.inputs()?, cx.output(0)?);
     let options = SvdfOptions {

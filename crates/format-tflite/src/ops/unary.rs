@@ -4,7 +4,7 @@ use super::{Read, Write, of, options, required, stored};
 use crate::error::{ReadError, Result};
 use crate::export::{NodeCx, Refused};
 use crate::import::OpCx;
-use crate::schema::tflite::{AddOptions, BuiltinOptions, GeluOptions, LeakyReluOptions};
+use crate::schema::{AddOptions, BuiltinOptions, GeluOptions, LeakyReluOptions};
 use paring_ir::ops::Unary;
 
 pub(super) const READERS: &[(&str, Read)] = &[

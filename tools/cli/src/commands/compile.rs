@@ -1,5 +1,6 @@
 //! `paring compile`
 
+use crate::error::BoundFailed;
 use crate::host::CliHost;
 use crate::model::ModelArgs;
 use crate::recipes;
@@ -39,12 +40,18 @@ pub struct LowerArgs {
     /// Lower the model as it is, without the recipe `exact` before
     #[arg(long)]
     pub as_is: bool,
-    /// RAM that the activations may take, such as 64K
-    #[arg(long, value_name = "BYTES")]
-    pub ram: Option<String>,
-    /// Flash that the network may take, such as 256K
+    /// What to favour: balanced keeps compressed weights compressed unless that is far slower
+    #[arg(long, value_name = "GOAL", value_parser = ["balanced", "speed", "size"])]
+    pub optimize: Option<String>,
+    /// Budget of flash such as 256K (code is estimated; `verify` checks what is linked)
     #[arg(long, value_name = "BYTES")]
     pub flash: Option<String>,
+    /// Budget of RAM for the arena in bytes
+    #[arg(long, value_name = "BYTES")]
+    pub ram: Option<String>,
+    /// Budget of time: estimated cycles (8M) or a time and a clock (20ms@120MHz)
+    #[arg(long, value_name = "CYCLES")]
+    pub latency: Option<String>,
     /// A setting of the backend
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
     pub settings: Vec<(String, String)>,
@@ -66,17 +73,34 @@ impl LowerArgs {
         Ok(pipeline.run(&graph, &host, &mut RunOptions::default())?.graph)
     }
 
+    /// Whether linked flash is within the budget, if one is stated in bytes.
+    pub fn within(&self, flash_bytes: u64) -> Result<()> {
+        let Some(text) = &self.flash else { return Ok(()) };
+        let budget = paring_backend::parse_bytes(text).map_err(anyhow::Error::msg)?;
+        if flash_bytes <= budget as u64 {
+            return Ok(());
+        }
+        Err(BoundFailed(format!("{flash_bytes} bytes are linked, {text} are allowed")).into())
+    }
+
     /// The package for a graph.
     pub fn compile(&self, graph: &Graph, package: Option<&str>) -> Result<Package> {
         let backend = backend_for(&self.target).map_err(anyhow::Error::msg)?;
-        let mut settings: BTreeMap<_, _> = self.settings.iter().cloned().collect();
-        for (key, value) in
-            [("ram", self.ram.as_deref()), ("flash", self.flash.as_deref()), ("package", package)]
-        {
-            settings.extend(value.map(|v| (key.to_owned(), v.to_owned())));
+        let mut settings: BTreeMap<String, String> = self.settings.iter().cloned().collect();
+        let goals = [
+            ("optimize", &self.optimize),
+            ("flash", &self.flash),
+            ("ram", &self.ram),
+            ("latency", &self.latency),
+            ("package", &package.map(str::to_owned)),
+        ];
+        for (key, value) in goals {
+            if let Some(value) = value {
+                settings.insert(key.to_owned(), value.clone());
+            }
         }
-        let options =
-            CompileOptions { target: self.target.clone(), prefix: self.prefix.clone(), settings };
+        let (target, prefix) = (self.target.clone(), self.prefix.clone());
+        let options = CompileOptions { target, prefix, settings };
         Ok(backend.compile(graph.verified()?, &options)?)
     }
 }
@@ -109,13 +133,22 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
                     grouped(l.macs),
                     grouped(l.weight_bytes as u64),
                     grouped(l.live_bytes as u64),
+                    l.weights.clone(),
                     l.instructions.map_or("?".into(), grouped),
                     l.cycles.map_or("?".into(), grouped),
                 ]
             })
             .collect();
-        let header =
-            ["layer", "kernel", "MACs", "constants", "RAM in use", "instructions", "cycles"];
+        let header = [
+            "layer",
+            "kernel",
+            "MACs",
+            "constants",
+            "RAM in use",
+            "weights",
+            "instructions",
+            "cycles",
+        ];
         let mut out = table(&header, &rows);
         if let (Some(instructions), Some(cycles)) =
             (package.sizes.instructions, package.sizes.cycles)

@@ -6,7 +6,7 @@ use crate::ui::{Ui, grouped, table};
 use crate::{html, recipes};
 use anyhow::{Context, Result};
 use paring_ir::Graph;
-use paring_pass::{Done, Pipeline, RunOptions, Snapshot};
+use paring_pass::{Done, Pipeline, RunOptions, Snapshot, StepReport};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -85,6 +85,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
             &["step", "effect", "rewrites", "nodes", "weight bytes", "MACs", "seconds"],
             &rows,
         );
+        for step in &out.done.report.steps {
+            text += &layers(step);
+        }
         let after = Snapshot::of(&out.done.graph);
         text += &format!(
             "\nweights {} -> {} bytes, multiply-accumulates {} -> {}\nwritten: {}\n",
@@ -97,6 +100,35 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         text
     });
     Ok(())
+}
+
+/// What a step made of each layer, as a table.
+fn layers(step: &StepReport) -> String {
+    if step.layers.is_empty() {
+        return String::new();
+    }
+    let decibels = |db: Option<f64>| db.map_or(String::new(), |db| format!("{db:.1}"));
+    let rows: Vec<_> = step
+        .layers
+        .iter()
+        .map(|l| {
+            vec![
+                l.node.clone(),
+                l.op.clone(),
+                l.weights.clone().unwrap_or_default(),
+                decibels(l.weights_db),
+                l.result.clone().unwrap_or_default(),
+                decibels(l.result_db),
+                l.note.clone(),
+            ]
+        })
+        .collect();
+    let header = ["layer", "op", "weights", "dB", "result", "dB", "note"];
+    let mut text = format!("\nstep {}, {}\n{}", step.step, step.pass, table(&header, &rows));
+    for note in &step.notes {
+        text += &format!("{note}\n");
+    }
+    text
 }
 
 /// How a model is compressed.
@@ -191,7 +223,7 @@ pub fn compress(
 }
 
 /// The bytes of a graph's container file.
-fn container(graph: &Graph) -> Result<Vec<u8>> {
+pub fn container(graph: &Graph) -> Result<Vec<u8>> {
     let format = paring_format::registered_formats()
         .into_iter()
         .find(|f| f.extensions.contains(&"paring"))

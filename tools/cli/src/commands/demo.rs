@@ -67,8 +67,10 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         target: args.target.clone(),
         prefix: "model".to_owned(),
         as_is: false,
-        ram: None,
+        optimize: None,
         flash: None,
+        ram: None,
+        latency: None,
         settings: Vec::new(),
     };
     let lowered = lower.prepare(small.clone(), ui)?;

@@ -3,9 +3,12 @@
 use crate::model::ModelArgs;
 use crate::ui::{Ui, grouped, refusal, table};
 use anyhow::Result;
-use paring_backend::{backend_for, backend_named, refusals};
+use paring_backend::{backend_for, backend_named, refusals, registered_backends};
+use paring_codec::Statistics;
 use paring_ir::{Graph, Node};
-use paring_pass::Snapshot;
+use paring_pass::{NoHost, Pipeline, RunOptions, Snapshot};
+use paring_tensor::ConstData;
+use rayon::prelude::*;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -17,6 +20,9 @@ pub struct Args {
     /// Say which nodes this target cannot take
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
+    /// Code every constant as a container does, and show bits a weight beside the entropy
+    #[arg(long)]
+    constants: bool,
     /// Print the graph in its text form instead
     #[arg(long)]
     text: bool,
@@ -40,8 +46,15 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         *ops.entry(node.op.name()).or_default() += 1;
     }
     let size = Snapshot::of(&graph);
+    let transposes = ops.get("transpose").copied().unwrap_or(0);
+    let left = if transposes == 0 { Some(0) } else { left_by_layout(&graph) };
+    let everywhere: Vec<(&str, usize)> = registered_backends()
+        .into_iter()
+        .map(|b| (b.name(), refusals(b, &graph, None).len()))
+        .collect();
     let layers: Vec<Layer> =
         graph.topological().into_iter().map(|id| Layer::of(&graph, graph.node(id))).collect();
+    let weights = if args.constants { Weight::all(&graph) } else { Vec::new() };
     let port = |p: &paring_ir::Port| {
         let ty = graph.ty(p.value);
         json!({ "name": p.name, "type": ty.to_string(), "external": p.external })
@@ -55,8 +68,11 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         "parameters": size.parameters,
         "weight_bytes": size.weight_bytes,
         "ops": ops,
-        "transposes": ops.get("transpose").copied().unwrap_or(0),
+        "transposes": transposes,
+        "transposes_after_layout": left,
+        "refused_by": everywhere.iter().copied().collect::<BTreeMap<_, _>>(),
         "unsupported": refused.iter().map(refusal).collect::<Vec<_>>(),
+        "constants": weights.iter().map(Weight::json).collect::<Vec<_>>(),
         "layers": layers.iter().map(Layer::json).collect::<Vec<_>>(),
     });
     ui.result(&object, || {
@@ -80,8 +96,40 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
             grouped(size.weight_bytes as u64),
             size.macs.map_or("an unknown number of".into(), grouped),
         );
+        if !weights.is_empty() {
+            let rows: Vec<_> = weights.iter().map(Weight::row).collect();
+            out.push('\n');
+            out += &table(
+                &[
+                    "constant",
+                    "storage",
+                    "elements",
+                    "coded bytes",
+                    "bits each",
+                    "entropy",
+                    "ratio",
+                ],
+                &rows,
+            );
+            let elements: usize = weights.iter().map(|w| w.coded.elements).sum();
+            let bytes: usize = weights.iter().map(|w| w.coded.coded_bytes).sum();
+            out += &format!(
+                "\n{} elements in {} coded bytes, {:.3} bits each\n",
+                grouped(elements as u64),
+                grouped(bytes as u64),
+                8.0 * bytes as f64 / elements.max(1) as f64,
+            );
+        }
         let counts: Vec<_> = ops.iter().map(|(op, n)| format!("{n} {op}")).collect();
         out += &format!("ops: {}\n", counts.join(", "));
+        match left {
+            Some(left) if transposes > 0 => {
+                out += &format!("transposes: {transposes}, after the layout pass {left}\n");
+            }
+            _ => {}
+        }
+        let counts: Vec<_> = everywhere.iter().map(|(name, n)| format!("{name} {n}")).collect();
+        out += &format!("nodes that a backend refuses as they are: {}\n", counts.join(", "));
         if !refused.is_empty() {
             let whom = target.unwrap_or("the reference interpreter");
             out += &format!("not supported by {whom}:\n");
@@ -92,6 +140,72 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         out
     });
     Ok(())
+}
+
+/// A constant and how well it is coded.
+struct Weight {
+    name: String,
+    storage: String,
+    coded: Statistics,
+}
+
+impl Weight {
+    /// All constants of more than one element.
+    fn all(graph: &Graph) -> Vec<Self> {
+        let constants: Vec<_> = graph
+            .values()
+            .filter_map(|v| Some((v.name.clone(), v.constant()?)))
+            .filter(|(_, c)| c.len() > 1)
+            .collect();
+        constants
+            .into_par_iter()
+            .map(|(name, data)| Self {
+                name,
+                storage: storage(data),
+                coded: Statistics::of(data, paring_codec::Options::default()),
+            })
+            .collect()
+    }
+
+    fn json(&self) -> serde_json::Value {
+        json!({ "name": self.name, "storage": self.storage, "elements": self.coded.elements,
+                "coded_bytes": self.coded.coded_bytes, "bits": self.coded.bits_per_element,
+                "entropy": self.coded.entropy, "ratio": self.coded.ratio })
+    }
+
+    fn row(&self) -> Vec<String> {
+        vec![
+            self.name.clone(),
+            self.storage.clone(),
+            grouped(self.coded.elements as u64),
+            grouped(self.coded.coded_bytes as u64),
+            format!("{:.3}", self.coded.bits_per_element),
+            format!("{:.3}", self.coded.entropy),
+            self.coded.ratio.map_or("-".into(), |r| format!("{r:.3}")),
+        ]
+    }
+}
+
+/// Storage in words.
+fn storage(data: &ConstData) -> String {
+    let dtype = data.dtype();
+    let clusters = |p: &paring_tensor::Palette| format!("{} values of {dtype}", p.entries());
+    match data {
+        ConstData::Dense(_) => dtype.to_string(),
+        ConstData::Palette(p) => clusters(p),
+        ConstData::Sparse(s) => {
+            let zeros = 100.0 - 100.0 * s.values().len() as f64 / data.len().max(1) as f64;
+            let kept = s.values().palette().map_or_else(|| dtype.to_string(), clusters);
+            format!("{zeros:.0} % zero, {kept}")
+        }
+    }
+}
+
+/// How many transposes the layout pass leaves, if it takes the graph.
+fn left_by_layout(graph: &Graph) -> Option<usize> {
+    let pipeline = Pipeline::parse("version = 1\n[[pass]]\nuse = \"layout\"").ok()?;
+    let done = pipeline.run(graph, &NoHost, &mut RunOptions::default()).ok()?;
+    Some(done.graph.nodes().filter(|n| n.op.name() == "transpose").count())
 }
 
 struct Layer {

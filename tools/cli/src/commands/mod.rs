@@ -9,4 +9,6 @@ pub mod eval;
 pub mod inspect;
 pub mod lists;
 pub mod run;
+pub mod sweep;
 pub mod verify;
+pub mod verify_aarch64;

@@ -6,8 +6,7 @@ use crate::error::BoundFailed;
 use crate::model::{ModelArgs, RoundingArg, prepare};
 use crate::ui::{Ui, grouped};
 use anyhow::{Context, Result, bail};
-use paring_backend::parse_bytes;
-use paring_emulator::{Build, Core, Entry};
+use paring_emulator::{Build, Core, Cpu, Entry};
 use paring_ir::{Graph, text};
 use paring_tensor::Tensor;
 use serde_json::json;
@@ -23,12 +22,21 @@ pub struct Args {
     /// Inputs (`.npz` with `input_0`, ...); pseudo-random ones otherwise
     #[arg(long, value_name = "FILE")]
     inputs: Option<PathBuf>,
+    /// The emulated processor, for aarch64: cortex-a53, cortex-a72, cortex-a76 or max
+    #[arg(long, value_name = "CPU", default_value = "cortex-a72", value_parser = cpu)]
+    cpu: Cpu,
     /// Use the first N samples of the inputs
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// Build in this directory and keep it: the sources, objects and `emu.elf`
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+}
+
+fn cpu(name: &str) -> Result<Cpu, String> {
+    let names: Vec<_> = Cpu::ALL.iter().map(|c| c.name()).collect();
+    let found = Cpu::ALL.into_iter().find(|c| c.name() == name);
+    found.ok_or_else(|| format!("one of {} is expected", names.join(", ")))
 }
 
 /// What the emulator found.
@@ -65,6 +73,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     samples.truncate(args.limit.unwrap_or(usize::MAX));
     let reference = graph.clone();
     let graph = args.lower.prepare(graph, ui)?;
+    if args.lower.target == "aarch64" {
+        return super::verify_aarch64::run(&graph, &reference, &args.lower, args.cpu, &samples, ui);
+    }
     let v = verify(&graph, &reference, &args.lower, &samples, args.keep.as_deref(), ui)?;
     let object = json!({
         "equal": v.equal, "samples": v.samples, "different": v.different,
@@ -92,18 +103,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
             grouped(v.weight_bytes),
         )
     });
-    if let Some(text) = &args.lower.flash
-        && v.flash_bytes > parse_bytes(text).map_err(anyhow::Error::msg)? as u64
-    {
-        let what = format!(
-            "the network takes {} bytes of flash, {} of code and {} of constants, where {text} are \
-             allowed",
-            v.flash_bytes, v.code_bytes, v.weight_bytes
-        );
-        return Err(BoundFailed(what).into());
-    }
     if v.equal {
-        return Ok(());
+        return args.lower.within(v.flash_bytes);
     }
     Err(BoundFailed(format!("{} of {} outputs differ from the reference", v.different, v.samples))
         .into())
@@ -143,7 +144,8 @@ pub fn verify(
     }
     let given: Vec<Vec<u8>> = samples.iter().map(|s| joined(s)).collect();
     let mut build = Build::new(core);
-    build.work_dir = keep.map(Path::to_path_buf);
+    let keep = keep.map(|dir| std::path::absolute(dir).with_context(|| dir.display().to_string()));
+    build.work_dir = keep.transpose()?;
     build.files = files;
     build.entry = Entry {
         includes: harness.includes.clone(),
@@ -175,7 +177,7 @@ pub fn verify(
     })
 }
 
-fn joined(tensors: &[Tensor]) -> Vec<u8> {
+pub(super) fn joined(tensors: &[Tensor]) -> Vec<u8> {
     tensors.iter().flat_map(|t| t.bytes().iter().copied()).collect()
 }
 

@@ -1,0 +1,270 @@
+//! Budgets: what is asked for, and the choices that meet it.
+
+use paring_backend::{CompileError, CompileOptions};
+use paring_cortex_m_kernels::Isa;
+use paring_cortex_m_kernels::cost::{Core, Cost};
+use paring_ir::Verified;
+
+use crate::budget;
+use crate::choose::{Candidate, Optimize, Policy};
+use crate::estimate;
+use crate::lower::{Lowering, Step};
+use crate::memory::Memory;
+use crate::package::Layout;
+
+/// What is asked of a compilation.
+#[derive(Clone, Copy)]
+pub(crate) struct Goals {
+    pub layout: Layout,
+    pub optimize: Optimize,
+    /// Bytes of flash.
+    pub flash: Option<usize>,
+    /// Bytes of the arena.
+    pub ram: Option<usize>,
+    /// Cycles of a run.
+    pub cycles: Option<u64>,
+}
+
+/// A number with an optional `k` or `M`.
+fn number(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let (digits, unit) = match text.chars().last()? {
+        'k' | 'K' => (text.get(..text.len() - 1)?, 1e3),
+        'M' => (text.get(..text.len() - 1)?, 1e6),
+        _ => (text, 1.0),
+    };
+    digits.trim().parse::<f64>().ok().map(|n| n * unit).filter(|n| n.is_finite() && *n >= 0.0)
+}
+
+/// Cycles, from `8M` or `20ms@120MHz`.
+fn latency(text: &str) -> Option<u64> {
+    let Some((time, clock)) = text.split_once('@') else {
+        return number(text).map(|n| n as u64);
+    };
+    let time = time.trim();
+    let seconds = match (time.strip_suffix("ms"), time.strip_suffix("us"), time.strip_suffix('s')) {
+        (Some(t), ..) => number(t)? / 1e3,
+        (_, Some(t), _) => number(t)? / 1e6,
+        (_, _, Some(t)) => number(t)?,
+        _ => return None,
+    };
+    let hertz = number(clock.trim().strip_suffix("Hz")?)?;
+    Some((seconds * hertz) as u64)
+}
+
+impl Goals {
+    pub fn parse(options: &CompileOptions) -> Result<Self, String> {
+        let mut goals = Self {
+            layout: Layout::C,
+            optimize: Optimize::default(),
+            flash: None,
+            ram: None,
+            cycles: None,
+        };
+        for (key, value) in &options.settings {
+            let bytes = || paring_backend::parse_bytes(value);
+            match key.as_str() {
+                "optimize" => {
+                    goals.optimize = match value.as_str() {
+                        "balanced" => Optimize::Balanced,
+                        "speed" => Optimize::Speed,
+                        "size" => Optimize::Size,
+                        _ => {
+                            return Err(format!(
+                                "`optimize = {value}`: expected balanced, speed or size"
+                            ));
+                        }
+                    }
+                }
+                "flash" => goals.flash = Some(bytes()?),
+                "ram" => goals.ram = Some(bytes()?),
+                "package" => goals.layout = value.parse()?,
+                "latency" => {
+                    let wrong = || {
+                        format!("`latency = {value}`: expected cycles (8M) or a time (20ms@120MHz)")
+                    };
+                    goals.cycles = Some(latency(value).ok_or_else(wrong)?);
+                }
+                _ => {
+                    return Err(format!(
+                        "unknown setting `{key}`; known: flash, latency, optimize, package, ram"
+                    ));
+                }
+            }
+        }
+        Ok(goals)
+    }
+}
+
+/// Chooses codings until the budgets are met.
+pub(crate) fn meet(
+    graph: &Verified<'_>,
+    isa: Isa,
+    core: Option<Core>,
+    goals: &Goals,
+) -> Result<Policy, CompileError> {
+    let mut policy = Policy { optimize: goals.optimize, ..Policy::default() };
+    if goals.ram.is_none() && goals.flash.is_none() && goals.cycles.is_none() {
+        return Ok(policy);
+    }
+    // Every round decides one layer for good.
+    loop {
+        let change = {
+            let mut lowering = crate::lower_all(graph, isa, &policy)?;
+            let memory = crate::planned(&mut lowering).map_err(CompileError::Options)?;
+            let Some(short) = shortage(&lowering, &memory, core, goals) else { break };
+            let change = short.change(&lowering, &memory, &policy);
+            change.ok_or_else(|| {
+                CompileError::Budget(short.report(&lowering, &memory, core, goals))
+            })?
+        };
+        let (node, coding, why) = change;
+        policy.decided.insert(node, (coding, why));
+    }
+    Ok(policy)
+}
+
+/// Cycles of every step: estimated for the core, or else by the instruction sequences of its products.
+fn cycles(lowering: &Lowering<'_>, core: Option<Core>) -> Vec<u64> {
+    let effort = |step: &Step| step.calls.iter().map(|c| c.kernel.effort.cycles).sum::<u64>();
+    let known = estimate::steps(lowering, core);
+    let each = |(step, cost): (&Step, Option<Cost>)| cost.map_or(effort(step), |c| c.cycles as u64);
+    lowering.steps.iter().zip(known).map(each).collect()
+}
+
+/// The first budget that is not met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shortage {
+    Ram,
+    Flash,
+    Time,
+}
+
+fn shortage(
+    lowering: &Lowering<'_>,
+    memory: &Memory,
+    core: Option<Core>,
+    goals: &Goals,
+) -> Option<Shortage> {
+    let flash = lowering.unit.constant_bytes() + lowering.code_estimate();
+    let time = || cycles(lowering, core).iter().sum::<u64>();
+    if goals.ram.is_some_and(|b| memory.arena_bytes > b) {
+        Some(Shortage::Ram)
+    } else if goals.flash.is_some_and(|b| flash > b) {
+        Some(Shortage::Flash)
+    } else if goals.cycles.is_some_and(|b| time() > b) {
+        Some(Shortage::Time)
+    } else {
+        None
+    }
+}
+
+type Change = (paring_ir::NodeId, paring_cortex_m_kernels::Coding, String);
+
+impl Shortage {
+    /// The change of one layer's coding that gains most for what it costs. A layer that a budget has
+    /// decided stays.
+    fn change(self, lowering: &Lowering<'_>, memory: &Memory, policy: &Policy) -> Option<Change> {
+        let peak = memory.live.iter().copied().max().unwrap_or(0);
+        let mut best: Option<(f64, Change)> = None;
+        for (at, step) in lowering.steps.iter().enumerate() {
+            let Some(choice) = &step.choice else { continue };
+            let Some(now) = choice.chosen() else { continue };
+            if policy.decided.contains_key(&step.node) {
+                continue;
+            }
+            for other in choice.candidates.iter().filter(|c| c.coding != now.coding) {
+                let less = |a: u64, b: u64| a.saturating_sub(b) as f64;
+                let gain = match self {
+                    Self::Ram if memory.live.get(at) == Some(&peak) => {
+                        less(now.scratch as u64, other.scratch as u64)
+                    }
+                    Self::Ram => 0.0,
+                    Self::Flash => {
+                        less(now.bytes as u64, other.bytes as u64)
+                            / (1.0 + less(other.cycles, now.cycles))
+                    }
+                    Self::Time => {
+                        less(now.cycles, other.cycles)
+                            / (1.0 + less(other.bytes as u64, now.bytes as u64))
+                    }
+                };
+                if gain > best.as_ref().map_or(0.0, |b| b.0) {
+                    best = Some((gain, (step.node, other.coding, self.why(now, other))));
+                }
+            }
+        }
+        best.map(|b| b.1)
+    }
+
+    /// What does not fit, where, and what would help.
+    fn report(
+        self,
+        lowering: &Lowering<'_>,
+        memory: &Memory,
+        core: Option<Core>,
+        goals: &Goals,
+    ) -> String {
+        match self {
+            Self::Ram => budget::ram(lowering, memory, goals.ram.unwrap_or(0)),
+            Self::Flash => {
+                let code = lowering.code_estimate();
+                let left = goals.flash.unwrap_or(0).saturating_sub(code);
+                let text = budget::flash(lowering, left.min(lowering.unit.constant_bytes()));
+                format!("{text}\n(the code takes about {code} bytes of the budget)")
+            }
+            Self::Time => {
+                let mut layers: Vec<(u64, &str)> = lowering
+                    .steps
+                    .iter()
+                    .zip(cycles(lowering, core))
+                    .map(|(s, cycles)| (cycles, lowering.graph.node(s.node).name.as_str()))
+                    .collect();
+                let sum: u64 = layers.iter().map(|l| l.0).sum();
+                layers.sort_by(|a, b| b.cmp(a));
+                let slowest: String = layers
+                    .iter()
+                    .take(5)
+                    .map(|(n, name)| format!("\n  {n:>9} cycles  `{name}`"))
+                    .collect();
+                format!(
+                    "a run takes about {sum} cycles, {} are allowed; the slowest layers:{slowest}\n\
+                     what would help:\n  pruning their channels, or blocks of 4x4 of their weights",
+                    goals.cycles.unwrap_or(0)
+                )
+            }
+        }
+    }
+
+    fn why(self, now: &Candidate, other: &Candidate) -> String {
+        let budget = match self {
+            Self::Ram => "RAM",
+            Self::Flash => "flash",
+            Self::Time => "latency",
+        };
+        format!(
+            "the {budget} budget asks for {} instead of {}: {} bytes instead of {}, about {} cycles instead of {}",
+            other.coding.name(),
+            now.coding.name(),
+            other.bytes,
+            now.bytes,
+            other.cycles,
+            now.cycles
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{latency, number};
+
+    #[test]
+    fn budgets_read() {
+        assert_eq!(number("64k"), Some(64_000.0));
+        assert_eq!(number("65536"), Some(65_536.0));
+        assert_eq!(latency("8M"), Some(8_000_000));
+        assert_eq!(latency("20ms@120MHz"), Some(2_400_000));
+        assert_eq!(latency("20ms"), None);
+        assert_eq!(number("-3"), None);
+    }
+}

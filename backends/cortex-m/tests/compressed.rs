@@ -1,0 +1,104 @@
+//! Compressed weights: networks whose weights are stored in int4, as palettes or sparse keep them so in
+//! flash, and their outputs equal the same network's with a byte a weight.
+
+mod common;
+
+use common::{data, measure, read, recoded};
+use paring_emulator::{Core, Report};
+use paring_tensor::{ConstData, DType, Palette, Sparse, Tensor};
+
+/// 16 values spread over the weights' range, unevenly.
+fn book() -> Vec<i8> {
+    (0..16).map(|i: i32| ((i - 8) * (i - 8).abs() * 127 / 64).clamp(-127, 127) as i8).collect()
+}
+
+fn nearest(book: &[i8], w: i8) -> u8 {
+    let far = |&(_, v): &(usize, &i8)| (i32::from(*v) - i32::from(w)).abs();
+    book.iter().enumerate().min_by_key(far).map_or(0, |(i, _)| i as u8)
+}
+
+fn palette(values: &[i8], shape: &[usize]) -> ConstData {
+    let book = book();
+    let codes: Vec<u8> = values.iter().map(|&w| nearest(&book, w)).collect();
+    let book = Tensor::from_vec([16], book).expect("16 entries");
+    ConstData::Palette(Palette::new(shape, codes.into(), book).expect("a palette"))
+}
+
+/// The largest fifth of the blocks of four outputs by four input channels, of a palette.
+fn sparse_palette(values: &[i8], shape: &[usize]) -> ConstData {
+    let &[o, h, w, c] = shape else { return palette(values, shape) };
+    let tile = |at: usize| {
+        let (out, rest) = (at / (h * w * c), at % (h * w * c));
+        (out / 4, rest / c, rest % c / 4)
+    };
+    let mut weight = std::collections::BTreeMap::new();
+    for (at, &v) in values.iter().enumerate() {
+        *weight.entry(tile(at)).or_insert(0_u32) += i32::from(v).unsigned_abs();
+    }
+    let mut order: Vec<_> =
+        weight.into_iter().map(|(t, sum)| (std::cmp::Reverse(sum), t)).collect();
+    order.sort();
+    let kept: std::collections::BTreeSet<_> =
+        order.iter().take(order.len().div_ceil(5)).map(|o| o.1).collect();
+    let book = book();
+    let pruned: Vec<i8> = (values.iter().enumerate())
+        .map(|(at, &v)| if kept.contains(&tile(at)) { book[nearest(&book, v) as usize] } else { 0 })
+        .collect();
+    let dense = Tensor::from_vec([o, h, w, c], pruned).expect("a tensor");
+    let sparse = Sparse::from_dense(&dense, &[4, 1, 1, 4], 0).expect("blocks");
+    let values = sparse.values().dense();
+    let flat: Vec<i8> = values.view::<i8>().expect("int8").to_vec();
+    let values = palette(&flat, &[flat.len()]);
+    ConstData::Sparse(sparse.with_values(values).expect("the same sparsity"))
+}
+
+/// Three reports: the network with compressed weights, the same with a byte a weight, and as it was.
+fn compare(
+    model: &str,
+    factor: f32,
+    make: impl Fn(&[i8], &[usize]) -> ConstData,
+) -> Option<[Report; 3]> {
+    let data = data()?;
+    let graph = read(&data.join(format!("models/tflite/{model}.tflite")));
+    let dense = |values: &[i8], shape: &[usize]| {
+        ConstData::Dense(make(values, shape).dense().cast(DType::I8))
+    };
+    let graphs = [recoded(&graph, factor, &make), recoded(&graph, factor, dense), graph];
+    let reports = graphs.map(|g| measure(&g, Core::M4, &[]));
+    assert!(reports[0].outputs == reports[1].outputs, "{model}: outputs differ");
+    for r in &reports {
+        let (instructions, flash, ram) = (r.instructions, r.flash_bytes, r.ram_bytes);
+        println!("{model}: {instructions} instructions, {flash} bytes of flash, {ram} of RAM");
+    }
+    Some(reports)
+}
+
+#[test]
+fn the_autoencoder_in_int4_takes_half_the_flash() {
+    let int4 = |values: &[i8], shape: &[usize]| {
+        let values: Vec<i8> = values.iter().map(|&w| w / 16).collect();
+        let tensor = Tensor::from_vec(shape.to_vec(), values).expect("a tensor");
+        ConstData::Dense(tensor.cast(DType::I4))
+    };
+    let Some([compressed, _, plain]) = compare("ad_autoencoder_int8", 16.0, int4) else { return };
+    assert!(compressed.flash_bytes <= 145_000, "{}", compressed.flash_bytes);
+    assert!(compressed.instructions * 10 <= plain.instructions * 16);
+}
+
+#[test]
+fn the_autoencoder_of_16_values_takes_half_the_flash() {
+    let Some([compressed, _, plain]) = compare("ad_autoencoder_int8", 1.0, palette) else { return };
+    assert!(compressed.flash_bytes <= 145_000, "{}", compressed.flash_bytes);
+    assert!(compressed.instructions * 10 <= plain.instructions * 16);
+}
+
+#[test]
+fn a_sparse_resnet_is_small_and_fast() {
+    let Some([compressed, zeros, dense]) = compare("ic_resnet8_int8", 1.0, sparse_palette) else {
+        return;
+    };
+    assert!(2 * compressed.instructions < dense.instructions);
+    assert!(compressed.flash_bytes < 18_000, "{}", compressed.flash_bytes);
+    // Zero blocks are left out even where the storage does not say so.
+    assert!(2 * zeros.instructions < dense.instructions);
+}

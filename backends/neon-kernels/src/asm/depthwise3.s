@@ -1,0 +1,265 @@
+// A row of a depthwise convolution with a window of 3x3: sixteen channels of i8 or four of f32, column by column
+// with the columns before in registers.
+//
+// x0 points to the arguments (struct Row of depthwise3.rs). Registers: x1-x3 the three rows of the input, x4-x6
+// bytes between their columns (0 for a row of padding), x7 output, x9 bytes between its columns, x10 windows that
+// are inside, x11 whether one follows whose last column is padding, x12 whether the first column is padding,
+// x13 factors, x14 factors of the upper channels, x15 a column of padding. v0-v8 three columns, v16-v24 weights.
+
+.macro pw_enter
+    stp d8, d9, [sp, #-64]!
+    stp d10, d11, [sp, #16]
+    stp d12, d13, [sp, #32]
+    stp d14, d15, [sp, #48]
+    ldp x1, x2, [x0]
+    ldp x3, x4, [x0, #16]
+    ldp x5, x6, [x0, #32]
+    ldp x7, x9, [x0, #48]
+    ldp x10, x11, [x0, #64]
+    ldp x12, x13, [x0, #80]
+    ldp x14, x15, [x0, #96]
+.endm
+
+.macro pw_column a, b, c
+    ld1 {\a\().16b}, [x1], x4
+    ld1 {\b\().16b}, [x2], x5
+    ld1 {\c\().16b}, [x3], x6
+.endm
+
+.macro pw_padding a, b, c
+    ldr q31, [x15]
+    mov \a\().16b, v31.16b
+    mov \b\().16b, v31.16b
+    mov \c\().16b, v31.16b
+.endm
+
+// All windows of a row one column apart; \px computes one from three columns.
+.macro pw_row1 px
+    cbz x12, 1f
+    pw_padding v0, v1, v2
+    b 2f
+1:
+    pw_column v0, v1, v2
+2:
+    pw_column v3, v4, v5
+    subs x10, x10, #3
+    b.lo 4f
+3:
+    pw_column v6, v7, v8
+    \px v0, v1, v2, v3, v4, v5, v6, v7, v8
+    pw_column v0, v1, v2
+    \px v3, v4, v5, v6, v7, v8, v0, v1, v2
+    pw_column v3, v4, v5
+    \px v6, v7, v8, v0, v1, v2, v3, v4, v5
+    subs x10, x10, #3
+    b.hs 3b
+4:
+    adds x10, x10, #3
+    b.eq 6f
+5:
+    pw_column v6, v7, v8
+    \px v0, v1, v2, v3, v4, v5, v6, v7, v8
+    mov v0.16b, v3.16b
+    mov v1.16b, v4.16b
+    mov v2.16b, v5.16b
+    mov v3.16b, v6.16b
+    mov v4.16b, v7.16b
+    mov v5.16b, v8.16b
+    subs x10, x10, #1
+    b.ne 5b
+6:
+    cbz x11, 7f
+    pw_padding v6, v7, v8
+    \px v0, v1, v2, v3, v4, v5, v6, v7, v8
+7:
+.endm
+
+// The same, two columns apart.
+.macro pw_row2 px
+    cbz x12, 1f
+    pw_padding v0, v1, v2
+    b 2f
+1:
+    pw_column v0, v1, v2
+2:
+    subs x10, x10, #2
+    b.lo 4f
+3:
+    pw_column v3, v4, v5
+    pw_column v6, v7, v8
+    \px v0, v1, v2, v3, v4, v5, v6, v7, v8
+    pw_column v3, v4, v5
+    pw_column v0, v1, v2
+    \px v6, v7, v8, v3, v4, v5, v0, v1, v2
+    subs x10, x10, #2
+    b.hs 3b
+4:
+    tbz x10, #0, 6f
+    pw_column v3, v4, v5
+    pw_column v6, v7, v8
+    \px v0, v1, v2, v3, v4, v5, v6, v7, v8
+    mov v0.16b, v6.16b
+    mov v1.16b, v7.16b
+    mov v2.16b, v8.16b
+6:
+    cbz x11, 7f
+    pw_column v3, v4, v5
+    pw_padding v6, v7, v8
+    \px v0, v1, v2, v3, v4, v5, v6, v7, v8
+7:
+.endm
+
+// Two products of sixteen channels, added in 16 bits and then to four registers.
+.macro pw_first x, w, y, v
+    smull v29.8h, \x\().8b, \w\().8b
+    smull2 v30.8h, \x\().16b, \w\().16b
+    smlal v29.8h, \y\().8b, \v\().8b
+    smlal2 v30.8h, \y\().16b, \v\().16b
+    saddw v25.4s, v9.4s, v29.4h
+    saddw2 v26.4s, v10.4s, v29.8h
+    saddw v27.4s, v11.4s, v30.4h
+    saddw2 v28.4s, v12.4s, v30.8h
+.endm
+
+.macro pw_two x, w, y, v
+    smull v29.8h, \x\().8b, \w\().8b
+    smull2 v30.8h, \x\().16b, \w\().16b
+    smlal v29.8h, \y\().8b, \v\().8b
+    smlal2 v30.8h, \y\().16b, \v\().16b
+    saddw v25.4s, v25.4s, v29.4h
+    saddw2 v26.4s, v26.4s, v29.8h
+    saddw v27.4s, v27.4s, v30.4h
+    saddw2 v28.4s, v28.4s, v30.8h
+.endm
+
+.macro pw_i8 a, b, c, d, e, f, g, h, i
+    pw_first \a, v16, \d, v17
+    pw_two \b, v19, \e, v20
+    pw_two \c, v22, \f, v23
+    pw_two \g, v18, \h, v21
+    smull v29.8h, \i\().8b, v24.8b
+    smull2 v30.8h, \i\().16b, v24.16b
+    saddw v25.4s, v25.4s, v29.4h
+    saddw2 v26.4s, v26.4s, v29.8h
+    saddw v27.4s, v27.4s, v30.4h
+    saddw2 v28.4s, v28.4s, v30.8h
+    ldp q29, q30, [x13]
+    sqrdmulh v25.4s, v25.4s, v29.4s
+    sqrdmulh v26.4s, v26.4s, v30.4s
+    ldp q29, q30, [x13, #32]
+    sqrdmulh v27.4s, v27.4s, v29.4s
+    sqrdmulh v28.4s, v28.4s, v30.4s
+    ldp q29, q30, [x13, #64]
+    ssra v25.4s, v25.4s, #31
+    ssra v26.4s, v26.4s, #31
+    ssra v27.4s, v27.4s, #31
+    ssra v28.4s, v28.4s, #31
+    srshl v25.4s, v25.4s, v29.4s
+    srshl v26.4s, v26.4s, v30.4s
+    ldp q29, q30, [x13, #96]
+    srshl v27.4s, v27.4s, v29.4s
+    srshl v28.4s, v28.4s, v30.4s
+    sqxtn v25.4h, v25.4s
+    sqxtn v27.4h, v27.4s
+    sqxtn2 v25.8h, v26.4s
+    sqxtn2 v27.8h, v28.4s
+    sqadd v25.8h, v25.8h, v13.8h
+    sqadd v27.8h, v27.8h, v13.8h
+    sqxtn v25.8b, v25.8h
+    sqxtn2 v25.16b, v27.8h
+    smax v25.16b, v25.16b, v14.16b
+    smin v25.16b, v25.16b, v15.16b
+    st1 {v25.16b}, [x7], x9
+.endm
+
+.macro pw_f32 a, b, c, d, e, f, g, h, i
+    mov v25.16b, v9.16b
+    fmla v25.4s, \a\().4s, v16.4s
+    fmla v25.4s, \d\().4s, v17.4s
+    fmla v25.4s, \g\().4s, v18.4s
+    fmla v25.4s, \b\().4s, v19.4s
+    fmla v25.4s, \e\().4s, v20.4s
+    fmla v25.4s, \h\().4s, v21.4s
+    fmla v25.4s, \c\().4s, v22.4s
+    fmla v25.4s, \f\().4s, v23.4s
+    fmla v25.4s, \i\().4s, v24.4s
+    fmax v25.4s, v25.4s, v10.4s
+    fmin v25.4s, v25.4s, v11.4s
+    st1 {v25.16b}, [x7], x9
+.endm
+
+// The constants of sixteen channels: a block of weights at x13, those of all channels at x14.
+.macro pw_i8_constants
+    ldp q9, q10, [x13], #32
+    ldp q11, q12, [x13], #32
+    add x16, x13, #128
+    ldp q16, q17, [x16]
+    ldp q18, q19, [x16, #32]
+    ldp q20, q21, [x16, #64]
+    ldp q22, q23, [x16, #96]
+    ldr q24, [x16, #128]
+    ldp q13, q14, [x14]
+    ldr q15, [x14, #32]
+.endm
+
+// Of four channels: weights at x13, x14 bytes apart; the bias and bounds follow in the arguments.
+.macro pw_f32_constants
+    ld1 {v16.4s}, [x13], x14
+    ld1 {v17.4s}, [x13], x14
+    ld1 {v18.4s}, [x13], x14
+    ld1 {v19.4s}, [x13], x14
+    ld1 {v20.4s}, [x13], x14
+    ld1 {v21.4s}, [x13], x14
+    ld1 {v22.4s}, [x13], x14
+    ld1 {v23.4s}, [x13], x14
+    ld1 {v24.4s}, [x13]
+    ldr x16, [x0, #112]
+    ldr q9, [x16]
+    add x16, x0, #120
+    ld2r {v10.4s, v11.4s}, [x16]
+.endm
+
+.text
+.p2align 5
+.hidden paring_neon_i8_depthwise3_1
+.globl paring_neon_i8_depthwise3_1
+.type paring_neon_i8_depthwise3_1, %function
+paring_neon_i8_depthwise3_1:
+    pw_enter
+    pw_i8_constants
+    pw_row1 pw_i8
+    pf_leave
+.size paring_neon_i8_depthwise3_1, . - paring_neon_i8_depthwise3_1
+
+.p2align 5
+.hidden paring_neon_i8_depthwise3_2
+.globl paring_neon_i8_depthwise3_2
+.type paring_neon_i8_depthwise3_2, %function
+paring_neon_i8_depthwise3_2:
+    pw_enter
+    pw_i8_constants
+    pw_row2 pw_i8
+    pf_leave
+.size paring_neon_i8_depthwise3_2, . - paring_neon_i8_depthwise3_2
+
+.p2align 5
+.hidden paring_neon_f32_depthwise3_1
+.globl paring_neon_f32_depthwise3_1
+.type paring_neon_f32_depthwise3_1, %function
+paring_neon_f32_depthwise3_1:
+    pw_enter
+    pw_f32_constants
+    pw_row1 pw_f32
+    pf_leave
+.size paring_neon_f32_depthwise3_1, . - paring_neon_f32_depthwise3_1
+
+.p2align 5
+.hidden paring_neon_f32_depthwise3_2
+.globl paring_neon_f32_depthwise3_2
+.type paring_neon_f32_depthwise3_2, %function
+paring_neon_f32_depthwise3_2:
+    pw_enter
+    pw_f32_constants
+    pw_row2 pw_f32
+    pf_leave
+.size paring_neon_f32_depthwise3_2, . - paring_neon_f32_depthwise3_2

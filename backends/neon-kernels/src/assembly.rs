@@ -1,0 +1,235 @@
+//! The products in assembly.
+
+use crate::Level;
+use crate::pack::parts;
+use core::arch::global_asm;
+use paring_kernels::Rows;
+
+// One block: the files share macros.
+global_asm!(
+    include_str!("asm/f32_gemm.s"),
+    include_str!("asm/i8_mlal.s"),
+    include_str!("asm/i8_dot.s"),
+    include_str!("asm/depthwise3.s"),
+    options(raw)
+);
+
+/// What a function is called with; the assembly knows the offsets.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Call {
+    a: *const u8,
+    at: *const u32,
+    /// Null where no piece is padding.
+    pad: *const u8,
+    out: *mut u8,
+    rest: *const u8,
+    /// `f32`: the panel. `i8`: what the sums begin with.
+    panel: *const u8,
+    /// Bytes between rows of the output.
+    stride: usize,
+    taps: usize,
+    /// Elements of a piece; of `i8` to the next multiple of four.
+    depth: usize,
+    tiles: usize,
+    clamp: [f32; 2],
+    flags: u64,
+    factors: *const u8,
+    constants: *const u8,
+}
+
+/// Where weights of `i8` begin, in the place of what is added to `f32`.
+type Kernel = unsafe extern "C" fn(&Call);
+
+unsafe extern "C" {
+    fn paring_neon_f32_4x16(call: &Call);
+    fn paring_neon_f32_4x8(call: &Call);
+    fn paring_neon_f32_1x16(call: &Call);
+    fn paring_neon_f32_1x8(call: &Call);
+    fn paring_neon_i8_mlal_4x8_of16(call: &Call);
+    fn paring_neon_i8_mlal_4x8(call: &Call);
+    fn paring_neon_i8_mlal_1x8_of16(call: &Call);
+    fn paring_neon_i8_mlal_1x8(call: &Call);
+    fn paring_neon_i8_dot_4x16(call: &Call);
+    fn paring_neon_i8_dot_4x8(call: &Call);
+    fn paring_neon_i8_dot_1x16(call: &Call);
+    fn paring_neon_i8_dot_1x8(call: &Call);
+}
+
+/// Rows of a tile.
+pub(crate) const TILE: usize = 4;
+
+/// Whether the rows of an output are inside.
+fn fits(out: usize, rows: usize, cols: usize, stride: usize) -> bool {
+    rows == 0 || (rows - 1) * stride + cols <= out
+}
+
+/// Calls the kernels for all rows: whole tiles, then single rows. Where `cols` is less than `width` the
+/// results go through `edge`, and so does what is added.
+///
+/// # Safety
+/// All pieces are inside, and `call.out` and `call.rest` have room for `cols` of all rows.
+unsafe fn all<T: Copy + Default>(
+    mut call: Call,
+    rows: usize,
+    cols: usize,
+    width: usize,
+    [four, one]: [Kernel; 2],
+    has_rest: bool,
+) {
+    let size = size_of::<T>();
+    let tiles = rows / TILE;
+    // SAFETY: offsets stay within the table and the output by the promise above; `edge` has room for a
+    // tile.
+    unsafe {
+        if cols == width {
+            if tiles > 0 {
+                call.tiles = tiles;
+                four(&call);
+            }
+            let done = tiles * TILE;
+            call.at = call.at.add(done * call.taps);
+            call.out = call.out.add(done * call.stride);
+            if has_rest {
+                call.rest = call.rest.add(done * call.stride);
+            }
+            for _ in done..rows {
+                one(&call);
+                call.at = call.at.add(1);
+                call.out = call.out.add(call.stride);
+                if has_rest {
+                    call.rest = call.rest.add(call.stride);
+                }
+            }
+            return;
+        }
+        let stride = call.stride;
+        for row in 0..rows {
+            let mut edge = [T::default(); 16];
+            let mut rest = [T::default(); 16];
+            let (tile, lane) = (row / TILE, row % TILE);
+            let mut part = call;
+            part.at = call.at.add(tile * TILE * call.taps + lane);
+            part.out = edge.as_mut_ptr().cast();
+            if has_rest {
+                let from = call.rest.add(row * stride);
+                core::ptr::copy_nonoverlapping(from, rest.as_mut_ptr().cast(), cols * size);
+                part.rest = rest.as_ptr().cast();
+            }
+            one(&part);
+            let to = call.out.add(row * stride);
+            core::ptr::copy_nonoverlapping(edge.as_ptr().cast::<u8>(), to, cols * size);
+        }
+    }
+}
+
+pub(crate) fn f32_gemm(
+    rows: &Rows<'_, f32>,
+    panel: &[f32],
+    width: usize,
+    rest: Option<&[f32]>,
+    clamp: (f32, f32),
+    cols: usize,
+    stride: usize,
+    out: &mut [f32],
+) {
+    assert!(rows.tile() == TILE && rows.is_inside(rows.depth()));
+    assert!(rows.taps() > 0 && rows.depth() > 0);
+    assert!((width == 16 || width == 8) && cols <= width);
+    assert_eq!(panel.len(), width * (1 + rows.taps() * rows.depth()));
+    assert!(fits(out.len(), rows.rows(), cols, stride));
+    assert!(rest.is_none_or(|r| fits(r.len(), rows.rows(), cols, stride)));
+    let flags = u64::from(clamp.0 > f32::NEG_INFINITY) | u64::from(clamp.1 < f32::INFINITY) << 1;
+    let call = Call {
+        a: rows.a().as_ptr().cast(),
+        at: rows.at().as_ptr(),
+        pad: pad(rows),
+        out: out.as_mut_ptr().cast(),
+        rest: rest.map_or(core::ptr::null(), |r| r.as_ptr().cast()),
+        panel: panel.as_ptr().cast(),
+        stride: 4 * stride,
+        taps: rows.taps(),
+        depth: rows.depth(),
+        tiles: 0,
+        clamp: [clamp.0, clamp.1],
+        flags,
+        factors: core::ptr::null(),
+        constants: core::ptr::null(),
+    };
+    let kernels: [Kernel; 2] = if width == 16 {
+        [paring_neon_f32_4x16, paring_neon_f32_1x16]
+    } else {
+        [paring_neon_f32_4x8, paring_neon_f32_1x8]
+    };
+    // SAFETY: lengths are checked above.
+    unsafe { all::<f32>(call, rows.rows(), cols, width, kernels, rest.is_some()) }
+}
+
+fn pad<T>(rows: &Rows<'_, T>) -> *const u8 {
+    if rows.is_padded() { rows.pad().as_ptr().cast() } else { core::ptr::null() }
+}
+
+pub(crate) fn i8_gemm(
+    level: Level,
+    rows: &Rows<'_, i8>,
+    packed: &[u8],
+    width: usize,
+    cols: usize,
+    stride: usize,
+    out: &mut [i8],
+) {
+    let depth = rows.depth().next_multiple_of(4);
+    assert!(rows.tile() == TILE && rows.is_inside(depth));
+    assert!(rows.taps() > 0 && depth > 0);
+    assert!((width == 16 || width == 8) && cols <= width);
+    assert!(fits(out.len(), rows.rows(), cols, stride));
+    assert!(level <= Level::detect());
+    let parts = parts(rows.taps(), rows.depth(), width);
+    assert_eq!(packed.len(), parts.len);
+    let flags = crate::pack::get(packed, parts.constants + 48) as u32;
+    let part = |at: usize| packed[at..].as_ptr();
+    let call = Call {
+        a: rows.a().as_ptr().cast(),
+        at: rows.at().as_ptr(),
+        pad: pad(rows),
+        out: out.as_mut_ptr().cast(),
+        rest: part(parts.weights),
+        panel: part(0),
+        stride,
+        taps: rows.taps(),
+        depth,
+        tiles: 0,
+        clamp: [0.0; 2],
+        flags: u64::from(flags),
+        factors: part(parts.factors),
+        constants: part(parts.constants),
+    };
+    // SAFETY: lengths and features are checked above.
+    unsafe {
+        if level == Level::Dot {
+            let kernels: [Kernel; 2] = if width == 16 {
+                [paring_neon_i8_dot_4x16, paring_neon_i8_dot_1x16]
+            } else {
+                [paring_neon_i8_dot_4x8, paring_neon_i8_dot_1x8]
+            };
+            return all::<i8>(call, rows.rows(), cols, width, kernels, false);
+        }
+        let kernels: [Kernel; 2] = if width == 16 {
+            [paring_neon_i8_mlal_4x8_of16, paring_neon_i8_mlal_1x8_of16]
+        } else {
+            [paring_neon_i8_mlal_4x8, paring_neon_i8_mlal_1x8]
+        };
+        for half in 0..width / 8 {
+            let done = 8 * half;
+            if done >= cols {
+                break;
+            }
+            let mut call = call;
+            call.panel = part(parts.pairs + 64 * half);
+            call.factors = part(parts.factors + 64 * half);
+            call.rest = part(parts.weights + 32 * half);
+            call.out = call.out.add(done);
+            all::<i8>(call, rows.rows(), (cols - done).min(8), 8, kernels, false);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Rows of depthwise convolutions with windows of 3x3 in assembly.
+
+use core::ops::Range;
+use paring_kernels::Window;
+
+/// What a function is called with; the assembly knows the offsets.
+#[repr(C)]
+pub(crate) struct Row {
+    /// The first column of each row of the input, or padding.
+    lines: [*const u8; 3],
+    /// Bytes between columns; 0 for padding.
+    steps: [usize; 3],
+    out: *mut u8,
+    /// Bytes between columns of the output.
+    out_step: usize,
+    /// Windows without padding on the right.
+    whole: usize,
+    /// Whether the last window ends in a column of padding.
+    cut: usize,
+    /// Whether the first window begins with a column of padding.
+    skip: usize,
+    /// `i8`: a block of weights. `f32`: the weights of the first tap.
+    weights: *const u8,
+    /// `i8`: the constants of all channels. `f32`: bytes between taps.
+    constants: *const u8,
+    /// A column of padding.
+    padding: *const u8,
+    /// `f32`: four biases.
+    bias: *const f32,
+    clamp: [f32; 2],
+}
+
+unsafe extern "C" {
+    fn paring_neon_i8_depthwise3_1(row: &Row);
+    fn paring_neon_i8_depthwise3_2(row: &Row);
+    fn paring_neon_f32_depthwise3_1(row: &Row);
+    fn paring_neon_f32_depthwise3_2(row: &Row);
+}
+
+/// Whether the functions serve a window: at most a column of padding on each side.
+pub(crate) fn serves(w: &Window) -> bool {
+    let reach = w.out_width > 0 && (w.out_width - 1) * w.stride[1] + 3 <= w.input[1] + w.pad[1] + 1;
+    w.kernel == [3, 3]
+        && w.dilation == [1, 1]
+        && w.pad[1] <= 1
+        && w.stride[1] <= 2
+        && w.input[1] >= 2
+        && reach
+}
+
+/// The part of the arguments that element types share: a row `y` of the output from the channel `first` on.
+fn row<T>(w: &Window, x: &[T], padding: &[T], y: usize, first: usize, out: &mut [T]) -> Row {
+    let (c, columns) = (w.channels, w.input[1]);
+    let size = size_of::<T>();
+    let line = |k| w.at(0, y, k).map(|r| x[r * columns * c + first..].as_ptr().cast::<u8>());
+    let lines = [line(0), line(1), line(2)];
+    let padding = padding.as_ptr().cast();
+    let cut = (w.out_width - 1) * w.stride[1] + 3 > columns + w.pad[1];
+    Row {
+        lines: lines.map(|l| l.unwrap_or(padding)),
+        steps: lines.map(|l| if l.is_some() { c * size } else { 0 }),
+        out: out[first..].as_mut_ptr().cast(),
+        out_step: c * size,
+        whole: w.out_width - usize::from(cut),
+        cut: usize::from(cut),
+        skip: w.pad[1],
+        weights: core::ptr::null(),
+        constants: core::ptr::null(),
+        padding,
+        bias: core::ptr::null(),
+        clamp: [0.0; 2],
+    }
+}
+
+/// Sixteen channels of a row of `i8`. `block` has their weights, `constants` those of all channels, no factor
+/// shifts left and no two products overflow 16 bits.
+///
+/// # Safety
+/// The window is one that [`serves`], and `x`, `out` (a row), `block` and `constants` are as long as it asks for.
+pub(crate) unsafe fn i8_row(
+    w: &Window,
+    x: &[i8],
+    padding: &[i8; 16],
+    block: &[u8],
+    constants: &[u8],
+    y: usize,
+    first: usize,
+    out: &mut [i8],
+) {
+    let mut row = row(w, x, padding, y, first, out);
+    (row.weights, row.constants) = (block.as_ptr(), constants.as_ptr());
+    // SAFETY: the caller's promise.
+    unsafe {
+        if w.stride[1] == 1 {
+            paring_neon_i8_depthwise3_1(&row);
+        } else {
+            paring_neon_i8_depthwise3_2(&row);
+        }
+    }
+}
+
+/// The channels of `channels`, a multiple of four, of a row of `f32`.
+///
+/// # Safety
+/// The window is one that [`serves`], and all slices are as long as it asks for; `out` is a row.
+pub(crate) unsafe fn f32_row(
+    w: &Window,
+    x: &[f32],
+    weights: &[f32],
+    bias: &[f32],
+    clamp: (f32, f32),
+    y: usize,
+    channels: Range<usize>,
+    out: &mut [f32],
+) {
+    for first in channels.step_by(4) {
+        let mut row = row(w, x, &[0.0; 4], y, first, out);
+        row.weights = weights[first..].as_ptr().cast();
+        row.constants = core::ptr::without_provenance(4 * w.channels);
+        row.bias = bias[first..].as_ptr();
+        row.clamp = [clamp.0, clamp.1];
+        // SAFETY: the caller's promise.
+        unsafe {
+            if w.stride[1] == 1 {
+                paring_neon_f32_depthwise3_1(&row);
+            } else {
+                paring_neon_f32_depthwise3_2(&row);
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+use crate::{Level, pack, scalar};
+use core::ops::Range;
+use paring_kernels::{I8Depthwise, I8Panel, I8Sum, Kernels, Portable, Rows, Tile, Window};
+
+/// The kernels of a level.
+#[derive(Clone, Copy, Debug)]
+pub struct NeonKernels {
+    level: Level,
+}
+
+impl NeonKernels {
+    /// The kernels of a level, or of the best that the processor has if it is lower.
+    #[must_use]
+    pub fn new(level: Level) -> Self {
+        Self { level: level.min(Level::detect()) }
+    }
+
+    /// The level.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.level
+    }
+}
+
+const TILE: Tile = Tile { rows: 4, width: 16 };
+
+impl Kernels for NeonKernels {
+    fn name(&self) -> &str {
+        self.level.name()
+    }
+
+    fn family(&self) -> &'static str {
+        "neon"
+    }
+
+    fn f32_tile(&self) -> Tile {
+        TILE
+    }
+
+    fn f32_gemm(
+        &self,
+        rows: &Rows<'_, f32>,
+        panel: &[f32],
+        width: usize,
+        rest: Option<&[f32]>,
+        clamp: (f32, f32),
+        cols: usize,
+        stride: usize,
+        out: &mut [f32],
+    ) {
+        #[cfg(target_arch = "aarch64")]
+        return crate::assembly::f32_gemm(rows, panel, width, rest, clamp, cols, stride, out);
+        #[cfg(not(target_arch = "aarch64"))]
+        Portable.f32_gemm(rows, panel, width, rest, clamp, cols, stride, out);
+    }
+
+    fn i8_tile(&self) -> Tile {
+        TILE
+    }
+
+    fn i8_step(&self) -> usize {
+        4
+    }
+
+    fn i8_panel_len(&self, taps: usize, depth: usize, width: usize) -> usize {
+        pack::parts(taps, depth, width).len
+    }
+
+    fn i8_pack(&self, panel: &I8Panel<'_>, packed: &mut [u8]) -> bool {
+        pack::pack(panel, packed)
+    }
+
+    fn i8_gemm(
+        &self,
+        rows: &Rows<'_, i8>,
+        packed: &[u8],
+        width: usize,
+        cols: usize,
+        stride: usize,
+        out: &mut [i8],
+    ) {
+        #[cfg(target_arch = "aarch64")]
+        return crate::assembly::i8_gemm(self.level, rows, packed, width, cols, stride, out);
+        #[cfg(not(target_arch = "aarch64"))]
+        scalar::i8_gemm(rows, packed, width, cols, stride, out);
+    }
+
+    fn f32_depthwise(
+        &self,
+        window: &Window,
+        x: &[f32],
+        weights: &[f32],
+        bias: &[f32],
+        clamp: (f32, f32),
+        rows: Range<usize>,
+        out: &mut [f32],
+    ) {
+        #[cfg(target_arch = "aarch64")]
+        return crate::f32_depthwise::rows(window, x, weights, bias, clamp, rows, out);
+        #[cfg(not(target_arch = "aarch64"))]
+        Portable.f32_depthwise(window, x, weights, bias, clamp, rows, out);
+    }
+
+    fn i8_depthwise_len(&self, kernel: [usize; 2], channels: usize) -> usize {
+        pack::depthwise_len(kernel[0] * kernel[1], channels)
+    }
+
+    fn i8_depthwise_pack(&self, p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
+        pack::pack_depthwise(p, packed)
+    }
+
+    fn i8_depthwise(
+        &self,
+        window: &Window,
+        x: &[i8],
+        pad: i8,
+        packed: &[u8],
+        rows: Range<usize>,
+        out: &mut [i8],
+    ) {
+        #[cfg(target_arch = "aarch64")]
+        let done = crate::i8_depthwise::rows(window, x, pad, packed, rows.clone(), out);
+        #[cfg(not(target_arch = "aarch64"))]
+        let done = 0;
+        scalar::i8_depthwise(window, x, pad, packed, rows, done..window.channels, out);
+    }
+
+    fn i8_sum(&self, sum: &I8Sum, a: &[i8], b: &[i8], out: &mut [i8]) {
+        let n = out.len().min(a.len()).min(b.len());
+        let (a, b, out) = (&a[..n], &b[..n], &mut out[..n]);
+        #[cfg(target_arch = "aarch64")]
+        let done = crate::elementwise::i8_sum(sum, a, b, out);
+        #[cfg(not(target_arch = "aarch64"))]
+        let done = 0;
+        Portable.i8_sum(sum, &a[done..], &b[done..], &mut out[done..]);
+    }
+
+    fn table(&self, table: &[u8; 256], x: &[u8], out: &mut [u8]) {
+        let n = out.len().min(x.len());
+        let (x, out) = (&x[..n], &mut out[..n]);
+        #[cfg(target_arch = "aarch64")]
+        let done = crate::elementwise::table(table, x, out);
+        #[cfg(not(target_arch = "aarch64"))]
+        let done = 0;
+        Portable.table(table, &x[done..], &mut out[done..]);
+    }
+}

@@ -1,0 +1,127 @@
+//! Runs networks on aarch64 with NEON: the engine with the kernels of `paring-neon-kernels`.
+//!
+//! Compiling gives a package: one file that the runtime library maps, and a C header with its inputs and
+//! outputs. It holds packed weights for every level of instructions.
+//!
+//! On an aarch64 machine it runs in this process; nodes that the engine has no step for are run by the
+//! reference interpreter, where the program links it. The environment variable `PARING_NEON` names a lower
+//! level of instructions to use (`neon`, `dot`).
+//!
+//! ```
+//! use paring_backend::{Backend, ExecOptions};
+//!
+//! let here = paring_neon::Neon.executor(ExecOptions::default()).is_some();
+//! assert_eq!(here, cfg!(target_arch = "aarch64"));
+//! ```
+#![forbid(unsafe_code)]
+
+mod header;
+
+pub use paring_neon_kernels::{Level, NeonKernels};
+
+use paring_backend::{
+    Backend, CompileError, CompileOptions, ExecOptions, Package, SizeReport, Target, backend_named,
+    register_backend,
+};
+use paring_engine::{Engine, refusal};
+use paring_ir::{ExecError, Executor, Graph, Node, Verified};
+use paring_kernels::Kernels;
+
+/// The NEON backend.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Neon;
+
+register_backend!(Neon);
+
+/// What it compiles for.
+const TARGET: &str = "aarch64";
+
+/// The backend that runs the nodes which the engine does not.
+const FALLBACK: &str = "reference";
+
+impl Neon {
+    /// The executor of a level of instructions. Elsewhere than on aarch64 it computes from the same packed
+    /// weights without vectors.
+    #[must_use]
+    pub fn executor_at(self, level: Level, options: ExecOptions) -> Engine {
+        let fallback = backend_named(FALLBACK).ok().and_then(|b| b.executor(options));
+        Engine::new("neon", Box::new(NeonKernels::new(level)), options, fallback)
+    }
+}
+
+/// The level to use: what the processor has, or less where the environment asks for it.
+fn level() -> Level {
+    let best = Level::detect();
+    let asked = std::env::var("PARING_NEON").unwrap_or_default();
+    let named = Level::ALL.into_iter().find(|l| l.name() == asked);
+    named.filter(|l| *l <= best).unwrap_or(best)
+}
+
+impl Backend for Neon {
+    fn name(&self) -> &'static str {
+        "neon"
+    }
+
+    fn summary(&self) -> &'static str {
+        "aarch64 with NEON: Raspberry Pi, Jetson, phones"
+    }
+
+    fn targets(&self) -> &'static [Target] {
+        &[Target { name: TARGET, summary: "a package for the runtime library on 64-bit Arm" }]
+    }
+
+    fn support(&self, graph: &Graph, node: &Node, target: Option<&str>) -> Result<(), String> {
+        if let Some(target) = target.filter(|t| *t != TARGET) {
+            return Err(format!("the NEON backend compiles for {TARGET}, not for {target}"));
+        }
+        let mut values = node.inputs().iter().chain(node.outputs());
+        if let Some(v) = values.find(|v| graph.ty(**v).byte_len().is_none()) {
+            return Err(format!("{} is unbound; bind its dimensions first", graph.ty(*v)));
+        }
+        let reference = backend_named(FALLBACK).ok();
+        if let (Some(reference), None) = (reference, target) {
+            return reference.support(graph, node, None);
+        }
+        let tables = reference.and_then(|b| b.executor(ExecOptions::default()));
+        let kernels = NeonKernels::new(level());
+        refusal(&kernels, tables.as_deref(), graph, node).map_or(Ok(()), Err)
+    }
+
+    fn compile(
+        &self,
+        graph: Verified<'_>,
+        options: &CompileOptions,
+    ) -> Result<Package, CompileError> {
+        if options.target != TARGET {
+            return Err(CompileError::Options(format!(
+                "the NEON backend compiles for {TARGET}, not for {}",
+                options.target
+            )));
+        }
+        if let Some(key) = options.settings.keys().next() {
+            return Err(CompileError::Options(format!("the NEON backend has no setting `{key}`")));
+        }
+        let engine = self.executor_at(level(), ExecOptions::default());
+        let program = engine.program(graph).map_err(|e| match e {
+            ExecError::Unsupported { refused, .. } => {
+                CompileError::Unsupported { target: TARGET.to_owned(), refused }
+            }
+            ExecError::Unbound(_) => CompileError::Options(e.to_string()),
+            other => CompileError::Internal(other.to_string()),
+        })?;
+        let bytes = program.to_package(Kernels::family(&NeonKernels::new(level())));
+        let prefix = &options.prefix;
+        let (ram_bytes, weight_bytes) = (program.arena, bytes.len());
+        let sizes = SizeReport { ram_bytes, weight_bytes, ..SizeReport::default() };
+        let files = vec![
+            (format!("{prefix}.prt"), bytes),
+            (format!("{prefix}.h"), header::of(&program, prefix).into_bytes()),
+        ];
+        Ok(Package { files, sizes, harness: None })
+    }
+
+    fn executor(&self, options: ExecOptions) -> Option<Box<dyn Executor>> {
+        cfg!(target_arch = "aarch64")
+            .then(|| Box::new(self.executor_at(level(), options)) as Box<dyn Executor>)
+    }
+}

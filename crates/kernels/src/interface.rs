@@ -1,0 +1,364 @@
+use crate::portable;
+use core::ops::Range;
+use paring_qmath::{Multiplier, Rounding};
+
+/// The offset that stands for the row of padding.
+pub const PAD: u32 = u32::MAX;
+
+/// Rows of a tile and channels of a panel of a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// Rows of a tile.
+    pub rows: usize,
+    /// Channels of a panel, an even number; a narrow panel has half as many.
+    pub width: usize,
+}
+
+/// The left side of a product: rows of `taps` pieces of `depth` elements each.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a, T> {
+    a: &'a [T],
+    at: &'a [u32],
+    pad: &'a [T],
+    taps: usize,
+    depth: usize,
+    rows: usize,
+    tile: usize,
+    /// One more than where the farthest piece begins; 0 where all are padding.
+    end: usize,
+    padded: bool,
+}
+
+impl<'a, T> Rows<'a, T> {
+    /// `a` holds the elements. `at` says where each piece begins in it, or [`PAD`]: for each tile of
+    /// `tile` rows and each tap, one offset a row of the tile; the rows that a last tile lacks repeat
+    /// others. `pad` is the piece that [`PAD`] stands for.
+    ///
+    /// # Panics
+    /// If the table has not the length that the other numbers ask for.
+    #[must_use]
+    pub fn new(
+        a: &'a [T],
+        at: &'a [u32],
+        pad: &'a [T],
+        taps: usize,
+        depth: usize,
+        rows: usize,
+        tile: usize,
+    ) -> Self {
+        assert_eq!(Some(at.len()), rows.div_ceil(tile).checked_mul(taps * tile), "table of pieces");
+        // PAD wraps to 0, so one maximum finds the farthest piece and one minimum the padding.
+        let (low, high) = at.iter().fold((u32::MAX, 0), |(low, high), &o| {
+            let o = o.wrapping_add(1);
+            (o.min(low), o.max(high))
+        });
+        Self { a, at, pad, taps, depth, rows, tile, end: high as usize, padded: low == 0 }
+    }
+
+    /// Whether every piece lies inside the elements when `reach` of its elements are read.
+    #[must_use]
+    #[inline]
+    pub fn is_inside(&self, reach: usize) -> bool {
+        (self.end == 0 || self.end - 1 + reach <= self.a.len())
+            && (!self.padded || reach <= self.pad.len())
+    }
+
+    /// The elements.
+    #[must_use]
+    #[inline]
+    pub fn a(&self) -> &'a [T] {
+        self.a
+    }
+
+    /// Where each piece begins.
+    #[must_use]
+    #[inline]
+    pub fn at(&self) -> &'a [u32] {
+        self.at
+    }
+
+    /// The piece of padding.
+    #[must_use]
+    #[inline]
+    pub fn pad(&self) -> &'a [T] {
+        self.pad
+    }
+
+    /// Whether a piece is padding.
+    #[must_use]
+    #[inline]
+    pub fn is_padded(&self) -> bool {
+        self.padded
+    }
+
+    /// Pieces of a row.
+    #[must_use]
+    #[inline]
+    pub fn taps(&self) -> usize {
+        self.taps
+    }
+
+    /// Elements of a piece.
+    #[must_use]
+    #[inline]
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Rows.
+    #[must_use]
+    #[inline]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Rows of a tile.
+    #[must_use]
+    #[inline]
+    pub fn tile(&self) -> usize {
+        self.tile
+    }
+}
+
+/// What a panel of `i8` weights is packed from.
+#[derive(Clone, Copy, Debug)]
+pub struct I8Panel<'a> {
+    /// The weights of each channel: `taps * depth` each.
+    pub weights: &'a [i8],
+    /// Pieces of a row of the left side.
+    pub taps: usize,
+    /// Elements of a piece.
+    pub depth: usize,
+    /// Channels with padding: the tile's width or half of it.
+    pub width: usize,
+    /// What each channel's sum begins with; the zero point of the left side is already in it.
+    pub bias: &'a [i32],
+    /// The factor of each channel.
+    pub multipliers: &'a [Multiplier],
+    /// How products with it are rounded.
+    pub rounding: Rounding,
+    /// Zero point of the output.
+    pub zero_point: i32,
+    /// Bounds of the output; the upper one is applied last.
+    pub bounds: (i8, i8),
+}
+
+/// What depthwise `i8` weights are packed from.
+#[derive(Clone, Copy, Debug)]
+pub struct I8Depthwise<'a> {
+    /// `taps` rows of one number a channel.
+    pub weights: &'a [i8],
+    /// Rows and columns of the window.
+    pub kernel: [usize; 2],
+    /// Channels.
+    pub channels: usize,
+    /// What each channel's sum begins with; the zero point of the input is already in it.
+    pub bias: &'a [i32],
+    /// The factor of each channel.
+    pub multipliers: &'a [Multiplier],
+    /// How products with it are rounded.
+    pub rounding: Rounding,
+    /// Zero point of the output.
+    pub zero_point: i32,
+    /// Bounds of the output; the upper one is applied last.
+    pub bounds: (i8, i8),
+}
+
+/// The sum or difference of two `i8` values: TFLite's integer addition.
+#[derive(Clone, Copy, Debug)]
+pub struct I8Sum {
+    /// Zero points of the operands.
+    pub zeros: [i32; 2],
+    /// Factors of the operands less their zero points, shifted left by [`Self::SHIFT`].
+    pub factors: [Multiplier; 2],
+    /// Whether the second operand is subtracted.
+    pub subtract: bool,
+    /// Factor of the sum.
+    pub factor: Multiplier,
+    /// Zero point of the output.
+    pub zero_point: i32,
+    /// How products with factors are rounded.
+    pub rounding: Rounding,
+    /// Bounds of the output; the upper one is applied last.
+    pub bounds: (i8, i8),
+}
+
+impl I8Sum {
+    /// Spare bits of the operands.
+    pub const SHIFT: u32 = 20;
+
+    /// The output for two operands.
+    #[must_use]
+    #[inline]
+    pub fn apply(&self, a: i8, b: i8) -> i8 {
+        let term = |i: usize, x: i8| {
+            let centred = (i32::from(x) - self.zeros[i]) << Self::SHIFT;
+            self.factors[i].apply(centred, self.rounding)
+        };
+        let (a, b) = (term(0, a), term(1, b));
+        let sum = if self.subtract { a - b } else { a + b };
+        let y = self.factor.apply(sum, self.rounding).saturating_add(self.zero_point);
+        y.max(i32::from(self.bounds.0)).min(i32::from(self.bounds.1)) as i8
+    }
+}
+
+/// The geometry of a depthwise convolution or a pool over one image in NHWC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Rows and columns of the input.
+    pub input: [usize; 2],
+    /// Channels.
+    pub channels: usize,
+    /// Rows and columns of the window.
+    pub kernel: [usize; 2],
+    /// Steps of the window.
+    pub stride: [usize; 2],
+    /// Distance between taps.
+    pub dilation: [usize; 2],
+    /// Rows of padding above and columns to the left.
+    pub pad: [usize; 2],
+    /// Columns of the output.
+    pub out_width: usize,
+}
+
+impl Window {
+    /// Number of taps.
+    #[must_use]
+    pub fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    /// The position in the input of a tap along an axis, if it is inside.
+    #[must_use]
+    #[inline]
+    pub fn at(&self, axis: usize, out: usize, tap: usize) -> Option<usize> {
+        let i =
+            (out * self.stride[axis] + tap * self.dilation[axis]).checked_sub(self.pad[axis])?;
+        (i < self.input[axis]).then_some(i)
+    }
+}
+
+/// The inner loops of one instruction set. Every method but the name has a form in plain Rust.
+///
+/// The methods are safe: an implementation checks the lengths of the slices before it reads past them.
+pub trait Kernels: Send + Sync + 'static {
+    /// The instruction set, for messages.
+    fn name(&self) -> &str;
+
+    /// The name of the packed form: packages for one family run with all of its kernels.
+    fn family(&self) -> &'static str {
+        "portable"
+    }
+
+    /// The tile of `f32` products.
+    fn f32_tile(&self) -> Tile {
+        portable::TILE
+    }
+
+    /// `out[r][c] = clamp(bias[c] + sum(a[r][k] * w[k][c]) + rest[r][c])` for one panel: `width`
+    /// biases, then for each `k` the `width` weights. Rows of `out` and `rest` are `stride` elements
+    /// apart; `cols` channels are written.
+    fn f32_gemm(
+        &self,
+        rows: &Rows<'_, f32>,
+        panel: &[f32],
+        width: usize,
+        rest: Option<&[f32]>,
+        clamp: (f32, f32),
+        cols: usize,
+        stride: usize,
+        out: &mut [f32],
+    ) {
+        portable::f32_gemm(rows, panel, width, rest, clamp, cols, stride, out);
+    }
+
+    /// The tile of `i8` products.
+    fn i8_tile(&self) -> Tile {
+        portable::TILE
+    }
+
+    /// Pieces of `i8` rows are read to the next multiple of this many elements.
+    fn i8_step(&self) -> usize {
+        1
+    }
+
+    /// Bytes of a packed panel.
+    fn i8_panel_len(&self, taps: usize, depth: usize, width: usize) -> usize {
+        portable::i8_panel_len(taps, depth, width)
+    }
+
+    /// Packs a panel; `false` where the arithmetic of a channel cannot be reproduced.
+    fn i8_pack(&self, panel: &I8Panel<'_>, packed: &mut [u8]) -> bool {
+        portable::i8_pack(panel, packed)
+    }
+
+    /// `out[r][c]` is the requantized `bias[c] + sum(a[r][k] * w[k][c])` for one packed panel.
+    fn i8_gemm(
+        &self,
+        rows: &Rows<'_, i8>,
+        packed: &[u8],
+        width: usize,
+        cols: usize,
+        stride: usize,
+        out: &mut [i8],
+    ) {
+        portable::i8_gemm(rows, packed, width, cols, stride, out);
+    }
+
+    /// Some rows of the output of a depthwise convolution; the weights are `taps` rows of one number a
+    /// channel.
+    fn f32_depthwise(
+        &self,
+        window: &Window,
+        x: &[f32],
+        weights: &[f32],
+        bias: &[f32],
+        clamp: (f32, f32),
+        rows: Range<usize>,
+        out: &mut [f32],
+    ) {
+        portable::f32_depthwise(window, x, weights, bias, clamp, rows, out);
+    }
+
+    /// Bytes of packed depthwise weights.
+    fn i8_depthwise_len(&self, kernel: [usize; 2], channels: usize) -> usize {
+        portable::i8_panel_len(kernel[0] * kernel[1], 1, channels)
+    }
+
+    /// Packs depthwise weights; `false` where the arithmetic of a channel cannot be reproduced.
+    fn i8_depthwise_pack(&self, p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
+        portable::i8_depthwise_pack(p, packed)
+    }
+
+    /// As [`i8_depthwise_pack`](Self::i8_depthwise_pack) for weights that are the sums of two bytes: those of
+    /// `p` and `more`, in the same order. `false` where there is no kernel for them, too.
+    fn i8_depthwise_pack_sum(&self, p: &I8Depthwise<'_>, more: &[i8], packed: &mut [u8]) -> bool {
+        let _ = (p, more, packed);
+        false
+    }
+
+    /// Some rows of the output of a depthwise convolution. `pad` is the input's zero point.
+    fn i8_depthwise(
+        &self,
+        window: &Window,
+        x: &[i8],
+        pad: i8,
+        packed: &[u8],
+        rows: Range<usize>,
+        out: &mut [i8],
+    ) {
+        portable::i8_depthwise(window, x, pad, packed, rows, out);
+    }
+
+    /// The sum or difference of two values, element by element.
+    fn i8_sum(&self, sum: &I8Sum, a: &[i8], b: &[i8], out: &mut [i8]) {
+        for ((y, a), b) in out.iter_mut().zip(a).zip(b) {
+            *y = sum.apply(*a, *b);
+        }
+    }
+
+    /// `out[i] = table[x[i]]`
+    fn table(&self, table: &[u8; 256], x: &[u8], out: &mut [u8]) {
+        portable::table(table, x, out);
+    }
+}

@@ -1,0 +1,26 @@
+//! The inner loops of the engine: what they compute ([`Kernels`]), and a form of each in plain Rust
+//! ([`Portable`]).
+//!
+//! Kernels work on slices and know no graph. A backend implements [`Kernels`] for its instruction sets.
+//!
+//! ```
+//! use paring_kernels::{Kernels, Portable, Rows};
+//!
+//! // One row of two numbers times two channels, the weights behind two biases.
+//! let rows = Rows::new(&[3.0, 4.0], &[0; 4], &[0.0; 2], 1, 2, 1, 4);
+//! let mut panel = [0.0; 24];
+//! panel[8..10].copy_from_slice(&[1.0, 2.0]);
+//! panel[16..18].copy_from_slice(&[1.0, -1.0]);
+//! let mut out = [0.0; 2];
+//! let all = (f32::NEG_INFINITY, f32::INFINITY);
+//! Portable.f32_gemm(&rows, &panel, 8, None, all, 2, 2, &mut out);
+//! assert_eq!(out, [7.0, 2.0]);
+//! ```
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod interface;
+mod portable;
+
+pub use interface::{I8Depthwise, I8Panel, I8Sum, Kernels, PAD, Rows, Tile, Window};
+pub use portable::Portable;

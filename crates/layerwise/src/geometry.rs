@@ -1,0 +1,106 @@
+use paring_ir::ops::{Conv2d, Dense};
+use paring_ir::{Graph, Node};
+
+/// Whether a node is a layer of filters: a convolution or a dense layer.
+#[must_use]
+pub fn is_layer(node: &Node) -> bool {
+    node.op.is::<Conv2d>() || node.op.is::<Dense>()
+}
+
+/// Where the inputs of a layer's filters lie.
+#[derive(Clone, Debug)]
+pub struct Geometry {
+    /// Height, width and channels of the input.
+    pub(crate) input: [usize; 3],
+    /// Height and width of the output.
+    pub(crate) output: [usize; 2],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    /// Zeros above and to the left.
+    before: [usize; 2],
+    pub(crate) groups: usize,
+}
+
+impl Geometry {
+    /// The geometry of a layer of known shapes; a dense layer is a convolution of single points.
+    #[must_use]
+    pub fn of(graph: &Graph, node: &Node) -> Option<Self> {
+        let fixed = |i: usize| -> Option<Vec<usize>> {
+            let dims = graph.ty(*node.inputs().get(i)?).shape.dims();
+            // The batch axis may be unbound.
+            dims.iter().skip(usize::from(i == 0)).map(|d| d.fixed()).collect()
+        };
+        if let Some(conv) = node.op_as::<Conv2d>() {
+            let (&[h, w, c], &[_, kh, kw, _]) = (&fixed(0)?[..], &fixed(1)?[..]) else {
+                return None;
+            };
+            let pad = conv.padding([h, w], [kh, kw]);
+            let dims = graph.ty(node.outputs()[0]).shape.dims();
+            return Some(Self {
+                input: [h, w, c],
+                output: [dims.get(1)?.fixed()?, dims.get(2)?.fixed()?],
+                kernel: [kh, kw],
+                stride: conv.stride,
+                dilation: conv.dilation,
+                before: [pad[0], pad[1]],
+                groups: conv.groups,
+            });
+        }
+        let features = *fixed(1)?.get(1)?;
+        Some(Self {
+            input: [1, 1, features],
+            output: [1, 1],
+            kernel: [1, 1],
+            stride: [1, 1],
+            dilation: [1, 1],
+            before: [0, 0],
+            groups: 1,
+        })
+    }
+
+    /// Positions of the output, each of which uses every weight once.
+    #[must_use]
+    pub fn positions(&self) -> usize {
+        self.output[0] * self.output[1]
+    }
+
+    /// Groups of filters, each of which sees channels of its own.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.groups
+    }
+
+    /// Inputs of one filter.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.kernel[0] * self.kernel[1] * self.per_group()
+    }
+
+    /// Input channels of one group.
+    #[must_use]
+    pub fn per_group(&self) -> usize {
+        self.input[2] / self.groups.max(1)
+    }
+
+    /// The inputs of the filters of a group at an output position, in the order of the weights.
+    pub(crate) fn gather(&self, image: &[f32], at: usize, group: usize, out: &mut Vec<f32>) {
+        out.clear();
+        let [height, width, channels] = self.input;
+        let (oy, ox) = (at / self.output[1], at % self.output[1]);
+        let per_group = self.per_group();
+        for ky in 0..self.kernel[0] {
+            let y = (oy * self.stride[0] + ky * self.dilation[0]).checked_sub(self.before[0]);
+            for kx in 0..self.kernel[1] {
+                let x = (ox * self.stride[1] + kx * self.dilation[1]).checked_sub(self.before[1]);
+                match (y, x) {
+                    (Some(y), Some(x)) if y < height && x < width => {
+                        let from = (y * width + x) * channels + group * per_group;
+                        out.extend_from_slice(&image[from..from + per_group]);
+                    }
+                    _ => out.resize(out.len() + per_group, 0.0),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! What convolutions and dense layers share: the table of pieces, panels, and the loops around tiles.
+
+use crate::blob::Blob;
+use crate::buffer::Buffer;
+use crate::step::{Io, Step, numbers, numbers_mut};
+use crate::threads::divide;
+use crate::wire::wire;
+use paring_kernels::{I8Panel, Kernels, PAD, Rows, Tile};
+use paring_qmath::{Multiplier, Rounding};
+
+/// Bytes of the left side that are worked on before the next panel is taken: what stays in a
+/// second-level cache beside a panel.
+const BLOCK: usize = 512 << 10;
+
+/// A copy of each image with padding around it, made where a row of the window is then one piece.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    /// Rows, columns and channels of an image.
+    pub image: [usize; 3],
+    /// Rows and columns of padding before.
+    pub before: [usize; 2],
+    /// Rows and columns of the copy.
+    pub size: [usize; 2],
+}
+
+impl Frame {
+    /// Elements of a copy.
+    pub fn elements(&self) -> usize {
+        self.size[0] * self.size[1] * self.image[2]
+    }
+
+    fn copy<T: Copy>(&self, x: &[T], to: &mut [T], pad: T) {
+        let [h, w, c] = self.image;
+        let pitch = self.size[1] * c;
+        for (y, to) in to.chunks_exact_mut(pitch).take(self.size[0]).enumerate() {
+            match y.checked_sub(self.before[0]).filter(|y| *y < h) {
+                Some(y) => {
+                    let row = &x[y * w * c..(y + 1) * w * c];
+                    let start = self.before[1] * c;
+                    to[..start].fill(pad);
+                    to[start..start + w * c].copy_from_slice(row);
+                    to[start + w * c..].fill(pad);
+                }
+                None => to.fill(pad),
+            }
+        }
+    }
+}
+
+/// Where a product finds its operands.
+#[derive(Debug)]
+pub struct Layout {
+    /// Products of this kind, one after another.
+    pub samples: usize,
+    /// Elements of the left side of a sample.
+    pub sample: usize,
+    /// Rows of a sample.
+    pub rows: usize,
+    /// Pieces of a row.
+    pub taps: usize,
+    /// Elements of a piece.
+    pub depth: usize,
+    /// Channels of the output.
+    pub channels: usize,
+    /// Groups of channels that do not see each other.
+    pub groups: usize,
+    /// The table of pieces; see [`Rows::at`].
+    pub at: Blob,
+    /// Whether the left side is a padded copy.
+    pub frame: Option<Frame>,
+}
+
+impl Layout {
+    /// The table of pieces from the place of each piece; `None` where a place does not fit it.
+    pub fn table(
+        tile: Tile,
+        rows: usize,
+        taps: usize,
+        place: impl Fn(usize, usize) -> Option<usize>,
+    ) -> Option<Blob> {
+        let mut at = Vec::with_capacity(rows.next_multiple_of(tile.rows).checked_mul(taps)?);
+        for first in (0..rows).step_by(tile.rows) {
+            for tap in 0..taps {
+                for lane in 0..tile.rows {
+                    let row = (first + lane).min(rows - 1);
+                    at.push(match place(row, tap) {
+                        None => PAD,
+                        Some(place) => u32::try_from(place).ok().filter(|p| *p != PAD)?,
+                    });
+                }
+            }
+        }
+        Some(Blob::of(&at))
+    }
+
+    fn per_group(&self) -> usize {
+        self.channels / self.groups
+    }
+
+    fn work(&self) -> usize {
+        self.rows * self.taps * self.depth * self.per_group() * self.groups
+    }
+}
+
+/// Some channels with their weights.
+#[derive(Debug)]
+struct Panel {
+    /// Elements or bytes before it in the packed weights.
+    start: usize,
+    len: usize,
+    width: usize,
+    /// The first of its channels.
+    first: usize,
+    cols: usize,
+    group: usize,
+}
+
+/// Cuts the channels into panels; `len` gives what a panel of some width takes.
+fn panels(layout: &Layout, tile: Tile, len: impl Fn(usize) -> usize) -> (Vec<Panel>, usize) {
+    let (mut all, mut total) = (Vec::new(), 0);
+    for group in 0..layout.groups {
+        let mut done = 0;
+        while done < layout.per_group() {
+            let left = layout.per_group() - done;
+            let width = if left <= tile.width / 2 { tile.width / 2 } else { tile.width };
+            let (len, cols) = (len(width), left.min(width));
+            let first = group * layout.per_group() + done;
+            all.push(Panel { start: total, len, width, first, cols, group });
+            // Panels begin at cache lines, counted in bytes or in numbers.
+            total += len.next_multiple_of(64);
+            done += cols;
+        }
+    }
+    (all, total)
+}
+
+/// Calls `each` for each run of rows and each panel: first row, rows, the run's part of the table, the
+/// panel, and the output from the run's first row and the panel's first channel on.
+fn product<T: Send>(
+    layout: &Layout,
+    tile: Tile,
+    panels: &[Panel],
+    size: usize,
+    out: &mut [T],
+    each: &(impl Fn(usize, usize, &[u32], &Panel, &mut [T]) + Sync),
+) {
+    let n = layout.channels;
+    let at: &[u32] = layout.at.numbers();
+    if layout.rows == 1 {
+        // One row: the panels are what is divided.
+        let width = tile.width;
+        let plain = layout.groups == 1;
+        let run = |range: std::ops::Range<usize>, out: &mut [T]| {
+            let base = panels[range.start].first;
+            for panel in &panels[range] {
+                each(0, 1, at, panel, &mut out[panel.first - base..]);
+            }
+        };
+        if plain {
+            divide(panels.len(), width, layout.work(), out, &run);
+        } else {
+            run(0..panels.len(), out);
+        }
+        return;
+    }
+    let tiles = layout.rows.div_ceil(tile.rows);
+    let bytes = tile.rows * layout.taps * layout.depth * size;
+    let block = (BLOCK / bytes.max(1)).max(1);
+    divide(tiles, tile.rows * n, layout.work(), out, &|range, out| {
+        let first = range.start;
+        let mut start = first;
+        while start < range.end {
+            let end = (start + block).min(range.end);
+            let row = start * tile.rows;
+            let rows = (end * tile.rows).min(layout.rows) - row;
+            let per = layout.taps * tile.rows;
+            let at = &at[start * per..end * per];
+            for panel in panels {
+                let out = &mut out[(start - first) * tile.rows * n + panel.first..];
+                each(row, rows, at, panel, out);
+            }
+            start = end;
+        }
+    });
+}
+
+/// A product of `f32`.
+#[derive(Debug)]
+pub struct F32Gemm {
+    layout: Layout,
+    tile: Tile,
+    panels: Vec<Panel>,
+    packed: Blob,
+    pad: Vec<f32>,
+    clamp: (f32, f32),
+}
+
+impl F32Gemm {
+    /// `weights` are `taps * depth` numbers a channel.
+    pub fn new(
+        kernels: &dyn Kernels,
+        layout: Layout,
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        clamp: (f32, f32),
+    ) -> Self {
+        let tile = kernels.f32_tile();
+        let k = layout.taps * layout.depth;
+        let (panels, total) = panels(&layout, tile, |width| width * (1 + k));
+        let mut packed = Buffer::zeroed(4 * total);
+        let numbers: &mut [f32] = bytemuck::cast_slice_mut(packed.bytes_mut());
+        for panel in &panels {
+            let to = &mut numbers[panel.start..panel.start + panel.len];
+            for c in 0..panel.cols {
+                let channel = panel.first + c;
+                to[c] = bias.map_or(0.0, |b| b[channel]);
+                for (k, w) in weights[channel * k..(channel + 1) * k].iter().enumerate() {
+                    to[(1 + k) * panel.width + c] = *w;
+                }
+            }
+        }
+        let pad = vec![0.0; layout.depth];
+        Self { layout, tile, panels, packed: packed.into(), pad, clamp }
+    }
+
+    /// Bytes of scratch memory.
+    pub fn scratch(&self) -> usize {
+        self.layout.frame.map_or(0, |f| 4 * f.elements())
+    }
+}
+
+impl Step for F32Gemm {
+    fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
+        let l = &self.layout;
+        let x: &[f32] = numbers(io.a);
+        let rest: &[f32] = numbers(io.b);
+        let out: &mut [f32] = numbers_mut(io.out);
+        let scratch: &mut [f32] = numbers_mut(io.scratch);
+        let packed: &[f32] = bytemuck::cast_slice(self.packed.bytes());
+        let result = l.rows * l.channels;
+        for sample in 0..l.samples {
+            let mut a = &x[sample * l.sample..][..l.sample];
+            if let Some(frame) = l.frame {
+                frame.copy(a, scratch, 0.0);
+                a = scratch;
+            }
+            let rest = (!rest.is_empty()).then(|| &rest[sample * result..][..result]);
+            let out = &mut out[sample * result..][..result];
+            product(l, self.tile, &self.panels, 4, out, &|row, rows, at, panel, out| {
+                let a = &a[panel.group * (l.depth * (l.groups > 1) as usize)..];
+                let rows = Rows::new(a, at, &self.pad, l.taps, l.depth, rows, self.tile.rows);
+                let rest = rest.map(|r| &r[row * l.channels + panel.first..]);
+                let weights = &packed[panel.start..panel.start + panel.len];
+                let (width, cols) = (panel.width, panel.cols);
+                kernels.f32_gemm(&rows, weights, width, rest, self.clamp, cols, l.channels, out);
+            });
+        }
+    }
+}
+
+/// The integer constants of a convolution or dense layer.
+pub struct I8Constants {
+    /// Zero point of the input.
+    pub x_zero: i32,
+    /// One a channel; without the input's zero point.
+    pub bias: Vec<i32>,
+    /// One a channel.
+    pub multipliers: Vec<Multiplier>,
+    pub rounding: Rounding,
+    /// Zero point of the output.
+    pub zero_point: i32,
+    pub bounds: (i8, i8),
+}
+
+impl I8Constants {
+    /// The bias of a channel less what the input's zero point adds to the sum of these weights.
+    pub fn folded(&self, channel: usize, weights: impl Iterator<Item = i8>) -> Option<i32> {
+        let sum: i64 = weights.map(i64::from).sum();
+        let bias = i64::from(self.bias[channel]) - i64::from(self.x_zero) * sum;
+        i32::try_from(bias).ok()
+    }
+}
+
+/// A product of `i8`.
+#[derive(Debug)]
+pub struct I8Gemm {
+    layout: Layout,
+    tile: Tile,
+    panels: Vec<Panel>,
+    packed: Blob,
+    pad: Vec<i8>,
+    step: usize,
+}
+
+impl I8Gemm {
+    /// `weights` are `taps * depth` numbers a channel. `None` where the kernels cannot reproduce the
+    /// arithmetic of a channel.
+    pub fn new(
+        kernels: &dyn Kernels,
+        layout: Layout,
+        weights: &[i8],
+        c: &I8Constants,
+    ) -> Option<Self> {
+        let tile = kernels.i8_tile();
+        let k = layout.taps * layout.depth;
+        let len = |width| kernels.i8_panel_len(layout.taps, layout.depth, width);
+        let (panels, total) = panels(&layout, tile, len);
+        let mut packed = Buffer::zeroed(total);
+        for panel in &panels {
+            let channels = panel.first..panel.first + panel.cols;
+            let weights = &weights[channels.start * k..channels.end * k];
+            let bias: Option<Vec<i32>> = channels
+                .clone()
+                .zip(weights.chunks_exact(k))
+                .map(|(channel, w)| c.folded(channel, w.iter().copied()))
+                .collect();
+            let from = I8Panel {
+                weights,
+                taps: layout.taps,
+                depth: layout.depth,
+                width: panel.width,
+                bias: &bias?,
+                multipliers: &c.multipliers[channels],
+                rounding: c.rounding,
+                zero_point: c.zero_point,
+                bounds: c.bounds,
+            };
+            let to = &mut packed.bytes_mut()[panel.start..panel.start + panel.len];
+            if !kernels.i8_pack(&from, to) {
+                return None;
+            }
+        }
+        let step = kernels.i8_step();
+        let pad = vec![c.x_zero as i8; layout.depth.next_multiple_of(step)];
+        Some(Self { layout, tile, panels, packed: packed.into(), pad, step })
+    }
+
+    /// Bytes of scratch memory.
+    pub fn scratch(&self) -> usize {
+        self.layout.frame.map_or(0, |f| f.elements() + self.step)
+    }
+}
+
+impl Step for I8Gemm {
+    fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
+        let l = &self.layout;
+        let x: &[i8] = numbers(io.a);
+        let out: &mut [i8] = numbers_mut(io.out);
+        let scratch: &mut [i8] = numbers_mut(io.scratch);
+        let packed = self.packed.bytes();
+        let result = l.rows * l.channels;
+        for sample in 0..l.samples {
+            // What lies beyond the sample is multiplied with zeros.
+            let mut a = &x[sample * l.sample..];
+            if let Some(frame) = l.frame {
+                frame.copy(a, scratch, self.pad[0]);
+                a = scratch;
+            }
+            let out = &mut out[sample * result..][..result];
+            product(l, self.tile, &self.panels, 1, out, &|_, rows, at, panel, out| {
+                let a = &a[panel.group * (l.depth * (l.groups > 1) as usize)..];
+                let rows = Rows::new(a, at, &self.pad, l.taps, l.depth, rows, self.tile.rows);
+                let weights = &packed[panel.start..panel.start + panel.len];
+                kernels.i8_gemm(&rows, weights, panel.width, panel.cols, l.channels, out);
+            });
+        }
+    }
+}
+
+wire!(Frame { image, before, size });
+wire!(Layout { samples, sample, rows, taps, depth, channels, groups, at, frame });
+wire!(Panel { start, len, width, first, cols, group });
+wire!(F32Gemm { layout, tile, panels, packed, pad, clamp });
+wire!(I8Gemm { layout, tile, panels, packed, pad, step });

@@ -1,0 +1,366 @@
+//! The `prune-channels` pass: whole channels go, and every shape that they were part of shrinks.
+//!
+//! Channels that are added, concatenated, pooled, flattened or convolved depthwise go together or not
+//! at all ([`paring_channels::Families`]). Which ones go is decided by a criterion:
+//!
+//! - `l1`, `l2`: those whose filters have the smallest norm;
+//! - `geometric-median`: those whose filters lie nearest to all others (He and others, 2019);
+//! - `second-order`: those that cost the layers which read them least, when these make up for it with
+//!   their other inputs (optimal brain surgeon over calibration data).
+//!
+//! Filters of several layers that go together add up, each relative to its layer. Each family of channels
+//! loses the share `channels`, or with `macs` the network keeps that share of its multiply-accumulates and
+//! those channels go first that cost least for each one saved. `multiple` keeps widths that a target's
+//! kernels like.
+//!
+//! The layers that read fewer channels are then fitted to what they computed before, by least squares
+//! over calibration data; `update = false` leaves them alone, and then only `second-order` needs data.
+//!
+//! ```
+//! use paring_pass_prune_channels as _;
+//!
+//! let graph = paring_ir::text::parse(
+//!     "graph @g {
+//!        %x = input : f32[1,1]
+//!        %w = const [2.0, 0.5] : f32[2,1]
+//!        %h = dense(%x, %w) : f32[1,2]
+//!        %v = const [1.0, 1.0] : f32[1,2]
+//!        %y = dense(%h, %v) : f32[1,1]
+//!        output %y
+//!      }",
+//! )?;
+//! let settings = "{ channels = 0.5, criterion = \"l2\", update = false }";
+//! let done = paring_pass::Pipeline::single("prune-channels", settings)?
+//!     .run(&graph, &paring_pass::NoHost, &mut Default::default())?;
+//! let w = done.graph.value_named("w").unwrap().constant().unwrap().dense();
+//! assert_eq!(w.to_f32(), [2.0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod macs;
+mod score;
+
+use paring_channels::{Families, Keep, Link, links};
+use paring_ir::{Graph, NodeId, ValueId};
+use paring_layerwise::{Observing, Problem, Walk, layers, replace_weights};
+use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, consts, facts, register_pass};
+use paring_tensor::{DType, Tensor};
+use rayon::prelude::*;
+use std::collections::HashMap;
+
+/// Settings of the pass.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PruneChannels {
+    /// Share of each family's channels that goes.
+    pub channels: Option<f64>,
+    /// Share of multiply-accumulates that stays.
+    pub macs: Option<f64>,
+    /// Which channels go.
+    pub criterion: Criterion,
+    /// Widths are multiples of this, except those that were not before.
+    pub multiple: usize,
+    /// Whether the layers that read fewer channels make up for it.
+    pub update: bool,
+    /// Which data, as on the command line; the run's own data if left out.
+    pub data: Option<String>,
+    /// The most samples that are used; all if left out.
+    pub samples: Option<usize>,
+    /// Positions of an image that are looked at, for each sample.
+    pub positions: usize,
+    /// What is added to the variance of each input, relative to the mean variance.
+    pub damping: f64,
+}
+
+/// Which channels go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Criterion {
+    /// The smallest sum of magnitudes.
+    L1,
+    /// The smallest norm.
+    L2,
+    /// The nearest to all others.
+    GeometricMedian,
+    /// The least cost for the layers that read them.
+    #[default]
+    SecondOrder,
+}
+
+impl Default for PruneChannels {
+    fn default() -> Self {
+        Self {
+            channels: None,
+            macs: None,
+            criterion: Criterion::default(),
+            multiple: 1,
+            update: true,
+            data: None,
+            samples: Some(512),
+            positions: 64,
+            damping: 0.01,
+        }
+    }
+}
+
+register_pass!(
+    PruneChannels,
+    PassInfo {
+        name: "prune-channels",
+        summary: "whole channels taken away, through adds, concats, depthwise convolutions and flattens",
+        effect: Effect::Lossy,
+        needs: &[facts::NO_BATCH_NORM],
+        gives: &[],
+        breaks: &[facts::CALIBRATED],
+    }
+);
+
+impl PruneChannels {
+    fn check(&self) -> Result<(), PassError> {
+        let wrong = |why: &str| Err(PassError::Input(why.to_owned()));
+        match (self.channels, self.macs) {
+            (Some(share), None) | (None, Some(share)) if (0.0..1.0).contains(&share) => {}
+            (Some(_), Some(_)) | (None, None) => return wrong("give one of `channels` and `macs`"),
+            _ => return wrong("`channels` and `macs` are shares: from 0 to less than 1"),
+        }
+        if !(self.damping > 0.0 && self.damping.is_finite()) {
+            return wrong("`damping` must be positive");
+        }
+        if self.positions == 0 || self.samples == Some(0) || self.multiple == 0 {
+            return wrong("`positions`, `samples` and `multiple` must be at least 1");
+        }
+        Ok(())
+    }
+
+    fn walk(&self, graph: &Graph) -> Result<Walk, PassError> {
+        let observing = Observing {
+            data: self.data.clone(),
+            samples: self.samples,
+            positions: self.positions,
+            activations: DType::F32,
+        };
+        Walk::new(graph, observing)
+    }
+
+    /// The problems of a layer that sees all channels.
+    fn problem(
+        &self,
+        walk: &mut Walk,
+        layer: NodeId,
+        cx: &PassContext<'_>,
+        what: &str,
+        correct: bool,
+    ) -> Result<Vec<Problem>, PassError> {
+        let moments = walk.observe(layer, cx, what)?;
+        let groups = 0..moments.groups();
+        Ok(groups
+            .into_par_iter()
+            .map(|g| Problem::new(&moments, g, self.damping, correct))
+            .collect())
+    }
+
+    /// For each family, what its groups cost.
+    fn costs(
+        &self,
+        graph: &Graph,
+        links: &HashMap<NodeId, Link>,
+        families: &Families,
+        readers: &[NodeId],
+        cx: &PassContext<'_>,
+    ) -> Result<Vec<Vec<f64>>, PassError> {
+        if self.criterion != Criterion::SecondOrder {
+            return Ok(score::norms(graph, links, families, self.criterion));
+        }
+        let mut costs: Vec<Vec<f64>> =
+            families.all.iter().map(|f| vec![0.0; f.groups.len()]).collect();
+        let mut walk = self.walk(graph)?;
+        for (i, &id) in readers.iter().enumerate() {
+            let what = format!("prune-channels: looking at layer {} of {}", i + 1, readers.len());
+            if !matches!(links.get(&id), Some(Link::Layer(_))) {
+                continue;
+            }
+            let problems = self.problem(&mut walk, id, cx, &what, false)?;
+            if let Some(problem) = problems.first() {
+                score::add_costs(graph, id, problem, families, &mut costs);
+            }
+        }
+        Ok(costs)
+    }
+
+    /// Which groups of each family go.
+    fn choose(
+        &self,
+        graph: &Graph,
+        links: &HashMap<NodeId, Link>,
+        families: &Families,
+        costs: &[Vec<f64>],
+    ) -> Vec<Vec<usize>> {
+        // The cheapest first.
+        let orders: Vec<Vec<usize>> = costs
+            .iter()
+            .map(|costs| {
+                let mut order: Vec<usize> = (0..costs.len()).collect();
+                order.sort_by(|a, b| costs[*a].total_cmp(&costs[*b]).then(a.cmp(b)));
+                order
+            })
+            .collect();
+        let whole = |n: usize, gone: usize| -> usize {
+            // As many as leave a multiple, and never all.
+            let left = (n - gone.min(n.saturating_sub(1))).next_multiple_of(self.multiple);
+            n.saturating_sub(left)
+        };
+        if let Some(share) = self.channels {
+            return orders
+                .into_iter()
+                .map(|mut order| {
+                    let n = order.len();
+                    order.truncate(whole(n, (share * n as f64).round() as usize));
+                    order
+                })
+                .collect();
+        }
+        let mut counts = vec![0_usize; orders.len()];
+        let work = macs::Work::of(graph, links);
+        let gone = |counts: &[usize]| {
+            let mut gone: HashMap<ValueId, usize> = HashMap::new();
+            for (family, count) in families.all.iter().zip(counts) {
+                for v in &family.values {
+                    let per_group = family
+                        .groups
+                        .first()
+                        .map_or(0, |g| g.iter().filter(|(value, _)| value == v).count());
+                    *gone.entry(*v).or_default() += per_group * count;
+                }
+            }
+            gone
+        };
+        let all = work.total(&HashMap::new());
+        let target = self.macs.unwrap_or(1.0) * all;
+        let mut now = all;
+        while now > target {
+            let mut best: Option<(f64, usize, f64)> = None;
+            for f in 0..orders.len() {
+                let n = orders[f].len();
+                let step = self.multiple.max(1);
+                if counts[f] + step >= n || whole(n, counts[f] + step) < counts[f] + step {
+                    continue;
+                }
+                let cost: f64 =
+                    orders[f][counts[f]..counts[f] + step].iter().map(|g| costs[f][*g]).sum();
+                let mut next = counts.clone();
+                next[f] += step;
+                let after = work.total(&gone(&next));
+                let ratio = cost / (now - after).max(1e-9);
+                if best.is_none_or(|b| ratio < b.0) {
+                    best = Some((ratio, f, after));
+                }
+            }
+            let Some((_, f, after)) = best else { break };
+            counts[f] += self.multiple.max(1);
+            now = after;
+        }
+        orders
+            .into_iter()
+            .zip(counts)
+            .map(|(mut order, count)| {
+                order.truncate(count);
+                order
+            })
+            .collect()
+    }
+}
+
+impl Pass for PruneChannels {
+    fn run(&self, graph: &mut Graph, cx: &mut PassContext<'_>) -> Result<(), PassError> {
+        self.check()?;
+        let links = links(graph, cx);
+        let families = Families::of(graph, &links);
+        let (readers, _) = layers(graph, cx);
+        let costs = self.costs(graph, &links, &families, &readers, cx)?;
+        let chosen = self.choose(graph, &links, &families, &costs);
+        let gone: Vec<(ValueId, usize)> = families
+            .all
+            .iter()
+            .zip(&chosen)
+            .flat_map(|(f, groups)| groups.iter().flat_map(|g| f.groups[*g].iter().copied()))
+            .collect();
+        let keep = Keep::all_but(graph, gone);
+        let widths = |v: ValueId| keep.kept(v).map(|k| k.len());
+        let predicted = macs::Work::of(graph, &links);
+        let removed: HashMap<ValueId, usize> = graph
+            .values()
+            .filter_map(|v| {
+                let all = paring_channels::channels(graph, v.id)?;
+                Some((v.id, all - widths(v.id)?))
+            })
+            .collect();
+        let (before, after) = (predicted.total(&HashMap::new()), predicted.total(&removed));
+        if self.update {
+            self.refit(graph, &readers, &keep, cx)?;
+        }
+        let Some((patch, notes)) = paring_channels::remove(graph, &links, &HashMap::new(), &keep)?
+        else {
+            cx.note("no channel can go");
+            return Ok(());
+        };
+        for note in notes {
+            cx.note(note);
+        }
+        cx.note(format!(
+            "multiply-accumulates of the layers: {before:.0} before, {after:.0} predicted"
+        ));
+        cx.apply(graph, patch)?;
+        Ok(())
+    }
+}
+
+impl PruneChannels {
+    /// Fits each layer to what it computed before, with weights only for inputs that stay.
+    fn refit(
+        &self,
+        graph: &mut Graph,
+        readers: &[NodeId],
+        keep: &Keep,
+        cx: &mut PassContext<'_>,
+    ) -> Result<(), PassError> {
+        let mut walk = self.walk(graph)?;
+        for (i, &id) in readers.iter().enumerate() {
+            let what = format!("prune-channels: layer {} of {}", i + 1, readers.len());
+            let problems = self.problem(&mut walk, id, cx, &what, true)?;
+            let node = graph.node(id);
+            let (x, w) = (node.inputs()[0], node.inputs()[1]);
+            let (Some(weights), Some(data)) = (consts::dense_f32(graph, w), graph.constant(w))
+            else {
+                continue;
+            };
+            let shape = data.shape().to_vec();
+            let outputs = shape[0];
+            let depth = weights.len() / outputs.max(1);
+            let reads = shape[shape.len() - 1];
+            let one_group = problems.len() == 1;
+            // The filters of a group of their own see channels that go or stay with them.
+            let free: Vec<bool> =
+                (0..depth).map(|i| !one_group || keep.keeps(x, i % reads)).collect();
+            let rows: Vec<(Vec<f64>, f64)> = (0..outputs)
+                .into_par_iter()
+                .map(|o| {
+                    let problem = &problems[o * problems.len() / outputs];
+                    let filter = &weights[o * depth..(o + 1) * depth];
+                    let values = problem.refit(&problem.target(filter), &free);
+                    let shift = problem.shift(filter, &values);
+                    (values, shift)
+                })
+                .collect();
+            let shifts: Vec<f64> = rows.iter().map(|r| r.1).collect();
+            let flat: Vec<f32> = rows.iter().flat_map(|r| r.0.iter().map(|v| *v as f32)).collect();
+            let data = consts::with_elements(data, &Tensor::from_vec(shape, flat)?)?;
+            let patch = replace_weights(graph, id, data, None, &shifts, "prune-channels")?;
+            if !cx.apply(graph, patch)? {
+                return Ok(());
+            }
+            walk.adopt(graph, id)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,466 @@
+//! The `prune` pass: weights become zero, and stay zero.
+//!
+//! Which ones is decided by a criterion:
+//!
+//! - `magnitude`: the smallest weights;
+//! - `activation`: the smallest products of weight and root mean square of the input, filter by filter
+//!   (Wanda: Sun and others, 2023);
+//! - `second-order`: those that cost least when the others make up for them (optimal brain surgeon:
+//!   Hassibi and Stork, 1993; with calibration data, filter by filter: Frantar and Alistarh, 2022).
+//!
+//! The survivors are then fitted to what the original layer computes, by least squares over calibration
+//! data, and the bias takes up the difference of the means; errors of layers before are made up for
+//! too. `update = false` leaves them alone; `magnitude` does so unless it is told otherwise and then
+//! needs no data.
+//!
+//! What is zero together is the `structure`: `unstructured`, blocks (`1x4` is one filter by four
+//! inputs, `4x1`, `4x4`), or `2:4` and its like (so many kept of so many side by side). Every layer
+//! loses the same share, or with `scope = "global"` the network loses a share, and layers lose more whose
+//! errors, as measured, move the network's outputs less. The aim is a `sparsity`, a share of multiply-accumulates that stays (`macs`),
+//! or `bytes` that weights and masks may take.
+//!
+//! The result is in the graph: constants with sparse storage. Later passes keep it.
+//!
+//! ```
+//! use paring_pass_prune as _;
+//!
+//! let graph = paring_ir::text::parse(
+//!     "graph @g {
+//!        %x = input : f32[1,4]
+//!        %w = const [1.0, 0.1, -0.2, 3.0] : f32[1,4]
+//!        %y = dense(%x, %w) : f32[1,1]
+//!        output %y
+//!      }",
+//! )?;
+//! let text = "version = 1\n[[pass]]\nuse = \"prune\"\nsparsity = 0.5\ncriterion = \"magnitude\"";
+//! let done = paring_pass::Pipeline::parse(text)?
+//!     .run(&graph, &paring_pass::NoHost, &mut Default::default())?;
+//! let w = done.graph.value_named("w").unwrap();
+//! assert_eq!(w.constant().unwrap().sparse().unwrap().kept(), [0, 3]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod choose;
+mod structure;
+
+pub use structure::Structure;
+
+use choose::{Plan, counts, order};
+use paring_ir::ops::Conv2d;
+use paring_ir::{Graph, NodeId};
+use paring_layerwise::{Geometry, Observing, Problem, Walk, layers, replace_weights};
+use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, facts, register_pass};
+use paring_tensor::{DType, Sparse, Tensor};
+use rayon::prelude::*;
+
+/// Settings of the pass.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Prune {
+    /// Share of weights that become zero.
+    pub sparsity: Option<f64>,
+    /// Share of multiply-accumulates that stays.
+    pub macs: Option<f64>,
+    /// Bytes that weights of `f32` with their masks may take.
+    pub bytes: Option<usize>,
+    /// Which weights go.
+    pub criterion: Criterion,
+    /// What goes together.
+    pub structure: Structure,
+    /// What shares the aim.
+    pub scope: Scope,
+    /// Whether the other weights make up for it; by default unless the criterion is `magnitude`.
+    pub update: Option<bool>,
+    /// Whether depthwise convolutions are pruned, which have few weights that do much.
+    pub depthwise: bool,
+    /// Which data, as on the command line; the run's own data if left out.
+    pub data: Option<String>,
+    /// The most samples that are used; all if left out.
+    pub samples: Option<usize>,
+    /// Samples that the importance of layers is measured with, where they share the aim.
+    pub probes: usize,
+    /// Positions of an image that are looked at, for each sample.
+    pub positions: usize,
+    /// What is added to the variance of each input, relative to the mean variance.
+    pub damping: f64,
+}
+
+/// Which weights go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Criterion {
+    /// The smallest.
+    Magnitude,
+    /// The smallest times the root mean square of their input.
+    Activation,
+    /// Those that cost least when the others make up for them.
+    #[default]
+    SecondOrder,
+}
+
+/// What shares the aim.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Each layer reaches it.
+    #[default]
+    Layer,
+    /// The network reaches it; layers whose errors move its outputs less lose more.
+    Global,
+}
+
+impl Default for Prune {
+    fn default() -> Self {
+        Self {
+            sparsity: None,
+            macs: None,
+            bytes: None,
+            criterion: Criterion::default(),
+            structure: Structure::default(),
+            scope: Scope::default(),
+            update: None,
+            depthwise: false,
+            data: None,
+            samples: Some(512),
+            probes: 32,
+            positions: 128,
+            damping: 0.003,
+        }
+    }
+}
+
+register_pass!(
+    Prune,
+    PassInfo {
+        name: "prune",
+        summary: "weights set to zero by magnitude, activation or second order, singly, in blocks or n:m",
+        effect: Effect::Lossy,
+        needs: &[],
+        gives: &[],
+        breaks: &[facts::CALIBRATED],
+    }
+);
+
+/// A layer that is pruned.
+struct Layer {
+    id: NodeId,
+    weights: Vec<f32>,
+    shape: Vec<usize>,
+    positions: usize,
+    groups: usize,
+}
+
+impl Layer {
+    fn of(graph: &Graph, id: NodeId) -> Option<Self> {
+        let node = graph.node(id);
+        let data = graph.constant(node.inputs()[1])?;
+        let geometry = Geometry::of(graph, node)?;
+        Some(Self {
+            id,
+            weights: data.dense().to_f32(),
+            shape: data.shape().to_vec(),
+            positions: geometry.positions(),
+            groups: geometry.groups(),
+        })
+    }
+
+    fn outputs(&self) -> usize {
+        self.shape[0]
+    }
+
+    fn depth(&self) -> usize {
+        self.weights.len() / self.outputs().max(1)
+    }
+
+    fn filter(&self, o: usize) -> &[f32] {
+        &self.weights[o * self.depth()..(o + 1) * self.depth()]
+    }
+
+    /// The group of a filter.
+    fn group(&self, o: usize) -> usize {
+        o * self.groups / self.outputs().max(1)
+    }
+}
+
+impl Prune {
+    fn check(&self) -> Result<(), PassError> {
+        let wrong = |why: &str| Err(PassError::Input(why.to_owned()));
+        let aims = [self.sparsity.is_some(), self.macs.is_some(), self.bytes.is_some()];
+        let aims = aims.iter().filter(|a| **a).count();
+        match self.structure {
+            Structure::Of { .. } if aims > 0 => {
+                return wrong("`structure` says how many weights stay; leave the aim out");
+            }
+            Structure::Of { .. } => {}
+            _ if aims != 1 => return wrong("give one of `sparsity`, `macs` and `bytes`"),
+            _ => {}
+        }
+        if [self.sparsity, self.macs].iter().flatten().any(|s| !(0.0..1.0).contains(s)) {
+            return wrong("`sparsity` and `macs` are shares: from 0 to less than 1");
+        }
+        if !(self.damping > 0.0 && self.damping.is_finite()) {
+            return wrong("`damping` must be positive");
+        }
+        if self.positions == 0 || self.probes == 0 || self.samples == Some(0) {
+            return wrong("`positions`, `probes` and `samples` must be at least 1");
+        }
+        Ok(())
+    }
+
+    fn updates(&self) -> bool {
+        self.update.unwrap_or(self.criterion != Criterion::Magnitude)
+    }
+
+    fn walk(&self, graph: &Graph) -> Result<Option<Walk>, PassError> {
+        if self.criterion == Criterion::Magnitude && !self.updates() {
+            return Ok(None);
+        }
+        let observing = Observing {
+            data: self.data.clone(),
+            samples: self.samples,
+            positions: self.positions,
+            activations: DType::F32,
+        };
+        Walk::new(graph, observing).map(Some)
+    }
+
+    fn problems(
+        &self,
+        walk: &mut Option<Walk>,
+        layer: &Layer,
+        cx: &PassContext<'_>,
+        what: &str,
+        correct: bool,
+    ) -> Result<Vec<Problem>, PassError> {
+        let Some(walk) = walk else { return Ok(Vec::new()) };
+        let moments = walk.observe(layer.id, cx, what)?;
+        let groups = 0..moments.groups();
+        Ok(groups
+            .into_par_iter()
+            .map(|g| Problem::new(&moments, g, self.damping, correct))
+            .collect())
+    }
+
+    /// In which order the units of a layer go.
+    fn plan(&self, layer: &Layer, problems: &[Problem], targets: &[Vec<f64>], share: f64) -> Plan {
+        let last = layer.shape.last().copied().unwrap_or(1);
+        let units = self.structure.units(layer.depth(), last);
+        // A filter may lose more than its share, but hardly all.
+        let most = ((share + 0.6 * (1.0 - share)) * units.len() as f64).ceil() as usize;
+        let filters = self.structure.filters();
+        let targets: Vec<&[f64]> = targets.iter().map(Vec::as_slice).collect();
+        let strips = targets
+            .par_chunks(filters)
+            .enumerate()
+            .map(|(i, chunk)| {
+                let problem = problems.get(layer.group(i * filters));
+                order(self.criterion, self.structure, problem, chunk, &units, most)
+            })
+            .collect();
+        Plan { strips, units, filters, outputs: layer.outputs() }
+    }
+
+    /// How many weights of each layer go, where the layers share the aim.
+    fn shares(
+        &self,
+        graph: &Graph,
+        found: &[Layer],
+        budget: f64,
+        cx: &PassContext<'_>,
+    ) -> Result<Vec<f64>, PassError> {
+        let mut walk = self.walk(graph)?;
+        let (mut plans, mut price, mut scale) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, layer) in found.iter().enumerate() {
+            let what = format!("prune: looking at layer {} of {}", i + 1, found.len());
+            let problems = self.problems(&mut walk, layer, cx, &what, false)?;
+            let targets = targets(layer, &problems);
+            plans.push(self.plan(layer, &problems, &targets, 1.0));
+            price.push(if self.macs.is_some() { layer.positions as f64 } else { 1.0 });
+            scale.push(if self.criterion == Criterion::Magnitude {
+                1.0
+            } else {
+                let data = self.data.as_deref();
+                paring_layerwise::importance(graph, layer.id, &problems, data, self.probes, cx)?
+            });
+        }
+        let counts = counts(&plans.iter().collect::<Vec<_>>(), &price, &scale, budget);
+        Ok(plans
+            .iter()
+            .zip(&counts)
+            .map(|(plan, counts)| {
+                let strips = counts.iter().enumerate();
+                strips
+                    .flat_map(|(s, n)| plan.strips[s].order[..*n].iter().map(move |u| (s, *u)))
+                    .map(|(s, u)| plan.weight(s, u) as f64)
+                    .sum()
+            })
+            .collect())
+    }
+}
+
+/// What the filters of a layer should be.
+fn targets(layer: &Layer, problems: &[Problem]) -> Vec<Vec<f64>> {
+    (0..layer.outputs())
+        .into_par_iter()
+        .map(|o| match problems.get(layer.group(o)) {
+            Some(problem) => problem.target(layer.filter(o)),
+            None => layer.filter(o).iter().map(|w| f64::from(*w)).collect(),
+        })
+        .collect()
+}
+
+impl Pass for Prune {
+    fn run(&self, graph: &mut Graph, cx: &mut PassContext<'_>) -> Result<(), PassError> {
+        self.check()?;
+        let (ids, refused) = layers(graph, cx);
+        if !refused.is_empty() {
+            return Err(PassError::Unsupported(refused));
+        }
+        let mut found = Vec::new();
+        for id in ids {
+            let node = graph.node(id);
+            let grouped = node.op_as::<Conv2d>().is_some_and(|c| c.groups > 1);
+            let name = node.name.clone();
+            match Layer::of(graph, id) {
+                Some(_) if grouped && !self.depthwise => {
+                    cx.decline(
+                        &name,
+                        "depthwise convolutions are left alone unless `depthwise = true`",
+                    );
+                }
+                Some(layer)
+                    if grouped
+                        && !layer
+                            .outputs()
+                            .is_multiple_of(layer.groups * self.structure.filters()) =>
+                {
+                    cx.decline(&name, "blocks that span filters would span groups");
+                }
+                Some(layer) => found.push(layer),
+                None => {}
+            }
+        }
+        let weights: f64 = found.iter().map(|l| l.weights.len() as f64).sum();
+        let work = |l: &Layer| l.weights.len() as f64 * l.positions as f64;
+        let share = match (self.sparsity, self.macs, self.bytes) {
+            (Some(s), ..) => s,
+            (_, Some(m), _) => 1.0 - m,
+            (_, _, Some(bytes)) => {
+                let rank =
+                    |l: &Layer| self.structure.block(l.shape.len()).iter().product::<usize>();
+                let masks: f64 = found
+                    .iter()
+                    .map(|l| (l.weights.len() as f64 / (8 * rank(l)) as f64).ceil())
+                    .sum();
+                let share = 1.0 - (bytes as f64 - masks) / (4.0 * weights);
+                if share >= 1.0 {
+                    return Err(PassError::Input(format!(
+                        "`bytes = {bytes}` is less than the masks alone take ({masks})"
+                    )));
+                }
+                share.max(0.0)
+            }
+            _ => 1.0,
+        };
+        let budgets: Vec<f64> = if self.scope == Scope::Global {
+            let all = if self.macs.is_some() { found.iter().map(work).sum() } else { weights };
+            self.shares(graph, &found, share * all, cx)?
+        } else {
+            found.iter().map(|l| (share * l.weights.len() as f64).round()).collect()
+        };
+        let mut walk = self.walk(graph)?;
+        let mut zeros = 0.0;
+        for (i, layer) in found.iter().enumerate() {
+            let what = format!("prune: layer {} of {}", i + 1, found.len());
+            let problems = self.problems(&mut walk, layer, cx, &what, self.updates())?;
+            let targets = targets(layer, &problems);
+            let share = budgets[i] / layer.weights.len().max(1) as f64;
+            let mut plan = self.plan(layer, &problems, &targets, share);
+            if self.criterion == Criterion::Activation {
+                // Filter by filter, as published.
+                for strip in &mut plan.strips {
+                    let at = strip.costs.iter_mut().enumerate();
+                    at.for_each(|(rank, cost)| *cost = rank as f64);
+                }
+            }
+            let counts = counts(&[&plan], &[1.0], &[1.0], budgets[i]);
+            let (values, noise, signal) =
+                self.values(layer, &problems, &targets, &plan, &counts[0]);
+            let shifts: Vec<f64> = if self.updates() {
+                (0..layer.outputs())
+                    .map(|o| problems[layer.group(o)].shift(layer.filter(o), &values[o]))
+                    .collect()
+            } else {
+                vec![0.0; layer.outputs()]
+            };
+            let flat: Vec<f32> = values.iter().flatten().map(|v| *v as f32 + 0.0).collect();
+            let gone = flat.iter().filter(|v| **v == 0.0).count();
+            zeros += gone as f64;
+            let dense = Tensor::from_vec(layer.shape.clone(), flat)?;
+            let block = self.structure.block(layer.shape.len());
+            let sparse = Sparse::from_dense(&dense, &block, 0)?;
+            let data = paring_tensor::ConstData::Sparse(sparse);
+            let node = graph.node(layer.id);
+            let mut note = format!(
+                "`{}`: {:.1} % of {} weights are zero",
+                node.name,
+                100.0 * gone as f64 / layer.weights.len().max(1) as f64,
+                layer.weights.len(),
+            );
+            if !problems.is_empty() {
+                let decibels = 10.0 * (signal / noise.max(1e-300)).log10();
+                note += &format!(", result {decibels:.1} dB above its error");
+            }
+            cx.note(note);
+            let patch = replace_weights(graph, layer.id, data, None, &shifts, "prune")?;
+            if !cx.apply(graph, patch)? {
+                return Ok(());
+            }
+            if let Some(walk) = &mut walk {
+                walk.adopt(graph, layer.id)?;
+            }
+        }
+        cx.note(format!(
+            "{:.1} % of the weights of {} layers are zero",
+            100.0 * zeros / weights.max(1.0),
+            found.len()
+        ));
+        Ok(())
+    }
+}
+
+impl Prune {
+    /// The weights of each filter without the units that go; their error and the variance of the
+    /// result.
+    fn values(
+        &self,
+        layer: &Layer,
+        problems: &[Problem],
+        targets: &[Vec<f64>],
+        plan: &Plan,
+        counts: &[usize],
+    ) -> (Vec<Vec<f64>>, f64, f64) {
+        let rows: Vec<(Vec<f64>, f64, f64)> = (0..layer.outputs())
+            .into_par_iter()
+            .map(|o| {
+                let strip = o / plan.filters;
+                let mut free = vec![true; layer.depth()];
+                for unit in &plan.strips[strip].order[..counts[strip]] {
+                    plan.units[*unit].iter().for_each(|i| free[*i] = false);
+                }
+                let target = &targets[o];
+                let masked = || target.iter().zip(&free).map(|(t, f)| if *f { *t } else { 0.0 });
+                let Some(problem) = problems.get(layer.group(o)) else {
+                    return (masked().collect(), 0.0, 0.0);
+                };
+                let values: Vec<f64> =
+                    if self.updates() { problem.refit(target, &free) } else { masked().collect() };
+                let noise = problem.loss(&values, target);
+                (values, noise, problem.signal(layer.filter(o)))
+            })
+            .collect();
+        let (noise, signal) = rows.iter().fold((0.0, 0.0), |(n, s), r| (n + r.1, s + r.2));
+        (rows.into_iter().map(|r| r.0).collect(), noise, signal)
+    }
+}

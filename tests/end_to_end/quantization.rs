@@ -1,0 +1,110 @@
+//! What the quantization recipes keep of real networks.
+
+mod paring;
+
+use paring::{json, paring, shared};
+use serde_json::Value;
+use std::path::Path;
+
+/// Compresses a model and measures it against the original.
+fn measure(model: &Path, recipe: &str, calib: &str, data: &str, out: &Path) -> (Value, Value) {
+    let (model, out) = (model.to_str().unwrap(), out.to_str().unwrap());
+    let report = json(&["compress", model, "--recipe", recipe, "--calib", calib, "-o", out]);
+    let done = format!("{out}/model.paring");
+    let scores = json(&["eval", &done, "--data", data, "--against", model]);
+    (report, scores)
+}
+
+fn at_least(scores: &Value, key: &str, least: f64) {
+    let found = scores[key].as_f64().unwrap();
+    assert!(found >= least, "{key} is {found}, below {least}");
+}
+
+/// The rows of a step's table of layers.
+fn layers<'r>(report: &'r Value, pass: &str) -> &'r Vec<Value> {
+    let passes = report["passes"].as_array().unwrap();
+    let step = passes.iter().find(|p| p["pass"] == pass).unwrap();
+    step["layers"].as_array().unwrap()
+}
+
+#[test]
+fn resnet8_in_int8_agrees_with_float() {
+    let Some(shared) = shared() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let cifar = shared.join("datasets/cifar10");
+    let model = shared.join("models/keras/ic_resnet8.h5");
+    let calib = format!("cifar10:{}:train,shuffle=1,limit=512", cifar.display());
+    let test = format!("cifar10:{}:test", cifar.display());
+    let (report, scores) = measure(&model, "int8", &calib, &test, dir.path());
+    at_least(&scores, "top1", 87.9);
+    at_least(&scores, "agreement", 99.2);
+    let quantized = layers(&report, "quantize");
+    assert_eq!(quantized.iter().filter(|l| l["op"] == "conv2d").count(), 9);
+    for layer in quantized {
+        assert!(layer["result"].as_str().unwrap().starts_with("i8"), "{layer}");
+    }
+    let rounded = layers(&report, "gptq");
+    assert!(rounded.iter().all(|l| l["result_db"].as_f64().unwrap() > 40.0));
+}
+
+#[test]
+fn keyword_spotting_in_int8_keeps_its_accuracy() {
+    let Some(shared) = shared() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let model = shared.join("models/keras/kws_dscnn.h5");
+    let data = format!("kws01:{}", shared.join("datasets/kws01").display());
+    let calib = format!("{data},limit=100");
+    let (_, scores) = measure(&model, "int8", &calib, &data, dir.path());
+    at_least(&scores, "top1", 91.0);
+}
+
+#[test]
+fn sensitivity_leaves_the_network_and_names_every_layer() {
+    let Some(shared) = shared() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let model = shared.join("models/keras/kws_dscnn.h5");
+    let data = format!("kws01:{},limit=32", shared.join("datasets/kws01").display());
+    let (report, scores) = measure(&model, "sensitivity", &data, &data, dir.path());
+    at_least(&scores, "agreement", 100.0);
+    let layers = layers(&report, "sensitivity");
+    let weighted = layers.iter().filter(|l| l["weights_db"].as_f64().is_some()).count();
+    assert_eq!(weighted, 10, "{layers:?}");
+}
+
+#[test]
+fn quantizing_again_gives_the_same_bytes_on_any_number_of_threads() {
+    let Some(shared) = shared() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let model = shared.join("models/keras/kws_dscnn.h5");
+    let data = format!("kws01:{},limit=40", shared.join("datasets/kws01").display());
+    let once = |threads: &str| {
+        let out = dir.path().join(threads);
+        let status = std::process::Command::new(env!("CARGO_BIN_EXE_paring"))
+            .args(["compress", model.to_str().unwrap(), "--recipe", "int8", "--calib", &data])
+            .args(["--quiet", "-o", out.to_str().unwrap()])
+            .env("RAYON_NUM_THREADS", threads)
+            .status()
+            .unwrap();
+        assert!(status.success());
+        std::fs::read(out.join("model.paring")).unwrap()
+    };
+    let first = once("1");
+    assert!(first == once("2") && first == once("5"));
+}
+
+#[test]
+fn a_layer_that_a_recipe_names_in_vain_is_an_error() {
+    let Some(shared) = shared() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let model = shared.join("models/keras/kws_dscnn.h5");
+    let data = format!("kws01:{},limit=8", shared.join("datasets/kws01").display());
+    let recipe = dir.path().join("r.toml");
+    let text = "version = 1\n[[pass]]\nuse = \"fold-bn\"\n[[pass]]\nuse = \"gptq\"\n\
+                activations = \"f32\"\nonly = [\"no_such_layer\"]\n";
+    std::fs::write(&recipe, text).unwrap();
+    let args = ["compress", model.to_str().unwrap(), "--recipe", recipe.to_str().unwrap()];
+    let out = dir.path().join("out");
+    let output = paring(&[&args[..], &["--calib", &data, "-o", out.to_str().unwrap()]].concat());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no_such_layer"));
+}

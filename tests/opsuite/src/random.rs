@@ -1,0 +1,456 @@
+//! Random networks, and the comparison of executors on any network.
+
+use paring_ir::ops::{
+    Activation, AutoPad, Binary, BinaryFn, Concat, Conv2d, Dense, Dequantize, Pad, PadMode,
+    Padding, Pool, PoolKind, Quantize, Reduce, ReduceFn, Reshape, Softmax, Unary,
+};
+use paring_ir::{DynOp, Executor, Graph, OpRef, ValueId};
+use paring_tensor::{DType, Quant, Tensor, TensorType};
+use std::sync::Arc;
+
+/// A small generator (Knuth's linear congruences, upper bits).
+pub struct Random(pub u64);
+
+impl Random {
+    /// A number of 31 bits.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+
+    /// A number below another.
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+
+    /// One of some.
+    pub fn of<T: Copy>(&mut self, list: &[T]) -> T {
+        list[self.below(list.len())]
+    }
+
+    /// A number from -1 to 1.
+    pub fn real(&mut self) -> f32 {
+        (self.next() % 2001) as f32 / 1000.0 - 1.0
+    }
+
+    /// Some bytes.
+    pub fn bytes(&mut self, n: usize) -> Vec<i8> {
+        (0..n).map(|_| self.next() as i8).collect()
+    }
+
+    /// A number from -1 to 1.
+    pub fn reals(&mut self, n: usize) -> Vec<f32> {
+        (0..n).map(|_| self.real()).collect()
+    }
+}
+
+/// Random elements of a type.
+///
+/// # Panics
+/// If a dimension is unbound.
+pub fn input(random: &mut Random, ty: &TensorType) -> Tensor {
+    let shape = ty.shape.fixed().unwrap();
+    let n = shape.iter().product();
+    match ty.dtype {
+        DType::F32 => Tensor::from_vec(shape, random.reals(n)).unwrap(),
+        dtype => Tensor::from_vec(shape, random.bytes(n)).unwrap().reinterpret(dtype).unwrap(),
+    }
+}
+
+/// A network that grows at random.
+pub struct Grower {
+    graph: Graph,
+    random: Random,
+    int8: bool,
+    values: Vec<ValueId>,
+    count: usize,
+}
+
+impl Grower {
+    /// An input to begin with.
+    ///
+    /// # Panics
+    /// Never: the input is the first value.
+    pub fn new(seed: u64, int8: bool) -> Self {
+        let mut random = Random(seed);
+        random.next();
+        let mut graph = Graph::new("random");
+        let batch = random.of(&[1, 1, 1, 2]);
+        let side = random.below(14) + 3;
+        let c = random.of(&[1, 2, 3, 8, 16, 17, 24, 32]);
+        let ty =
+            TensorType::new(if int8 { DType::I8 } else { DType::F32 }, [batch, side, side + 1, c]);
+        let ty = if int8 {
+            ty.with_quant(Quant::per_tensor(0.03, random.below(60) as i32 - 30))
+        } else {
+            ty
+        };
+        let x = graph.add_input("x", ty).unwrap();
+        Self { graph, random, int8, values: vec![x], count: 0 }
+    }
+
+    fn shape(&self, v: ValueId) -> Vec<usize> {
+        self.graph.ty(v).shape.fixed().unwrap()
+    }
+
+    fn scale(&self, v: ValueId) -> f32 {
+        self.graph.ty(v).quant.as_ref().and_then(Quant::as_per_tensor).map_or(1.0, |q| q.0)
+    }
+
+    fn last(&self) -> ValueId {
+        *self.values.last().unwrap()
+    }
+
+    /// Adds a node; `quant` is that of the output in an integer network.
+    fn node(
+        &mut self,
+        op: impl DynOp,
+        inputs: &[ValueId],
+        quant: Option<Quant>,
+    ) -> Option<ValueId> {
+        self.count += 1;
+        let name = format!("n{}", self.count);
+        let op: OpRef = Arc::new(op);
+        let types: Vec<&TensorType> = inputs.iter().map(|v| self.graph.ty(*v)).collect();
+        let mut ty = op.infer(&types).ok()?.pop()?;
+        if ty.shape.elements() == Some(0) {
+            return None;
+        }
+        if let Some(quant) = quant {
+            ty = TensorType::new(DType::I8, ty.shape.clone()).with_quant(quant);
+        }
+        let v = self.graph.add_typed_node(name.clone(), &op, inputs, vec![(name, ty)]).ok()?[0];
+        self.values.push(v);
+        Some(v)
+    }
+
+    fn activation(&mut self) -> Activation {
+        self.random.of(&[
+            Activation::None,
+            Activation::None,
+            Activation::Relu,
+            Activation::Relu6,
+            Activation::ReluN1To1,
+        ])
+    }
+
+    fn zero(&mut self) -> i32 {
+        self.random.below(256) as i32 - 128
+    }
+
+    /// Weights, and a bias now and then.
+    fn weights(&mut self, x: ValueId, shape: &[usize]) -> (Vec<ValueId>, Option<Quant>) {
+        let n: usize = shape.iter().product();
+        let taps = n / shape[0];
+        let name = format!("w{}", self.count);
+        let bias = self.random.below(4) > 0;
+        if !self.int8 {
+            let scale = 1.0 / (taps as f32).sqrt();
+            let w: Vec<f32> = self.random.reals(n).iter().map(|w| w * scale).collect();
+            let w = Tensor::from_vec(shape, w).unwrap();
+            let mut all = vec![self.graph.add_const(name.clone(), w, None).unwrap()];
+            if bias {
+                let b = Tensor::from_vec([shape[0]], self.random.reals(shape[0])).unwrap();
+                all.push(self.graph.add_const(format!("{name}b"), b, None).unwrap());
+            }
+            return (all, None);
+        }
+        let base = 0.01 * (1.0 + self.random.real().abs());
+        let scales: Vec<f32> = if self.random.below(4) == 0 {
+            vec![base; shape[0]]
+        } else {
+            (0..shape[0]).map(|_| base * (0.2 + self.random.real().abs())).collect()
+        };
+        let quant = if self.random.below(5) == 0 {
+            Quant::per_tensor(base, 0)
+        } else {
+            Quant::symmetric(0, scales.clone())
+        };
+        let w = Tensor::from_vec(shape, self.random.bytes(n)).unwrap();
+        let mut all = vec![self.graph.add_const(name.clone(), w, Some(quant)).unwrap()];
+        let x_scale = self.scale(x);
+        if bias {
+            let b: Vec<i32> =
+                (0..shape[0]).map(|_| (self.random.real() * 20_000.0) as i32).collect();
+            let b = Tensor::from_vec([shape[0]], b).unwrap();
+            let quant = Quant::symmetric(0, scales.iter().map(|s| s * x_scale).collect());
+            all.push(self.graph.add_const(format!("{name}b"), b, Some(quant)).unwrap());
+        }
+        // An output scale for which most sums are inside.
+        let spread = self.random.of(&[0.3, 1.0, 3.0]);
+        let y = x_scale * base * (taps as f32).sqrt() * 75.0 * 75.0 / 127.0 * spread;
+        let zero = self.zero();
+        (all, Some(Quant::per_tensor(y, zero)))
+    }
+
+    fn conv(&mut self) -> Option<ValueId> {
+        let x = self.last();
+        let c = self.shape(x)[3];
+        let r = &mut self.random;
+        let (groups, filters) = match r.below(4) {
+            0 | 1 => (1, r.of(&[1, 5, 8, 16, 24, 33, 48, 64, 70])),
+            2 => (c, c),
+            _ if c.is_multiple_of(4) => (4, 4 * r.of(&[1, 2, 5, 9])),
+            _ => (c, 2 * c),
+        };
+        let k = r.of(&[[1, 1], [1, 1], [3, 3], [3, 3], [5, 5], [2, 3], [1, 3], [7, 7]]);
+        let stride = r.of(&[[1, 1], [1, 1], [2, 2], [1, 2]]);
+        let pad = r.of(&[
+            Padding::SAME,
+            Padding::SAME,
+            Padding::VALID,
+            Padding::Auto(AutoPad::SameLower),
+            Padding::Explicit([1, 2, 0, 1]),
+        ]);
+        let dilation = r.of(&[[1, 1], [1, 1], [1, 1], [2, 2]]);
+        let activation = self.activation();
+        let (w, quant) = self.weights(x, &[filters, k[0], k[1], c / groups]);
+        let inputs: Vec<ValueId> = [x].into_iter().chain(w).collect();
+        self.node(Conv2d { stride, pad, dilation, groups, activation }, &inputs, quant)
+    }
+
+    fn dense(&mut self) -> Option<ValueId> {
+        let x = self.last();
+        let c = *self.shape(x).last()?;
+        let units = self.random.of(&[1, 10, 32, 40, 100]);
+        let activation = self.activation();
+        let (w, quant) = self.weights(x, &[units, c]);
+        let inputs: Vec<ValueId> = [x].into_iter().chain(w).collect();
+        self.node(Dense { activation }, &inputs, quant)
+    }
+
+    fn quant(&mut self, scale: f32) -> Option<Quant> {
+        let zero = self.zero();
+        self.int8.then(|| Quant::per_tensor(scale, zero))
+    }
+
+    fn pool(&mut self) -> Option<ValueId> {
+        let x = self.last();
+        let quant = self.graph.ty(x).quant.clone();
+        let r = &mut self.random;
+        let op = Pool {
+            kind: r.of(&[PoolKind::Max, PoolKind::Average]),
+            kernel: r.of(&[[2, 2], [3, 3], [1, 4]]),
+            stride: r.of(&[[1, 1], [2, 2]]),
+            pad: r.of(&[Padding::SAME, Padding::VALID, Padding::Explicit([1, 1, 1, 1])]),
+            dilation: r.of(&[[1, 1], [1, 1], [2, 1]]),
+            ceil: r.below(3) == 0,
+            count_include_pad: r.below(2) == 0,
+            activation: Activation::None,
+        };
+        let activation = self.activation();
+        self.node(Pool { activation, ..op }, &[x], quant)
+    }
+
+    fn sum(&mut self) -> Option<ValueId> {
+        let x = self.last();
+        let shape = self.shape(x);
+        let same: Vec<ValueId> =
+            self.values.iter().copied().filter(|v| self.shape(*v) == shape).collect();
+        let other = self.random.of(&same);
+        let scale = self.scale(x) * (0.5 + self.random.real().abs());
+        let quant = self.quant(scale);
+        let f = self.random.of(&[BinaryFn::Add, BinaryFn::Add, BinaryFn::Sub, BinaryFn::Mul]);
+        let activation = self.activation();
+        let inputs = if self.random.below(2) == 0 { [x, other] } else { [other, x] };
+        self.node(Binary { f, activation }, &inputs, quant)
+    }
+
+    /// A convolution that keeps the shape, and the sum with its input.
+    fn residual(&mut self) -> Option<ValueId> {
+        let x = self.last();
+        let c = self.shape(x)[3];
+        let (w, quant) = self.weights(x, &[c, 1, 1, c]);
+        let inputs: Vec<ValueId> = [x].into_iter().chain(w).collect();
+        let op = Conv2d {
+            stride: [1, 1],
+            pad: Padding::VALID,
+            dilation: [1, 1],
+            groups: 1,
+            activation: Activation::None,
+        };
+        let y = self.node(op, &inputs, quant)?;
+        let scale = self.scale(y);
+        let quant = self.quant(scale);
+        let activation = self.activation();
+        self.node(Binary { f: BinaryFn::Add, activation }, &[y, x], quant)
+    }
+
+    fn unary(&mut self) -> Option<ValueId> {
+        let x = self.last();
+        let f = match self.random.below(9) {
+            0 | 1 => Unary::Relu,
+            2 => Unary::Relu6,
+            3 => Unary::HardSwish,
+            4 => Unary::Sigmoid,
+            5 => Unary::LeakyRelu { alpha: 0.1 },
+            6 => Unary::Clip { min: -0.5, max: 0.75 },
+            7 => Unary::Silu,
+            _ => Unary::Tanh,
+        };
+        let quant = match f {
+            Unary::Sigmoid => self.int8.then(|| Quant::per_tensor(1.0 / 256.0, -128)),
+            Unary::Tanh => self.int8.then(|| Quant::per_tensor(1.0 / 128.0, 0)),
+            _ => {
+                let scale = self.scale(x);
+                self.quant(scale)
+            }
+        };
+        self.node(f, &[x], quant)
+    }
+
+    fn other(&mut self) -> Option<ValueId> {
+        let x = self.last();
+        let quant = self.graph.ty(x).quant.clone();
+        match self.random.below(5) {
+            0 => self.node(
+                Pad {
+                    pads: vec![[0, 0], [1, 2], [0, 1], [0, self.count as i64 % 2]],
+                    mode: PadMode::Constant(0.0),
+                },
+                &[x],
+                quant,
+            ),
+            1 => {
+                let shape = self.shape(x);
+                let fits = |s: Vec<usize>| s[..3] == shape[..3];
+                let same: Vec<ValueId> =
+                    self.values.iter().copied().filter(|v| fits(self.shape(*v))).collect();
+                let other = self.random.of(&same);
+                self.node(Concat { axis: 3 }, &[x, other, x], quant)
+            }
+            2 => {
+                let shape = self.shape(x);
+                let to = [shape[0], shape[2], shape[1], shape[3]];
+                self.node(Reshape::to(&to), &[x], None)
+            }
+            3 if self.int8 => {
+                let real = self.node(Dequantize {}, &[x], None)?;
+                let quant = Quant::per_tensor(0.02, 3);
+                let ties_even = self.random.below(2) == 0;
+                self.node(Quantize { ties_even }, &[real], Some(quant))
+            }
+            _ => {
+                let scale = self.scale(x) * 0.7;
+                let quant = self.quant(scale);
+                self.int8.then_some(())?;
+                self.node(Quantize::default(), &[x], quant)
+            }
+        }
+    }
+
+    /// Some layers and a head.
+    pub fn grow(mut self, layers: usize) -> Graph {
+        for _ in 0..layers {
+            let _ = match self.random.below(10) {
+                0..=3 => self.conv(),
+                4 => self.pool(),
+                5 => self.sum(),
+                6 => self.residual(),
+                7 => self.unary(),
+                8 => self.dense(),
+                _ => self.other(),
+            };
+        }
+        let x = self.last();
+        self.graph.add_output("body", x);
+        if self.shape(x).len() == 4 {
+            let scale = self.scale(x) * 0.8;
+            let quant = self.quant(scale);
+            let keep_dims = self.random.below(2) == 0;
+            let op = Reduce { f: ReduceFn::Mean, axes: vec![1, 2], keep_dims };
+            if let Some(mean) = self.node(op, &[x], quant) {
+                self.dense();
+                let y = self.last();
+                let quant = self.int8.then(|| Quant::per_tensor(1.0 / 256.0, -128));
+                let axis = self.shape(y).len() - 1;
+                self.node(Softmax { axis, beta: 1.0, log: false }, &[y], quant);
+                let _ = mean;
+            }
+        }
+        let y = self.last();
+        self.graph.add_output("head", y);
+        self.graph
+    }
+}
+
+/// Why two values differ, if they do: integers have to be equal, real numbers close.
+///
+/// `error` is how far they may be apart, as a fraction of the largest number of the value.
+pub fn difference(got: &Tensor, want: &Tensor, error: f32) -> Option<String> {
+    if got.shape() != want.shape() || got.dtype() != want.dtype() {
+        return Some(format!("{got:?} is not of the form of {want:?}"));
+    }
+    if got.dtype() != DType::F32 {
+        let (a, b) = (got.to_i64(), want.to_i64());
+        let at = a.iter().zip(&b).position(|(a, b)| a != b)?;
+        let all = a.iter().zip(&b).filter(|(a, b)| a != b).count();
+        return Some(format!(
+            "{all} of {} differ, first at {at}: {} for {}",
+            a.len(),
+            a[at],
+            b[at]
+        ));
+    }
+    let (a, b) = (got.to_f32(), want.to_f32());
+    let most = b.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+    let close = |a: f32, b: f32| {
+        (a - b).abs() <= error * most + 1e-5 * b.abs() || a.to_bits() == b.to_bits()
+    };
+    let at = a.iter().zip(&b).position(|(a, b)| !close(*a, *b))?;
+    Some(format!("at {at}: {} for {} (largest {most})", a[at], b[at]))
+}
+
+/// Runs a network on the reference and on another executor, twice, observed and not.
+///
+/// # Errors
+/// What differs by more than `error`; see [`difference`].
+pub fn compare(
+    graph: &Graph,
+    random: &mut Random,
+    reference: &dyn Executor,
+    tested: &dyn Executor,
+    error: f32,
+) -> Result<(), String> {
+    let verified = graph.verified().map_err(|e| e.to_string())?;
+    let mut reference = reference.prepare(verified.clone()).map_err(|e| e.to_string())?;
+    let mut session = tested.prepare(verified.clone()).map_err(|e| e.to_string())?;
+    for _ in 0..2 {
+        let inputs: Vec<Tensor> =
+            graph.inputs().iter().map(|p| input(random, graph.ty(p.value))).collect();
+        // A fork begins with the initial states, so all do.
+        reference.reset();
+        session.reset();
+        let mut want = Vec::new();
+        let outputs = reference
+            .run_observed(&inputs, &mut |v, x| want.push((v, x.clone())))
+            .map_err(|e| e.to_string())?;
+        let got = session.run(&inputs).map_err(|e| e.to_string())?;
+        for (got, want) in got.iter().zip(&outputs) {
+            if let Some(why) = difference(got, want, error) {
+                return Err(format!("output: {why}"));
+            }
+        }
+        let mut seen = Vec::new();
+        let got = session
+            .fork()
+            .run_observed(&inputs, &mut |v, x| seen.push((v, x.clone())))
+            .map_err(|e| e.to_string())?;
+        seen.sort_by_key(|s| s.0);
+        want.sort_by_key(|s| s.0);
+        if got.len() != outputs.len() || seen.len() != want.len() {
+            return Err("not every value was observed".to_owned());
+        }
+        for ((v, got), (w, want)) in seen.iter().zip(&want) {
+            if v != w {
+                return Err("other values were observed".to_owned());
+            }
+            if let Some(why) = difference(got, want, error) {
+                return Err(format!("`{}`: {why}", graph.value(*v).name));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! `paring verify --target aarch64`
+
+use crate::commands::compile::LowerArgs;
+use crate::commands::verify::joined;
+use crate::error::BoundFailed;
+use crate::model::{RoundingArg, prepare};
+use crate::ui::{Ui, grouped};
+use anyhow::{Context, Result, bail};
+use paring_emulator::{Cpu, run_package};
+use paring_ir::Graph;
+use paring_tensor::{DType, Tensor};
+use serde_json::json;
+use std::path::Path;
+
+/// How far real numbers may be apart, as a fraction of the largest of an output: sums are fused and taken in
+/// another order.
+const ERROR: f32 = 1e-5;
+
+/// Cross-builds the runtime, runs the package of a graph under QEMU, compares with the reference and counts.
+pub fn run(
+    graph: &Graph,
+    reference: &Graph,
+    lower: &LowerArgs,
+    cpu: Cpu,
+    samples: &[Vec<Tensor>],
+    ui: &Ui,
+) -> Result<()> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    if !workspace.join("crates/embed/Cargo.toml").is_file() {
+        bail!(
+            "the runtime is built from Paring's sources, which are not at {}",
+            workspace.display()
+        );
+    }
+    let package = lower.compile(graph, None)?;
+    let (_, bytes) = package
+        .files
+        .iter()
+        .find(|(name, _)| name.ends_with(".prt"))
+        .context("the package has no file for the runtime")?;
+    let mut session = prepare(reference, paring_bundle::REFERENCE, RoundingArg::Double)?;
+    let expected: Vec<Vec<Tensor>> =
+        samples.iter().map(|inputs| Ok(session.run(inputs)?)).collect::<Result<_>>()?;
+    let given: Vec<u8> = samples.iter().flat_map(|s| joined(s)).collect();
+    let spinner = ui.spinner(&format!("building for aarch64 and running on {cpu}"));
+    let report = run_package(&workspace, bytes, &given, cpu);
+    spinner.finish_and_clear();
+    let report = report?;
+    let mut rest = report.outputs.as_slice();
+    let (mut different, mut error) = (0, 0.0_f32);
+    for outputs in &expected {
+        let mut same = true;
+        for want in outputs {
+            let n = want.bytes().len();
+            let Some((now, later)) = rest.split_at_checked(n) else {
+                bail!("the emulated program wrote fewer outputs than the network has");
+            };
+            rest = later;
+            if want.dtype() == DType::F32 {
+                let got = Tensor::new(DType::F32, want.shape(), now.to_vec().into())?;
+                let apart = relative(&got.to_f32(), &want.to_f32());
+                error = error.max(apart);
+                same &= apart <= ERROR;
+            } else {
+                same &= now == &want.bytes()[..];
+            }
+        }
+        different += usize::from(!same);
+    }
+    let equal = different == 0 && !expected.is_empty();
+    let object = json!({
+        "equal": equal, "samples": expected.len(), "different": different,
+        "instructions": report.instructions, "max_relative_error": error,
+        "ram_bytes": package.sizes.ram_bytes, "package_bytes": bytes.len(),
+        "library_bytes": report.library_bytes, "cpu": cpu.name(), "level": report.level,
+        "target": lower.target,
+    });
+    ui.result(&object, || {
+        format!(
+            "{} samples on the emulated {cpu}: {}\ninstructions {}\nRAM {} bytes of arena, package {} \
+             bytes, library {} bytes\n",
+            expected.len(),
+            match (equal, error > 0.0) {
+                (true, false) => "equal to the reference, bit for bit".to_owned(),
+                (true, true) => format!("equal to the reference up to {error:e} of the largest"),
+                (false, _) => format!("{different} differ from the reference"),
+            },
+            grouped(report.instructions),
+            grouped(package.sizes.ram_bytes as u64),
+            grouped(bytes.len() as u64),
+            grouped(report.library_bytes),
+        )
+    });
+    if equal {
+        return Ok(());
+    }
+    let what = format!("{different} of {} outputs differ from the reference", expected.len());
+    Err(BoundFailed(what).into())
+}
+
+/// The largest difference as a fraction of the largest number.
+fn relative(got: &[f32], want: &[f32]) -> f32 {
+    let most = want.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+    let apart = got.iter().zip(want).fold(0.0_f32, |m, (a, b)| {
+        let d = if a.to_bits() == b.to_bits() { 0.0 } else { (a - b).abs() };
+        if d.is_nan() { f32::INFINITY } else { m.max(d) }
+    });
+    if apart == 0.0 { 0.0 } else { apart / most }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_is_far_from_one() {
+        assert_eq!(relative(&[1.0, 2.0], &[1.0, 2.0]), 0.0);
+        assert_eq!(relative(&[1.0, f32::NAN], &[1.0, 2.0]), f32::INFINITY);
+        assert_eq!(relative(&[f32::NAN], &[f32::NAN]), 0.0);
+        assert_eq!(relative(&[3.0, 0.5], &[4.0, 0.5]), 0.25);
+    }
+}

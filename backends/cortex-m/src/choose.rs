@@ -52,10 +52,15 @@ impl Choice {
 /// Instructions of a compressed coding beyond which a balanced compilation stores bytes: 1.625 times.
 const PATIENCE: (u64, u64) = (13, 8);
 
+/// The codings that an instruction set has kernels for.
+pub(crate) fn codings(isa: Isa) -> &'static [Coding] {
+    if isa == Isa::Dsp { &Coding::ALL } else { &Coding::ALL[..1] }
+}
+
 /// Every coding that a layer's kernels can do.
 pub(crate) fn candidates(layer: &dyn Layer, isa: Isa) -> Vec<Candidate> {
-    let all = if isa == Isa::Dsp { &Coding::ALL[..] } else { &Coding::ALL[..1] };
-    all.iter()
+    codings(isa)
+        .iter()
         .filter_map(|&coding| {
             let mut unit = Unit::new(isa);
             let kernel = layer.coded(coding)?.lower(&mut unit, "trial").ok()?;

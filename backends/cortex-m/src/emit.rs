@@ -6,7 +6,7 @@ use paring_backend::{Harness, LayerSize};
 use paring_ir::{Port, macs};
 use paring_tensor::{DType, Quant, TensorType};
 
-use paring_cortex_m_kernels::Isa;
+use paring_cortex_m_kernels::Core;
 
 use crate::estimate;
 use crate::lower::{Lowering, Operand, Step};
@@ -43,7 +43,7 @@ pub(crate) struct Emitter<'a> {
     pub lowering: &'a Lowering<'a>,
     pub memory: &'a Memory,
     pub prefix: &'a str,
-    pub target: &'a str,
+    pub core: Core,
     pub vector: Option<&'a Vector>,
 }
 
@@ -75,7 +75,7 @@ impl Emitter<'_> {
 
     /// What is said of the network in manifests: one line.
     pub fn summary(&self) -> String {
-        format!("{}: an int8 network for {}", comment(self.lowering.graph.name()), self.target)
+        format!("{}: an int8 network for {}", comment(self.lowering.graph.name()), self.core.target())
     }
 
     /// The inputs or outputs as other languages see them.
@@ -95,7 +95,7 @@ impl Emitter<'_> {
 
     pub fn layers(&self) -> Vec<LayerSize> {
         let graph = self.lowering.graph;
-        let costs = estimate::steps(self.lowering, self.target.parse().ok());
+        let costs = estimate::steps(self.lowering, self.core);
         let cost = |at: usize| costs.get(at).copied().flatten();
         let layer = |(at, step): (usize, &Step)| {
             let node = graph.node(step.node);
@@ -187,13 +187,9 @@ impl Emitter<'_> {
         }
     }
 
-    /// The optimization that suits the code: on cores whose hot loops are assembly only the size of
-    /// the rest is left to gain.
+    /// The optimization that suits the code.
     pub fn optimization(&self) -> &'static str {
-        match self.lowering.unit.isa() {
-            Isa::V6m | Isa::V7m => "-O2",
-            Isa::Dsp | Isa::Helium => "-Os",
-        }
+        self.lowering.unit.isa().optimization()
     }
 
     fn header(&self) -> String {
@@ -210,7 +206,7 @@ impl Emitter<'_> {
              #ifndef {upper}_H\n#define {upper}_H\n\n#include <stdint.h>\n\n\
              #ifdef __cplusplus\nextern \"C\" {{\n#endif\n\n",
             comment(graph.name()),
-            self.target,
+            self.core.target(),
             self.total_macs(),
             self.memory.arena_bytes,
             self.memory.lower_bound,
@@ -272,7 +268,7 @@ impl Emitter<'_> {
         let mut text = format!(
             "/* {}: an int8 network for {}. See {p}.h. */\n#include \"{p}.h\"\n\n#include <string.h>\n\n",
             comment(graph.name()),
-            self.target
+            self.core.target()
         );
         text.push_str(&self.lowering.unit.functions());
         let _ = writeln!(text, "#include \"{p}_weights.h\"\n");

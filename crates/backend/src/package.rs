@@ -41,8 +41,10 @@ pub struct SizeReport {
     pub instructions: Option<u64>,
     /// Cycles for memory without wait states, estimated.
     pub cycles: Option<u64>,
-    /// Microjoules of the whole chip, from the cycles and a typical part's run current.
+    /// Microjoules of one inference: the cycles times `picojoules_per_cycle`.
     pub microjoules: Option<f64>,
+    /// What a cycle costs: as stated, or a data sheet's figure.
+    pub picojoules_per_cycle: Option<f64>,
     /// One entry a layer, in the order of execution.
     pub layers: Vec<LayerSize>,
 }

@@ -1,25 +1,49 @@
 use crate::unit::Isa;
-use crate::{Conv2d, FullyConnected};
+use crate::{Coding, Conv2d, FullyConnected};
 
 type Rounds = Vec<(&'static str, u64)>;
 
-/// The loops of the product of pairs of pixels with groups of four channels.
-fn product(isa: Isa, relu: bool, pairs: u64, channels: u64, bytes: u64, rounds: &mut Rounds) {
-    let groups = pairs * channels.div_ceil(4);
-    rounds.push((if relu { "group_relu" } else { "group" }, groups));
-    match isa {
-        // `bytes` are those of a window. The first block stands apart, the others are unrolled by four.
-        Isa::Helium => {
-            let further = (bytes / 16).saturating_sub(1);
-            rounds.push(("block", groups * further));
-            rounds.push(("unrolled", groups * further.div_ceil(4)));
+/// The loops of the product of pairs of pixels with groups of four channels; `bytes` are those of a
+/// window on Helium, else those of both, widened to 16 bits on cores that do so.
+struct Product {
+    isa: Isa,
+    coding: Coding,
+    relu: bool,
+    pairs: u64,
+    channels: u64,
+    bytes: u64,
+    /// Blocks of four inputs by four channels that are not skipped.
+    kept: u64,
+}
+
+impl Product {
+    fn rounds(&self, rounds: &mut Rounds) {
+        let groups = self.pairs * self.channels.div_ceil(4);
+        let steps = self.bytes / 8;
+        let plain = self.coding == Coding::Plain;
+        rounds.push((if self.relu && plain { "group_relu" } else { "group" }, groups));
+        match (self.isa, self.coding) {
+            // The first block stands apart, the others are unrolled by four.
+            (Isa::Helium, _) => {
+                let further = (self.bytes / 16).saturating_sub(1);
+                rounds.push(("block", groups * further));
+                rounds.push(("unrolled", groups * further.div_ceil(4)));
+            }
+            (Isa::V6m | Isa::V7m, _) => rounds.push(("step", groups * steps)),
+            (Isa::Dsp, Coding::Plain) => {
+                rounds.push(("step", groups * steps));
+                rounds.push(("unrolled", groups * steps.div_ceil(8)));
+            }
+            (Isa::Dsp, Coding::Nibbles) => {
+                rounds.push(("summed", self.pairs * steps.div_ceil(2)));
+                rounds.push(("step", groups * steps));
+                rounds.push(("unrolled", groups * steps.div_ceil(4)));
+            }
+            (Isa::Dsp, Coding::Palette) => rounds.push(("two_steps", groups * steps.div_ceil(2))),
+            (Isa::Dsp, Coding::Sparse | Coding::SparsePalette) => {
+                rounds.push(("kept", self.pairs * self.kept));
+            }
         }
-        // Of both windows: widened to 16 bits, in steps of 8 that are unrolled by eight.
-        Isa::Dsp => {
-            rounds.push(("step", groups * (bytes / 8)));
-            rounds.push(("unrolled", groups * (bytes / 8).div_ceil(8)));
-        }
-        Isa::V6m | Isa::V7m => rounds.push(("step", groups * (bytes / 8))),
     }
 }
 
@@ -39,6 +63,12 @@ impl Conv2d<'_> {
         }) as u64
     }
 
+    fn product(&self, isa: Isa, relu: bool, pairs: u64, channels: u64, bytes: u64) -> Product {
+        let sparse = matches!(self.coding, Coding::Sparse | Coding::SparsePalette);
+        let kept = if sparse { self.kept_blocks().unwrap_or(0) as u64 } else { 0 };
+        Product { isa, coding: self.coding, relu, pairs, channels, bytes, kept }
+    }
+
     /// How often the loops of the function run that was chosen for this layer.
     pub(crate) fn rounds(&self, function: &str, isa: Isa) -> Rounds {
         let relu = self.requant.zero == -128;
@@ -55,7 +85,7 @@ impl Conv2d<'_> {
                     ("two_words", pairs * (words / 2)),
                 ]);
             }
-            product(isa, relu, pairs, channels, bytes, &mut rounds);
+            self.product(isa, relu, pairs, channels, bytes).rounds(&mut rounds);
             return rounds;
         }
         if function == "pr_conv2d_any" {
@@ -148,7 +178,7 @@ impl Conv2d<'_> {
             ("moved_byte", moves[1]),
         ];
         let bytes = self.window_bytes(isa, false);
-        product(isa, relu, pairs, self.output[2] as u64, bytes, &mut rounds);
+        self.product(isa, relu, pairs, self.output[2] as u64, bytes).rounds(&mut rounds);
         rounds
     }
 
@@ -201,7 +231,7 @@ impl Conv2d<'_> {
             ("pair", pairs),
         ];
         let bytes = self.window_bytes(Isa::Helium, false);
-        product(Isa::Helium, relu, pairs, self.output[2] as u64, bytes, &mut rounds);
+        self.product(Isa::Helium, relu, pairs, self.output[2] as u64, bytes).rounds(&mut rounds);
         rounds
     }
 }
@@ -225,11 +255,17 @@ impl FullyConnected<'_> {
                 ]
             } else {
                 let words = inputs.div_ceil(4);
+                let unrolled = match self.coding {
+                    Coding::Nibbles => words,
+                    Coding::Palette => words.div_ceil(4),
+                    _ => words.div_ceil(2),
+                };
                 vec![
                     ("call", 1),
                     ("group", groups),
                     ("word", groups * words),
-                    ("unrolled", groups * words.div_ceil(2)),
+                    ("unrolled", groups * unrolled),
+                    ("summed", if self.coding == Coding::Nibbles { words } else { 0 }),
                 ]
             };
         }

@@ -104,7 +104,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         )
     });
     if v.equal {
-        return args.lower.within(v.flash_bytes);
+        return args.lower.within(v.flash_bytes, Some(v.cycles));
     }
     Err(BoundFailed(format!("{} of {} outputs differ from the reference", v.different, v.samples))
         .into())
@@ -124,11 +124,7 @@ pub fn verify(
     let Some(harness) = &package.harness else {
         bail!("packages for {} cannot be run under the emulator", lower.target);
     };
-    let core = lower
-        .target
-        .strip_prefix("cortex-")
-        .and_then(|name| Core::ALL.into_iter().find(|c| c.name() == name))
-        .with_context(|| format!("there is no emulated board for {}", lower.target))?;
+    let core: Core = lower.target.parse().map_err(anyhow::Error::msg)?;
     let is_source = |name: &str| name.ends_with(".c") || name.ends_with(".h");
     let files = package
         .files

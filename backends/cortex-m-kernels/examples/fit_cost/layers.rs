@@ -203,7 +203,7 @@ fn pool(r: &mut Random, round: usize) -> Pool2d {
         let input = [kernel[0], kernel[1], size(r, 1, 64)];
         return Pool2d { kind, input, output: [1, 1], kernel, stride: kernel, pad: [0, 0], clamp };
     }
-    let kernel = [size(r, 1, 6), size(r, 1, 6)];
+    let kernel = r.of(&[[2, 2], [3, 3], [2, 2], [4, 4], [1, 4], [5, 3]]);
     let input = [size(r, 6, 14), size(r, 6, 14), size(r, 1, 40)];
     let stride = r.of(&[[1, 1], [2, 2], [3, 3]]);
     let output = [out(input[0], kernel[0], stride[0], 0), out(input[1], kernel[1], stride[1], 0)];
@@ -234,7 +234,7 @@ pub fn layers(isa: Isa) -> Vec<Box<dyn Layer>> {
     for round in 0..90 {
         all.push(Box::new(depthwise(r, round)));
     }
-    for round in 0..40 {
+    for round in 0..60 {
         all.push(Box::new(add(r, round)));
         all.push(Box::new(pool(r, round)));
     }

@@ -16,7 +16,7 @@ use paring_cortex_m_kernels::{Layer, Unit};
 use paring_emulator::{Build, Core, Entry};
 
 /// Layers of a function that are timed in a file of their own.
-const ALONE: usize = 24;
+const ALONE: usize = 32;
 /// Programs in a C file: few enough that they do not weigh on each other's inlining.
 const TOGETHER: usize = 16;
 
@@ -156,19 +156,23 @@ fn fit(core: Core, members: &BTreeMap<String, Vec<Box<dyn Layer>>>, text: &mut S
     let lasted: Vec<f64> = parts.iter().map(|p| p.cycles as f64).collect();
     let instructions = solve::solve(&rows, &counted, names.len());
     let cycles = solve::solve(&rows, &lasted, names.len());
-    let mut worst: BTreeMap<&str, (f64, f64, usize)> = BTreeMap::new();
+    let mut worst: BTreeMap<&str, (f64, f64, usize, &[Loops])> = BTreeMap::new();
     for ((row, y), loops) in rows.iter().zip(&counted).zip(&timed) {
         let got: f64 = row.iter().map(|&(i, a)| a * instructions[i]).sum();
         let error = (got / y.max(1.0) - 1.0).abs();
         let entry = worst.entry(loops.first().map_or("", |l| l.function.as_str())).or_default();
-        *entry = (entry.0.max(error), entry.1 + error, entry.2 + 1);
+        let far = if error > entry.0 { loops } else { entry.3 };
+        *entry = (entry.0.max(error), entry.1 + error, entry.2 + 1, far);
     }
-    for (function, (most, sum, n)) in worst {
+    for (function, (most, sum, n, far)) in worst {
         println!(
             "{core} {function}: {n} layers, error {:.2} % at most, {:.2} % on average",
             100.0 * most,
             100.0 * sum / n as f64
         );
+        if most > 0.05 {
+            println!("    the worst: {far:?}");
+        }
     }
     for (name, index) in names {
         let _ = writeln!(text, "{core} {name} {:.3} {:.3}", instructions[index], cycles[index]);

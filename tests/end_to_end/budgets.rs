@@ -76,7 +76,9 @@ fn too_little_ram_names_the_tensors_the_layer_and_what_would_help() {
     let remedies = names(&short["remedies"], "change").join("\n");
     assert!(remedies.contains("make `wide` smaller"), "{remedies}");
     assert!(remedies.contains(" % of its 16384 bytes"), "{remedies}");
-    for part in [format!("{needed} bytes are needed"), "16384 bytes  wide".into(), "what would help".into()] {
+    for part in
+        [format!("{needed} bytes are needed"), "16384 bytes  wide".into(), "what would help".into()]
+    {
         assert!(said.contains(&part), "no `{part}` in\n{said}");
     }
 }
@@ -136,7 +138,8 @@ fn energy_is_cycles_times_what_is_stated() {
     let (code, json, said, ..) = compile(&["--energy", "100uA/MHz@2.5V"]);
     assert_eq!(code, 0, "{said}");
     assert_eq!(json["picojoules_per_cycle"], 250.0);
-    let (cycles, joules) = (json["cycles"].as_f64().unwrap(), json["microjoules"].as_f64().unwrap());
+    let (cycles, joules) =
+        (json["cycles"].as_f64().unwrap(), json["microjoules"].as_f64().unwrap());
     assert!((joules - cycles * 250.0 / 1e6).abs() < 1e-6, "{json}");
 }
 
@@ -154,7 +157,8 @@ fn verify_holds_what_is_linked_and_counted_against_the_budgets() {
         let first = text.lines().next().unwrap_or_default().to_owned();
         (output.status.code().unwrap(), serde_json::from_str(&first).unwrap_or(Value::Null), said)
     };
-    let (code, seen, said) = verify(&["--flash", "256K", "--ram", "64K", "--latency", "500ms@80MHz"]);
+    let (code, seen, said) =
+        verify(&["--flash", "256K", "--ram", "64K", "--latency", "500ms@80MHz"]);
     assert_eq!((code, &seen["equal"]), (0, &true.into()), "{said}");
     // A budget just below what is linked: the estimate lets it pass, the link does not.
     let linked = seen["flash_bytes"].as_u64().unwrap();

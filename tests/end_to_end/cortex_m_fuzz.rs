@@ -21,8 +21,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 /// Networks of nodes that the target takes, in one graph.
 fn batch(backend: &dyn Backend, target: &str, first: u64, networks: u64) -> Graph {
-    let accepts =
-        |graph: &Graph, node: &Node| backend.support(graph, node, Some(target)).is_ok();
+    let accepts = |graph: &Graph, node: &Node| backend.support(graph, node, Some(target)).is_ok();
     let mut all = Graph::new("fuzz");
     for seed in first..first + networks {
         let network = Grower::small(seed, &accepts).grow(1 + (seed % 4) as usize);
@@ -47,7 +46,8 @@ struct Seen {
 /// Builds and runs one batch on a target; every output byte has to be the reference's.
 fn check(core: Core, first: u64, networks: u64, goal: &str, seen: &mut Seen) {
     let target = core.target();
-    let place = |what: &str| format!("{target}, {goal}, seeds {first} to {}: {what}", first + networks - 1);
+    let place =
+        |what: &str| format!("{target}, {goal}, seeds {first} to {}: {what}", first + networks - 1);
     let start = Instant::now();
     let backend = backend_for(target).expect("a backend");
     let graph = batch(backend, target, first, networks);
@@ -139,7 +139,8 @@ fn target(core: Core) {
     if seen.networks < 300 {
         return;
     }
-    for op in ["conv2d", "dense", "pool", "binary", "unary", "softmax", "reduce", "slice", "concat"] {
+    for op in ["conv2d", "dense", "pool", "binary", "unary", "softmax", "reduce", "slice", "concat"]
+    {
         let there = seen.ops.keys().any(|name| name.starts_with(op));
         assert!(there, "no {op} among {:?}", seen.ops);
     }

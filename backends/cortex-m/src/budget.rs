@@ -124,11 +124,15 @@ pub(crate) fn flash(lowering: &Lowering<'_>, limit: usize) -> Shortfall {
             note: format!("{}, {share} %, weights `{tensor}`", node.op.name()),
         });
     }
-    let full: usize = layers.iter().filter_map(|s| Some(plain_bytes(s)?.min(s.constant_bytes))).sum();
+    let full: usize =
+        layers.iter().filter_map(|s| Some(plain_bytes(s)?.min(s.constant_bytes))).sum();
     if choose::codings(lowering.unit.isa()).len() > 1 && full > 0 {
         for (change, kept) in [
             ("weights in 4 bits (recipe `int4`) or as a palette of 16 values", full / 2),
-            ("four fifths of the weights pruned in blocks of 4x4, the rest a palette of 16", full / 8),
+            (
+                "four fifths of the weights pruned in blocks of 4x4, the rest a palette of 16",
+                full / 8,
+            ),
         ] {
             report.remedies.push(remedy(change, Some(total - full + kept)));
         }
@@ -153,7 +157,9 @@ pub(crate) fn latency(lowering: &Lowering<'_>, cycles: &[u64], limit: Latency) -
     layers.sort_by_key(|l| std::cmp::Reverse(l.0));
     let name = |step: &Step| graph.node(step.node).name.clone();
     let time = |cycles: u64| match limit.clock {
-        Some(hertz) => format!(" ({:.2} ms at {:.0} MHz)", cycles as f64 / hertz * 1e3, hertz / 1e6),
+        Some(hertz) => {
+            format!(" ({:.2} ms at {:.0} MHz)", cycles as f64 / hertz * 1e3, hertz / 1e6)
+        }
         None => String::new(),
     };
     let mut report = Shortfall {

@@ -75,7 +75,11 @@ impl Emitter<'_> {
 
     /// What is said of the network in manifests: one line.
     pub fn summary(&self) -> String {
-        format!("{}: an int8 network for {}", comment(self.lowering.graph.name()), self.core.target())
+        format!(
+            "{}: an int8 network for {}",
+            comment(self.lowering.graph.name()),
+            self.core.target()
+        )
     }
 
     /// The inputs or outputs as other languages see them.

@@ -1,6 +1,8 @@
 //! Budgets: what is asked for, and the choices that meet it.
 
-use paring_backend::{CompileError, CompileOptions, Latency, Shortfall, parse_energy, parse_latency};
+use paring_backend::{
+    CompileError, CompileOptions, Latency, Shortfall, parse_energy, parse_latency,
+};
 use paring_cortex_m_kernels::cost::Cost;
 use paring_cortex_m_kernels::{Core, Isa};
 use paring_ir::Verified;

@@ -53,7 +53,10 @@ impl fmt::Display for Shortfall {
             "ram" => "RAM",
             name => name,
         };
-        write!(f, "over the {name} budget: {needed} {unit} are needed, {more} more than the {allowed} allowed")?;
+        write!(
+            f,
+            "over the {name} budget: {needed} {unit} are needed, {more} more than the {allowed} allowed"
+        )?;
         if !self.what.is_empty() {
             write!(f, "\n{}:", self.what)?;
         }

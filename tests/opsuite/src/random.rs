@@ -110,7 +110,8 @@ impl<'a> Grower<'a> {
         let any = random.below(256) as i32 - 128;
         let zero = random.of(&[-128, 0, 127, any]);
         let scale = 0.02 + 0.1 * random.real().abs();
-        let ty = TensorType::new(DType::I8, [1, h, w, c]).with_quant(Quant::per_tensor(scale, zero));
+        let ty =
+            TensorType::new(DType::I8, [1, h, w, c]).with_quant(Quant::per_tensor(scale, zero));
         let x = graph.add_input("x", ty).unwrap();
         Self { graph, random, int8: true, small: Some(accepts), values: vec![x], count: 0 }
     }
@@ -282,7 +283,9 @@ impl<'a> Grower<'a> {
             0 | 1 if small => (1, r.of(&[1, 2, 3, 4, 5, 7, 8, 12, 16, 17])),
             0 | 1 => (1, r.of(&[1, 5, 8, 16, 24, 33, 48, 64, 70])),
             2 => (c, c),
-            _ if c.is_multiple_of(4) => (4, 4 * r.of(if small { &[1, 2, 3, 4] } else { &[1, 2, 5, 9] })),
+            _ if c.is_multiple_of(4) => {
+                (4, 4 * r.of(if small { &[1, 2, 3, 4] } else { &[1, 2, 5, 9] }))
+            }
             _ => (c, 2 * c),
         };
         let k = r.of(&[[1, 1], [1, 1], [3, 3], [3, 3], [5, 5], [2, 3], [1, 3], [7, 7]]);
@@ -510,9 +513,10 @@ pub fn add(graph: &mut Graph, network: &Graph, prefix: &str) {
                 })
             })
             .collect();
-        let outputs = node.outputs().iter().map(|&v| {
-            (format!("{prefix}{}", network.value(v).name), network.ty(v).clone())
-        });
+        let outputs = node
+            .outputs()
+            .iter()
+            .map(|&v| (format!("{prefix}{}", network.value(v).name), network.ty(v).clone()));
         let name = format!("{prefix}{}", node.name);
         let made = graph.add_typed_node(name, &node.op, &inputs, outputs.collect()).unwrap();
         known.extend(node.outputs().iter().copied().zip(made));

@@ -95,7 +95,9 @@ fn cycles(core: Core, now: &Instruction<'_>, before: Option<&Instruction<'_>>) -
         let refill = if core == Core::M0 { 20 } else { 10 };
         return match this {
             Class::Load | Class::Store => (20, 0),
-            Class::Multiple => (10 + 10 * listed(now.operands), if to_pc { refill + 10 } else { 0 }),
+            Class::Multiple => {
+                (10 + 10 * listed(now.operands), if to_pc { refill + 10 } else { 0 })
+            }
             Class::Branch => (if base == "bl" { 20 } else { 10 }, refill),
             _ => (10, 0),
         };

@@ -70,16 +70,21 @@ const TFLM_M4: [(f64, u64, &str, u64); 4] = [
 const COMPRESSED: [(&str, &str, &str, &str); 3] = [
     ("AD, palette of 16", "keras/ad_autoencoder.h5", PALETTE, "ad_autoencoder"),
     ("AD, int4", "keras/ad_autoencoder.h5", INT4, "ad_autoencoder"),
-    ("IC, 80 % pruned in blocks of 4x4, palette of 16", "keras/ic_resnet8.h5", SPARSE, "ic_resnet8"),
+    (
+        "IC, 80 % pruned in blocks of 4x4, palette of 16",
+        "keras/ic_resnet8.h5",
+        SPARSE,
+        "ic_resnet8",
+    ),
 ];
 
 /// What the recipes have in common, before and after the weights.
 const BEFORE: &str = "version = 1\nseed = 7\n[[pass]]\nuse = \"cleanup\"\n[[pass]]\nuse = \"layout\"\n\
     [[pass]]\nuse = \"fold-bn\"\n[[pass]]\nuse = \"fuse\"\n";
-const AFTER: &str = "[[pass]]\nuse = \"calibrate\"\n[[pass]]\nuse = \"quantize\"\n[[pass]]\nuse = \"cleanup\"\n";
+const AFTER: &str =
+    "[[pass]]\nuse = \"calibrate\"\n[[pass]]\nuse = \"quantize\"\n[[pass]]\nuse = \"cleanup\"\n";
 const PALETTE: &str = "[[pass]]\nuse = \"cluster\"\nclusters = 16\ngrid = \"i8\"\n";
-const INT4: &str =
-    "[[pass]]\nuse = \"calibrate\"\n[[pass]]\nuse = \"gptq\"\nbits = 4\n";
+const INT4: &str = "[[pass]]\nuse = \"calibrate\"\n[[pass]]\nuse = \"gptq\"\nbits = 4\n";
 const SPARSE: &str = "[[pass]]\nuse = \"prune\"\nsparsity = 0.8\nstructure = \"4x4\"\ncriterion = \"magnitude\"\n\
     [[pass]]\nuse = \"cluster\"\nclusters = 16\ngrid = \"i8\"\n";
 
@@ -333,7 +338,8 @@ pub fn run(root: &Path) -> Result<()> {
     {
         let instructions = CORES[3].tflm.map_or(0.0, |t| t[at]);
         let (arena, file) = (grouped(arena), grouped(file));
-        let _ = writeln!(text, "| {short} | {instructions} | {cycles} | {arena} | {code} | {file} |");
+        let _ =
+            writeln!(text, "| {short} | {instructions} | {cycles} | {arena} | {code} | {file} |");
     }
     text.push_str(METHOD);
     text.push_str("\n## Pipelines of the compressed networks\n");

@@ -44,8 +44,11 @@ impl Program {
             let function = format!("{}{}", l.function, calls.usage(&l.function).mark());
             Loops { function, rounds: l.rounds.clone() }
         };
-        let loops =
-            kernels.iter().take(timed.len()).map(|k| k.loops.iter().map(marked).collect()).collect();
+        let loops = kernels
+            .iter()
+            .take(timed.len())
+            .map(|k| k.loops.iter().map(marked).collect())
+            .collect();
         let call = |i: usize| kernels[i].call(&["first", "second"], &["out"], "(void *)scratch");
         let run = format!("run{index}");
         let buffers = "    int8_t *first = (int8_t *)first_words, *second = (int8_t *)second_words, *out = (int8_t *)out_words;\n    (void)first, (void)second;\n";
@@ -203,7 +206,9 @@ fn main() {
         let mut families: BTreeMap<String, BTreeMap<String, Vec<Box<dyn Layer>>>> = BTreeMap::new();
         for layer in layers::layers(core.isa()) {
             let Ok(kernel) = Unit::new(core.isa()).add(&*layer, "layer") else { continue };
-            let Some(loops) = kernel.loops.first().filter(|l| !l.rounds.is_empty()) else { continue };
+            let Some(loops) = kernel.loops.first().filter(|l| !l.rounds.is_empty()) else {
+                continue;
+            };
             let name = family(&loops.function).to_owned();
             if only.is_empty() || only.contains(name.as_str()) {
                 let members = families.entry(name).or_default();
@@ -218,7 +223,8 @@ fn main() {
     }
     lines.sort();
     let uses = Use::ALL.map(Use::mark).join(" ");
-    let mut text = format!("# core function[use].loop instructions cycles; uses: {}\n", uses.trim());
+    let mut text =
+        format!("# core function[use].loop instructions cycles; uses: {}\n", uses.trim());
     lines.iter().for_each(|line| text.push_str(&format!("{line}\n")));
     std::fs::write(&path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
 }

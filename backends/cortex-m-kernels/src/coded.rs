@@ -180,9 +180,9 @@ impl Matrix<'_> {
                             let bits = |i: usize| (of(i) as u16 & 15) << (4 * i);
                             halves.push(small.then(|| bits(0) | bits(1) | bits(2) | bits(3))?);
                         }
-                        None => halves.extend([0, 2].map(|i| {
-                            u16::from_le_bytes([of(i) as u8, of(i + 1) as u8])
-                        })),
+                        None => halves.extend(
+                            [0, 2].map(|i| u16::from_le_bytes([of(i) as u8, of(i + 1) as u8])),
+                        ),
                     }
                 }
             }

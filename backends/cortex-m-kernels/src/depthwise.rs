@@ -1,7 +1,7 @@
+use crate::conv::BAND_FIELDS;
 use crate::helpers::Helper;
 use crate::pack::Channels;
 use crate::requant::Requant;
-use crate::conv::BAND_FIELDS;
 use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Unit};
 use crate::{Coding, Conv2d, KernelError};
 
@@ -133,7 +133,8 @@ impl DepthwiseConv2d<'_> {
         let waste = |fast: &Axis, slow: &Axis| fast.out.next_multiple_of(4) * slow.out;
         let exchange = !self.by_rows
             && quads
-            && self.stride[0] == self.stride[1] && waste(&y, &x) < waste(&x, &y);
+            && self.stride[0] == self.stride[1]
+            && waste(&y, &x) < waste(&x, &y);
         if exchange {
             std::mem::swap(&mut y, &mut x);
         }

@@ -308,13 +308,11 @@ fn plain_product(coding: Coding) -> String {
         Coding::Sparse => ("a byte each", "2", "((const int8_t *)w)[N]"),
         _ => ("codes of 4 bits each", "1", "book[*w >> 4 * N & 15]"),
     };
-    let blocks = "in blocks of four inputs: the bytes of columns left out before one, 0xffff after the last";
+    let blocks =
+        "in blocks of four inputs: the bytes of columns left out before one, 0xffff after the last";
     let what = if sparse { format!("{what}, {blocks}") } else { what.to_owned() };
     let (repeat, after) = if sparse {
-        (
-            "for (; *w != 0xffff;)",
-            "        w += 1 + (~(w - (const uint16_t *)stream) & 1);\n",
-        )
+        ("for (; *w != 0xffff;)", "        w += 1 + (~(w - (const uint16_t *)stream) & 1);\n")
     } else {
         ("for (const int8_t *end = x + m->bytes; x != end;)", "")
     };
@@ -327,7 +325,10 @@ fn plain_product(coding: Coding) -> String {
         .replace("PR_NAME", &format!("pr_mm42{}", coding.suffix()))
         .replace("PR_WHAT", &what)
         .replace("PR_BOOK", book)
-        .replace("PR_LOOP {", if sparse { "PR_LOOP {\n            x += *w++;" } else { "PR_LOOP {" })
+        .replace(
+            "PR_LOOP {",
+            if sparse { "PR_LOOP {\n            x += *w++;" } else { "PR_LOOP {" },
+        )
         .replace("PR_LOOP", repeat)
         .replace("PR_AFTER", after)
         .replace("PR_HALVES", halves);

@@ -1,7 +1,7 @@
 use crate::KernelError;
+use crate::conv::BAND_FIELDS;
 use crate::helpers::Helper;
 use crate::requant::Requant;
-use crate::conv::BAND_FIELDS;
 use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Unit, int};
 
 /// What a pool does with its window.

@@ -48,9 +48,7 @@ impl Conv2d<'_> {
         let mut stream: Vec<u32> = Vec::new();
         for first in (0..out_c).step_by(4) {
             let tile = |o: usize, i: usize| {
-                transformed(|y, x| {
-                    i32::from(settled.weights[(o * 9 + 3 * y + x) * in_c + i])
-                })
+                transformed(|y, x| i32::from(settled.weights[(o * 9 + 3 * y + x) * in_c + i]))
             };
             let tiles: Vec<Vec<[i32; 16]>> =
                 (first..first + 4).map(|o| (0..in_c).map(|i| tile(o, i)).collect()).collect();
@@ -98,7 +96,8 @@ impl Conv2d<'_> {
         let mut distance = 0;
         for written in (2..out_h).step_by(2) {
             let unread = written.saturating_sub(self.pad[0]).min(in_h);
-            distance = distance.max((written * out_w * out_c) as i64 - (unread * in_w * in_c) as i64);
+            distance =
+                distance.max((written * out_w * out_c) as i64 - (unread * in_w * in_c) as i64);
         }
         Overlap::AtLeast(distance)
     }

@@ -121,7 +121,10 @@ fn cores_without_the_dsp_extension_decode_too() {
             assert!(coded.outputs == bytes.outputs, "{what} on {core}: outputs differ");
             let plain = measure(&graph, core, &[]);
             let (small, large) = (coded.weight_bytes, plain.weight_bytes);
-            println!("{what} on {core}: {small} of {large} bytes, {} of {} instructions", coded.instructions, plain.instructions);
+            println!(
+                "{what} on {core}: {small} of {large} bytes, {} of {} instructions",
+                coded.instructions, plain.instructions
+            );
             assert!(100 * small <= percent * large, "{what} on {core}: {small} of {large} bytes");
             assert!(10 * coded.instructions <= 16 * plain.instructions, "{what} on {core}");
         }

@@ -33,11 +33,11 @@
 #![forbid(unsafe_code)]
 
 mod executor;
-mod fixed;
 mod kernel;
 mod kernels;
 mod number;
 mod quantized;
+mod table16;
 mod walk;
 
 #[doc(hidden)]

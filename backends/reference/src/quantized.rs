@@ -3,7 +3,7 @@
 use crate::kernel::Fault;
 use paring_backend::requantize::per_tensor;
 use paring_ir::ops::Activation;
-use paring_qmath::{Multiplier, Rounding, doubling_high_mul};
+use paring_qmath::{Multiplier, Rounding};
 use paring_tensor::{DType, Tensor, TensorType};
 
 /// Scale, zero point and element range of a value that is quantized per tensor.
@@ -112,12 +112,6 @@ pub(crate) fn dense_multipliers(
     channels: usize,
 ) -> Result<Vec<Multiplier>, String> {
     paring_backend::requantize::dense_multipliers(x, w, y, channels)
-}
-
-/// gemmlowp's product with a factor that is at least one, shifted without saturation.
-#[inline]
-pub(crate) fn multiply_greater_than_one(m: Multiplier, x: i32) -> i32 {
-    doubling_high_mul(x.wrapping_shl(m.shift.max(0) as u32), m.mantissa)
 }
 
 /// gemmlowp's product of a sum with a multiplier. Both TFLite Micro and LiteRT as it is distributed scale

@@ -2,67 +2,34 @@
 
 use crate::Level;
 use crate::gemm::Lane;
-use paring_qmath::{Multiplier, Rounding};
+use paring_kernels::{I8Depthwise, Window};
 use std::ops::Range;
 
 /// Taps that a window may have.
-pub const MAX_TAPS: usize = 64;
+pub(crate) const MAX_TAPS: usize = 64;
 
-/// The geometry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Rows and columns of the input.
-    pub input: [usize; 2],
-    /// Channels.
-    pub channels: usize,
-    /// Rows and columns of the window.
-    pub kernel: [usize; 2],
-    /// Steps of the window.
-    pub stride: [usize; 2],
-    /// Distance between taps.
-    pub dilation: [usize; 2],
-    /// Rows of padding above and columns to the left.
-    pub pad: [usize; 2],
-    /// Columns of the output.
-    pub out_width: usize,
+/// The output columns for which every tap of a row is inside.
+pub(crate) fn inner_columns(w: &Window) -> Range<usize> {
+    let first = w.pad[1].div_ceil(w.stride[1]);
+    let reach = (w.kernel[1] - 1) * w.dilation[1];
+    let room = (w.input[1] + w.pad[1]).checked_sub(reach + 1);
+    let end = room.map_or(0, |r| r / w.stride[1] + 1).min(w.out_width);
+    first.min(end)..end
 }
 
-impl Window {
-    pub(crate) fn taps(&self) -> usize {
-        self.kernel[0] * self.kernel[1]
-    }
-
-    /// The position in the input of a tap along an axis, if it is inside.
-    #[inline(always)]
-    pub(crate) fn at(&self, axis: usize, out: usize, tap: usize) -> Option<usize> {
-        let i =
-            (out * self.stride[axis] + tap * self.dilation[axis]).checked_sub(self.pad[axis])?;
-        (i < self.input[axis]).then_some(i)
-    }
-
-    /// The output columns for which every tap of a row is inside.
-    pub(crate) fn inner_columns(&self) -> Range<usize> {
-        let first = self.pad[1].div_ceil(self.stride[1]);
-        let reach = (self.kernel[1] - 1) * self.dilation[1];
-        let room = (self.input[1] + self.pad[1]).checked_sub(reach + 1);
-        let end = room.map_or(0, |r| r / self.stride[1] + 1).min(self.out_width);
-        first.min(end)..end
-    }
-
-    fn check(&self, x: usize, rows: &Range<usize>, out: usize) {
-        assert!(self.kernel[0] > 0 && self.kernel[1] > 0 && self.taps() <= MAX_TAPS);
-        assert!(self.stride[0] > 0 && self.stride[1] > 0);
-        assert!(rows.start <= rows.end);
-        assert_eq!(x, self.input[0] * self.input[1] * self.channels);
-        assert_eq!(out, rows.len() * self.out_width * self.channels);
-    }
+fn check(w: &Window, x: usize, rows: &Range<usize>, out: usize) {
+    assert!(w.kernel[0] > 0 && w.kernel[1] > 0 && w.taps() <= MAX_TAPS);
+    assert!(w.stride[0] > 0 && w.stride[1] > 0);
+    assert!(rows.start <= rows.end);
+    assert_eq!(x, w.input[0] * w.input[1] * w.channels);
+    assert_eq!(out, rows.len() * w.out_width * w.channels);
 }
 
 /// `f32`: the weights are `taps` rows of one number a channel.
 ///
 /// # Panics
 /// If lengths disagree, there is no kernel, or the processor lacks the level's features.
-pub fn f32_depthwise(
+pub(crate) fn f32_depthwise(
     level: Level,
     window: &Window,
     x: &[f32],
@@ -72,7 +39,7 @@ pub fn f32_depthwise(
     rows: Range<usize>,
     out: &mut [f32],
 ) {
-    window.check(x.len(), &rows, out.len());
+    check(window, x.len(), &rows, out.len());
     assert!(level != Level::Scalar && level.is_available());
     assert_eq!(weights.len(), window.taps() * window.channels);
     assert_eq!(bias.len(), window.channels);
@@ -96,56 +63,26 @@ pub fn f32_depthwise(
     }
 }
 
-/// What depthwise `i8` weights are packed from.
-#[derive(Clone, Copy, Debug)]
-pub struct I8Depthwise<'a> {
-    /// `taps` rows of one number a channel.
-    pub weights: &'a [i8],
-    /// Rows and columns of the window.
-    pub kernel: [usize; 2],
-    /// Channels.
-    pub channels: usize,
-    /// What each channel's sum begins with; the zero point of the input is already in it.
-    pub bias: &'a [i32],
-    /// The factor of each channel.
-    pub multipliers: &'a [Multiplier],
-    /// How products with it are rounded.
-    pub rounding: Rounding,
-    /// Zero point of the output.
-    pub zero_point: i32,
-    /// Bounds of the output.
-    pub bounds: (i8, i8),
-}
-
-impl I8Depthwise<'_> {
-    /// As [`crate::gemm::I8Panel::lane`]; `more` is added to the weights where it is not empty.
-    pub(crate) fn lane(&self, channel: usize, taps: usize, more: &[i8]) -> Option<Lane> {
-        let mut w = [0; 2 * MAX_TAPS];
-        for tap in 0..taps {
-            w[tap] = self.weights[tap * self.channels + channel];
-            if let Some(more) = more.get(tap * self.channels + channel) {
-                w[taps + tap] = *more;
-            }
+/// As [`crate::gemm::panel_lane`]; `more` is added to the weights where it is not empty.
+pub(crate) fn lane(p: &I8Depthwise<'_>, channel: usize, taps: usize, more: &[i8]) -> Option<Lane> {
+    let mut w = [0; 2 * MAX_TAPS];
+    for tap in 0..taps {
+        w[tap] = p.weights[tap * p.channels + channel];
+        if let Some(more) = more.get(tap * p.channels + channel) {
+            w[taps + tap] = *more;
         }
-        crate::gemm::lane(
-            &w[..2 * taps],
-            self.bias[channel],
-            self.multipliers[channel],
-            self.rounding,
-            self.zero_point,
-        )
     }
+    let (bias, m) = (p.bias[channel], p.multipliers[channel]);
+    crate::gemm::lane(&w[..2 * taps], bias, m, p.rounding, p.zero_point)
 }
 
 /// Whether there is an `i8` kernel.
-#[must_use]
-pub fn has_i8(level: Level) -> bool {
+pub(crate) fn has_i8(level: Level) -> bool {
     level != Level::Scalar
 }
 
 /// Bytes of the packed weights.
-#[must_use]
-pub fn i8_len(level: Level, kernel: [usize; 2], channels: usize) -> usize {
+pub(crate) fn i8_len(level: Level, kernel: [usize; 2], channels: usize) -> usize {
     #[cfg(target_arch = "x86_64")]
     {
         // Weights that are sums of two bytes are packed for AVX2 at every level.
@@ -163,8 +100,7 @@ pub fn i8_len(level: Level, kernel: [usize; 2], channels: usize) -> usize {
 ///
 /// # Panics
 /// If lengths disagree.
-#[must_use]
-pub fn i8_pack(level: Level, p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
+pub(crate) fn i8_pack(level: Level, p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
     let taps = p.kernel[0] * p.kernel[1];
     assert!(taps > 0 && taps <= MAX_TAPS && taps * p.channels == p.weights.len());
     assert!(p.bias.len() == p.channels && p.multipliers.len() == p.channels);
@@ -185,8 +121,12 @@ pub fn i8_pack(level: Level, p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
 ///
 /// # Panics
 /// If lengths disagree.
-#[must_use]
-pub fn i8_pack_sum(level: Level, p: &I8Depthwise<'_>, more: &[i8], packed: &mut [u8]) -> bool {
+pub(crate) fn i8_pack_sum(
+    level: Level,
+    p: &I8Depthwise<'_>,
+    more: &[i8],
+    packed: &mut [u8],
+) -> bool {
     let taps = p.kernel[0] * p.kernel[1];
     assert!(taps > 0 && taps <= MAX_TAPS && taps * p.channels == p.weights.len());
     assert!(p.bias.len() == p.channels && p.multipliers.len() == p.channels);
@@ -205,7 +145,7 @@ pub fn i8_pack_sum(level: Level, p: &I8Depthwise<'_>, more: &[i8], packed: &mut 
 ///
 /// # Panics
 /// If lengths disagree, there is no kernel, or the processor lacks the level's features.
-pub fn i8_depthwise(
+pub(crate) fn i8_depthwise(
     level: Level,
     window: &Window,
     x: &[i8],
@@ -214,7 +154,7 @@ pub fn i8_depthwise(
     rows: Range<usize>,
     out: &mut [i8],
 ) {
-    window.check(x.len(), &rows, out.len());
+    check(window, x.len(), &rows, out.len());
     assert!(has_i8(level) && level.is_available());
     assert_eq!(packed.len(), i8_len(level, window.kernel, window.channels));
     #[cfg(target_arch = "x86_64")]

@@ -1,10 +1,10 @@
 //! Element by element with AVX-512.
 
-use crate::elementwise::I8Sum;
 use crate::gemm::Lane;
 use crate::i8_avx512::{VECTOR, requantize, requantize_short, write_vectors};
 use crate::requant::{Affine, Short};
 use core::arch::x86_64::*;
+use paring_kernels::I8Sum;
 use paring_qmath::{Multiplier, Rounding};
 
 /// How an operand of a sum is scaled.
@@ -53,7 +53,7 @@ impl Vector {
 /// See [`crate::elementwise::i8_sum`], which checks the lengths.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 pub(crate) unsafe fn i8_sum(sum: &I8Sum, a: &[i8], b: &[i8], out: &mut [i8]) -> usize {
-    let bounds = sum.zeros.map(|z| (128 + i64::from(z).abs()) << sum.shift);
+    let bounds = sum.zeros.map(|z| (128 + i64::from(z).abs()) << I8Sum::SHIFT);
     let term = |i: usize| {
         if sum.factors[i] == (Multiplier { mantissa: 1 << 30, shift: 0 }) && bounds[i] < 1 << 30 {
             return Some(Term::Half);
@@ -97,8 +97,8 @@ unsafe fn add<const HALF_A: bool, const HALF_B: bool>(
     // SAFETY: the loop stays inside the slices, which are equally long.
     unsafe {
         let zeros = sum.zeros.map(|z| _mm512_set1_epi32(z));
-        let shift = _mm_cvtsi32_si128(sum.shift as i32);
-        let less = _mm_cvtsi32_si128(sum.shift as i32 - 1);
+        let shift = _mm_cvtsi32_si128(I8Sum::SHIFT as i32);
+        let less = _mm_cvtsi32_si128(I8Sum::SHIFT as i32 - 1);
         let low = _mm_set1_epi8(sum.bounds.0);
         let high = _mm_set1_epi8(sum.bounds.1);
         let mut done = 0;

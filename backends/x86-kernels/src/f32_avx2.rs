@@ -1,7 +1,7 @@
 //! `f32` products with tiles of up to 6 rows by two vectors of 8 channels.
 
-use crate::gemm::{PAD, Rows};
 use core::arch::x86_64::*;
+use paring_kernels::{PAD, Rows};
 
 const TILE: usize = 6;
 
@@ -31,10 +31,10 @@ pub(crate) unsafe fn gemm(
     out: &mut [f32],
 ) {
     let mut tile = Tile {
-        a: rows.a.as_ptr(),
-        pad: rows.pad.as_ptr(),
-        taps: rows.taps,
-        depth: rows.depth,
+        a: rows.a().as_ptr(),
+        pad: rows.pad().as_ptr(),
+        taps: rows.taps(),
+        depth: rows.depth(),
         panel: panel.as_ptr(),
         rest: None,
         clamp,
@@ -43,9 +43,9 @@ pub(crate) unsafe fn gemm(
         lives: core::marker::PhantomData,
     };
     let mut done = 0;
-    let mut at = rows.at.as_ptr();
-    while done < rows.rows {
-        let m = (rows.rows - done).min(TILE);
+    let mut at = rows.at().as_ptr();
+    while done < rows.rows() {
+        let m = (rows.rows() - done).min(TILE);
         tile.rest = rest.map(|r| unsafe { r.as_ptr().add(done * stride) });
         // SAFETY: the caller checked that the rows are inside their slices.
         unsafe {
@@ -55,7 +55,7 @@ pub(crate) unsafe fn gemm(
             } else {
                 by_rows::<1>(&tile, m, at, out)
             }
-            at = at.add(rows.taps * TILE);
+            at = at.add(rows.taps() * TILE);
         }
         done += m;
     }

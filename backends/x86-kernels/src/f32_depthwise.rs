@@ -1,7 +1,8 @@
 //! Depthwise `f32` convolution, a vector of channels at a time; the same for both vector lengths.
 
-use crate::depthwise::Window;
+use crate::depthwise::inner_columns;
 use core::arch::x86_64::*;
+use paring_kernels::Window;
 use std::ops::Range;
 
 /// The taps of an axis that are inside, for one position of the output.
@@ -95,7 +96,7 @@ macro_rules! depthwise {
                     let x = x.as_ptr().add(row * channels + c);
                     let w = weights.as_ptr().add(taps.start * kw * channels + c);
                     let mut out = out.as_mut_ptr().add(c);
-                    let inner = window.inner_columns();
+                    let inner = inner_columns(window);
                     let square = window.kernel[0] == kw;
                     let step = window.stride[1] * channels;
                     let mut column = 0;

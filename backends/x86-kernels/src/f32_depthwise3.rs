@@ -3,8 +3,8 @@
 //! The columns of the input that the next pixel sees too stay in registers, so that each element is
 //! read once for two rows of the output. What lies outside the input is a zero.
 
-use crate::depthwise::Window;
 use core::arch::x86_64::*;
+use paring_kernels::Window;
 use std::ops::Range;
 
 /// Rows of the input that two rows of the output see, with steps of two.

@@ -2,49 +2,8 @@
 
 use crate::Level;
 use crate::requant::{Affine, Short};
+use paring_kernels::{I8Panel, Rows, Tile};
 use paring_qmath::{Multiplier, Rounding};
-
-/// The offset that stands for the row of padding.
-pub const PAD: u32 = u32::MAX;
-
-/// The left side of a product: `rows` rows of `taps` pieces of `depth` elements each.
-#[derive(Clone, Copy, Debug)]
-pub struct Rows<'a, T> {
-    /// The elements.
-    pub a: &'a [T],
-    /// Where each piece begins in `a`, or [`PAD`]: for each tile of rows and each tap, one offset a
-    /// row of the tile. The rows that a last tile lacks repeat others.
-    pub at: &'a [u32],
-    /// The piece that [`PAD`] stands for.
-    pub pad: &'a [T],
-    /// Pieces of a row.
-    pub taps: usize,
-    /// Elements of a piece.
-    pub depth: usize,
-    /// Rows.
-    pub rows: usize,
-}
-
-/// Rows of a tile and channels of a panel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tile {
-    /// Rows of a tile.
-    pub rows: usize,
-    /// Channels of a panel; a narrow panel has half as many.
-    pub width: usize,
-}
-
-impl<T> Rows<'_, T> {
-    /// Whether every piece of `depth` elements is inside, for tiles of `tile` rows.
-    pub(crate) fn is_inside(&self, tile: usize, depth: usize) -> bool {
-        // PAD wraps to 0, so one maximum finds the farthest piece.
-        let far = self.at.iter().fold(0, |m: u32, &o| m.max(o.wrapping_add(1)));
-        let end = far as usize;
-        Some(self.at.len()) == self.rows.div_ceil(tile).checked_mul(self.taps * tile)
-            && (end == 0 || end - 1 + depth <= self.a.len())
-            && self.pad.len() >= depth
-    }
-}
 
 /// Whether `rows` rows of `cols` elements that are `stride` apart fit a slice.
 pub(crate) fn fits(len: usize, rows: usize, cols: usize, stride: usize) -> bool {
@@ -52,8 +11,7 @@ pub(crate) fn fits(len: usize, rows: usize, cols: usize, stride: usize) -> bool 
 }
 
 /// The tile of `f32` products; `None` where there is no kernel.
-#[must_use]
-pub fn f32_tile(level: Level) -> Option<Tile> {
+pub(crate) fn f32_tile(level: Level) -> Option<Tile> {
     match level {
         Level::Scalar => None,
         Level::Avx2 => Some(Tile { rows: 6, width: 16 }),
@@ -67,7 +25,7 @@ pub fn f32_tile(level: Level) -> Option<Tile> {
 ///
 /// # Panics
 /// If a slice is too short, the level has no tile, or the processor lacks its features.
-pub fn f32_gemm(
+pub(crate) fn f32_gemm(
     level: Level,
     rows: &Rows<'_, f32>,
     panel: &[f32],
@@ -81,10 +39,10 @@ pub fn f32_gemm(
     let tile = f32_tile(level).expect("a level with a tile");
     assert!(level.is_available());
     assert!(width == tile.width || width == tile.width / 2);
-    assert!(rows.is_inside(tile.rows, rows.depth));
-    assert!(cols <= width && fits(out.len(), rows.rows, cols, stride));
-    assert!(rest.is_none_or(|r| fits(r.len(), rows.rows, cols, stride)));
-    assert_eq!(panel.len(), width * (1 + rows.taps * rows.depth));
+    assert!(rows.tile() == tile.rows && rows.is_inside(rows.depth()));
+    assert!(cols <= width && fits(out.len(), rows.rows(), cols, stride));
+    assert!(rest.is_none_or(|r| fits(r.len(), rows.rows(), cols, stride)));
+    assert_eq!(panel.len(), width * (1 + rows.taps() * rows.depth()));
     #[cfg(target_arch = "x86_64")]
     // SAFETY: features and lengths are checked above.
     unsafe {
@@ -99,8 +57,7 @@ pub fn f32_gemm(
 }
 
 /// The tile of `i8` products; `None` where there is no kernel.
-#[must_use]
-pub fn i8_tile(level: Level) -> Option<Tile> {
+pub(crate) fn i8_tile(level: Level) -> Option<Tile> {
     match level {
         Level::Scalar => None,
         Level::Avx2 => Some(Tile { rows: 6, width: 16 }),
@@ -109,8 +66,7 @@ pub fn i8_tile(level: Level) -> Option<Tile> {
 }
 
 /// Pieces of `i8` rows are read to the next multiple of this many elements.
-#[must_use]
-pub fn i8_step(level: Level) -> usize {
+pub(crate) fn i8_step(level: Level) -> usize {
     match level {
         Level::Scalar => 1,
         Level::Avx2 => 16,
@@ -118,36 +74,10 @@ pub fn i8_step(level: Level) -> usize {
     }
 }
 
-/// What a panel of `i8` weights is packed from.
-#[derive(Clone, Copy, Debug)]
-pub struct I8Panel<'a> {
-    /// The weights of each channel: `taps * depth` each.
-    pub weights: &'a [i8],
-    /// Pieces of a row of the left side.
-    pub taps: usize,
-    /// Elements of a piece.
-    pub depth: usize,
-    /// Channels with padding: the tile's width or half of it.
-    pub width: usize,
-    /// What each channel's sum begins with; the zero point of the left side is already in it.
-    pub bias: &'a [i32],
-    /// The factor of each channel.
-    pub multipliers: &'a [Multiplier],
-    /// How products with it are rounded.
-    pub rounding: Rounding,
-    /// Zero point of the output.
-    pub zero_point: i32,
-    /// Bounds of the output.
-    pub bounds: (i8, i8),
-}
-
-impl I8Panel<'_> {
-    /// The first value of a channel's accumulator when the left side is offset by 128, and its
-    /// requantization.
-    pub(crate) fn lane(&self, channel: usize, weights: &[i8]) -> Option<Lane> {
-        let (bias, m) = (self.bias[channel], self.multipliers[channel]);
-        lane(weights, bias, m, self.rounding, self.zero_point)
-    }
+/// The first value of a channel's accumulator when the left side is offset by 128, and its requantization.
+pub(crate) fn panel_lane(p: &I8Panel<'_>, channel: usize, weights: &[i8]) -> Option<Lane> {
+    let (bias, m) = (p.bias[channel], p.multipliers[channel]);
+    lane(weights, bias, m, p.rounding, p.zero_point)
 }
 
 /// The constants of a channel whose accumulator begins at `start`.
@@ -219,8 +149,7 @@ fn constant(
 }
 
 /// Bytes of a packed panel.
-#[must_use]
-pub fn i8_panel_len(level: Level, taps: usize, depth: usize, width: usize) -> usize {
+pub(crate) fn i8_panel_len(level: Level, taps: usize, depth: usize, width: usize) -> usize {
     #[cfg(target_arch = "x86_64")]
     return match level {
         Level::Avx512 => crate::i8_avx512::panel_len(taps, depth, width),
@@ -234,8 +163,7 @@ pub fn i8_panel_len(level: Level, taps: usize, depth: usize, width: usize) -> us
 ///
 /// # Panics
 /// If lengths disagree or the level has no tile.
-#[must_use]
-pub fn i8_pack(level: Level, p: &I8Panel<'_>, panel: &mut [u8]) -> bool {
+pub(crate) fn i8_pack(level: Level, p: &I8Panel<'_>, panel: &mut [u8]) -> bool {
     let tile = i8_tile(level).expect("a level with a tile");
     assert_eq!(panel.len(), i8_panel_len(level, p.taps, p.depth, p.width));
     assert!(p.width == tile.width || p.width == tile.width / 2);
@@ -255,7 +183,7 @@ pub fn i8_pack(level: Level, p: &I8Panel<'_>, panel: &mut [u8]) -> bool {
 ///
 /// # Panics
 /// If a slice is too short, the level has no tile, or the processor lacks its features.
-pub fn i8_gemm(
+pub(crate) fn i8_gemm(
     level: Level,
     rows: &Rows<'_, i8>,
     panel: &[u8],
@@ -267,9 +195,10 @@ pub fn i8_gemm(
     let tile = i8_tile(level).expect("a level with a tile");
     assert!(level.is_available());
     assert!(width == tile.width || width == tile.width / 2);
-    assert!(rows.is_inside(tile.rows, rows.depth.next_multiple_of(i8_step(level))));
-    assert!(cols <= width && fits(out.len(), rows.rows, cols, stride));
-    assert_eq!(panel.len(), i8_panel_len(level, rows.taps, rows.depth, width));
+    let reach = rows.depth().next_multiple_of(i8_step(level));
+    assert!(rows.tile() == tile.rows && rows.is_inside(reach));
+    assert!(cols <= width && fits(out.len(), rows.rows(), cols, stride));
+    assert_eq!(panel.len(), i8_panel_len(level, rows.taps(), rows.depth(), width));
     #[cfg(target_arch = "x86_64")]
     // SAFETY: features and lengths are checked above.
     unsafe {

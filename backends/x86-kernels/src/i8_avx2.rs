@@ -3,9 +3,10 @@
 //! Both sides are widened to 16 bits: `VPMADDWD` adds two products of those to 32 bits, exactly, where
 //! the product of bytes (`VPMADDUBSW`) would saturate. The rows of a tile are widened once for a panel.
 
-use crate::gemm::{I8Panel, Lane, PAD, Rows};
+use crate::gemm::{Lane, panel_lane};
 use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
+use paring_kernels::{I8Panel, PAD, Rows};
 
 pub(crate) const TILE: usize = 6;
 /// Pieces are read in steps of this many elements.
@@ -73,7 +74,7 @@ pub(crate) fn pack(p: &I8Panel<'_>, panel: &mut [u8]) -> bool {
                 continue;
             }
             let w = &p.weights[c * len..(c + 1) * len];
-            let Some(entry) = p.lane(c, w) else { return false };
+            let Some(entry) = panel_lane(p, c, w) else { return false };
             *slot = (p.bias[c], entry);
             for tap in 0..taps {
                 for k in 0..depth {
@@ -151,18 +152,18 @@ pub(crate) unsafe fn gemm(
     out: &mut [i8],
 ) {
     let tile = Tile {
-        a: rows.a.as_ptr(),
-        pad: rows.pad.as_ptr(),
-        taps: rows.taps,
-        depth: rows.depth,
+        a: rows.a().as_ptr(),
+        pad: rows.pad().as_ptr(),
+        taps: rows.taps(),
+        depth: rows.depth(),
         panel: panel.as_ptr(),
         cols,
         stride,
     };
     let mut done = 0;
-    let mut at = rows.at.as_ptr();
-    while done < rows.rows {
-        let m = (rows.rows - done).min(TILE);
+    let mut at = rows.at().as_ptr();
+    while done < rows.rows() {
+        let m = (rows.rows() - done).min(TILE);
         // SAFETY: the caller checked that the rows are inside their slices.
         unsafe {
             let out = out.as_mut_ptr().add(done * stride);
@@ -171,7 +172,7 @@ pub(crate) unsafe fn gemm(
             } else {
                 by_rows::<1>(&tile, m, at, out)
             }
-            at = at.add(rows.taps * TILE);
+            at = at.add(rows.taps() * TILE);
         }
         done += m;
     }

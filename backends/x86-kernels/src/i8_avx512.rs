@@ -3,8 +3,9 @@
 //! `VPDPBUSD` multiplies unsigned by signed bytes. The left side becomes unsigned by flipping its top
 //! bit, which adds 128; the biases take `128 * sum(w)` off again. All sums are exact.
 
-use crate::gemm::{I8Panel, Lane, PAD, Rows};
+use crate::gemm::{Lane, panel_lane};
 use core::arch::x86_64::*;
+use paring_kernels::{I8Panel, PAD, Rows};
 
 const TILE: usize = 14;
 /// Bytes of the constants of a vector of channels.
@@ -68,7 +69,7 @@ pub(crate) fn pack(p: &I8Panel<'_>, panel: &mut [u8]) -> bool {
                 continue;
             }
             let w = &p.weights[c * len..(c + 1) * len];
-            let Some(entry) = p.lane(c, w) else { return false };
+            let Some(entry) = panel_lane(p, c, w) else { return false };
             *slot = entry;
             for tap in 0..taps {
                 for k in 0..depth {
@@ -104,18 +105,18 @@ pub(crate) unsafe fn gemm(
     out: &mut [i8],
 ) {
     let tile = Tile {
-        a: rows.a.as_ptr(),
-        pad: rows.pad.as_ptr(),
-        taps: rows.taps,
-        groups: rows.depth.div_ceil(4),
+        a: rows.a().as_ptr(),
+        pad: rows.pad().as_ptr(),
+        taps: rows.taps(),
+        groups: rows.depth().div_ceil(4),
         panel: panel.as_ptr(),
         cols,
         stride,
     };
     let mut done = 0;
-    let mut at = rows.at.as_ptr();
-    while done < rows.rows {
-        let m = (rows.rows - done).min(TILE);
+    let mut at = rows.at().as_ptr();
+    while done < rows.rows() {
+        let m = (rows.rows() - done).min(TILE);
         // SAFETY: the caller checked that the rows are inside their slices.
         unsafe {
             let out = out.as_mut_ptr().add(done * stride);
@@ -124,7 +125,7 @@ pub(crate) unsafe fn gemm(
             } else {
                 by_rows::<1>(&tile, m, at, out)
             }
-            at = at.add(rows.taps * TILE);
+            at = at.add(rows.taps() * TILE);
         }
         done += m;
     }

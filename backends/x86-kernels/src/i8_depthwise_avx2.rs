@@ -1,9 +1,10 @@
 //! Depthwise `i8` convolution with AVX2, 16 channels at a time: taps in pairs, widened to 16 bits.
 
-use crate::depthwise::{I8Depthwise, MAX_TAPS, Window};
+use crate::depthwise::{MAX_TAPS, inner_columns, lane as channel_lane};
 use crate::gemm::Lane;
 use crate::i8_avx2::{VECTOR, channel, requantize, store, to_bytes, write_vectors};
 use core::arch::x86_64::*;
+use paring_kernels::{I8Depthwise, Window};
 use std::ops::Range;
 
 /// Bytes of the bounds that lead the packed weights.
@@ -42,7 +43,7 @@ pub(crate) fn pack(p: &I8Depthwise<'_>, more: &[i8], packed: &mut [u8]) -> bool 
                 if c >= p.channels {
                     continue;
                 }
-                let Some(entry) = p.lane(c, taps, more) else { return false };
+                let Some(entry) = channel_lane(p, c, taps, more) else { return false };
                 *slot = (p.bias[c], entry);
                 for tap in 0..taps {
                     let one = i16::from(p.weights[tap * p.channels + c]);
@@ -105,7 +106,7 @@ unsafe fn line<const SHORT: bool>(
     // Where each tap is, and by how many bytes it moves from a pixel to the next.
     let mut at = [padding.as_ptr(); MAX_TAPS + 1];
     let mut moves = [0_usize; MAX_TAPS + 1];
-    let inner = window.inner_columns();
+    let inner = inner_columns(window);
     let taps = kh * kw;
     let end = x.as_ptr_range().end as usize;
     // SAFETY: taps are inside the input or at the padding. Bytes beyond the block's channels are read

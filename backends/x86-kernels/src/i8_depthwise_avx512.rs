@@ -7,10 +7,11 @@
 //!
 //! Where 64 is a multiple of the channels and pixels lie side by side, one vector holds several pixels.
 
-use crate::depthwise::{I8Depthwise, Window};
+use crate::depthwise::{inner_columns, lane as channel_lane};
 use crate::gemm::Lane;
 use crate::i8_avx512::{VECTOR, requantize, requantize_short, write_vectors};
 use core::arch::x86_64::*;
+use paring_kernels::{I8Depthwise, Window};
 use std::ops::Range;
 
 /// Bytes of the bounds that lead the packed weights.
@@ -54,7 +55,7 @@ pub(crate) fn pack(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
                 if c >= p.channels {
                     continue;
                 }
-                let Some(entry) = p.lane(c, kh * kw, &[]) else { return false };
+                let Some(entry) = channel_lane(p, c, kh * kw, &[]) else { return false };
                 *slot = entry;
                 for ky in 0..kh {
                     for kx in 0..kw {
@@ -141,7 +142,7 @@ unsafe fn line<const SHORT: bool>(b: &Block<'_>, y: usize, mask: u64, mut out: *
                 *row = (b.x.add(at * b.pitch), !0);
             }
         }
-        let inner = w.inner_columns();
+        let inner = inner_columns(w);
         let together = pixels(w.channels);
         // One vector of several pixels needs neighbours that lie side by side.
         let several = together > 1 && w.stride[1] == 1;

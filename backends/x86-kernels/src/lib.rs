@@ -1,7 +1,7 @@
 //! Microkernels for x86 on plain slices: they know no graph and allocate nothing.
 //!
-//! Every function is safe to call: it checks the lengths of its slices and the processor's features
-//! before it touches memory through pointers. A [`Level`] names a set of features; [`Level::detect`]
+//! [`X86Kernels`] offers them; it checks the lengths of slices and the processor's features before a kernel
+//! touches memory through pointers. A [`Level`] names a set of features; [`Level::detect`]
 //! finds the best that the processor has.
 //!
 //! **Products of matrices** take the left side by indirection: a table of offsets into the input, one
@@ -17,8 +17,9 @@
 #![allow(clippy::needless_range_loop)]
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, unused_imports))]
 
-pub mod depthwise;
-pub mod elementwise;
+mod depthwise;
+mod dispatch;
+mod elementwise;
 #[cfg(target_arch = "x86_64")]
 mod elementwise_avx512;
 #[cfg(target_arch = "x86_64")]
@@ -29,7 +30,7 @@ mod f32_avx512;
 mod f32_depthwise;
 #[cfg(target_arch = "x86_64")]
 mod f32_depthwise3;
-pub mod gemm;
+mod gemm;
 #[cfg(target_arch = "x86_64")]
 mod i8_avx2;
 #[cfg(target_arch = "x86_64")]
@@ -38,7 +39,9 @@ mod i8_avx512;
 mod i8_depthwise_avx2;
 #[cfg(target_arch = "x86_64")]
 mod i8_depthwise_avx512;
-pub mod requant;
+mod requant;
+
+pub use dispatch::X86Kernels;
 
 /// A set of processor features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

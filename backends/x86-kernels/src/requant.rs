@@ -31,7 +31,6 @@ pub struct Affine {
 impl Affine {
     /// The constants for accumulators of a magnitude of at most `bound`; `None` where a step of the
     /// definition could saturate or a sum could overflow.
-    #[must_use]
     pub fn new(
         multiplier: Multiplier,
         rounding: Rounding,
@@ -61,7 +60,7 @@ impl Affine {
     }
 
     /// The result for an accumulator within the bound.
-    #[must_use]
+    #[cfg(test)]
     pub fn apply(self, acc: i32) -> i32 {
         let sign = if acc < 0 { i64::from(self.sign) } else { 0 };
         ((i64::from(acc) * i64::from(self.m) + self.k - sign) >> self.t) as i32
@@ -84,7 +83,6 @@ pub struct Short {
 impl Short {
     /// As [`Affine::new`]; `None` for factors that do not shift right, too, and where 32 bits are too
     /// few.
-    #[must_use]
     pub fn new(
         multiplier: Multiplier,
         rounding: Rounding,
@@ -102,7 +100,7 @@ impl Short {
     }
 
     /// The result for an accumulator within the bound.
-    #[must_use]
+    #[cfg(test)]
     pub fn apply(self, acc: i32) -> i32 {
         let h = ((i64::from(acc) * i64::from(self.m) + (1 << 30)) >> 31) as i32;
         (h + self.c - i32::from(acc < 0)) >> self.e

@@ -21,10 +21,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod kernels;
-
-pub use kernels::X86Kernels;
-pub use paring_x86_kernels::Level;
+pub use paring_x86_kernels::{Level, X86Kernels};
 
 use paring_backend::{
     Backend, CompileError, CompileOptions, ExecOptions, Package, backend_named, register_backend,

@@ -2,9 +2,14 @@
 //! closely.
 
 use paring_backend::{Backend, ExecOptions};
+use paring_engine::Engine;
+use paring_ir::ops::{Activation, Conv2d, Padding};
+use paring_ir::{Graph, OpRef};
 use paring_opsuite::random::{Grower, Random, compare};
 use paring_qmath::Rounding;
-use paring_x86::{Level, X86};
+use paring_tensor::{DType, Quant, Tensor, TensorType};
+use paring_x86::{Level, X86, X86Kernels};
+use std::sync::Arc;
 
 fn check(int8: bool, seeds: std::ops::Range<u64>) {
     for seed in seeds {
@@ -15,10 +20,15 @@ fn check(int8: bool, seeds: std::ops::Range<u64>) {
             let options = ExecOptions { rounding };
             let reference = paring_reference::Reference.executor(options).unwrap();
             for level in Level::ALL.into_iter().filter(|l| l.is_available()) {
-                let tested = X86.executor_at(level, options);
-                let result = compare(&graph, &mut Random(seed), &*reference, &tested, 2e-6);
-                if let Err(why) = result {
-                    panic!("seed {seed}, {}, {rounding:?}: {why}\n{graph}", level.name());
+                // Once as it is, and once with steps joined whatever their size, in short strips.
+                let fallback = paring_reference::Reference.executor(options);
+                let kernels = X86Kernels::new(level).near(1 + seed as usize % 4 * 2000);
+                let joined = Engine::new("joined", Box::new(kernels), options, fallback);
+                for tested in [X86.executor_at(level, options), joined] {
+                    let result = compare(&graph, &mut Random(seed), &*reference, &tested, 2e-6);
+                    if let Err(why) = result {
+                        panic!("seed {seed}, {}, {rounding:?}: {why}\n{graph}", level.name());
+                    }
                 }
             }
         }
@@ -33,4 +43,68 @@ fn real_networks() {
 #[test]
 fn integer_networks() {
     check(true, 1000..1250);
+}
+
+/// Pointwise and depthwise convolutions one after another: what is joined over rows.
+fn bottleneck(r: &mut Random, int8: bool) -> Graph {
+    let mut graph = Graph::new("bottleneck");
+    let form = |shape: &[usize]| match int8 {
+        true => TensorType::new(DType::I8, shape).with_quant(Quant::per_tensor(0.05, 3)),
+        false => TensorType::new(DType::F32, shape),
+    };
+    let mut c = r.of(&[3, 8, 20, 33]);
+    let mut x = graph.add_input("x", form(&[1, r.below(20) + 1, r.below(20) + 1, c])).unwrap();
+    for i in 0..2 + r.below(4) {
+        let depthwise = r.below(2) == 0;
+        let (filters, k) =
+            if depthwise { (c, r.of(&[1, 2, 3, 3, 5, 7])) } else { (r.of(&[5, 16, 40, 70]), 1) };
+        let stride = if depthwise { r.of(&[1, 1, 2, 3]) } else { 1 };
+        let pad = r.of(&[Padding::SAME, Padding::SAME, Padding::Explicit([k / 2, 0, k, k / 2])]);
+        let shape = [filters, k, k, if depthwise { 1 } else { c }];
+        let n = shape.iter().product();
+        let w = match int8 {
+            true => Tensor::from_vec(shape, r.bytes(n)),
+            false => Tensor::from_vec(shape, r.reals(n)),
+        };
+        let quant = int8.then(|| Quant::symmetric(0, vec![0.002; filters]));
+        let w = graph.add_const(format!("w{i}"), w.unwrap(), quant).unwrap();
+        let op: OpRef = Arc::new(Conv2d {
+            stride: [stride; 2],
+            pad: if depthwise { pad } else { Padding::SAME },
+            dilation: [1, 1],
+            groups: if depthwise { c } else { 1 },
+            activation: Activation::Relu6,
+        });
+        let Ok(out) = op.infer(&[graph.ty(x), graph.ty(w)]) else { break };
+        let out = out[0].shape.fixed().unwrap();
+        if out.iter().product::<usize>() == 0 {
+            break;
+        }
+        let outputs = vec![(format!("y{i}"), form(&out))];
+        x = graph.add_typed_node(format!("y{i}"), &op, &[x, w], outputs).unwrap()[0];
+        c = filters;
+    }
+    graph.add_output("y", x);
+    graph
+}
+
+#[test]
+fn joined_steps() {
+    let options = ExecOptions::default();
+    for seed in 0..400 {
+        let graph = bottleneck(&mut Random(seed), seed % 2 == 1);
+        for level in Level::ALL.into_iter().filter(|l| l.is_available()) {
+            let kernels = X86Kernels::new(level).near(1 + seed as usize % 7 * 1000);
+            let joined = Engine::new("joined", Box::new(kernels), options, None);
+            let reference = paring_reference::Reference.executor(options).unwrap();
+            for threads in [1, 3] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let result =
+                    pool.install(|| compare(&graph, &mut Random(seed), &*reference, &joined, 2e-6));
+                if let Err(why) = result {
+                    panic!("seed {seed}, {}: {why}\n{graph}", level.name());
+                }
+            }
+        }
+    }
 }

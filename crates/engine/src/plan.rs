@@ -6,6 +6,7 @@ use paring_ir::ops::{Activation, Binary, BinaryFn, Conv2d, Dense, Unary};
 use paring_ir::{ExecError, Executor, Graph, Node, NodeId, Refusal, Session, ValueId, Verified};
 use paring_kernels::Kernels;
 use paring_qmath::Rounding;
+use paring_runtime::steps::strip::{MOST, Strip};
 use paring_runtime::{Blob, Buffer, Element, LINE, Port, Program, Run, Source, Span, State};
 use paring_tensor::{DType, TensorType};
 use std::collections::{HashMap, HashSet};
@@ -62,6 +63,8 @@ pub(crate) struct Options<'a> {
     pub(crate) fallback: Option<&'a dyn Executor>,
     /// Whether nodes may be joined; where not, every value is computed.
     pub(crate) fuse: bool,
+    /// Threads that steps which are joined have memory for.
+    pub(crate) threads: usize,
     /// Name of the backend.
     pub(crate) name: &'a str,
 }
@@ -378,10 +381,94 @@ pub(crate) fn build(verified: &Verified<'_>, options: Options<'_>) -> Result<Pla
     for v in visible.chain(graph.states().iter().map(|s| s.next)) {
         b.read(v, end);
     }
+    b.join(&mut drafts);
     Ok(b.finish(drafts))
 }
 
 impl Builder<'_> {
+    /// Whether a draft is one step that hands its result to the next draft alone, and both can work row
+    /// by row.
+    fn hands_on(&self, one: &(DraftWork, Vec<ValueId>), next: &(DraftWork, Vec<ValueId>)) -> bool {
+        let (DraftWork::Steps(one), DraftWork::Steps(next)) = (&one.0, &next.0) else {
+            return false;
+        };
+        let ([one], [next]) = (one.as_slice(), next.as_slice()) else { return false };
+        let plain = |d: &Draft| d.scratch.is_none() && d.part.step.works_by_rows();
+        plain(one)
+            && plain(next)
+            && one.part.b.is_none()
+            && next.part.a == one.output
+            && self.graph.only_user(one.output).is_some()
+            // What is not much larger stays in a cache anyway.
+            && self.bytes(one.output) >= self.options.kernels.near_bytes().saturating_mul(4)
+    }
+
+    /// Joins steps whose large results would leave the cache before they are read.
+    fn join(&mut self, drafts: &mut [(DraftWork, Vec<ValueId>)]) {
+        let budget = self.options.kernels.near_bytes();
+        if budget == 0 || !self.options.fuse {
+            return;
+        }
+        let mut first = 0;
+        while first < drafts.len() {
+            let mut last = first;
+            while last + 1 < drafts.len()
+                && last + 1 - first < MOST
+                && self.hands_on(&drafts[last], &drafts[last + 1])
+            {
+                last += 1;
+            }
+            if last > first {
+                self.join_these(&mut drafts[first..=last], last, budget);
+            }
+            first = last + 1;
+        }
+    }
+
+    /// Makes one step of several; the last of them is at `at`.
+    fn join_these(&mut self, drafts: &mut [(DraftWork, Vec<ValueId>)], at: usize, budget: usize) {
+        let mut single: Vec<Draft> = Vec::new();
+        for (work, _) in drafts.iter_mut() {
+            if let DraftWork::Steps(steps) = work {
+                single.append(steps);
+            }
+        }
+        let places: Vec<_> =
+            single.iter().map(|d| (d.part.a, d.part.b, d.output, d.part.scratch)).collect();
+        let stages = single.into_iter().map(|d| d.part.step).collect();
+        match Strip::new(stages, budget, self.options.threads) {
+            Ok(strip) => {
+                let (Some(from), Some(to)) = (places.first(), places.last()) else { return };
+                let (a, b, output) = (from.0, to.1, to.2);
+                self.read(a, at);
+                let bytes = strip.scratch();
+                let scratch = Some(self.block(bytes, at));
+                let part = Part { step: strip.into(), a, b, scratch: bytes };
+                for ((_, shown), place) in drafts.iter_mut().zip(&places) {
+                    if place.2 != output {
+                        // What lies between the steps is in the scratch memory.
+                        shown.clear();
+                        if let Some(block) = self.block_of.get(&place.2) {
+                            self.blocks[*block].size = 0;
+                        }
+                    }
+                }
+                if let Some((DraftWork::Steps(steps), _)) = drafts.last_mut() {
+                    steps.push(Draft { part, output, scratch });
+                }
+            }
+            Err(stages) => {
+                for (((work, _), place), step) in drafts.iter_mut().zip(&places).zip(stages) {
+                    if let DraftWork::Steps(steps) = work {
+                        let (a, b, output, scratch) = *place;
+                        let part = Part { step, a, b, scratch };
+                        steps.push(Draft { part, output, scratch: None });
+                    }
+                }
+            }
+        }
+    }
+
     fn finish(mut self, drafts: Vec<(DraftWork, Vec<ValueId>)>) -> Plan {
         let placed = plan(&self.blocks, &[]);
         let mut foreign = std::mem::take(&mut self.foreign);

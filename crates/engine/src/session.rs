@@ -2,7 +2,7 @@ use crate::plan::{Options, Plan, Typed, Work, build};
 use paring_backend::ExecOptions;
 use paring_ir::{ExecError, Executor, Graph, Node, Observer, Session, Timed, Verified};
 use paring_kernels::Kernels;
-use paring_runtime::{Blob, Buffer, Program, Source};
+use paring_runtime::{Blob, Buffer, Program, Source, threads};
 use paring_tensor::Tensor;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -12,6 +12,9 @@ pub struct Engine {
     shared: Arc<Shared>,
 }
 
+/// Threads that programs have memory for, whatever machine they are made on.
+const THREADS: usize = 4;
+
 struct Shared {
     name: &'static str,
     kernels: Box<dyn Kernels>,
@@ -20,12 +23,13 @@ struct Shared {
 }
 
 impl Shared {
-    fn plan(&self, graph: &Verified<'_>, fuse: bool) -> Result<Plan, ExecError> {
+    fn plan(&self, graph: &Verified<'_>, fuse: bool, threads: usize) -> Result<Plan, ExecError> {
         let options = Options {
             kernels: &*self.kernels,
             rounding: self.options.rounding,
             fallback: self.fallback.as_deref(),
             fuse,
+            threads,
             name: self.name,
         };
         build(graph, options)
@@ -53,7 +57,7 @@ impl Engine {
     /// [`ExecError::Unsupported`] with every node that the engine has no step for, or what else is in the
     /// way of a plan.
     pub fn program(&self, graph: Verified<'_>) -> Result<Program, ExecError> {
-        self.shared.plan(&graph, true)?.into_program(graph.graph(), self.shared.name)
+        self.shared.plan(&graph, true, THREADS)?.into_program(graph.graph(), self.shared.name)
     }
 }
 
@@ -82,7 +86,7 @@ impl Executor for Engine {
             symbols.dedup();
             return Err(ExecError::Unbound(symbols));
         }
-        let plan = self.shared.plan(&graph, true)?;
+        let plan = self.shared.plan(&graph, true, threads())?;
         let prepared = Prepared {
             shared: Arc::clone(&self.shared),
             graph: graph.graph().clone(),
@@ -175,7 +179,7 @@ impl Running {
                     Some(plan) => plan,
                     None => {
                         let verified = prepared.graph.verified().map_err(|e| internal("", e))?;
-                        let plan = prepared.shared.plan(&verified, false)?;
+                        let plan = prepared.shared.plan(&verified, false, 1)?;
                         prepared.observed.get_or_init(|| plan)
                     }
                 };

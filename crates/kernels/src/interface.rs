@@ -245,6 +245,12 @@ pub trait Kernels: Send + Sync + 'static {
     /// The instruction set, for messages.
     fn name(&self) -> &str;
 
+    /// Bytes that may lie between steps which are done together row by row, so that they stay in a cache
+    /// beside the weights; 0 where joining steps does not pay.
+    fn near_bytes(&self) -> usize {
+        0
+    }
+
     /// The name of the packed form: packages for one family run with all of its kernels.
     fn family(&self) -> &'static str {
         "portable"

@@ -15,6 +15,9 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod fixed;
+pub mod softmax;
+
 /// How a product with a [`Multiplier`] is rounded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Rounding {
@@ -169,7 +172,7 @@ fn frexp(x: f64) -> (f64, i32) {
 }
 
 /// `2^n` for any `n` a double can hold, zero or infinity beyond.
-fn exp2i(n: i32) -> f64 {
+pub(crate) fn exp2i(n: i32) -> f64 {
     if n > 1023 {
         f64::INFINITY
     } else if n >= -1022 {

@@ -103,7 +103,7 @@ impl Program {
             return Self::of_package(copy, family);
         }
         let wrong = |_| PackageError::Damaged("its program says nothing");
-        let mut r = Reader { head, package: Arc::clone(&bytes), data: start };
+        let mut r = Reader { head, package: Arc::clone(&bytes), data: start, nested: false };
         let found = String::get(&mut r).map_err(wrong)?;
         if found != family {
             return Err(PackageError::Kernels { found, expected: family.to_owned() });

@@ -1,5 +1,6 @@
 use crate::wire::wire;
 use paring_kernels::Kernels;
+use std::ops::Range;
 
 /// What a step reads and writes. Operands are as long as their values, and longer by as much as the
 /// kernels may read beyond; an operand that a step has not is empty.
@@ -14,6 +15,58 @@ pub(crate) struct Io<'a> {
 pub(crate) trait Step {
     /// Computes the output.
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>);
+
+    /// The step as one that can compute some rows of an image at a time, if it can.
+    fn by_rows(&self) -> Option<&dyn ByRows> {
+        None
+    }
+}
+
+/// What a row of an image's output needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RowShape {
+    /// Rows of the input and of the output.
+    pub(crate) rows: [usize; 2],
+    /// Bytes of a row of the input and of the output.
+    pub(crate) bytes: [usize; 2],
+    /// Rows of the input from the first that an output row sees to the last.
+    pub(crate) reach: usize,
+    /// Rows of the input from what one row of the output sees to what the next one sees.
+    pub(crate) stride: usize,
+    /// Rows of padding above.
+    pub(crate) pad: usize,
+    /// Multiply-accumulates or the like of a row of the output.
+    pub(crate) work: usize,
+}
+
+wire!(RowShape { rows, bytes, reach, stride, pad, work });
+
+impl RowShape {
+    /// The rows of the input that some rows of the output need.
+    pub(crate) fn needed(&self, rows: &Range<usize>) -> Range<usize> {
+        let from = (rows.start * self.stride).saturating_sub(self.pad);
+        let last = rows.end.saturating_sub(1) * self.stride + self.reach;
+        let end = last.saturating_sub(self.pad).min(self.rows[0]);
+        from.min(end)..end
+    }
+}
+
+/// A step over one image whose rows of output each need few rows of input.
+pub(crate) trait ByRows {
+    /// What a row needs.
+    fn shape(&self) -> RowShape;
+
+    /// Computes `rows` of the output. `x` begins with row `first` of the input and may be longer than
+    /// what is needed; `b` is the part of the second operand that belongs to the rows.
+    fn run_rows(
+        &self,
+        kernels: &dyn Kernels,
+        x: &[u8],
+        first: usize,
+        rows: Range<usize>,
+        b: &[u8],
+        out: &mut [u8],
+    );
 }
 
 /// Bytes as numbers; parts that are empty may lie anywhere.

@@ -21,6 +21,36 @@ pub(crate) fn divide<T: Send>(
     part(0..count, per, parts.max(1), out, f);
 }
 
+/// How many threads some work is worth, of those of the pool.
+pub(crate) fn worth(work: usize) -> usize {
+    #[cfg(feature = "threads")]
+    let parts = (work / GRAIN).clamp(1, threads());
+    #[cfg(not(feature = "threads"))]
+    let parts = work.min(1);
+    parts
+}
+
+/// The threads of the pool that the caller runs in.
+#[must_use]
+pub fn threads() -> usize {
+    #[cfg(feature = "threads")]
+    let threads = rayon::current_num_threads().max(1);
+    #[cfg(not(feature = "threads"))]
+    let threads = 1;
+    threads
+}
+
+/// Does both, at once where there are threads.
+pub(crate) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+    #[cfg(feature = "threads")]
+    rayon::join(a, b);
+    #[cfg(not(feature = "threads"))]
+    {
+        a();
+        b();
+    }
+}
+
 /// As with threads, all of it here.
 #[cfg(not(feature = "threads"))]
 pub(crate) fn divide<T: Send>(

@@ -3,6 +3,7 @@
 
 use crate::blob::{Blob, Shared};
 use crate::buffer::LINE;
+use crate::steps::AnyStep;
 use paring_kernels::{I8Sum, Tile, Window};
 use paring_qmath::{Multiplier, Rounding};
 use std::collections::HashMap;
@@ -47,6 +48,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) package: Shared,
     /// Where blobs begin in the package.
     pub(crate) data: usize,
+    /// Whether a step that holds others is being read.
+    pub(crate) nested: bool,
 }
 
 impl Reader<'_> {
@@ -54,6 +57,16 @@ impl Reader<'_> {
         let (now, later) = self.head.split_first_chunk().ok_or(Fault)?;
         self.head = later;
         Ok(*now)
+    }
+
+    /// A step inside of another one; there are no further ones inside of it.
+    pub(crate) fn inner(&mut self) -> Result<AnyStep, Fault> {
+        if std::mem::replace(&mut self.nested, true) {
+            return Err(Fault);
+        }
+        let step = AnyStep::get(self);
+        self.nested = false;
+        step
     }
 }
 

@@ -69,7 +69,8 @@ fn exactly_means_padding_alone() {
     )
     .unwrap();
     let text = "version = 1\n[[pass]]\nuse = \"fuse\"\nexact = true";
-    let done = Pipeline::parse(text).unwrap().run(&graph, &NoHost, &mut Default::default()).unwrap();
+    let done =
+        Pipeline::parse(text).unwrap().run(&graph, &NoHost, &mut Default::default()).unwrap();
     let out = print(&done.graph, Large::Inline).text;
     assert!(out.contains("conv2d(%x") && out.contains("unary(%y)"), "{out}");
 }

@@ -11,6 +11,7 @@ mod report;
 use anyhow::{Context, Result};
 use clap::Parser;
 use paring_backend::ExecOptions;
+use paring_bench::memory::{self, Memory};
 use paring_format::WriteOptions;
 use paring_ir::{Graph, Session};
 use paring_pass::{NoHost, Pipeline, RunOptions};
@@ -78,6 +79,17 @@ pub struct Row {
     pub macs: u64,
     /// The times of each engine.
     pub times: [Option<Times>; 3],
+}
+
+/// The most memory of a process that runs a model once loaded: ours, and how much more than before loading
+/// it the other runtimes took.
+pub struct Peak {
+    /// The model.
+    pub model: String,
+    /// Ours.
+    pub ours: Memory,
+    /// Bytes, where the runtime runs it.
+    pub others: [Option<usize>; 2],
 }
 
 struct Model {
@@ -173,6 +185,36 @@ fn models(folder: &Path, only: &str) -> Vec<Model> {
     all
 }
 
+/// A layer whose operands stay in the cache and whose extents fit every tile: what it reaches is the rate
+/// that the floors are stated with.
+fn rate(int8: bool) -> Result<Model> {
+    let (dtype, x, w, y) = match int8 {
+        true => ("i8", " q(0.05, 0)", " q(0.01, 0)", " q(0.5, 0)"),
+        false => ("f32", "", "", ""),
+    };
+    let source = format!(
+        "graph @rate {{
+            %x = input : {dtype}[224,256]{x}
+            %w = const fill(seed=1) : {dtype}[256,256]{w}
+            %y = dense(%x, %w) : {dtype}[224,256]{y}
+            output %y
+        }}"
+    );
+    let name = format!("dense_256_{}", if int8 { "int8" } else { "f32" });
+    Ok(Model { name, graph: paring_ir::text::parse(&source)?, tflite: None, onnx: None })
+}
+
+fn peak(model: &Model, folder: &Path, peers: Option<&Peers>) -> Result<Peak> {
+    let program = std::env::current_exe()?.with_file_name("measure_package");
+    let package = folder.join(format!("{}.prt", model.name));
+    let ours = memory::measure(&model.graph, &program, &package)?;
+    let others = [(1, &model.tflite), (2, &model.onnx)].map(|(engine, path)| {
+        let measured = peers?.memory(ENGINES[engine], path.as_deref()?);
+        measured.inspect_err(|e| eprintln!("{}: {e:#}", model.name)).ok()
+    });
+    Ok(Peak { model: model.name.clone(), ours, others })
+}
+
 fn cpu() -> Duration {
     let t = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(t.tv_sec as u64, t.tv_nsec as u32)
@@ -264,8 +306,15 @@ fn main() -> Result<()> {
             None
         }
     };
-    let mut rows = Vec::new();
+    let (mut rows, mut peaks) = (Vec::new(), Vec::new());
+    for int8 in [false, true] {
+        rows.push(measure(&rate(int8)?, 1, &args, &mut None)?);
+    }
     for model in models(&folder, &args.only) {
+        match peak(&model, &folder, peers.as_ref()) {
+            Ok(peak) => peaks.push(peak),
+            Err(e) => eprintln!("{}: its memory was not measured: {e:#}", model.name),
+        }
         for &threads in &args.threads {
             match measure(&model, threads, &args, &mut peers) {
                 Ok(row) => {
@@ -277,7 +326,7 @@ fn main() -> Result<()> {
         }
     }
     let versions = peers.as_ref().map_or(&[][..], |p| &p.versions);
-    let page = report::page(&rows, versions, args.rounds);
+    let page = report::page(&rows, &peaks, versions, args.rounds);
     match &args.page {
         None => print!("{page}"),
         Some(path) => {

@@ -1,6 +1,8 @@
 """Runs models on other runtimes, one request a line on standard input, one answer a line on standard
-output. Requests: {"load": path, "engine": name, "threads": n}, {"run": times}, {"versions": true}."""
+output. Requests: {"load": path, "engine": name, "threads": n}, {"run": times}, {"versions": true}.
+With `--memory ENGINE PATH` it prints by how many bytes the most memory of the process grows instead."""
 import json
+import resource
 import sys
 import time
 
@@ -51,7 +53,24 @@ def versions():
     return {name: version(name) for name in ("ai-edge-litert", "onnxruntime")}
 
 
+LOAD = {"litert": load_litert, "onnxruntime": load_onnxruntime}
+
+
+def memory(engine, path):
+    if engine == "litert":
+        import ai_edge_litert.interpreter
+    else:
+        import onnxruntime
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    call = LOAD[engine](path, 1)
+    for _ in range(3):
+        call()
+    print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+
+
 def main():
+    if sys.argv[1:2] == ["--memory"]:
+        return memory(*sys.argv[2:4])
     loaded = {}
     for line in sys.stdin:
         request = json.loads(line)
@@ -59,8 +78,7 @@ def main():
             if "versions" in request:
                 answer = versions()
             elif "load" in request:
-                load = {"litert": load_litert, "onnxruntime": load_onnxruntime}[request["engine"]]
-                loaded[request["engine"]] = load(request["load"], request["threads"])
+                loaded[request["engine"]] = LOAD[request["engine"]](request["load"], request["threads"])
                 answer = {}
             else:
                 call = loaded[request["engine"]]

@@ -15,6 +15,8 @@ pub struct Peers {
     child: Child,
     ask: ChildStdin,
     answers: BufReader<ChildStdout>,
+    /// The interpreter and its script.
+    command: [PathBuf; 2],
     /// Names and versions of what answers.
     pub versions: Vec<(String, String)>,
 }
@@ -42,7 +44,8 @@ impl Peers {
             .with_context(|| format!("starting {}", python.display()))?;
         let ask = child.stdin.take().context("no standard input")?;
         let answers = BufReader::new(child.stdout.take().context("no standard output")?);
-        let mut peers = Self { child, ask, answers, versions: Vec::new() };
+        let command = [python, script];
+        let mut peers = Self { child, ask, answers, command, versions: Vec::new() };
         let versions = peers.request(&json!({ "versions": true }))?;
         for (name, version) in versions.as_object().into_iter().flatten() {
             peers.versions.push((name.clone(), version.as_str().unwrap_or_default().to_owned()));
@@ -69,6 +72,22 @@ impl Peers {
     pub fn load(&mut self, engine: &str, path: &Path, threads: usize) -> Result<()> {
         let path = path.to_string_lossy();
         self.request(&json!({ "load": path, "engine": engine, "threads": threads })).map(drop)
+    }
+
+    /// Bytes by which the most memory of a process of its own grows when it loads a model and runs it.
+    ///
+    /// # Errors
+    /// If the runtime refuses the model.
+    pub fn memory(&self, engine: &str, path: &Path) -> Result<usize> {
+        let [python, script] = &self.command;
+        let output = Command::new(python)
+            .arg(script)
+            .args(["--memory", engine])
+            .arg(path)
+            .stderr(Stdio::null())
+            .output()?;
+        let text = String::from_utf8(output.stdout)?;
+        text.trim().parse().with_context(|| format!("{engine} did not say how much memory it took"))
     }
 
     /// Runs the loaded model some times.

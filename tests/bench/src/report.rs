@@ -1,6 +1,6 @@
 //! The page.
 
-use crate::{ENGINES, Row, Times, quantile};
+use crate::{ENGINES, Peak, Row, Times, quantile};
 use std::fmt::Write;
 
 fn median(times: &[f64]) -> f64 {
@@ -51,7 +51,12 @@ fn machine() -> String {
 }
 
 /// The whole page.
-pub fn page(rows: &[Row], versions: &[(String, String)], rounds: usize) -> String {
+pub fn page(
+    rows: &[Row],
+    peaks: &[Peak],
+    versions: &[(String, String)],
+    rounds: usize,
+) -> String {
     let mut page = String::from(
         "# x86 against LiteRT and ONNX Runtime\n\n\
          Written by `cargo xtask bench-x86`; do not edit. All engines ran in this one run, in turns.\n\n",
@@ -72,8 +77,21 @@ pub fn page(rows: &[Row], versions: &[(String, String)], rounds: usize) -> Strin
          not quiet.\n\
          - Limits: caches, clock and memory are shared with whatever else runs; two threads on two \
          processors suffer most from it. LiteRT's default delegate (XNNPACK) is on; neither runtime was \
-         tuned otherwise."
+         tuned otherwise.\n\
+         - `floor` is the time that the multiply-accumulates of a model take at the rate that this engine \
+         reaches on a dense layer of 256 by 256 whose operands stay in the cache (`dense_256`, the first \
+         rows). It leaves out the traffic of the memory and everything that is no product."
     );
+    let rate = |int8: bool| {
+        let name = if int8 { "dense_256_int8" } else { "dense_256_f32" };
+        let row = rows.iter().find(|r| r.model == name)?;
+        let least = quantile(&row.times[0].as_ref()?.wall, 0.0);
+        Some(row.macs as f64 / least)
+    };
+    let floor = |row: &Row| {
+        let int8 = row.model.contains("int8");
+        rate(int8).map_or(f64::NAN, |rate| row.macs as f64 / rate / row.threads as f64)
+    };
     for threads in [1, 2] {
         let rows: Vec<&Row> = rows.iter().filter(|r| r.threads == threads).collect();
         if rows.is_empty() {
@@ -82,10 +100,10 @@ pub fn page(rows: &[Row], versions: &[(String, String)], rounds: usize) -> Strin
         let _ = write!(
             page,
             "\n## {threads} thread{}\n\nMilliseconds: median (least).\n\n\
-             | model | M MACs | paring | LiteRT | ONNX Runtime | ratio of medians | of least |{}\n|{}\n",
+             | model | M MACs | floor | paring | LiteRT | ONNX Runtime | ratio of medians | of least |{}\n|{}\n",
             if threads == 1 { "" } else { "s" },
             if threads == 1 { " of thread time |" } else { "" },
-            "---|".repeat(if threads == 1 { 8 } else { 7 })
+            "---|".repeat(if threads == 1 { 9 } else { 8 })
         );
         for row in rows {
             let times: Vec<String> = row
@@ -99,9 +117,10 @@ pub fn page(rows: &[Row], versions: &[(String, String)], rounds: usize) -> Strin
                 .collect();
             let _ = write!(
                 page,
-                "| {} | {:.1} | {} | {} | {} | {} | {} |",
+                "| {} | {:.1} | {:.3} | {} | {} | {} | {} | {} |",
                 row.model,
                 row.macs as f64 / 1e6,
+                floor(row),
                 times[0],
                 times[1],
                 times[2],
@@ -130,6 +149,31 @@ pub fn page(rows: &[Row], versions: &[(String, String)], rounds: usize) -> Strin
              | model | times faster |\n|---|---|\n{}\n",
             speedups.join("\n")
         );
+    }
+    if !peaks.is_empty() {
+        page.push_str(
+            "\n## Memory\n\nKilobytes of 1000 bytes. `peak` is the most that a process had which loads the \
+             mapped package and runs it three times on one thread, all pages of the program, of the \
+             libraries and of the mapped weights among them. `bound` is the weights, 1.3 times the \
+             activations (the most bytes of values that are there at once when the layers run one after \
+             another) and 2 MB. The other runtimes are measured by how much the peak of a Python process \
+             grows from before it loads the model.\n\n\
+             | model | weights | activations | package | arena | peak | bound | load ms | LiteRT grows | \
+             ONNX Runtime grows |\n|---|---|---|---|---|---|---|---|---|---|\n",
+        );
+        let kilo = |n: usize| n.div_ceil(1000).to_string();
+        for Peak { model, ours, others } in peaks {
+            let [litert, onnx] = others.map(|n| n.map_or("-".to_owned(), kilo));
+            let all = [ours.weights, ours.activations, ours.package, ours.arena, ours.peak];
+            let all: Vec<String> = all.map(kilo).into();
+            let _ = writeln!(
+                page,
+                "| {model} | {} | {} | {:.2} | {litert} | {onnx} |",
+                all.join(" | "),
+                kilo(ours.bound()),
+                ours.load_us as f64 / 1e3
+            );
+        }
     }
     page
 }

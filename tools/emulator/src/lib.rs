@@ -39,7 +39,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub use aarch64::{Cpu, PackageReport, build_runtime, missing_aarch64_packages, run_package};
-pub use board::Core;
+pub use paring_cortex_m_kernels::Core;
 pub use tools::missing_packages;
 
 /// What went wrong while building or running.
@@ -243,7 +243,7 @@ fn compile(
     input_bytes: usize,
     samples: usize,
 ) -> Result<Report, EmulatorError> {
-    let board = build.core.board();
+    let board = board::board(build.core);
     let script = include_str!("c/board.ld")
         .replace("@VEC@", board.vectors)
         .replace("@FLASH@", board.flash)
@@ -271,7 +271,7 @@ fn compile(
     }
 
     let base = |extra: &[&str]| -> Vec<String> {
-        board.flags.iter().chain(extra).map(|s| (*s).to_string()).collect()
+        build.core.compiler_flags().iter().chain(extra).map(|s| (*s).to_string()).collect()
     };
     let own = ["-O1", "-ffreestanding", "-fno-tree-loop-distribute-patterns", "-I.", "-c"];
     let mut objects = Vec::new();
@@ -359,7 +359,7 @@ fn emulate(
         dir.join("counts.txt").display()
     );
     let mut child = Command::new(tools::QEMU)
-        .args(["-M", build.core.board().machine, "-nographic", "-monitor", "none"])
+        .args(["-M", board::board(build.core).machine, "-nographic", "-monitor", "none"])
         .args(["-serial", "none", "-semihosting-config", "enable=on,target=native"])
         .args(["-kernel", "emu.elf", "-plugin", &argument])
         .current_dir(dir)

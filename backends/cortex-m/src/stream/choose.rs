@@ -133,7 +133,8 @@ fn effort(lowering: &Lowering<'_>, step: &Step, stream: &Stream, at: usize) -> (
     let (Some(conv), Some(bands)) = (node.op_as::<Conv2d>(), stream.bands.get(at)) else {
         return (plain, 0);
     };
-    let Some(input) = stream.links.get(at).and_then(|l| stream.links.get(*l.inputs.first()?)) else {
+    let Some(input) = stream.links.get(at).and_then(|l| stream.links.get(*l.inputs.first()?))
+    else {
         return (plain, 0);
     };
     if conv.groups == 1 {

@@ -78,11 +78,7 @@ fn window(graph: &Graph, node: &Node) -> Option<(Window, Vec<ValueId>)> {
     let found = if let Some(op) = node.op_as::<Conv2d>() {
         let kernel = sides(&graph.ty(*node.inputs().get(1)?).shape.fixed()?)?;
         let pad = op.padding(sides(&from)?, kernel);
-        Window {
-            kernel: (kernel[0] - 1) * op.dilation[0] + 1,
-            stride: op.stride[0],
-            pad: pad[0],
-        }
+        Window { kernel: (kernel[0] - 1) * op.dilation[0] + 1, stride: op.stride[0], pad: pad[0] }
     } else if let Some(op) = node.op_as::<Pool>() {
         let pad = op.pad.resolve(sides(&from)?, op.kernel, op.stride);
         Window { kernel: op.kernel[0], stride: op.stride[0], pad: pad[0] }
@@ -115,8 +111,7 @@ impl Chain {
         let value = *data.first()?;
         let (height, row) = image(graph, value)?;
         let window = Window { kernel: 1, stride: 1, pad: 0 };
-        let input =
-            Link { node: None, value, inputs: vec![], users: vec![], row, height, window };
+        let input = Link { node: None, value, inputs: vec![], users: vec![], row, height, window };
         let mut chain = Self { links: vec![input] };
         chain.push(graph, node)?;
         Some(chain)
@@ -198,8 +193,7 @@ impl Chain {
                 }
                 if i == last {
                     // Rows of the stream's input that are still to be read, this band's among them.
-                    let unread =
-                        links[0].users.iter().filter(|&&u| done[u] < links[u].height);
+                    let unread = links[0].users.iter().filter(|&&u| done[u] < links[u].height);
                     if let Some(low) = unread.map(|&u| next(&done, u).max(0)).min() {
                         let low = low.min(links[0].height as i64);
                         let written = (want[i] * link.row) as i64;

@@ -1,11 +1,12 @@
 //! TFLite's integer LSTM: 8-bit inputs, weights and hidden states, 16-bit gates and cell states.
 
 use super::recurrent::Sequence;
-use crate::fixed::{Table16, Width, logistic, tanh};
 use crate::kernel::{Call, Done, Types, filled};
 use crate::quantized::{Affine, ints, is_quantized, scale, stored};
+use crate::table16::Table16;
 use paring_backend::requantize;
 use paring_ir::ops::Lstm;
+use paring_qmath::fixed::{Width, logistic, tanh};
 use paring_qmath::{Multiplier, Rounding, rounding_shift_right};
 use paring_tensor::{DType, Quant, Tensor, TensorType};
 

@@ -1,11 +1,11 @@
 //! Normalizations by statistics of the data itself.
 
-use crate::fixed::inverse_square_root;
 use crate::kernel::{Call, Done, Types, filled};
 use crate::quantized::{Affine, ints, is_quantized, scale, stored};
 use crate::register_kernel;
 use crate::walk::{around, broadcast_strides, strides, walk};
 use paring_ir::ops::{LpNormalize, Lrn, Normalize};
+use paring_qmath::fixed::inverse_square_root;
 use paring_tensor::{DType, Tensor};
 
 register_kernel!(Normalize, |_, types| real_or_through("normalization", types), |op, call| {

@@ -1,10 +1,10 @@
-use crate::fixed::{Width, exp_of_negative, input_radius, reciprocal};
 use crate::kernel::{Call, Done, Fault, Types, filled, one};
-use crate::quantized::{Affine, ints, is_quantized, multiply_greater_than_one, scale, stored};
+use crate::quantized::{Affine, ints, is_quantized, scale, stored};
 use crate::register_kernel;
 use crate::walk::around;
 use paring_ir::ops::Softmax;
-use paring_qmath::{Multiplier, doubling_high_mul, rounding_shift_right};
+use paring_qmath::Multiplier;
+use paring_qmath::softmax::{Divisor, exponentials};
 use paring_tensor::DType;
 
 register_kernel!(Softmax, support, run);
@@ -105,34 +105,13 @@ fn real(op: &Softmax, call: &Call<'_>) -> Done {
     super::floats(shape, y, call.dtype(0)).map_err(Fault::from)
 }
 
-/// TFLite's 8-bit softmax: exponentials of differences in fixed point, their sum with 12 integer bits.
+/// TFLite's 8-bit softmax.
 fn row_8(op: &Softmax, from: Affine, to: Affine, x: &[i32]) -> Vec<i32> {
-    const DIFFERENCE_BITS: u32 = 5;
-    const SUM_BITS: i32 = 12;
-    let factor = f64::from(op.beta) * f64::from(from.scale) * f64::from(1 << 26);
-    let m = Multiplier::from_real(factor.min(f64::from(i32::MAX)));
-    let least = -input_radius(DIFFERENCE_BITS, m.shift, 31);
+    let exps = exponentials(f64::from(op.beta) * f64::from(from.scale));
     let max = x.iter().copied().max().unwrap_or(0);
-    let exp = |x: i32| {
-        (x - max >= least).then(|| {
-            exp_of_negative(Width::W32, multiply_greater_than_one(m, x - max), DIFFERENCE_BITS)
-        })
-    };
-    let sum = x
-        .iter()
-        .filter_map(|x| exp(*x))
-        .fold(0_i32, |sum, e| sum.wrapping_add(rounding_shift_right(e, SUM_BITS as u32)));
-    let (inverse, over) = reciprocal(sum, SUM_BITS);
-    let shift = (over + 31 - to.dtype.size() as i32 * 8).clamp(0, 31) as u32;
-    x.iter()
-        .map(|x| match exp(*x) {
-            Some(e) => {
-                let y = rounding_shift_right(doubling_high_mul(inverse, e), shift);
-                to.cut(y.saturating_add(to.low))
-            }
-            None => to.low,
-        })
-        .collect()
+    let exp = |x: &i32| exps[(max - x) as usize];
+    let divisor = Divisor::of(x.iter().map(exp), to.dtype.size() as u32 * 8);
+    x.iter().map(|x| to.cut(divisor.divide(exp(x)).saturating_add(to.low))).collect()
 }
 
 /// A table of a function of 16-bit numbers at 513 places, to be interpolated; each entry is corrected by

@@ -1,9 +1,10 @@
-use crate::fixed::{Table16, Width, high_mul_16, input_radius, logistic, tanh};
 use crate::kernel::{Call, Done, Types, one, room};
 use crate::number::{Number, each_number};
 use crate::quantized::{Affine, ints, is_quantized, scale, stored};
 use crate::register_kernel;
+use crate::table16::Table16;
 use paring_ir::ops::Unary;
+use paring_qmath::fixed::{Width, high_mul_16, input_radius, logistic, tanh, to_format};
 use paring_qmath::{Multiplier, Rounding, rounding_shift_right};
 use paring_tensor::{DType, Tensor};
 
@@ -310,7 +311,7 @@ fn is_micro(from: Affine, to: Affine, inverse_scale: f32, zero: i32) -> bool {
 /// TFLite Micro's way to a saturating function of a number in Q4.27: inputs too far from zero to be
 /// represented give the ends of the range.
 fn saturating(from: Affine, f: impl Fn(i32) -> i32 + 'static) -> impl Fn(i32) -> i32 {
-    let m = crate::fixed::to_format(from.scale, 4);
+    let m = to_format(from.scale, 4);
     let radius = input_radius(4, m.shift, 31);
     move |x| {
         let x = x - from.zero;

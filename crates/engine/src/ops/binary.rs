@@ -7,7 +7,7 @@ use paring_runtime::steps::binary::{Pair, Pairs, Sum};
 use paring_tensor::DType;
 
 /// Joins the axes of a broadcast: the fewest extents with constant distances.
-fn collapse(a: &[usize], b: &[usize], out: &[usize]) -> (Vec<usize>, Vec<[usize; 2]>) {
+pub(super) fn collapse(a: &[usize], b: &[usize], out: &[usize]) -> (Vec<usize>, Vec<[usize; 2]>) {
     let steps = |shape: &[usize]| {
         let missing = out.len() - shape.len();
         let mut step = 1;
@@ -65,11 +65,12 @@ impl Lower<'_> {
         let subtract = match op.f {
             BinaryFn::Add => false,
             BinaryFn::Sub => true,
-            _ => return None,
+            _ => return self.pair_table(node),
         };
         let shape = self.shape(y)?;
-        if self.shape(a)? != shape || self.shape(b)? != shape {
-            return None;
+        let bytes = [a, b, y].iter().all(|v| self.i8_quant(*v).is_some());
+        if !bytes || self.shape(a)? != shape || self.shape(b)? != shape {
+            return self.pair_table(node);
         }
         let ((a_scale, a_zero), (b_scale, b_zero)) = (self.i8_quant(a)?, self.i8_quant(b)?);
         let (scale, zero_point) = self.i8_quant(y)?;

@@ -66,10 +66,13 @@ impl Lower<'_> {
             let step = F32Gemm::new(self.kernels, layout, &weights, bias.as_deref(), clamp);
             return Some(Part { scratch: step.scratch(), step: step.into(), a: x, b: tail.rest });
         }
+        if self.ty(x).dtype == DType::U8 {
+            return self.u8_conv2d(op, &g, depthwise, x, w, bias, y);
+        }
         let constants = self.i8_constants(x, w, bias, y, filters, op.activation, false)?;
         let weights = self.i8_const(w)?;
         if depthwise {
-            return self.i8_depthwise(op, &g, x, &weights, &constants);
+            return self.i8_depthwise(op, &g, x, &weights, &[], &constants);
         }
         let layout = layout(op, &g, self.kernels.i8_tile(), 16)?;
         let step = I8Gemm::new(self.kernels, layout, &weights, &constants)?;
@@ -136,7 +139,7 @@ pub(super) fn join(first: (f32, f32), second: (f32, f32)) -> (f32, f32) {
 
 /// Where a convolution finds its pieces. A window's row is one piece where the pixels have at most
 /// `few` channels.
-fn layout(op: &Conv2d, g: &Geometry, tile: Tile, few: usize) -> Option<Layout> {
+pub(super) fn layout(op: &Conv2d, g: &Geometry, tile: Tile, few: usize) -> Option<Layout> {
     let ([kh, kw], [h, w], [oh, ow], c) = (g.kernel, g.input, g.out, g.channels);
     let [top, left, _, _] = g.pad;
     let rows = oh * ow;
@@ -151,6 +154,7 @@ fn layout(op: &Conv2d, g: &Geometry, tile: Tile, few: usize) -> Option<Layout> {
         groups: op.groups,
         at,
         frame,
+        width: ow,
     };
     if merge {
         let size = [

@@ -1,11 +1,39 @@
 use super::conv2d::join;
 use super::{Lower, Part, Tail};
-use paring_ir::Node;
+use paring_backend::requantize::weight_scales;
 use paring_ir::ops::Dense;
+use paring_ir::{Node, ValueId};
 use paring_qmath::Rounding;
-use paring_runtime::steps::gemm::{F32Gemm, I8Gemm, Layout};
+use paring_runtime::Blob;
+use paring_runtime::steps::dense::InDouble;
+use paring_runtime::steps::gemm::{F32Gemm, I8Constants, I8Gemm, Layout};
 
 impl Lower<'_> {
+    fn dense_in_double(
+        &self,
+        x: ValueId,
+        w: ValueId,
+        y: ValueId,
+        depth: usize,
+        constants: &I8Constants,
+    ) -> Option<Part> {
+        let weights = self.i8_const(w)?;
+        let units = constants.bias.len();
+        let ((x_scale, _), (y_scale, zero_point)) = (self.i8_quant(x)?, self.i8_quant(y)?);
+        let factors = weight_scales(self.ty(w), units).ok()?.into_iter();
+        let factors = factors.map(|s| f64::from(x_scale) * f64::from(s) / f64::from(y_scale));
+        let bias: Option<Vec<i32>> = weights
+            .chunks_exact(depth)
+            .enumerate()
+            .map(|(unit, w)| constants.folded(unit, w.iter().copied()))
+            .collect();
+        let bounds = (i32::from(constants.bounds.0), i32::from(constants.bounds.1));
+        let (bias, factors) = (Blob::of(&bias?), Blob::of(&factors.collect::<Vec<_>>()));
+        let weights = Blob::of(&weights);
+        let step = InDouble { weights, depth, bias, factors, zero_point, bounds };
+        Some(Part::unary(step, x))
+    }
+
     pub(super) fn dense(&self, op: &Dense, node: &Node, tail: Tail) -> Option<Part> {
         let (&[x, w], bias) = node.inputs().split_first_chunk()?;
         let (bias, y) = (bias.first().copied(), node.outputs()[0]);
@@ -25,6 +53,7 @@ impl Lower<'_> {
                 groups: 1,
                 at: Layout::table(tile, rows, 1, |row, _| Some(row * depth))?,
                 frame: None,
+                width: 0,
             })
         };
         if self.is_f32(x) && self.is_f32(w) && self.is_f32(y) {
@@ -38,11 +67,10 @@ impl Lower<'_> {
             let step = F32Gemm::new(self.kernels, layout, &weights, bias.as_deref(), clamp);
             return Some(Part { step: step.into(), a: x, b: tail.rest, scratch: 0 });
         }
-        // With single rounding, dense layers are scaled back in double precision.
-        if self.rounding == Rounding::Single {
-            return None;
-        }
         let constants = self.i8_constants(x, w, bias, y, units, op.activation, true)?;
+        if self.rounding == Rounding::Single {
+            return self.dense_in_double(x, w, y, depth, &constants);
+        }
         let layout = layout(self.kernels.i8_tile())?;
         let step = I8Gemm::new(self.kernels, layout, &self.i8_const(w)?, &constants)?;
         Some(Part::unary(step, x))

@@ -51,12 +51,14 @@ impl Lower<'_> {
         Some(Part::unary(step, x))
     }
 
+    /// `more` is added to the weights where it is not empty.
     pub(super) fn i8_depthwise(
         &self,
         op: &Conv2d,
         g: &Geometry,
         x: ValueId,
         weights: &[i8],
+        more: &[i8],
         c: &I8Constants,
     ) -> Option<Part> {
         let taps = g.kernel[0] * g.kernel[1];
@@ -66,7 +68,10 @@ impl Lower<'_> {
         let bias: Option<Vec<i32>> = weights
             .chunks_exact(taps)
             .enumerate()
-            .map(|(channel, w)| c.folded(channel, w.iter().copied()))
+            .map(|(channel, w)| {
+                let rest = more.chunks_exact(taps).nth(channel).unwrap_or_default();
+                c.folded(channel, w.iter().chain(rest).copied())
+            })
             .collect();
         let from = I8Depthwise {
             weights: &taps_first(weights, taps),
@@ -79,7 +84,12 @@ impl Lower<'_> {
             bounds: c.bounds,
         };
         let mut packed = Buffer::zeroed(self.kernels.i8_depthwise_len(g.kernel, g.channels));
-        if !self.kernels.i8_depthwise_pack(&from, packed.bytes_mut()) {
+        let done = if more.is_empty() {
+            self.kernels.i8_depthwise_pack(&from, packed.bytes_mut())
+        } else {
+            self.kernels.i8_depthwise_pack_sum(&from, &taps_first(more, taps), packed.bytes_mut())
+        };
+        if !done {
             return None;
         }
         let pad = c.x_zero as i8;

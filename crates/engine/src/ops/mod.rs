@@ -6,15 +6,20 @@ mod conv2d;
 mod dense;
 mod depthwise;
 mod pad;
+mod pairs;
 mod pool;
 mod quantize;
 mod reduce;
+mod resize;
 mod softmax;
 mod table;
+mod transpose;
 mod unary;
+mod unsigned;
 
 use paring_ir::ops::{
-    Binary, Concat, Conv2d, Dense, Dequantize, Pad, Pool, Quantize, Reduce, Reshape, Softmax, Unary,
+    Binary, Concat, Conv2d, Dense, Dequantize, Pad, Pool, Quantize, Reduce, Reshape, Resize,
+    Softmax, Transpose, Unary,
 };
 use paring_ir::{Executor, Graph, Node, ValueId};
 use paring_kernels::Kernels;
@@ -111,6 +116,12 @@ impl Lower<'_> {
         }
         if node.op_as::<Quantize>().is_some() || node.op_as::<Dequantize>().is_some() {
             return self.quantize(node).map(Into::into);
+        }
+        if let Some(op) = node.op_as::<Resize>() {
+            return self.resize(op, node).map(Into::into);
+        }
+        if let Some(op) = node.op_as::<Transpose>() {
+            return self.transpose(op, node).map(Into::into);
         }
         if node.op_as::<Reshape>().is_some() {
             let x = node.inputs()[0];

@@ -1,8 +1,9 @@
 use crate::blob::Blob;
-use crate::step::{Io, Step, numbers, numbers_mut};
+use crate::step::{ByRows, Io, RowShape, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use crate::wire::wire;
 use paring_kernels::{Kernels, Window};
+use std::ops::Range;
 
 /// What both element types share.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ impl Images {
         &self,
         x: &[T],
         out: &mut [T],
-        each: impl Fn(&[T], std::ops::Range<usize>, &mut [T]) + Sync,
+        each: impl Fn(&[T], Range<usize>, &mut [T]) + Sync,
     ) {
         let w = &self.window;
         let image = w.input[0] * w.input[1] * w.channels;
@@ -32,6 +33,40 @@ impl Images {
     }
 }
 
+impl Images {
+    /// What a row needs, of one image; `size` is the bytes of an element.
+    fn shape(&self, size: usize) -> RowShape {
+        let w = &self.window;
+        RowShape {
+            rows: [w.input[0], self.out_rows],
+            bytes: [w.input[1], w.out_width]
+                .map(|n| n.saturating_mul(w.channels).saturating_mul(size)),
+            reach: w.kernel[0].saturating_sub(1).saturating_mul(w.dilation[0]).saturating_add(1),
+            stride: w.stride[0],
+            pad: w.pad[0],
+            work: [4, w.out_width, w.channels, w.kernel[0], w.kernel[1]]
+                .into_iter()
+                .fold(1, usize::saturating_mul),
+        }
+    }
+
+    /// The window over the rows of the input that some rows of the output see, and the elements of those
+    /// rows; `x` begins with row `first`.
+    fn part<'a, T>(&self, x: &'a [T], first: usize, rows: &Range<usize>) -> (Window, &'a [T]) {
+        let w = &self.window;
+        let needed = self.shape(1).needed(rows);
+        let pitch = w.input[1] * w.channels;
+        // No row of the input where all that is seen is padding.
+        let pad = (w.pad[0] + needed.start).saturating_sub(rows.start * w.stride[0]);
+        let window = Window { input: [needed.len(), w.input[1]], pad: [pad, w.pad[1]], ..*w };
+        let x = match needed.is_empty() {
+            true => &[][..],
+            false => &x[(needed.start - first) * pitch..(needed.end - first) * pitch],
+        };
+        (window, x)
+    }
+}
+
 #[derive(Debug)]
 pub struct F32Depthwise {
     pub images: Images,
@@ -41,6 +76,10 @@ pub struct F32Depthwise {
 }
 
 impl Step for F32Depthwise {
+    fn by_rows(&self) -> Option<&dyn ByRows> {
+        (self.images.batch == 1).then_some(self)
+    }
+
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         let (x, out) = (numbers(io.a), numbers_mut(io.out));
         let weights = self.weights.numbers();
@@ -48,6 +87,28 @@ impl Step for F32Depthwise {
         self.images.run(x, out, |x, rows, out| {
             kernels.f32_depthwise(&self.images.window, x, weights, bias, self.clamp, rows, out);
         });
+    }
+}
+
+impl ByRows for F32Depthwise {
+    fn shape(&self) -> RowShape {
+        self.images.shape(4)
+    }
+
+    fn run_rows(
+        &self,
+        kernels: &dyn Kernels,
+        x: &[u8],
+        first: usize,
+        rows: Range<usize>,
+        _: &[u8],
+        out: &mut [u8],
+    ) {
+        let (window, x) = self.images.part(numbers(x), first, &rows);
+        let weights = self.weights.numbers();
+        let bias = self.bias.numbers();
+        let (rows, out) = (0..rows.len(), numbers_mut(out));
+        kernels.f32_depthwise(&window, x, weights, bias, self.clamp, rows, out);
     }
 }
 
@@ -59,12 +120,36 @@ pub struct I8Depthwise {
 }
 
 impl Step for I8Depthwise {
+    fn by_rows(&self) -> Option<&dyn ByRows> {
+        (self.images.batch == 1).then_some(self)
+    }
+
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         let (x, out) = (numbers(io.a), numbers_mut(io.out));
         let packed = self.packed.bytes();
         self.images.run(x, out, |x, rows, out| {
             kernels.i8_depthwise(&self.images.window, x, self.pad, packed, rows, out);
         });
+    }
+}
+
+impl ByRows for I8Depthwise {
+    fn shape(&self) -> RowShape {
+        self.images.shape(1)
+    }
+
+    fn run_rows(
+        &self,
+        kernels: &dyn Kernels,
+        x: &[u8],
+        first: usize,
+        rows: Range<usize>,
+        _: &[u8],
+        out: &mut [u8],
+    ) {
+        let (window, x) = self.images.part(numbers(x), first, &rows);
+        let (rows, out) = (0..rows.len(), numbers_mut(out));
+        kernels.i8_depthwise(&window, x, self.pad, self.packed.bytes(), rows, out);
     }
 }
 

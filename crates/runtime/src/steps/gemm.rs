@@ -2,11 +2,12 @@
 
 use crate::blob::Blob;
 use crate::buffer::Buffer;
-use crate::step::{Io, Step, numbers, numbers_mut};
+use crate::step::{ByRows, Io, RowShape, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use crate::wire::wire;
 use paring_kernels::{I8Panel, Kernels, PAD, Rows, Tile};
 use paring_qmath::{Multiplier, Rounding};
+use std::ops::Range;
 
 /// Bytes of the left side that are worked on before the next panel is taken: what stays in a
 /// second-level cache beside a panel.
@@ -68,6 +69,8 @@ pub struct Layout {
     pub at: Blob,
     /// Whether the left side is a padded copy.
     pub frame: Option<Frame>,
+    /// Rows that are one row of an image; 0 where they are no image.
+    pub width: usize,
 }
 
 impl Layout {
@@ -93,8 +96,40 @@ impl Layout {
         Some(Blob::of(&at))
     }
 
+    /// The same with every piece twice, for weights that are sums of two.
+    #[must_use]
+    pub fn doubled(mut self, tile: Tile) -> Self {
+        let per = self.taps * tile.rows;
+        let at: &[u32] = self.at.numbers();
+        let both: Vec<u32> = at.chunks_exact(per).flat_map(|tile| [tile, tile].concat()).collect();
+        self.at = Blob::of(&both);
+        self.taps *= 2;
+        self
+    }
+
     fn per_group(&self) -> usize {
         self.channels / self.groups
+    }
+
+    /// What a row of the image needs, where each pixel of the output is made from that of the input at
+    /// its place. `size` is the bytes of an element.
+    fn pixels(&self, size: usize) -> Option<RowShape> {
+        let at: &[u32] = self.at.numbers();
+        let straight = self.samples == 1
+            && self.taps == 1
+            && self.groups == 1
+            && self.frame.is_none()
+            && self.width > 0
+            && self.rows * self.depth == self.sample
+            && at.iter().zip(0..self.rows).all(|(at, row)| *at as usize == row * self.depth);
+        straight.then(|| RowShape {
+            rows: [self.rows / self.width; 2],
+            bytes: [self.depth, self.channels].map(|c| self.width * c * size),
+            reach: 1,
+            stride: 1,
+            pad: 0,
+            work: self.width * self.depth * self.channels,
+        })
     }
 
     fn work(&self) -> usize {
@@ -184,10 +219,31 @@ fn product<T: Send>(
     });
 }
 
+/// Most rows of a tile.
+const MOST_ROWS: usize = 64;
+
+/// Calls `each` for the whole tiles among `n` neighbouring pixels, and for the rest: the first pixel,
+/// how many, and their table.
+fn neighbours(l: &Layout, tile: Tile, n: usize, mut each: impl FnMut(usize, usize, &[u32])) {
+    let table: &[u32] = l.at.numbers();
+    let whole = n / tile.rows * tile.rows;
+    if whole > 0 {
+        each(0, whole, &table[..whole]);
+    }
+    if n > whole {
+        let mut at = [0; MOST_ROWS];
+        for (lane, at) in at.iter_mut().enumerate() {
+            *at = (lane.min(n - whole - 1) * l.depth) as u32;
+        }
+        each(whole, n - whole, &at[..tile.rows]);
+    }
+}
+
 /// A product of `f32`.
 #[derive(Debug)]
 pub struct F32Gemm {
     layout: Layout,
+    shape: Option<RowShape>,
     tile: Tile,
     panels: Vec<Panel>,
     packed: Blob,
@@ -220,7 +276,8 @@ impl F32Gemm {
             }
         }
         let pad = vec![0.0; layout.depth];
-        Self { layout, tile, panels, packed: packed.into(), pad, clamp }
+        let shape = layout.pixels(4).filter(|_| tile.rows <= MOST_ROWS);
+        Self { layout, shape, tile, panels, packed: packed.into(), pad, clamp }
     }
 
     /// Bytes of scratch memory.
@@ -230,6 +287,10 @@ impl F32Gemm {
 }
 
 impl Step for F32Gemm {
+    fn by_rows(&self) -> Option<&dyn ByRows> {
+        self.shape.is_some().then_some(self)
+    }
+
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         let l = &self.layout;
         let x: &[f32] = numbers(io.a);
@@ -255,6 +316,38 @@ impl Step for F32Gemm {
                 kernels.f32_gemm(&rows, weights, width, rest, self.clamp, cols, l.channels, out);
             });
         }
+    }
+}
+
+impl ByRows for F32Gemm {
+    fn shape(&self) -> RowShape {
+        self.shape.unwrap_or_default()
+    }
+
+    fn run_rows(
+        &self,
+        kernels: &dyn Kernels,
+        x: &[u8],
+        first: usize,
+        rows: Range<usize>,
+        b: &[u8],
+        out: &mut [u8],
+    ) {
+        let l = &self.layout;
+        let x: &[f32] = numbers(&x[(rows.start - first) * l.width * l.depth * 4..]);
+        let (b, out): (&[f32], &mut [f32]) = (numbers(b), numbers_mut(out));
+        let packed: &[f32] = bytemuck::cast_slice(self.packed.bytes());
+        neighbours(l, self.tile, rows.len() * l.width, |pixel, n, at| {
+            let a = &x[pixel * l.depth..];
+            let rows = Rows::new(a, at, &self.pad, 1, l.depth, n, self.tile.rows);
+            for panel in &self.panels {
+                let from = pixel * l.channels + panel.first;
+                let rest = (!b.is_empty()).then(|| &b[from..]);
+                let weights = &packed[panel.start..panel.start + panel.len];
+                let (width, cols, out) = (panel.width, panel.cols, &mut out[from..]);
+                kernels.f32_gemm(&rows, weights, width, rest, self.clamp, cols, l.channels, out);
+            }
+        });
     }
 }
 
@@ -285,6 +378,7 @@ impl I8Constants {
 #[derive(Debug)]
 pub struct I8Gemm {
     layout: Layout,
+    shape: Option<RowShape>,
     tile: Tile,
     panels: Vec<Panel>,
     packed: Blob,
@@ -332,7 +426,8 @@ impl I8Gemm {
         }
         let step = kernels.i8_step();
         let pad = vec![c.x_zero as i8; layout.depth.next_multiple_of(step)];
-        Some(Self { layout, tile, panels, packed: packed.into(), pad, step })
+        let shape = layout.pixels(1).filter(|_| tile.rows <= MOST_ROWS);
+        Some(Self { layout, shape, tile, panels, packed: packed.into(), pad, step })
     }
 
     /// Bytes of scratch memory.
@@ -342,6 +437,10 @@ impl I8Gemm {
 }
 
 impl Step for I8Gemm {
+    fn by_rows(&self) -> Option<&dyn ByRows> {
+        self.shape.is_some().then_some(self)
+    }
+
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         let l = &self.layout;
         let x: &[i8] = numbers(io.a);
@@ -367,8 +466,38 @@ impl Step for I8Gemm {
     }
 }
 
+impl ByRows for I8Gemm {
+    fn shape(&self) -> RowShape {
+        self.shape.unwrap_or_default()
+    }
+
+    fn run_rows(
+        &self,
+        kernels: &dyn Kernels,
+        x: &[u8],
+        first: usize,
+        rows: Range<usize>,
+        _: &[u8],
+        out: &mut [u8],
+    ) {
+        let l = &self.layout;
+        let x: &[i8] = numbers(&x[(rows.start - first) * l.width * l.depth..]);
+        let out: &mut [i8] = numbers_mut(out);
+        let packed = self.packed.bytes();
+        neighbours(l, self.tile, rows.len() * l.width, |pixel, n, at| {
+            let a = &x[pixel * l.depth..];
+            let rows = Rows::new(a, at, &self.pad, 1, l.depth, n, self.tile.rows);
+            for panel in &self.panels {
+                let out = &mut out[pixel * l.channels + panel.first..];
+                let weights = &packed[panel.start..panel.start + panel.len];
+                kernels.i8_gemm(&rows, weights, panel.width, panel.cols, l.channels, out);
+            }
+        });
+    }
+}
+
 wire!(Frame { image, before, size });
-wire!(Layout { samples, sample, rows, taps, depth, channels, groups, at, frame });
+wire!(Layout { samples, sample, rows, taps, depth, channels, groups, at, frame, width });
 wire!(Panel { start, len, width, first, cols, group });
-wire!(F32Gemm { layout, tile, panels, packed, pad, clamp });
-wire!(I8Gemm { layout, tile, panels, packed, pad, step });
+wire!(F32Gemm { layout, shape, tile, panels, packed, pad, clamp });
+wire!(I8Gemm { layout, shape, tile, panels, packed, pad, step });

@@ -3,17 +3,22 @@
 pub mod binary;
 pub mod concat;
 pub mod copy;
+pub mod dense;
 pub mod depthwise;
+pub mod flipped;
 pub mod gemm;
 pub mod pad;
 pub mod pool;
 pub mod quantize;
 pub mod reduce;
+pub mod resize;
 pub mod softmax;
+pub mod strip;
 pub mod table;
+pub mod transpose;
 pub mod unary;
 
-use crate::step::{Io, Step};
+use crate::step::{ByRows, Io, Step};
 use crate::wire::{Fault, Reader, Wire, Writer};
 use paring_kernels::Kernels;
 
@@ -38,6 +43,20 @@ macro_rules! any_step {
                 match self {
                     $(Self::$kind(step) => step.run(kernels, io),)*
                 }
+            }
+
+            fn by_rows(&self) -> Option<&dyn ByRows> {
+                match self {
+                    $(Self::$kind(step) => step.by_rows(),)*
+                }
+            }
+        }
+
+        impl AnyStep {
+            /// Whether it can compute some rows of an image at a time.
+            #[must_use]
+            pub fn works_by_rows(&self) -> bool {
+                self.by_rows().is_some()
             }
         }
 
@@ -81,4 +100,12 @@ any_step! {
     Place(concat::Place) = 15,
     Copy(copy::Copy) = 16,
     Quantize(quantize::QuantizeStep) = 17,
+    I8Softmax(softmax::I8Rows) = 18,
+    PairTable(table::PairTable) = 19,
+    Reorder(transpose::Reorder) = 20,
+    Nearest(resize::Nearest) = 21,
+    Weighted(resize::Weighted) = 22,
+    InDouble(dense::InDouble) = 23,
+    Flipped(flipped::Flipped) = 24,
+    Strip(strip::Strip) = 25,
 }

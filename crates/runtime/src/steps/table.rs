@@ -1,4 +1,4 @@
-//! Functions of one 8-bit number, as tables.
+//! Functions of one or two 8-bit numbers, as tables.
 
 use crate::blob::Blob;
 use crate::step::{Io, Step, numbers_mut};
@@ -38,5 +38,63 @@ impl Step for WideTableStep {
     }
 }
 
+/// `out[i] = table[256 * a[i] + b[i]]` with broadcasting.
+#[derive(Debug)]
+pub struct PairTable {
+    pub table: Blob,
+    /// Extents of the output, neighbouring axes joined where both operands allow it; innermost last.
+    pub dims: Vec<usize>,
+    /// Distances between neighbours along those axes, for both operands.
+    pub steps: Vec<[usize; 2]>,
+}
+
+impl PairTable {
+    fn line(&self, kernels: &dyn Kernels, a: &[u8], b: &[u8], step: [usize; 2], out: &mut [u8]) {
+        let table = self.table.bytes();
+        match step {
+            [0, 1] => {
+                // One number with many: one row of the table.
+                let row = &table[256 * usize::from(a[0])..][..256];
+                if let Ok(row) = row.try_into() {
+                    let n = out.len();
+                    kernels.table(row, &b[..n], out);
+                }
+            }
+            [1, 1] => {
+                for ((y, a), b) in out.iter_mut().zip(a).zip(b) {
+                    *y = table[usize::from(*a) << 8 | usize::from(*b)];
+                }
+            }
+            _ => {
+                for (k, y) in out.iter_mut().enumerate() {
+                    let (a, b) = (a[k * step[0]], b[k * step[1]]);
+                    *y = table[usize::from(a) << 8 | usize::from(b)];
+                }
+            }
+        }
+    }
+}
+
+impl Step for PairTable {
+    fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
+        let Some((&n, outer)) = self.dims.split_last() else { return };
+        let inner = self.steps[outer.len()];
+        let count = outer.iter().product();
+        let work = 4 * io.out.len();
+        divide(count, n, work, io.out, &|range, out| {
+            for (i, out) in range.zip(out.chunks_exact_mut(n)) {
+                let (mut left, mut at) = (i, [0, 0]);
+                for (dim, step) in outer.iter().zip(&self.steps).rev() {
+                    let here = left % dim;
+                    left /= dim;
+                    at = [at[0] + here * step[0], at[1] + here * step[1]];
+                }
+                self.line(kernels, &io.a[at[0]..], &io.b[at[1]..], inner, out);
+            }
+        });
+    }
+}
+
 wire!(TableStep { table });
 wire!(WideTableStep { table });
+wire!(PairTable { table, dims, steps });

@@ -2,18 +2,19 @@
 //! integer kernels use them.
 //!
 //! A number has a sign, some integer bits, and the rest of its [`Width`] as fraction bits; `Qm.n` has `m`
-//! and `n` of them. Formulas and constants
-//! are those of gemmlowp (Benoit Jacob and others, 2015).
+//! and `n` of them. Formulas and constants are those of gemmlowp (Benoit Jacob and others, 2015).
 
-use paring_qmath::{Multiplier, doubling_high_mul, rounding_shift_right};
+use crate::{Multiplier, doubling_high_mul, exp2i, rounding_shift_right};
 
 /// How wide the stored numbers are: 31 or 15 bits below the sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Width(u32);
+pub struct Width(u32);
 
 impl Width {
-    pub(crate) const W32: Self = Self(31);
-    pub(crate) const W16: Self = Self(15);
+    /// 32-bit numbers.
+    pub const W32: Self = Self(31);
+    /// 16-bit numbers.
+    pub const W16: Self = Self(15);
 
     /// The largest number: one in the format without integer bits, as close as it gets.
     fn max(self) -> i32 {
@@ -42,7 +43,8 @@ impl Width {
 }
 
 /// `round(a * b / 2^15)` of 16-bit numbers, ties away from zero, the one overflow saturated.
-pub(crate) fn high_mul_16(a: i32, b: i32) -> i32 {
+#[must_use]
+pub fn high_mul_16(a: i32, b: i32) -> i32 {
     if a == -32768 && b == -32768 {
         return 32767;
     }
@@ -68,7 +70,8 @@ fn exp_near_zero(w: Width, a: i32) -> i32 {
 
 /// `exp(x)` of `x <= 0`, without integer bits: the polynomial for the part below a quarter, times
 /// `exp(-2^k)` for each bit of the rest.
-pub(crate) fn exp_of_negative(w: Width, a: i32, integer_bits: u32) -> i32 {
+#[must_use]
+pub fn exp_of_negative(w: Width, a: i32, integer_bits: u32) -> i32 {
     /// `exp(-2^k)` for `k` from -2 to 4.
     const POWERS: [i32; 7] =
         [1_672_461_947, 1_302_514_674, 790_015_084, 290_630_308, 39_332_535, 720_401, 242];
@@ -106,12 +109,14 @@ fn reciprocal_of_half_sum(w: Width, a: i32) -> i32 {
 }
 
 /// `1 / (1 + a)` of `0 <= a < 1`, both without integer bits.
-pub(crate) fn one_over_one_plus(w: Width, a: i32) -> i32 {
+#[must_use]
+pub fn one_over_one_plus(w: Width, a: i32) -> i32 {
     w.shl(reciprocal_of_half_sum(w, a), 1)
 }
 
 /// The logistic function, without integer bits, of a number with some.
-pub(crate) fn logistic(w: Width, a: i32, integer_bits: u32) -> i32 {
+#[must_use]
+pub fn logistic(w: Width, a: i32, integer_bits: u32) -> i32 {
     if a == 0 {
         return 1 << (w.0 - 1);
     }
@@ -121,7 +126,8 @@ pub(crate) fn logistic(w: Width, a: i32, integer_bits: u32) -> i32 {
 }
 
 /// The hyperbolic tangent, without integer bits, of a number with some.
-pub(crate) fn tanh(w: Width, a: i32, integer_bits: u32) -> i32 {
+#[must_use]
+pub fn tanh(w: Width, a: i32, integer_bits: u32) -> i32 {
     if a == 0 {
         return 0;
     }
@@ -133,14 +139,16 @@ pub(crate) fn tanh(w: Width, a: i32, integer_bits: u32) -> i32 {
 }
 
 /// `1 / x` of `x` with this many integer bits: a mantissa in Q0.31 and how many bits `x` is above one.
-pub(crate) fn reciprocal(x: i32, integer_bits: i32) -> (i32, i32) {
+#[must_use]
+pub fn reciprocal(x: i32, integer_bits: i32) -> (i32, i32) {
     let zeros = (x as u32).leading_zeros();
     let mantissa = ((x as u32).wrapping_shl(zeros)).wrapping_sub(1 << 31) as i32;
     (one_over_one_plus(Width::W32, mantissa), integer_bits - zeros as i32)
 }
 
 /// `1 / sqrt(x)` of an integer: Newton steps on `x` brought near one, three integer bits wide.
-pub(crate) fn inverse_square_root(x: i32) -> Multiplier {
+#[must_use]
+pub fn inverse_square_root(x: i32) -> Multiplier {
     const HALF_ROOT_TWO: i32 = 1_518_500_250;
     const THREE_HALVES: i32 = (1 << 28) + (1 << 27);
     if x <= 1 {
@@ -172,109 +180,25 @@ pub(crate) fn inverse_square_root(x: i32) -> Multiplier {
 }
 
 /// The largest distance from zero that, scaled by `2^left_shift`, stays within `integer_bits`.
-pub(crate) fn input_radius(integer_bits: u32, left_shift: i32, total_bits: u32) -> i32 {
+#[must_use]
+pub fn input_radius(integer_bits: u32, left_shift: i32, total_bits: u32) -> i32 {
     let most = f64::from((1_u32 << integer_bits) - 1)
         * (1_u64 << (total_bits - integer_bits)) as f64
-        / 2_f64.powi(left_shift);
-    most.floor() as i32
+        / exp2i(left_shift);
+    // Positive, so that the cast takes the floor.
+    most as i32
 }
 
 /// The multiplier that brings a stored number to a fixed-point format with this many integer bits, by
 /// the kernels' own recipe, which neither flushes nor saturates.
-pub(crate) fn to_format(scale: f32, integer_bits: u32) -> Multiplier {
+#[must_use]
+pub fn to_format(scale: f32, integer_bits: u32) -> Multiplier {
     Multiplier::from_real(f64::from(scale) * f64::from(1_u32 << (31 - integer_bits)))
-}
-
-/// The logistic function and the hyperbolic tangent of 16-bit numbers by a table of the logistic
-/// function in steps of 1/24, interpolated.
-pub(crate) struct Table16 {
-    sigmoid: Vec<u32>,
-    multiplier: i32,
-    shift: u32,
-}
-
-impl Table16 {
-    /// For inputs of this scale. A scale that is a power of two for which the table needs no
-    /// multiplication is `exact`: 2^-12, and for the hyperbolic tangent 2^-11 too.
-    pub(crate) fn new(scale: f32, tanh: bool) -> Self {
-        let sigmoid = Self::sigmoid_table();
-        let exponent = scale.log2().round();
-        let power = (scale.log2() - exponent).abs() < 1e-3;
-        let left = 12 + exponent as i32;
-        if power && (left == 0 || (tanh && left == 1)) {
-            return Self { sigmoid, multiplier: 3 << left, shift: 0 };
-        }
-        let mut multiplier = f64::from(scale) * 4096.0 * 3.0;
-        let mut shift = 0;
-        while multiplier <= 32767.0 / 2.0 && shift <= 30 {
-            shift += 1;
-            multiplier *= 2.0;
-        }
-        Self { sigmoid, multiplier: multiplier as i32, shift }
-    }
-
-    /// For inputs whose scale is this power of two, as the cells of recurrent layers have them.
-    pub(crate) fn of_power(exponent: i32) -> Self {
-        let sigmoid = Self::sigmoid_table();
-        let left = 12 + exponent;
-        if left < 0 {
-            return Self { sigmoid, multiplier: 3, shift: left.unsigned_abs() };
-        }
-        Self { sigmoid, multiplier: 3 << left.min(16), shift: 0 }
-    }
-
-    fn sigmoid_table() -> Vec<u32> {
-        let logistic = |i: f64| 65536.0 / (1.0 + (-i / 24.0).exp());
-        // Each entry is corrected by half of what interpolation misses in the middle of its interval;
-        // the last one is where the function saturates.
-        let entry = |i: i32| {
-            let i = f64::from(i);
-            let missed = (logistic(i) + logistic(i + 1.0)) / 2.0 - logistic(i + 0.5);
-            (logistic(i) - missed / 2.0).round() as u32
-        };
-        (0..255).map(entry).chain([65535]).collect()
-    }
-
-    fn scaled(&self, x: i32) -> i32 {
-        let round = if self.shift > 0 { 1 << (self.shift - 1) } else { 0 };
-        x.wrapping_mul(self.multiplier).wrapping_add(round) >> self.shift
-    }
-
-    /// The logistic function in Q0.15.
-    pub(crate) fn logistic(&self, x: i32) -> i32 {
-        let x = self.scaled(x);
-        let magnitude = x.unsigned_abs();
-        let at = (magnitude >> 9) as usize;
-        let result = if at >= 255 {
-            0x7FFF << 10
-        } else {
-            let (a, b) = (self.sigmoid[at], self.sigmoid[at + 1]);
-            (a << 9) + (magnitude & 0x1FF) * (b - a)
-        };
-        let result = if x >= 0 { result + (1 << 9) } else { (1 << 25) - result + (1 << 9) - 1 };
-        // The kernel stores the low 16 bits.
-        i32::from((result >> 10) as i16)
-    }
-
-    /// The hyperbolic tangent in Q0.15.
-    pub(crate) fn tanh(&self, x: i32) -> i32 {
-        let x = self.scaled(x);
-        let magnitude = x.unsigned_abs();
-        let at = (magnitude >> 8) as usize;
-        let result = if at >= 255 {
-            0xFFFF << 8
-        } else {
-            let (a, b) = (self.sigmoid[at], self.sigmoid[at + 1]);
-            ((a << 8) + (magnitude & 0xFF) * (b - a)) as i32
-        };
-        let result =
-            if x >= 0 { result - (1 << 23) + (1 << 7) } else { -result + (1 << 23) + (1 << 7) - 1 };
-        i32::from((result >> 8) as i16)
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
 
     fn q(x: f64, integer_bits: u32) -> i32 {
@@ -312,19 +236,6 @@ mod tests {
             assert!((s - 1.0 / (1.0 + (-r).exp())).abs() < 1e-3, "logistic {r}");
             let t = f64::from(tanh(Width::W16, x, 3)) / 32768.0;
             assert!((t - r.tanh()).abs() < 1e-3, "tanh {r}: {t}");
-        }
-    }
-
-    #[test]
-    fn tables_are_close_to_the_real_functions() {
-        for scale in [1.0 / 4096.0, 1.0 / 2048.0, 0.000_3] {
-            let (s, t) = (Table16::new(scale, false), Table16::new(scale, true));
-            for x in (-32768..32768).step_by(77) {
-                let real = f64::from(scale) * f64::from(x);
-                let (a, b) = (1.0 / (1.0 + (-real).exp()), real.tanh());
-                assert!((f64::from(s.logistic(x)) / 32768.0 - a).abs() < 1.5e-4, "{scale} {x}");
-                assert!((f64::from(t.tanh(x)) / 32768.0 - b).abs() < 3e-4, "{scale} {x}");
-            }
         }
     }
 }

@@ -1,58 +1,28 @@
+use crate::{Level, depthwise, elementwise, gemm};
 use paring_kernels::{I8Depthwise, I8Panel, I8Sum, Kernels, Portable, Rows, Tile, Window};
-use paring_x86_kernels::{Level, depthwise, elementwise, gemm};
 use std::ops::Range;
 
 /// The kernels of a level of instructions.
 #[derive(Clone, Copy, Debug)]
 pub struct X86Kernels {
     level: Level,
+    near: usize,
 }
+
+/// A quarter of the second-level cache of server processors, half of that of smaller ones.
+const NEAR: usize = 256 << 10;
 
 impl X86Kernels {
     /// The kernels of a level, or of the best that the processor has if it is lower.
     #[must_use]
     pub fn new(level: Level) -> Self {
-        Self { level: level.min(Level::detect()) }
+        Self { level: level.min(Level::detect()), near: NEAR }
     }
-}
 
-fn tile(t: gemm::Tile) -> Tile {
-    Tile { rows: t.rows, width: t.width }
-}
-
-fn rows<'a, T>(r: &Rows<'a, T>) -> gemm::Rows<'a, T> {
-    gemm::Rows {
-        a: r.a(),
-        at: r.at(),
-        pad: r.pad(),
-        taps: r.taps(),
-        depth: r.depth(),
-        rows: r.rows(),
-    }
-}
-
-fn window(w: &Window) -> depthwise::Window {
-    depthwise::Window {
-        input: w.input,
-        channels: w.channels,
-        kernel: w.kernel,
-        stride: w.stride,
-        dilation: w.dilation,
-        pad: w.pad,
-        out_width: w.out_width,
-    }
-}
-
-fn depthwise_weights<'a>(p: &I8Depthwise<'a>) -> depthwise::I8Depthwise<'a> {
-    depthwise::I8Depthwise {
-        weights: p.weights,
-        kernel: p.kernel,
-        channels: p.channels,
-        bias: p.bias,
-        multipliers: p.multipliers,
-        rounding: p.rounding,
-        zero_point: p.zero_point,
-        bounds: p.bounds,
+    /// The same with steps joined row by row as for a cache of another size; 0 joins none.
+    #[must_use]
+    pub fn near(self, bytes: usize) -> Self {
+        Self { near: bytes, ..self }
     }
 }
 
@@ -61,12 +31,21 @@ impl Kernels for X86Kernels {
         self.level.name()
     }
 
+    fn near_bytes(&self) -> usize {
+        self.near
+    }
+
     fn family(&self) -> &'static str {
-        "x86"
+        // Each level packs in its own way.
+        match self.level {
+            Level::Scalar => Portable.family(),
+            Level::Avx2 => "x86-avx2",
+            Level::Avx512 => "x86-avx512",
+        }
     }
 
     fn f32_tile(&self) -> Tile {
-        gemm::f32_tile(self.level).map_or(Portable.f32_tile(), tile)
+        gemm::f32_tile(self.level).unwrap_or(Portable.f32_tile())
     }
 
     fn f32_gemm(
@@ -83,11 +62,11 @@ impl Kernels for X86Kernels {
         if gemm::f32_tile(self.level).is_none() {
             return Portable.f32_gemm(r, panel, width, rest, clamp, cols, stride, out);
         }
-        gemm::f32_gemm(self.level, &rows(r), panel, width, rest, clamp, cols, stride, out);
+        gemm::f32_gemm(self.level, r, panel, width, rest, clamp, cols, stride, out);
     }
 
     fn i8_tile(&self) -> Tile {
-        gemm::i8_tile(self.level).map_or(Portable.i8_tile(), tile)
+        gemm::i8_tile(self.level).unwrap_or(Portable.i8_tile())
     }
 
     fn i8_step(&self) -> usize {
@@ -105,18 +84,7 @@ impl Kernels for X86Kernels {
         if gemm::i8_tile(self.level).is_none() {
             return Portable.i8_pack(p, packed);
         }
-        let panel = gemm::I8Panel {
-            weights: p.weights,
-            taps: p.taps,
-            depth: p.depth,
-            width: p.width,
-            bias: p.bias,
-            multipliers: p.multipliers,
-            rounding: p.rounding,
-            zero_point: p.zero_point,
-            bounds: p.bounds,
-        };
-        gemm::i8_pack(self.level, &panel, packed)
+        gemm::i8_pack(self.level, p, packed)
     }
 
     fn i8_gemm(
@@ -131,7 +99,7 @@ impl Kernels for X86Kernels {
         if gemm::i8_tile(self.level).is_none() {
             return Portable.i8_gemm(r, packed, width, cols, stride, out);
         }
-        gemm::i8_gemm(self.level, &rows(r), packed, width, cols, stride, out);
+        gemm::i8_gemm(self.level, r, packed, width, cols, stride, out);
     }
 
     fn f32_depthwise(
@@ -147,7 +115,7 @@ impl Kernels for X86Kernels {
         if self.level == Level::Scalar {
             return Portable.f32_depthwise(w, x, weights, bias, clamp, rows, out);
         }
-        depthwise::f32_depthwise(self.level, &window(w), x, weights, bias, clamp, rows, out);
+        depthwise::f32_depthwise(self.level, w, x, weights, bias, clamp, rows, out);
     }
 
     fn i8_depthwise_len(&self, kernel: [usize; 2], channels: usize) -> usize {
@@ -162,12 +130,11 @@ impl Kernels for X86Kernels {
         if !depthwise::has_i8(self.level) {
             return Portable.i8_depthwise_pack(p, packed);
         }
-        depthwise::i8_pack(self.level, &depthwise_weights(p), packed)
+        depthwise::i8_pack(self.level, p, packed)
     }
 
     fn i8_depthwise_pack_sum(&self, p: &I8Depthwise<'_>, more: &[i8], packed: &mut [u8]) -> bool {
-        depthwise::has_i8(self.level)
-            && depthwise::i8_pack_sum(self.level, &depthwise_weights(p), more, packed)
+        depthwise::has_i8(self.level) && depthwise::i8_pack_sum(self.level, p, more, packed)
     }
 
     fn i8_depthwise(
@@ -182,22 +149,12 @@ impl Kernels for X86Kernels {
         if !depthwise::has_i8(self.level) {
             return Portable.i8_depthwise(w, x, pad, packed, rows, out);
         }
-        depthwise::i8_depthwise(self.level, &window(w), x, pad, packed, rows, out);
+        depthwise::i8_depthwise(self.level, w, x, pad, packed, rows, out);
     }
 
     fn i8_sum(&self, sum: &I8Sum, a: &[i8], b: &[i8], out: &mut [i8]) {
-        let given = elementwise::I8Sum {
-            zeros: sum.zeros,
-            factors: sum.factors,
-            shift: I8Sum::SHIFT,
-            subtract: sum.subtract,
-            factor: sum.factor,
-            zero_point: sum.zero_point,
-            rounding: sum.rounding,
-            bounds: sum.bounds,
-        };
         let n = out.len().min(a.len()).min(b.len());
-        let done = elementwise::i8_sum(self.level, &given, &a[..n], &b[..n], &mut out[..n]);
+        let done = elementwise::i8_sum(self.level, sum, &a[..n], &b[..n], &mut out[..n]);
         Portable.i8_sum(sum, &a[done..], &b[done..], &mut out[done..]);
     }
 

@@ -48,8 +48,8 @@ pub struct LowerArgs {
     /// Budget of flash such as 256K (code is estimated; `verify` checks what is linked)
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub flash: Option<String>,
-    /// Budget of RAM for the arena such as 64K
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    /// Budget of RAM for the arena such as 64K, or `min`: layers run row by row where that takes it
+    #[arg(long, value_name = "BYTES", value_parser = ram)]
     pub ram: Option<String>,
     /// Budget of time: estimated cycles (8M) or a time and a clock (20ms@120MHz)
     #[arg(long, value_name = "CYCLES", value_parser = latency)]
@@ -66,6 +66,10 @@ pub struct LowerArgs {
 
 fn bytes(text: &str) -> Result<String, String> {
     parse_bytes(text).map(|_| text.to_owned())
+}
+
+fn ram(text: &str) -> Result<String, String> {
+    if text == "min" { Ok(text.to_owned()) } else { bytes(text) }
 }
 
 fn latency(text: &str) -> Result<String, String> {

@@ -111,8 +111,8 @@ impl Backend for Neon {
         })?;
         let bytes = program.to_package(Kernels::family(&NeonKernels::new(level())));
         let prefix = &options.prefix;
-        let sizes =
-            SizeReport { ram_bytes: program.arena, weight_bytes: bytes.len(), layers: Vec::new() };
+        let (ram_bytes, weight_bytes) = (program.arena, bytes.len());
+        let sizes = SizeReport { ram_bytes, weight_bytes, ..SizeReport::default() };
         let files = vec![
             (format!("{prefix}.prt"), bytes),
             (format!("{prefix}.h"), header::of(&program, prefix).into_bytes()),

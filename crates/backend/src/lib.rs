@@ -17,17 +17,19 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod bytes;
 mod package;
 pub mod planner;
 pub mod requantize;
 pub mod schedule;
+mod shortfall;
+mod units;
 
-pub use bytes::parse_bytes;
 #[doc(hidden)]
 pub use inventory;
 pub use package::{Harness, LayerSize, Package, SizeReport};
 pub use paring_qmath::Rounding;
+pub use shortfall::{Item, Remedy, Shortfall};
+pub use units::{Latency, parse_bytes, parse_energy, parse_latency};
 
 use paring_ir::{Executor, Graph, Node, Refusal, Verified};
 use std::collections::BTreeMap;
@@ -112,7 +114,7 @@ pub enum CompileError {
     Options(String),
     /// The network does not fit a stated budget.
     #[error("{0}")]
-    Budget(String),
+    Budget(Box<Shortfall>),
     /// A fault of the backend itself.
     #[error("{0} (this is a bug in the backend; please report it)")]
     Internal(String),

@@ -71,6 +71,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         flash: None,
         ram: None,
         latency: None,
+        energy: None,
         settings: Vec::new(),
     };
     let lowered = lower.prepare(small.clone(), ui)?;

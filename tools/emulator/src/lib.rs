@@ -29,6 +29,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod a57;
 mod aarch64;
 mod board;
 mod timing;
@@ -39,8 +40,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub use aarch64::{
-    Cpu, Job, PackageReport, Runtime, cross_build, cross_compile_c, missing_aarch64_packages,
-    run_program,
+    Board, Cpu, Job, PackageReport, Runtime, StepCost, cross_build, cross_compile_c,
+    missing_aarch64_packages, run_program,
 };
 pub use paring_cortex_m_kernels::Core;
 pub use tools::missing_packages;

@@ -31,9 +31,11 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod calibration;
 mod eliminate;
 mod geometry;
 mod importance;
+pub mod knapsack;
 mod matrix;
 mod moments;
 mod outcome;
@@ -43,8 +45,10 @@ mod rounded;
 mod schedule;
 mod survey;
 mod walk;
+mod weigh;
 pub mod weights;
 
+pub use calibration::Calibration;
 pub use eliminate::{Elimination, Strip};
 pub use geometry::{Geometry, is_layer};
 pub use importance::importance;
@@ -56,3 +60,4 @@ pub use rounded::rounded;
 pub use schedule::Schedule;
 pub use survey::survey;
 pub use walk::{Observing, Walk, layers};
+pub use weigh::Weigh;

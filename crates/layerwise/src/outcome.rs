@@ -17,6 +17,9 @@ pub struct Outcome {
     pub samples: usize,
     /// See `samples`.
     pub same: usize,
+    /// Sum over samples and softmax outputs of what the classes that the changed network gives miss of
+    /// those that the original gives (Kullback-Leibler divergence); `None` without such outputs.
+    pub divergence: Option<f64>,
 }
 
 /// Where the largest number is, the first of equal ones.
@@ -56,6 +59,16 @@ impl Outcome {
         self.outputs.iter().map(|(signal, noise)| noise / signal.max(1e-300)).sum()
     }
 
+    /// What the change costs: the mean divergence of classes, and where there are none the relative
+    /// noise.
+    #[must_use]
+    pub fn cost(&self) -> f64 {
+        match self.divergence {
+            Some(sum) => sum / self.samples.max(1) as f64,
+            None => self.relative(),
+        }
+    }
+
     /// Runs the original and its variants on samples and compares them.
     ///
     /// # Errors
@@ -69,6 +82,11 @@ impl Outcome {
     ) -> Result<Vec<Self>, PassError> {
         let graphs: Vec<&Graph> = std::iter::once(reference).chain(variants).collect();
         let judged: Vec<Vec<ValueId>> = graphs.iter().map(|g| judged(g)).collect();
+        let soft: Vec<bool> = reference
+            .outputs()
+            .iter()
+            .map(|port| before_softmax(reference, port.value).is_some())
+            .collect();
         let outputs = judged[0].len();
         let scales: Vec<_> = graphs
             .iter()
@@ -77,7 +95,10 @@ impl Outcome {
             .collect();
         let mut stream = Stream::open_all(host, &graphs, data, limit)?;
         let fresh = || {
-            vec![Self { outputs: vec![(0.0, 0.0); outputs], samples: 0, same: 0 }; variants.len()]
+            let divergence = soft.contains(&true).then_some(0.0);
+            let none =
+                Self { outputs: vec![(0.0, 0.0); outputs], samples: 0, same: 0, divergence };
+            vec![none; variants.len()]
         };
         let mut lanes = stream.accumulators(|| (fresh(), BTreeMap::<usize, Vec<f32>>::new()));
         let all = 0..stream.len();
@@ -92,6 +113,11 @@ impl Outcome {
                         sum.samples += 1;
                         sum.same += usize::from(largest(original) == largest(&numbers));
                     }
+                    if let Some(sum) = sum.divergence.as_mut().filter(|_| soft[i]) {
+                        let row = tensor.shape().last().copied().unwrap_or(1).max(1);
+                        let rows = original.chunks(row).zip(numbers.chunks(row));
+                        *sum += rows.map(|(a, b)| divergence(a, b)).sum::<f64>();
+                    }
                     let (signal, noise) = &mut sum.outputs[i];
                     for (a, b) in original.iter().zip(&numbers) {
                         *signal += f64::from(*a).powi(2);
@@ -104,6 +130,7 @@ impl Outcome {
         for (lane, _) in &lanes {
             for (to, from) in total.iter_mut().zip(lane) {
                 (to.samples, to.same) = (to.samples + from.samples, to.same + from.same);
+                to.divergence = to.divergence.zip(from.divergence).map(|(a, b)| a + b);
                 for (to, from) in to.outputs.iter_mut().zip(&from.outputs) {
                     (to.0, to.1) = (to.0 + from.0, to.1 + from.1);
                 }
@@ -123,23 +150,36 @@ fn real(tensor: &Tensor, quant: Option<&paring_tensor::Quant>) -> Vec<f32> {
 
 /// The value that each output is compared at: itself, or what is given to the softmax that computes it.
 fn judged(graph: &Graph) -> Vec<ValueId> {
-    graph
-        .outputs()
-        .iter()
-        .map(|port| {
-            let mut at = port.value;
-            while let Some(node) = graph.producer(at) {
-                let onward = node.op.is::<Reshape>()
-                    || node.op.is::<Dequantize>()
-                    || node.op.is::<Quantize>();
-                let softmax = node.op.is::<Softmax>();
-                match node.inputs().first() {
-                    Some(v) if softmax => return *v,
-                    Some(v) if onward && graph.producer(*v).is_some() => at = *v,
-                    _ => break,
-                }
-            }
-            port.value
-        })
-        .collect()
+    let values = graph.outputs().iter().map(|port| port.value);
+    values.map(|v| before_softmax(graph, v).unwrap_or(v)).collect()
+}
+
+/// What is given to the softmax that computes an output.
+pub(crate) fn before_softmax(graph: &Graph, output: ValueId) -> Option<ValueId> {
+    let mut at = output;
+    while let Some(node) = graph.producer(at) {
+        let onward =
+            node.op.is::<Reshape>() || node.op.is::<Dequantize>() || node.op.is::<Quantize>();
+        let before = *node.inputs().first()?;
+        if node.op.is::<Softmax>() {
+            return Some(before);
+        }
+        if !onward {
+            return None;
+        }
+        at = before;
+    }
+    None
+}
+
+/// What the softmax of `changed` misses of that of `original`, in natural units.
+fn divergence(original: &[f32], changed: &[f32]) -> f64 {
+    let logs = |logits: &[f32]| -> Vec<f64> {
+        let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f64 = logits.iter().map(|l| f64::from(l - largest).exp()).sum();
+        logits.iter().map(|l| f64::from(l - largest) - sum.ln()).collect()
+    };
+    let pairs = logs(original).into_iter().zip(logs(changed));
+    let sum: f64 = pairs.map(|(a, b)| a.exp() * (a - b)).sum();
+    if sum.is_finite() { sum.max(0.0) } else { 0.0 }
 }

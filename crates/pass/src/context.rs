@@ -1,4 +1,4 @@
-use crate::PassError;
+use crate::{Lost, PassError, Structure};
 use crate::manager::{Declined, LayerReport, StepReport};
 use paring_ir::{Executor, Graph, Node, Patch};
 use paring_tensor::Tensor;
@@ -65,6 +65,7 @@ pub struct PassContext<'a> {
     pub(crate) seed: u64,
     pub(crate) only: &'a [WildMatch],
     pub(crate) skip: &'a [WildMatch],
+    pub(crate) allow: &'a [Structure],
     pub(crate) report: &'a mut StepReport,
     pub(crate) budget: &'a mut Option<usize>,
 }
@@ -117,6 +118,17 @@ impl<'a> PassContext<'a> {
             "`only` names {}, but there is no such {what}",
             left.join(", ")
         )))
+    }
+
+    /// Fails at once for structures that the pass is going to undo, except those that its step allows
+    /// it to undo. The manager finds what a pass does not announce, after it has run.
+    ///
+    /// # Errors
+    /// [`PassError::Undoes`] with what is not allowed.
+    pub fn undoes(&self, lost: impl IntoIterator<Item = Lost>) -> Result<(), PassError> {
+        let lost: Vec<Lost> =
+            lost.into_iter().filter(|l| !self.allow.contains(&l.structure)).collect();
+        if lost.is_empty() { Ok(()) } else { Err(PassError::Undoes(lost)) }
     }
 
     /// Applies a patch and counts it. Returns whether it was applied: when the run is to stop after a

@@ -38,7 +38,6 @@
 mod bits;
 mod budget;
 mod guard;
-mod knapsack;
 
 pub use bits::Bits;
 pub use guard::AccuracyGuard;
@@ -150,6 +149,7 @@ impl Pass for Gptq {
                 Prefix::Quantized => self.activations,
                 Prefix::Original => DType::F32,
             },
+            ..Observing::default()
         };
         let bits = match &self.bits {
             Bits::Same(bits) => vec![*bits; layers.len()],

@@ -33,7 +33,12 @@ pub(crate) fn encode(graph: &Graph) -> Vec<u8> {
         front.extend(crc32fast::hash(&coded.bytes).to_le_bytes());
         blobs.extend(coded.bytes);
     }
-    let front = deflate_all(&front);
+    packed(&front, &blobs)
+}
+
+/// A container of a front and blobs.
+fn packed(front: &[u8], blobs: &[u8]) -> Vec<u8> {
+    let front = deflate_all(front);
     let mut out = [
         MARK.as_slice(),
         &VERSION.to_le_bytes(),
@@ -204,4 +209,57 @@ fn take_bytes<'f>(from: &mut &'f [u8]) -> Option<&'f [u8]> {
     let (bytes, rest) = from.split_at_checked(len)?;
     *from = rest;
     Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Container;
+
+    #[test]
+    fn damage_behind_a_right_checksum_never_panics() {
+        let graph = text::parse(
+            "graph @g {
+               %x = input : f32[1,30]
+               %w = const fill(seed=3) : f32[20,30]
+               %s = const sparse(block = [1, 4], fill = 0, mask = [85, 1], values = fill(seed=4) : f32[20]) : f32[3,12]
+               %y = dense(%x, %w) : f32[1,20]
+               output %y
+               output %s
+             }",
+        )
+        .unwrap();
+        let whole = Bytes::from(encode(&graph));
+        let len = u64::from_le_bytes(whole[16..24].try_into().unwrap()) as usize;
+        let front = inflate(&whole[HEADER..HEADER + len], 1 << 20).unwrap();
+        let blobs = &whole[HEADER + len..];
+        assert_eq!(packed(&front, blobs), whole);
+        let mut state = 11_u64;
+        let mut random = |n: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as usize % n
+        };
+        let (mut refused, rounds) = (0, 4000);
+        for _ in 0..rounds {
+            let mut damaged = front.clone();
+            for _ in 0..=random(3) {
+                let at = random(damaged.len());
+                match random(4) {
+                    0 => damaged.truncate(at.max(1)),
+                    1 => damaged.insert(at, random(256) as u8),
+                    _ => damaged[at] = [0, 1, 0x7f, 0x80, 0xff, b'9'][random(6)],
+                }
+            }
+            let file = packed(&damaged, blobs).into();
+            let read = Container::open(&file, "m.paring".as_ref());
+            if let Ok(container) = &read {
+                for name in container.constants() {
+                    let _ = container.constant(name);
+                }
+            }
+            refused += usize::from(read.and_then(|c| c.graph()).is_err());
+        }
+        // Names and literals may change without contradiction.
+        assert!(refused > rounds / 3, "{refused}");
+    }
 }

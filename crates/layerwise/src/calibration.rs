@@ -1,4 +1,4 @@
-use crate::{Observing, Problem, Walk, Weigh};
+use crate::{Observing, Problem, Walk};
 use paring_ir::NodeId;
 use paring_pass::{PassContext, PassError};
 use paring_tensor::DType;
@@ -16,14 +16,11 @@ pub struct Calibration {
     pub positions: usize,
     /// What is added to the variance of each input, relative to the mean variance.
     pub damping: f64,
-    /// Which samples count more: `alike`, or `unsure` for those of which the network is unsure. If left
-    /// out, `unsure` where a softmax computes the output.
-    pub weigh: Option<Weigh>,
 }
 
 impl Default for Calibration {
     fn default() -> Self {
-        Self { data: None, samples: Some(512), positions: 128, damping: 0.003, weigh: None }
+        Self { data: None, samples: Some(512), positions: 128, damping: 0.003 }
     }
 }
 
@@ -51,7 +48,6 @@ impl Calibration {
             samples: self.samples,
             positions: self.positions,
             activations,
-            weigh: self.weigh,
         }
     }
 

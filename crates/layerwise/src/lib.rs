@@ -45,7 +45,6 @@ mod rounded;
 mod schedule;
 mod survey;
 mod walk;
-mod weigh;
 pub mod weights;
 
 pub use calibration::Calibration;
@@ -60,4 +59,3 @@ pub use rounded::rounded;
 pub use schedule::Schedule;
 pub use survey::survey;
 pub use walk::{Observing, Walk, layers};
-pub use weigh::Weigh;

@@ -47,14 +47,14 @@ impl Moments {
     }
 
     /// Adds evenly spaced positions of one sample: the layer's input in the original network (`x`, where
-    /// it is another than `z`) and in the changed one (`z`). The sample counts `weight` times.
+    /// it is another than `z`) and in the changed one (`z`).
     pub fn add(
         &mut self,
         geometry: &Geometry,
         x: Option<&Tensor>,
         z: &Tensor,
         positions: usize,
-        (sample, weight): (usize, f32),
+        sample: usize,
     ) {
         let Ok(z) = z.view::<f32>() else { return };
         let x = match x.map(Tensor::view::<f32>) {
@@ -87,14 +87,14 @@ impl Moments {
                 geometry.gather(&z[from..from + size], at % area, g, &mut zs);
                 vectors.1.extend_from_slice(&zs);
                 if vectors.1.len() >= BLOCK * n {
-                    sums.add(n, &vectors.0, &vectors.1, weight);
+                    sums.add(n, &vectors.0, &vectors.1);
                     vectors.0.clear();
                     vectors.1.clear();
                 }
             }
-            sums.add(n, &vectors.0, &vectors.1, weight);
+            sums.add(n, &vectors.0, &vectors.1);
         }
-        self.count += taken as f64 * f64::from(weight);
+        self.count += taken as f64;
     }
 
     /// Adds what another has seen.
@@ -113,13 +113,13 @@ impl Moments {
 
 impl Sums {
     /// Adds a block of vectors that lie one after another; no `x` if it is `z`.
-    fn add(&mut self, n: usize, x: &[f32], z: &[f32], weight: f32) {
+    fn add(&mut self, n: usize, x: &[f32], z: &[f32]) {
         if n == 0 || z.is_empty() {
             return;
         }
         let sum = |to: &mut [f64], vectors: &[f32]| {
             for vector in vectors.chunks_exact(n) {
-                to.iter_mut().zip(vector).for_each(|(t, v)| *t += f64::from(weight * *v));
+                to.iter_mut().zip(vector).for_each(|(t, v)| *t += f64::from(*v));
             }
         };
         sum(&mut self.z, z);
@@ -128,7 +128,7 @@ impl Sums {
         for i in 0..n {
             row[i..].fill(0.0);
             for z in z.chunks_exact(n).filter(|z| z[i] != 0.0) {
-                let f = weight * z[i];
+                let f = z[i];
                 row[i..].iter_mut().zip(&z[i..]).for_each(|(r, z)| *r += f * z);
             }
             let to = &mut self.zz[i * n + i..(i + 1) * n];
@@ -141,7 +141,7 @@ impl Sums {
         for i in 0..n {
             row.fill(0.0);
             for (x, z) in x.chunks_exact(n).zip(z.chunks_exact(n)).filter(|(_, z)| z[i] != 0.0) {
-                let f = weight * z[i];
+                let f = z[i];
                 row.iter_mut().zip(x).for_each(|(r, x)| *r += f * x);
             }
             let to = &mut self.zx[i * n..(i + 1) * n];

@@ -155,7 +155,7 @@ fn judged(graph: &Graph) -> Vec<ValueId> {
 }
 
 /// What is given to the softmax that computes an output.
-pub(crate) fn before_softmax(graph: &Graph, output: ValueId) -> Option<ValueId> {
+fn before_softmax(graph: &Graph, output: ValueId) -> Option<ValueId> {
     let mut at = output;
     while let Some(node) = graph.producer(at) {
         let onward =

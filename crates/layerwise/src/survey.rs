@@ -54,7 +54,7 @@ pub fn survey(
         }
         for &i in readers.get(&v).into_iter().flatten() {
             let x = kept.get(&seen[i].input);
-            moments[i].add(&seen[i].geometry, x, tensor, observing.positions, (sample, 1.0));
+            moments[i].add(&seen[i].geometry, x, tensor, observing.positions, sample);
         }
     })?;
     let mut lanes = lanes.into_iter().map(|(moments, _)| moments);

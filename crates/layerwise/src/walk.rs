@@ -1,4 +1,4 @@
-use crate::{Geometry, Moments, Weigh, is_layer, rounded, weigh};
+use crate::{Geometry, Moments, is_layer, rounded};
 use paring_ir::ops::Dequantize;
 use paring_ir::{Def, Graph, NodeId, Patch, Refusal, Session, ValueId};
 use paring_pass::{Host, PassContext, PassError, Samples, Stream, consts, prepare};
@@ -20,13 +20,11 @@ pub struct Observing {
     /// Whether values of the changed network are rounded as calibrated: an integer type, or `f32` for
     /// not at all.
     pub activations: DType,
-    /// Which samples count more; [`Weigh::Unsure`] where a softmax tells, if `None`.
-    pub weigh: Option<Weigh>,
 }
 
 impl Default for Observing {
     fn default() -> Self {
-        Self { data: None, samples: Some(512), positions: 64, activations: DType::F32, weigh: Some(Weigh::Alike) }
+        Self { data: None, samples: Some(512), positions: 64, activations: DType::F32 }
     }
 }
 
@@ -76,8 +74,6 @@ pub struct Walk {
     working: Side,
     observing: Observing,
     samples: Option<Arc<dyn Samples>>,
-    /// How much each sample counts.
-    weights: Option<Vec<f32>>,
 }
 
 impl Walk {
@@ -97,7 +93,6 @@ impl Walk {
             working: Side::new(working),
             observing,
             samples: None,
-            weights: None,
         })
     }
 
@@ -133,12 +128,6 @@ impl Walk {
         if count == 0 {
             return Err(PassError::Input("there are no samples to calibrate with".into()));
         }
-        if self.weights.is_none() {
-            // The reference never changes.
-            self.weights = Some(weigh::weights(graph, &self.observing, host)?);
-        }
-        let weights = self.weights.as_deref().unwrap_or_default();
-        let weight = |sample: usize| weights.get(sample).copied().unwrap_or(1.0);
         let x = self.reference.advance(layer, host)?;
         let z = self.working.advance(layer, host)?;
         let lanes = Stream::LANES.min(count);
@@ -152,7 +141,7 @@ impl Walk {
                 let first = x.run(&*samples, sample)?;
                 let second = z.run(&*samples, sample)?;
                 if let (Some(x), Some(z)) = (first.get(x.wanted), second.get(z.wanted)) {
-                    moments.add(&geometry, Some(x), z, positions, (sample, weight(sample)));
+                    moments.add(&geometry, Some(x), z, positions, sample);
                 }
                 kept.push((sample, first, second));
                 host.progress(what, done.fetch_add(1, Ordering::Relaxed) + 1, count);

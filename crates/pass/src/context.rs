@@ -39,6 +39,21 @@ pub trait Host: Sync {
     /// What is wrong with the specification or its files, or that there is no data.
     fn samples(&self, spec: Option<&str>, graph: &Graph) -> Result<Arc<dyn Samples>, PassError>;
 
+    /// The blocks of zero weights, filters by inputs, that a target's kernel for a layer leaves out;
+    /// `None` if it has no use for zeros.
+    ///
+    /// # Errors
+    /// If there is no such target.
+    fn skips(
+        &self,
+        target: &str,
+        graph: &Graph,
+        node: &Node,
+    ) -> Result<Option<[usize; 2]>, PassError> {
+        let _ = (graph, node);
+        Err(PassError::Input(format!("nothing is known of a target `{target}` here")))
+    }
+
     /// Shows how far a step is: `done` of `total` of what `what` names. May be called from any
     /// thread.
     fn progress(&self, what: &str, done: usize, total: usize) {

@@ -149,7 +149,6 @@ impl Pass for Gptq {
                 Prefix::Quantized => self.activations,
                 Prefix::Original => DType::F32,
             },
-            ..Observing::default()
         };
         let bits = match &self.bits {
             Bits::Same(bits) => vec![*bits; layers.len()],

@@ -19,6 +19,9 @@
 //! errors, as measured, move the network's outputs less. The aim is a `sparsity`, a share of multiply-accumulates that stays (`macs`),
 //! or `bytes` that weights and masks may take.
 //!
+//! With a `target` the backend says which layers have kernels that leave out zeros, and in which blocks;
+//! only they are pruned, and so.
+//!
 //! The result is in the graph: constants with sparse storage. Later passes keep it.
 //!
 //! ```
@@ -44,6 +47,8 @@
 mod choose;
 mod share;
 mod structure;
+#[cfg(test)]
+mod tests;
 
 pub use structure::Structure;
 
@@ -56,6 +61,7 @@ use paring_pass::{
 };
 use paring_tensor::{DType, Sparse, Tensor};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 
 /// Settings of the pass.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -71,6 +77,9 @@ pub struct Prune {
     pub criterion: Criterion,
     /// What goes together.
     pub structure: Structure,
+    /// A target, such as `cortex-m4`: only layers are pruned whose kernels leave out zeros there, in the
+    /// blocks that they leave out.
+    pub target: Option<String>,
     /// What shares the aim.
     pub scope: Scope,
     /// Whether the other weights make up for it; by default unless the criterion is `magnitude`.
@@ -116,6 +125,7 @@ impl Default for Prune {
             bytes: None,
             criterion: Criterion::default(),
             structure: Structure::default(),
+            target: None,
             scope: Scope::default(),
             update: None,
             depthwise: false,
@@ -195,6 +205,9 @@ impl Prune {
             return wrong("`sparsity` and `macs` are shares: from 0 to less than 1");
         }
         self.calibration.check()?;
+        if self.target.is_some() && self.structure != Structure::Unstructured {
+            return wrong("`target` says what the structure is; leave `structure` out");
+        }
         if self.probes == 0 {
             return wrong("`probes` must be at least 1");
         }
@@ -255,6 +268,41 @@ fn targets(layer: &Layer, problems: &[Problem]) -> Vec<Vec<f64>> {
         .collect()
 }
 
+impl Prune {
+    /// Prunes the layers that a target's kernels leave zeros out of, in the blocks that they leave out.
+    fn run_for(
+        &self,
+        target: &str,
+        ids: &[NodeId],
+        graph: &mut Graph,
+        cx: &mut PassContext<'_>,
+    ) -> Result<(), PassError> {
+        let mut blocks: BTreeMap<[usize; 2], Vec<NodeId>> = BTreeMap::new();
+        for id in ids {
+            let node = graph.node(*id);
+            match cx.host().skips(target, graph, node)? {
+                Some(block) => blocks.entry(block).or_default().push(*id),
+                None => {
+                    cx.decline(&node.name, format!("`{target}` computes zeros of it like others"));
+                }
+            }
+        }
+        if blocks.is_empty() {
+            cx.note(format!("no layer has zeros that `{target}` leaves out"));
+        }
+        for (&[filters, inputs], ids) in &blocks {
+            let structure = match (filters, inputs) {
+                (1, 1) => Structure::Unstructured,
+                (filters, inputs) => Structure::Block { filters, inputs },
+            };
+            let own = Self { structure, target: None, ..self.clone() };
+            cx.note(format!("`{target}` leaves out blocks of {filters}x{inputs}"));
+            own.run_on(ids.clone(), graph, cx)?;
+        }
+        Ok(())
+    }
+}
+
 impl Pass for Prune {
     fn run(&self, graph: &mut Graph, cx: &mut PassContext<'_>) -> Result<(), PassError> {
         self.check()?;
@@ -262,6 +310,20 @@ impl Pass for Prune {
         if !refused.is_empty() {
             return Err(PassError::Unsupported(refused));
         }
+        match &self.target {
+            Some(target) => self.run_for(target, &ids, graph, cx),
+            None => self.run_on(ids, graph, cx),
+        }
+    }
+}
+
+impl Prune {
+    fn run_on(
+        &self,
+        ids: Vec<NodeId>,
+        graph: &mut Graph,
+        cx: &mut PassContext<'_>,
+    ) -> Result<(), PassError> {
         let mut found = Vec::new();
         for id in ids {
             let node = graph.node(id);

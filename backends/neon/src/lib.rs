@@ -3,6 +3,9 @@
 //! Compiling gives a package: one file that the runtime library maps, and a C header with its inputs and
 //! outputs. It holds packed weights for every level of instructions.
 //!
+//! The form of a layer is chosen when it is lowered: convolutions of one pixel leave zeros out where about a third of the
+//! weights of `f32`, or three quarters of those of `i8`, are zero.
+//!
 //! On an aarch64 machine it runs in this process; nodes that the engine has no step for are run by the
 //! reference interpreter, where the program links it. The environment variable `PARING_NEON` names a lower
 //! level of instructions to use (`neon`, `dot`).
@@ -122,7 +125,8 @@ impl Backend for Neon {
             }
         };
         let layers = nodes.into_iter().map(layer).collect();
-        let sizes = SizeReport { ram_bytes: program.arena, weight_bytes: bytes.len(), layers };
+        let (ram_bytes, weight_bytes) = (program.arena, bytes.len());
+        let sizes = SizeReport { ram_bytes, weight_bytes, layers, ..SizeReport::default() };
         let files = vec![
             (format!("{prefix}.prt"), bytes),
             (format!("{prefix}.h"), header::of(&program, prefix).into_bytes()),

@@ -75,8 +75,13 @@ pub struct Layout {
     pub side_by_side: bool,
 }
 
-/// Tiles that the table of rows which lie side by side is for.
-const TILES: usize = 24;
+/// Rows that the table of rows which lie side by side is for.
+const STRETCH: usize = 336;
+
+/// Tiles of these rows.
+fn tiles_of_a_stretch(tile: Tile) -> usize {
+    (STRETCH / tile.rows).max(1)
+}
 
 impl Layout {
     /// The table of pieces from the place of each piece; `None` where a place does not fit it.
@@ -123,10 +128,10 @@ impl Layout {
             && self.groups == 1
             && self.frame.is_none()
             && tile.rows <= MOST_ROWS
-            && self.rows > TILES * tile.rows
+            && self.rows > tiles_of_a_stretch(tile) * tile.rows
             && at.iter().zip(0..self.rows).all(|(at, row)| *at as usize == row * self.depth);
         if straight {
-            self.at = Blob::of(&at[..TILES * tile.rows]);
+            self.at = Blob::of(&at[..tiles_of_a_stretch(tile) * tile.rows]);
             self.side_by_side = true;
         }
         self
@@ -252,7 +257,7 @@ fn product<T: Send>(
                 last = last_tile(layout.rows - row, layout.depth);
                 (base, at) = (row * layout.depth, &last[..tile.rows]);
             } else {
-                end = end.min(start + TILES).min(layout.rows / tile.rows);
+                end = end.min(start + tiles_of_a_stretch(tile)).min(layout.rows / tile.rows);
                 (base, at) = (row * layout.depth, &at_all[..(end - start) * per]);
             }
             let rows = (end * tile.rows).min(layout.rows) - row;

@@ -4,7 +4,8 @@
 //! that and then runs every check: formatting, lints, documentation and all tests.
 //! `cargo xtask bench-mcu` measures the benchmark networks on every emulated Cortex-M and writes
 //! `docs/benchmarks-cortex-m.md`; `cargo xtask bench-x86` measures the x86 engine beside other runtimes and writes
-//! `docs/bench-x86.md`. `cargo xtask bench-quantization` compares the quantization recipes with other tools.
+//! `docs/bench-x86.md`; `cargo xtask bench-aarch64` counts what packages take on emulated processors and writes
+//! `docs/aarch64.md`. `cargo xtask bench-quantization` compares the quantization recipes with other tools.
 #![forbid(unsafe_code)]
 
 mod bench_mcu;
@@ -47,8 +48,15 @@ fn main() -> Result<()> {
         }
         Some("bench-mcu") => bench_mcu::run(&root()),
         Some("bench-x86") => bench(),
+        Some("bench-aarch64") => {
+            let bench = ["--package", "paring-bench", "--bin", "paring-bench-aarch64"];
+            run(cargo(&["run", "--release", "--quiet"]).args(bench))
+        }
         Some("bench-quantization") => bench_quantization::run(&root()),
-        _ => bail!("usage: cargo xtask setup | test | bench-mcu | bench-x86 | bench-quantization"),
+        _ => bail!(
+            "usage: cargo xtask setup | test | bench-mcu | bench-x86 | bench-aarch64 | \
+             bench-quantization"
+        ),
     }
 }
 

@@ -1,0 +1,151 @@
+//! What packages take on emulated aarch64, and about how long on boards: writes `docs/aarch64.md`, or what its
+//! argument names.
+
+use anyhow::{Context, Result};
+use paring_backend::{CompileOptions, LayerSize, backend_for};
+use paring_bundle as _;
+use paring_emulator::{Board, Cpu, Job, PackageReport, Runtime};
+use paring_ir::Graph;
+use paring_opsuite::networks::{input, mobilenet_v1, mobilenet_v2};
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Instant;
+
+/// A network and what it takes.
+struct Row {
+    name: &'static str,
+    layers: Vec<LayerSize>,
+    package_bytes: usize,
+    arena: usize,
+    load_ms: f64,
+    /// On a Cortex-A72 and on an A76.
+    reports: [PackageReport; 2],
+}
+
+impl Row {
+    fn cycles(&self) -> f64 {
+        self.reports[0].steps.iter().map(|s| s.cycles).sum()
+    }
+}
+
+/// The median of many openings of a package whose file is in the page cache.
+fn load(package: &[u8]) -> Result<f64> {
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), package)?;
+    let mut times = Vec::new();
+    for _ in 0..51 {
+        let start = Instant::now();
+        let model = paring_rt::open(file.path())?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+        drop(model);
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times[times.len() / 2])
+}
+
+fn row(name: &'static str, graph: &Graph, runtime: &Runtime) -> Result<Row> {
+    eprintln!("{name}");
+    let backend = backend_for("aarch64").map_err(anyhow::Error::msg)?;
+    let options = CompileOptions { target: "aarch64".to_owned(), ..CompileOptions::default() };
+    let package = backend.compile(graph.verified()?, &options)?;
+    let (_, bytes) = package
+        .files
+        .into_iter()
+        .find(|(name, _)| name.ends_with(".prt"))
+        .context("no file for the runtime")?;
+    let samples = input(graph.ty(graph.inputs()[0].value)).bytes().to_vec();
+    let (package_bytes, load_ms) = (bytes.len(), load(&bytes)?);
+    let job = Job { package: bytes, samples };
+    let reports = [runtime.measure(&job, Cpu::CortexA72)?, runtime.measure(&job, Cpu::CortexA76)?];
+    let (layers, arena) = (package.sizes.layers, package.sizes.ram_bytes);
+    Ok(Row { name, layers, package_bytes, arena, load_ms, reports })
+}
+
+fn page(rows: &[Row]) -> Result<String> {
+    let mut page = String::from(
+        "# Packages for aarch64\n\nWritten by `cargo xtask bench-aarch64`; do not edit. Networks at 224x224 with \
+         random weights, one thread.\n\n## Instructions and sizes\n\nInstructions of one inference under QEMU, \
+         start-up and warm-up cancelled, in millions.\n\n| network | Cortex-A72 | Cortex-A76 | package, bytes | \
+         arena, bytes | loading, ms |\n|---|---|---|---|---|---|\n",
+    );
+    for row in rows {
+        let [a72, a76] = row.reports.each_ref().map(|r| r.instructions as f64 / 1e6);
+        writeln!(
+            page,
+            "| {} | {a72:.1} | {a76:.1} | {} | {} | {:.3} |",
+            row.name, row.package_bytes, row.arena, row.load_ms
+        )?;
+    }
+    let library = rows.first().map_or(0, |r| r.reports[0].library_bytes);
+    write!(
+        page,
+        "\nThe shared library, stripped, has {library} bytes. Loading maps the package; it was timed on the machine \
+         that wrote this page, with the file in the page cache (median of 51).\n\n## Times on boards\n\nEstimates, \
+         not measurements, of one inference on one core:\n\n| network | cycles, millions |"
+    )?;
+    for board in Board::ALL {
+        write!(page, " {}, ms |", board.name)?;
+    }
+    page.push_str("\n|---|---|---|---|\n");
+    for row in rows {
+        let cycles = row.cycles();
+        write!(page, "| {} | {:.1} |", row.name, cycles / 1e6)?;
+        for board in Board::ALL {
+            write!(page, " {:.1} |", board.milliseconds(cycles, row.package_bytes))?;
+        }
+        page.push('\n');
+    }
+    page.push_str(
+        "\nThe emulator counts how often each block of instructions runs in each layer. A block takes as many cycles \
+         as the busiest unit of a Cortex-A57 or A72 needs for it: three micro-operations issued a cycle, two integer \
+         units, one for products of integers, one for loads, one for stores, two for vectors of which one multiplies \
+         integers. Which units an instruction takes is LLVM's model of these cores (`AArch64SchedA57.td`). What waits \
+         for operands is taken to overlap, and activations to be in the cache, so the cycles are a lower bound; the \
+         package is then read once from memory at a third of the speed of the board's memory, which is taken not to \
+         overlap.\n",
+    );
+    for board in Board::ALL {
+        writeln!(
+            page,
+            "- {}: {:.2} GHz, {:.1} GB/s for one core",
+            board.name,
+            board.clock_hz / 1e9,
+            board.bytes_per_second / 1e9
+        )?;
+    }
+    page.push_str("\n`paring verify MODEL --target aarch64` gives the same for any model.\n");
+    for row in rows.iter().filter(|r| r.name.contains("V2")) {
+        write!(
+            page,
+            "\n## {} by layer, Cortex-A72\n\n| step | op | MACs | instructions | cycles | MACs a cycle |\n\
+             |---|---|---|---|---|---|\n",
+            row.name
+        )?;
+        for (i, (layer, step)) in row.layers.iter().zip(&row.reports[0].steps).enumerate() {
+            let rate = layer.macs as f64 / step.cycles.max(1.0);
+            writeln!(
+                page,
+                "| {} | {} | {} | {} | {:.0} | {rate:.2} |",
+                i + 1,
+                layer.op,
+                layer.macs,
+                step.instructions,
+                step.cycles
+            )?;
+        }
+    }
+    Ok(page)
+}
+
+fn main() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let path = std::env::args().nth(1).map_or_else(|| root.join("docs/aarch64.md"), Into::into);
+    let runtime = Runtime::build(&root)?;
+    let rows = [
+        row("MobileNet V1 f32", &mobilenet_v1(false), &runtime)?,
+        row("MobileNet V2 f32", &mobilenet_v2(false), &runtime)?,
+        row("MobileNet V1 int8", &mobilenet_v1(true), &runtime)?,
+        row("MobileNet V2 int8", &mobilenet_v2(true), &runtime)?,
+    ];
+    std::fs::write(&path, page(&rows)?).with_context(|| path.display().to_string())
+}

@@ -154,6 +154,25 @@ impl Conv2d<'_> {
         out
     }
 
+    /// Blocks of four inputs by four channels that have a weight other than 0, where they can be skipped.
+    pub(crate) fn kept_blocks(&self) -> Option<usize> {
+        let [k_h, k_w] = self.kernel;
+        let in_c = self.input[2];
+        let order =
+            if self.is_pointwise() { plain_order(in_c) } else { window_order(k_h, k_w * in_c) };
+        let per_output = k_h * k_w * in_c;
+        let (zero, requant) = (self.in_zero, &self.requant);
+        let channels = Channels::settle(self.weights, self.bias, per_output, zero, requant)?;
+        let matrix = Matrix {
+            weights: &channels.weights,
+            folded: &channels.folded,
+            fast: &channels.fast,
+            per_output,
+            order: &order,
+        };
+        Some(matrix.kept_blocks())
+    }
+
     fn fast(&self, unit: &mut Unit, name: &str) -> Option<Kernel> {
         if self.coding == Coding::Winograd {
             return self.winograd(unit, name);

@@ -34,6 +34,7 @@
 mod coded;
 mod coding;
 mod conv;
+mod cores;
 pub mod cost;
 mod dense;
 mod depthwise;
@@ -50,6 +51,7 @@ mod winograd;
 
 pub use coding::Coding;
 pub use conv::Conv2d;
+pub use cores::Core;
 pub use dense::FullyConnected;
 pub use depthwise::DepthwiseConv2d;
 pub use effort::Effort;

@@ -20,6 +20,18 @@ pub enum Isa {
     Helium,
 }
 
+impl Isa {
+    /// The optimization that suits the code: where hot loops are assembly only the size of the rest is left
+    /// to gain.
+    #[must_use]
+    pub fn optimization(self) -> &'static str {
+        match self {
+            Self::V6m | Self::V7m => "-O2",
+            Self::Dsp | Self::Helium => "-Os",
+        }
+    }
+}
+
 /// Where a kernel's output may lie relative to an input that dies with the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overlap {

@@ -178,13 +178,7 @@ impl Program {
 
     fn everywhere(&self) {
         self.on_host();
-        let cores: &[Core] = match self.isa {
-            Isa::V6m => &[Core::M0],
-            Isa::V7m => &[Core::M3],
-            Isa::Dsp => &[Core::M4, Core::M7, Core::M33],
-            Isa::Helium => &[Core::M55],
-        };
-        for &core in cores {
+        for core in Core::ALL.into_iter().filter(|c| c.isa() == self.isa) {
             self.on_core(core);
         }
     }

@@ -1,109 +1,197 @@
-//! Why a network does not fit: the tensors, the layer, and what would help.
+//! Why a network does not fit: the tensors, the layer, and what would help, with numbers.
 
-use std::fmt::Write as _;
+use paring_backend::{Item, Latency, Remedy, Shortfall};
+use paring_cortex_m_kernels::Coding;
 
-use crate::lower::Lowering;
+use crate::choose;
+use crate::lower::{Lowering, Step};
 use crate::memory::Memory;
 
+/// Items that are listed.
+const LISTED: usize = 6;
+
+fn remedy(change: impl Into<String>, leaves: Option<usize>) -> Remedy {
+    Remedy { change: change.into(), leaves: leaves.map(|n| n as u64) }
+}
+
+/// What two channels' worth of numbers have to become for `limit` to do.
+fn percent(limit: u64, total: u64) -> u64 {
+    (100 * limit).checked_div(total).unwrap_or(100)
+}
+
 /// Why the arena is larger than `limit`.
-pub(crate) fn ram(lowering: &Lowering<'_>, memory: &Memory, limit: usize) -> String {
+pub(crate) fn ram(lowering: &Lowering<'_>, memory: &Memory, limit: usize) -> Shortfall {
     let graph = lowering.graph;
-    let mut text = format!(
-        "the network needs {} bytes of RAM, {} more than the {limit} allowed",
-        memory.arena_bytes,
-        memory.arena_bytes - limit
-    );
-    let over = memory.live.iter().filter(|&&live| live > limit).count();
-    let worst = (0..memory.live.len()).max_by_key(|&at| (memory.live[at], usize::MAX - at));
+    let needed = memory.arena_bytes;
+    let mut report = Shortfall {
+        budget: "ram".into(),
+        unit: "bytes".into(),
+        needed: needed as u64,
+        allowed: limit as u64,
+        ..Shortfall::default()
+    };
+    let live = |at: usize| memory.live.get(at).copied().unwrap_or(0);
+    let worst = (0..memory.live.len()).max_by_key(|&at| (live(at), usize::MAX - at));
     let Some((at, step)) = worst.and_then(|at| Some((at, lowering.steps.get(at)?))) else {
-        return text;
+        return report;
     };
     let node = graph.node(step.node);
-    let _ = write!(
-        text,
-        "\nthe most is in use during `{}` ({}, layer {at}): {} bytes",
+    report.layer.clone_from(&node.name);
+    report.what = format!(
+        "the most is in use during `{}` ({}, layer {at}), {} bytes",
         node.name,
         node.op.name(),
-        memory.live[at]
+        live(at)
     );
     let mut there: Vec<_> =
         memory.rooms.iter().filter(|r| r.steps.0 <= at && at <= r.steps.1).collect();
     there.sort_by_key(|r| std::cmp::Reverse(r.bytes));
+    let waits = |r: &crate::memory::Room| r.steps.0 < at && at < r.steps.1 && !r.scratch;
     for room in &there {
-        let waits = room.steps.1 > at && room.steps.0 < at && !room.scratch;
-        let _ = write!(text, "\n  {:>9} bytes  {}", room.bytes, room.name);
-        if waits {
-            let user = lowering.steps.get(room.steps.1).map(|s| graph.node(s.node).name.as_str());
-            let _ = write!(text, ", kept for `{}`", user.unwrap_or("an output"));
-        }
+        let user = lowering.steps.get(room.steps.1).map(|s| graph.node(s.node).name.as_str());
+        let note = if waits(room) {
+            user.map_or("kept as an output".into(), |user| format!("kept for `{user}`"))
+        } else {
+            String::new()
+        };
+        report.items.push(Item { name: room.name.clone(), amount: room.bytes as u64, note });
     }
-    text.push_str("\nwhat would help:");
     if memory.lower_bound <= limit {
-        let _ = write!(
-            text,
-            "\n  a denser plan: {} bytes are in use at most, the rest is lost between tensors",
-            memory.lower_bound
-        );
+        let change = "a denser plan, as the rest is lost between tensors";
+        report.remedies.push(remedy(change, Some(memory.lower_bound)));
     }
-    if let Some(kept) = there.iter().find(|r| r.steps.1 > at && r.steps.0 < at && !r.scratch) {
-        let _ = write!(
-            text,
-            "\n  dropping or shrinking the connection that keeps `{}` ({} bytes)",
-            kept.name, kept.bytes
+    // The peak is elsewhere once this layer needs less.
+    let others = (0..memory.live.len()).filter(|&i| i != at).map(live).max().unwrap_or(0);
+    if let Some(kept) = there.iter().find(|r| waits(r)) {
+        let change = format!(
+            "drop or shrink the connection that keeps `{}` ({} bytes) while `{}` runs",
+            kept.name, kept.bytes, node.name
         );
+        let left = live(at).saturating_sub(kept.bytes).max(others.saturating_sub(kept.bytes));
+        report.remedies.push(remedy(change, Some(left)));
     }
     if let Some(largest) = there.iter().find(|r| !r.scratch) {
-        let share = largest.bytes.saturating_sub(memory.arena_bytes - limit);
-        let percent = 100 * share / largest.bytes.max(1);
-        let _ = write!(
-            text,
-            "\n  making `{}` smaller: at {percent} % of its size or less this layer fits; a smaller input, an \
-             earlier stride or fewer channels before it do that",
-            largest.name
+        let share = largest.bytes.saturating_sub(live(at).saturating_sub(limit));
+        let share = percent(share as u64, largest.bytes as u64);
+        let change = format!(
+            "make `{}` smaller, to {share} % of its {} bytes or less: a smaller input, an earlier stride or \
+             fewer channels before `{}`",
+            largest.name, largest.bytes, node.name
         );
+        report.remedies.push(remedy(change, None));
     }
+    let over = memory.live.iter().filter(|&&live| live > limit).count();
     if over > 1 {
-        let _ = write!(text, "\n{over} layers in all need more than {limit} bytes");
+        report.remedies.push(remedy(
+            format!("the same for the {over} layers that need more than {limit} bytes"),
+            None,
+        ));
     }
-    text
+    report
 }
 
-/// Why the constants alone are larger than `limit`.
-pub(crate) fn flash(lowering: &Lowering<'_>, limit: usize) -> String {
+/// Bytes of a step's weights with a byte each, where they can be stored otherwise.
+fn plain_bytes(step: &Step) -> Option<usize> {
+    let choice = step.choice.as_ref()?;
+    choice.candidates.iter().find(|c| c.coding == Coding::Plain).map(|c| c.bytes)
+}
+
+/// Why code and constants take more than `limit`.
+pub(crate) fn flash(lowering: &Lowering<'_>, limit: usize) -> Shortfall {
     let graph = lowering.graph;
-    let total = lowering.unit.constant_bytes();
-    let mut text = format!(
-        "the constants alone take {total} bytes of flash, {} more than the {limit} allowed",
-        total - limit
-    );
+    let (constants, code) = (lowering.unit.constant_bytes(), lowering.code_estimate());
+    let total = constants + code;
     let mut layers: Vec<_> = lowering.steps.iter().filter(|s| s.constant_bytes > 0).collect();
     layers.sort_by_key(|s| std::cmp::Reverse(s.constant_bytes));
-    text.push_str("\nthe largest:");
-    for step in layers.iter().take(5) {
+    let name = |step: &Step| graph.node(step.node).name.clone();
+    let mut report = Shortfall {
+        budget: "flash".into(),
+        unit: "bytes".into(),
+        needed: total as u64,
+        allowed: limit as u64,
+        layer: layers.first().map_or(String::new(), |s| name(s)),
+        what: format!("{constants} are constants, about {code} code; the largest layers"),
+        ..Shortfall::default()
+    };
+    for step in layers.iter().take(LISTED) {
         let node = graph.node(step.node);
         let weights = node.inputs().iter().find(|v| graph.constant(**v).is_some());
         let tensor = weights.map_or("", |v| graph.value(*v).name.as_str());
-        let percent = 100 * step.constant_bytes / total.max(1);
-        let _ = write!(
-            text,
-            "\n  {:>9} bytes, {percent} %  `{}` ({}), weights `{tensor}`",
-            step.constant_bytes,
-            node.name,
-            node.op.name()
-        );
+        let share = percent(step.constant_bytes as u64, total as u64);
+        report.items.push(Item {
+            name: name(step),
+            amount: step.constant_bytes as u64,
+            note: format!("{}, {share} %, weights `{tensor}`", node.op.name()),
+        });
     }
-    text.push_str("\nwhat would help:");
-    let needed = 100 * limit / total.max(1);
-    if limit >= total / 2 {
-        text.push_str(
-            "\n  4-bit weights (recipe `int4`, half the bytes) or a palette of 16 values",
-        );
-    } else if needed >= 37 {
-        text.push_str("\n  3-bit weights (recipe `int3`)");
+    let full: usize =
+        layers.iter().filter_map(|s| Some(plain_bytes(s)?.min(s.constant_bytes))).sum();
+    if choose::codings(lowering.unit.isa()).len() > 1 && full > 0 {
+        for (change, kept) in [
+            ("weights in 4 bits (recipe `int4`) or as a palette of 16 values", full / 2),
+            (
+                "four fifths of the weights pruned in blocks of 4x4, the rest a palette of 16",
+                full / 8,
+            ),
+        ] {
+            report.remedies.push(remedy(change, Some(total - full + kept)));
+        }
     }
-    let _ = write!(
-        text,
-        "\n  pruning channels of the layers above until {needed} % of the weights are left"
-    );
-    text
+    let left = percent(limit.saturating_sub(code) as u64, constants as u64);
+    if left > 0 {
+        let change =
+            format!("prune channels of the layers above until {left} % of the constants are left");
+        report.remedies.push(remedy(change, Some(code + constants * left as usize / 100)));
+    } else {
+        let change = format!("a smaller network: the code alone takes about {code} bytes");
+        report.remedies.push(remedy(change, None));
+    }
+    report
+}
+
+/// Why a run takes longer than allowed; `cycles` are those of each step.
+pub(crate) fn latency(lowering: &Lowering<'_>, cycles: &[u64], limit: Latency) -> Shortfall {
+    let graph = lowering.graph;
+    let total: u64 = cycles.iter().sum();
+    let mut layers: Vec<(u64, &Step)> = cycles.iter().copied().zip(&lowering.steps).collect();
+    layers.sort_by_key(|l| std::cmp::Reverse(l.0));
+    let name = |step: &Step| graph.node(step.node).name.clone();
+    let time = |cycles: u64| match limit.clock {
+        Some(hertz) => {
+            format!(" ({:.2} ms at {:.0} MHz)", cycles as f64 / hertz * 1e3, hertz / 1e6)
+        }
+        None => String::new(),
+    };
+    let mut report = Shortfall {
+        budget: "latency".into(),
+        unit: "cycles".into(),
+        needed: total,
+        allowed: limit.cycles,
+        layer: layers.first().map_or(String::new(), |l| name(l.1)),
+        what: format!(
+            "a run takes about {total} cycles{}, without wait states; the slowest layers",
+            time(total)
+        ),
+        ..Shortfall::default()
+    };
+    for (amount, step) in layers.iter().take(LISTED) {
+        let share = percent(*amount, total);
+        let note = format!("{}, {share} %{}", graph.node(step.node).op.name(), time(*amount));
+        report.items.push(Item { name: name(step), amount: *amount, note });
+    }
+    if let Some(hertz) = limit.clock.filter(|_| limit.cycles > 0) {
+        let wanted = hertz * total as f64 / limit.cycles as f64;
+        let change = format!("a clock of {:.0} MHz or more", (wanted / 1e6).ceil());
+        report.remedies.push(remedy(change, None));
+    }
+    let left = percent(limit.cycles, total);
+    if left > 0 {
+        let change = format!(
+            "prune channels, or blocks of 4x4 weights, of the layers above until {left} % of the work is left"
+        );
+        report.remedies.push(remedy(change, Some((total * left / 100) as usize)));
+    } else {
+        report.remedies.push(remedy("a smaller network or a faster core", None));
+    }
+    report
 }

@@ -6,8 +6,9 @@ use paring_backend::{Harness, LayerSize};
 use paring_ir::{Port, macs};
 use paring_tensor::{DType, Quant, TensorType};
 
-use paring_cortex_m_kernels::Isa;
+use paring_cortex_m_kernels::Core;
 
+use crate::estimate;
 use crate::lower::{Lowering, Operand, Step};
 use crate::memory::Memory;
 use crate::stream;
@@ -43,7 +44,7 @@ pub(crate) struct Emitter<'a> {
     pub lowering: &'a Lowering<'a>,
     pub memory: &'a Memory,
     pub prefix: &'a str,
-    pub target: &'a str,
+    pub core: Core,
     pub vector: Option<&'a Vector>,
 }
 
@@ -75,7 +76,11 @@ impl Emitter<'_> {
 
     /// What is said of the network in manifests: one line.
     pub fn summary(&self) -> String {
-        format!("{}: an int8 network for {}", comment(self.lowering.graph.name()), self.target)
+        format!(
+            "{}: an int8 network for {}",
+            comment(self.lowering.graph.name()),
+            self.core.target()
+        )
     }
 
     /// The inputs or outputs as other languages see them.
@@ -95,6 +100,8 @@ impl Emitter<'_> {
 
     pub fn layers(&self) -> Vec<LayerSize> {
         let graph = self.lowering.graph;
+        let costs = estimate::steps(self.lowering, self.core);
+        let cost = |at: usize| costs.get(at).copied().flatten();
         let layer = |(at, step): (usize, &Step)| {
             let node = graph.node(step.node);
             LayerSize {
@@ -104,6 +111,8 @@ impl Emitter<'_> {
                 macs: macs(graph, node).unwrap_or(0),
                 weight_bytes: step.constant_bytes,
                 live_bytes: self.memory.live.get(at).copied().unwrap_or(0),
+                instructions: cost(at).map(|c| c.instructions.round() as u64),
+                cycles: cost(at).map(|c| c.cycles.round() as u64),
                 weights: step.choice.as_ref().map_or("", |c| c.coding.name()).to_string(),
                 why: step.choice.as_ref().map_or_else(String::new, |c| c.why.clone()),
             }
@@ -183,13 +192,9 @@ impl Emitter<'_> {
         }
     }
 
-    /// The optimization that suits the code: on cores whose hot loops are assembly only the size of
-    /// the rest is left to gain.
+    /// The optimization that suits the code.
     pub fn optimization(&self) -> &'static str {
-        match self.lowering.unit.isa() {
-            Isa::V6m | Isa::V7m => "-O2",
-            Isa::Dsp | Isa::Helium => "-Os",
-        }
+        self.lowering.unit.isa().optimization()
     }
 
     fn header(&self) -> String {
@@ -206,7 +211,7 @@ impl Emitter<'_> {
              #ifndef {upper}_H\n#define {upper}_H\n\n#include <stdint.h>\n\n\
              #ifdef __cplusplus\nextern \"C\" {{\n#endif\n\n",
             comment(graph.name()),
-            self.target,
+            self.core.target(),
             self.total_macs(),
             self.memory.arena_bytes,
             self.memory.lower_bound,
@@ -268,7 +273,7 @@ impl Emitter<'_> {
         let mut text = format!(
             "/* {}: an int8 network for {}. See {p}.h. */\n#include \"{p}.h\"\n\n#include <string.h>\n\n",
             comment(graph.name()),
-            self.target
+            self.core.target()
         );
         text.push_str(&self.lowering.unit.functions());
         let _ = writeln!(text, "#include \"{p}_weights.h\"\n");

@@ -1,12 +1,15 @@
 //! Budgets: what is asked for, and the choices that meet it.
 
-use paring_backend::{CompileError, CompileOptions};
-use paring_cortex_m_kernels::Isa;
-use paring_cortex_m_kernels::cost::{Core, total};
+use paring_backend::{
+    CompileError, CompileOptions, Latency, Shortfall, parse_energy, parse_latency,
+};
+use paring_cortex_m_kernels::cost::Cost;
+use paring_cortex_m_kernels::{Core, Isa};
 use paring_ir::Verified;
 
 use crate::budget;
 use crate::choose::{Candidate, Optimize, Policy};
+use crate::estimate;
 use crate::lower::{Lowering, Step};
 use crate::memory::Memory;
 use crate::package::Layout;
@@ -25,34 +28,9 @@ pub(crate) struct Goals {
     /// Bytes of the arena; 0 is as few as there can be.
     pub ram: Option<usize>,
     /// Cycles of a run.
-    pub cycles: Option<u64>,
-}
-
-/// A number with an optional `k` or `M`.
-fn number(text: &str) -> Option<f64> {
-    let text = text.trim();
-    let (digits, unit) = match text.chars().last()? {
-        'k' | 'K' => (text.get(..text.len() - 1)?, 1e3),
-        'M' => (text.get(..text.len() - 1)?, 1e6),
-        _ => (text, 1.0),
-    };
-    digits.trim().parse::<f64>().ok().map(|n| n * unit).filter(|n| n.is_finite() && *n >= 0.0)
-}
-
-/// Cycles, from `8M` or `20ms@120MHz`.
-fn latency(text: &str) -> Option<u64> {
-    let Some((time, clock)) = text.split_once('@') else {
-        return number(text).map(|n| n as u64);
-    };
-    let time = time.trim();
-    let seconds = match (time.strip_suffix("ms"), time.strip_suffix("us"), time.strip_suffix('s')) {
-        (Some(t), ..) => number(t)? / 1e3,
-        (_, Some(t), _) => number(t)? / 1e6,
-        (_, _, Some(t)) => number(t)?,
-        _ => return None,
-    };
-    let hertz = number(clock.trim().strip_suffix("Hz")?)?;
-    Some((seconds * hertz) as u64)
+    pub cycles: Option<Latency>,
+    /// Picojoules a cycle.
+    pub energy: Option<f64>,
 }
 
 impl Goals {
@@ -63,6 +41,7 @@ impl Goals {
             flash: None,
             ram: None,
             cycles: None,
+            energy: None,
         };
         for (key, value) in &options.settings {
             let bytes = || paring_backend::parse_bytes(value);
@@ -83,15 +62,11 @@ impl Goals {
                 "ram" if value == "min" => goals.ram = Some(0),
                 "ram" => goals.ram = Some(bytes()?.max(1)),
                 "package" => goals.layout = value.parse()?,
-                "latency" => {
-                    let wrong = || {
-                        format!("`latency = {value}`: expected cycles (8M) or a time (20ms@120MHz)")
-                    };
-                    goals.cycles = Some(latency(value).ok_or_else(wrong)?);
-                }
+                "latency" => goals.cycles = Some(parse_latency(value)?),
+                "energy" => goals.energy = Some(parse_energy(value)?),
                 _ => {
                     return Err(format!(
-                        "unknown setting `{key}`; known: flash, latency, optimize, package, ram"
+                        "unknown setting `{key}`; known: energy, flash, latency, optimize, package, ram"
                     ));
                 }
             }
@@ -104,7 +79,7 @@ impl Goals {
 pub(crate) fn meet(
     graph: &Verified<'_>,
     isa: Isa,
-    core: Option<Core>,
+    core: Core,
     goals: &Goals,
 ) -> Result<Policy, CompileError> {
     let mut policy = Policy { optimize: goals.optimize, ..Policy::default() };
@@ -122,7 +97,7 @@ pub(crate) fn meet(
             let Some(short) = shortage(&lowering, &memory, core, goals) else { break };
             let change = short.change(&lowering, &memory, &policy);
             change.ok_or_else(|| {
-                CompileError::Budget(short.report(&lowering, &memory, core, goals))
+                CompileError::Budget(Box::new(short.report(&lowering, &memory, core, goals)))
             })?
         };
         let (node, coding, why) = change;
@@ -163,13 +138,12 @@ fn streams(
     Ok(best.1)
 }
 
-/// Cycles of a step, as far as they are known.
-fn cycles(step: &Step, core: Option<Core>) -> u64 {
-    let each = |call: &crate::lower::Call| {
-        let known = core.and_then(|core| total(&call.kernel.loops, core));
-        known.map_or(call.kernel.effort.cycles, |c| c.cycles as u64)
-    };
-    step.calls.iter().map(each).sum()
+/// Cycles of every step: estimated for the core, or else by the instruction sequences of its products.
+fn cycles(lowering: &Lowering<'_>, core: Core) -> Vec<u64> {
+    let effort = |step: &Step| step.calls.iter().map(|c| c.kernel.effort.cycles).sum::<u64>();
+    let known = estimate::steps(lowering, core);
+    let each = |(step, cost): (&Step, Option<Cost>)| cost.map_or(effort(step), |c| c.cycles as u64);
+    lowering.steps.iter().zip(known).map(each).collect()
 }
 
 /// The first budget that is not met.
@@ -183,16 +157,16 @@ enum Shortage {
 fn shortage(
     lowering: &Lowering<'_>,
     memory: &Memory,
-    core: Option<Core>,
+    core: Core,
     goals: &Goals,
 ) -> Option<Shortage> {
     let flash = lowering.unit.constant_bytes() + lowering.code_estimate();
-    let time = || lowering.steps.iter().map(|s| cycles(s, core)).sum::<u64>();
+    let time = || cycles(lowering, core).iter().sum::<u64>();
     if goals.ram.is_some_and(|b| b > 0 && memory.arena_bytes > b) {
         Some(Shortage::Ram)
     } else if goals.flash.is_some_and(|b| flash > b) {
         Some(Shortage::Flash)
-    } else if goals.cycles.is_some_and(|b| time() > b) {
+    } else if goals.cycles.is_some_and(|b| time() > b.cycles) {
         Some(Shortage::Time)
     } else {
         None
@@ -242,35 +216,15 @@ impl Shortage {
         self,
         lowering: &Lowering<'_>,
         memory: &Memory,
-        core: Option<Core>,
+        core: Core,
         goals: &Goals,
-    ) -> String {
+    ) -> Shortfall {
         match self {
             Self::Ram => budget::ram(lowering, memory, goals.ram.unwrap_or(0)),
-            Self::Flash => {
-                let code = lowering.code_estimate();
-                let left = goals.flash.unwrap_or(0).saturating_sub(code);
-                let text = budget::flash(lowering, left.min(lowering.unit.constant_bytes()));
-                format!("{text}\n(the code takes about {code} bytes of the budget)")
-            }
+            Self::Flash => budget::flash(lowering, goals.flash.unwrap_or(0)),
             Self::Time => {
-                let mut layers: Vec<(u64, &str)> = lowering
-                    .steps
-                    .iter()
-                    .map(|s| (cycles(s, core), lowering.graph.node(s.node).name.as_str()))
-                    .collect();
-                let sum: u64 = layers.iter().map(|l| l.0).sum();
-                layers.sort_by(|a, b| b.cmp(a));
-                let slowest: String = layers
-                    .iter()
-                    .take(5)
-                    .map(|(n, name)| format!("\n  {n:>9} cycles  `{name}`"))
-                    .collect();
-                format!(
-                    "a run takes about {sum} cycles, {} are allowed; the slowest layers:{slowest}\n\
-                     what would help:\n  pruning their channels, or blocks of 4x4 of their weights",
-                    goals.cycles.unwrap_or(0)
-                )
+                let limit = goals.cycles.unwrap_or(Latency { cycles: 0, clock: None });
+                budget::latency(lowering, &cycles(lowering, core), limit)
             }
         }
     }
@@ -290,20 +244,5 @@ impl Shortage {
             other.cycles,
             now.cycles
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{latency, number};
-
-    #[test]
-    fn budgets_read() {
-        assert_eq!(number("64k"), Some(64_000.0));
-        assert_eq!(number("65536"), Some(65_536.0));
-        assert_eq!(latency("8M"), Some(8_000_000));
-        assert_eq!(latency("20ms@120MHz"), Some(2_400_000));
-        assert_eq!(latency("20ms"), None);
-        assert_eq!(number("-3"), None);
     }
 }

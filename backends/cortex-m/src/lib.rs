@@ -1,11 +1,12 @@
 //! Lowers int8 networks to self-contained C99 for Cortex-M: a source file, a header and the weights,
 //! no heap, no C library beyond `memcpy` and `memset`, one static arena.
 //!
-//! The targets are `cortex-m0`, `cortex-m3`, `cortex-m4`, `cortex-m7`, `cortex-m33` and `cortex-m55`.
+//! The targets are `cortex-m0`, `cortex-m0plus`, `cortex-m3`, `cortex-m4`, `cortex-m7`, `cortex-m33` and
+//! `cortex-m55`.
 //! Outputs equal the reference interpreter's with double rounding, bit for bit.
 //!
 //! Settings: `optimize` is `balanced`, `speed` or `size`; `flash` and `ram` are budgets in bytes, `latency`
-//! one in cycles or, as `20ms@120MHz`, in time. Layers whose weights are stored as a palette, sparse or in int4 stay so
+//! one in cycles or, as `20ms@120MHz`, in time; `energy` is what a cycle costs (`79uA/MHz@3V` or `237pJ`). Layers whose weights are stored as a palette, sparse or in int4 stay so
 //! in flash where the core has kernels for that; the report says why or why not.
 //!
 //! ```
@@ -28,6 +29,7 @@
 mod budget;
 mod choose;
 mod emit;
+mod estimate;
 mod goals;
 mod lower;
 mod memory;
@@ -37,10 +39,11 @@ mod picture;
 mod stream;
 
 use paring_backend::{
-    Backend, CompileError, CompileOptions, ExecOptions, Package, SizeReport, Target, backend_named,
-    refusals,
+    Backend, CompileError, CompileOptions, ExecOptions, LayerSize, Package, SizeReport, Target,
+    backend_named, refusals,
 };
-use paring_cortex_m_kernels::Isa;
+use paring_cortex_m_kernels::{Core, Isa};
+use paring_ir::ops::Conv2d;
 use paring_ir::{Graph, Node, Verified};
 use paring_tensor::{DType, Tensor};
 
@@ -53,24 +56,27 @@ pub struct CortexM;
 
 paring_backend::register_backend!(CORTEX_M);
 
-const TARGETS: [Target; 6] = [
-    Target { name: "cortex-m0", summary: "ARMv6-M: Cortex-M0, M0+, M1" },
-    Target { name: "cortex-m3", summary: "ARMv7-M" },
-    Target { name: "cortex-m4", summary: "ARMv7E-M: the DSP extension" },
-    Target { name: "cortex-m7", summary: "ARMv7E-M: the DSP extension" },
-    Target { name: "cortex-m33", summary: "ARMv8-M Mainline with the DSP extension" },
-    Target { name: "cortex-m55", summary: "ARMv8.1-M with Helium" },
-];
-
-fn isa(target: &str) -> Option<Isa> {
-    Some(match target {
-        "cortex-m0" => Isa::V6m,
-        "cortex-m3" => Isa::V7m,
-        "cortex-m4" | "cortex-m7" | "cortex-m33" => Isa::Dsp,
-        "cortex-m55" => Isa::Helium,
-        _ => return None,
-    })
+const fn target(core: Core) -> Target {
+    let summary = match core {
+        Core::M0 => "ARMv6-M: Cortex-M0, M1",
+        Core::M0Plus => "ARMv6-M: Cortex-M0+",
+        Core::M3 => "ARMv7-M",
+        Core::M4 | Core::M7 => "ARMv7E-M: the DSP extension",
+        Core::M33 => "ARMv8-M Mainline with the DSP extension",
+        Core::M55 => "ARMv8.1-M with Helium",
+    };
+    Target { name: core.target(), summary }
 }
+
+static TARGETS: [Target; Core::ALL.len()] = {
+    let mut all = [const { target(Core::M0) }; Core::ALL.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = target(Core::ALL[at]);
+        at += 1;
+    }
+    all
+};
 
 /// Whether a prefix can begin C identifiers.
 fn is_identifier(text: &str) -> bool {
@@ -96,10 +102,21 @@ impl Backend for CortexM {
         let Some(target) = target else {
             return Err("this backend only compiles; name one of its targets".into());
         };
-        let isa = isa(target).ok_or_else(|| format!("there is no target `{target}`"))?;
+        let core: Core = target.parse()?;
         let policy = choose::Policy::default();
-        let mut lowering = lower::Lowering::new(graph, isa, &policy);
+        let mut lowering = lower::Lowering::new(graph, core.isa(), &policy);
         lowering.add(node)
+    }
+
+    fn skips(&self, graph: &Graph, node: &Node, target: &str) -> Option<[usize; 2]> {
+        // The products of four channels by four inputs of the DSP extension.
+        let weights = graph.ty(*node.inputs().get(1)?).shape.fixed()?;
+        let groups = match node.op_as::<Conv2d>() {
+            Some(conv) => conv.groups,
+            None => return None,
+        };
+        let isa = target.parse::<Core>().ok()?.isa();
+        (isa == Isa::Dsp && groups == 1 && *weights.first()? >= 4).then_some([4, 4])
     }
 
     fn compile(
@@ -107,14 +124,8 @@ impl Backend for CortexM {
         graph: Verified<'_>,
         options: &CompileOptions,
     ) -> Result<Package, CompileError> {
-        let known: Vec<&str> = TARGETS.iter().map(|t| t.name).collect();
-        let isa = isa(&options.target).ok_or_else(|| {
-            CompileError::Options(format!(
-                "unknown target `{}`; known: {}",
-                options.target,
-                known.join(", ")
-            ))
-        })?;
+        let core: Core = options.target.parse().map_err(CompileError::Options)?;
+        let isa = core.isa();
         let goals = goals::Goals::parse(options).map_err(CompileError::Options)?;
         let prefix = if options.prefix.is_empty() { "model" } else { &options.prefix };
         if !is_identifier(prefix) {
@@ -131,7 +142,6 @@ impl Backend for CortexM {
                 "the network keeps states between runs, which this backend does not lower".into(),
             ));
         }
-        let core = options.target.parse().ok();
         let policy = goals::meet(&graph, isa, core, &goals)?;
         let mut lowering = lower_all(&graph, isa, &policy)?;
         let memory = planned(&mut lowering).map_err(CompileError::Options)?;
@@ -140,14 +150,22 @@ impl Backend for CortexM {
             lowering: &lowering,
             memory: &memory,
             prefix,
-            target: &options.target,
+            core,
             vector: vector.as_ref(),
         };
         let files = goals.layout.files(&emitter);
+        let layers = emitter.layers();
+        let sum = |f: &dyn Fn(&LayerSize) -> Option<u64>| layers.iter().map(f).sum::<Option<u64>>();
+        let (instructions, cycles) = (sum(&|l| l.instructions), sum(&|l| l.cycles));
+        let picojoules = goals.energy.or(core.picojoules_per_cycle());
         let sizes = SizeReport {
             ram_bytes: memory.arena_bytes,
             weight_bytes: lowering.unit.constant_bytes(),
-            layers: emitter.layers(),
+            instructions,
+            cycles,
+            microjoules: cycles.zip(picojoules).map(|(n, each)| n as f64 * each / 1e6),
+            picojoules_per_cycle: picojoules,
+            layers,
         };
         Ok(Package { files, sizes, harness: Some(emitter.harness()) })
     }

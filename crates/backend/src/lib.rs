@@ -17,17 +17,19 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod bytes;
 mod package;
 pub mod planner;
 pub mod requantize;
 pub mod schedule;
+mod shortfall;
+mod units;
 
-pub use bytes::parse_bytes;
 #[doc(hidden)]
 pub use inventory;
 pub use package::{Harness, LayerSize, Package, SizeReport};
 pub use paring_qmath::Rounding;
+pub use shortfall::{Item, Remedy, Shortfall};
+pub use units::{Latency, parse_bytes, parse_energy, parse_latency};
 
 use paring_ir::{Executor, Graph, Node, Refusal, Verified};
 use std::collections::BTreeMap;
@@ -78,6 +80,14 @@ pub trait Backend: Send + Sync {
     /// Why not, and what to do about it.
     fn support(&self, graph: &Graph, node: &Node, target: Option<&str>) -> Result<(), String>;
 
+    /// The blocks of zero weights, filters by inputs, that a target's kernel for a layer leaves out, so
+    /// that they take neither memory nor time; `None` if zeros are weights like others. The layer may
+    /// still be one of real numbers.
+    fn skips(&self, graph: &Graph, node: &Node, target: &str) -> Option<[usize; 2]> {
+        let _ = (graph, node, target);
+        None
+    }
+
     /// Lowers a network.
     ///
     /// # Errors
@@ -112,7 +122,7 @@ pub enum CompileError {
     Options(String),
     /// The network does not fit a stated budget.
     #[error("{0}")]
-    Budget(String),
+    Budget(Box<Shortfall>),
     /// A fault of the backend itself.
     #[error("{0} (this is a bug in the backend; please report it)")]
     Internal(String),

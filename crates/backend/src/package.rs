@@ -37,6 +37,14 @@ pub struct SizeReport {
     pub ram_bytes: usize,
     /// Bytes of constants: weights, biases, requantization.
     pub weight_bytes: usize,
+    /// Executed instructions of one inference, estimated; `None` where some layer is not known.
+    pub instructions: Option<u64>,
+    /// Cycles for memory without wait states, estimated.
+    pub cycles: Option<u64>,
+    /// Microjoules of one inference: the cycles times `picojoules_per_cycle`.
+    pub microjoules: Option<f64>,
+    /// What a cycle costs: as stated, or a data sheet's figure.
+    pub picojoules_per_cycle: Option<f64>,
     /// One entry a layer, in the order of execution.
     pub layers: Vec<LayerSize>,
 }
@@ -56,6 +64,10 @@ pub struct LayerSize {
     pub weight_bytes: usize,
     /// Bytes of the arena that are in use while it runs.
     pub live_bytes: usize,
+    /// Executed instructions, estimated.
+    pub instructions: Option<u64>,
+    /// Cycles, estimated.
+    pub cycles: Option<u64>,
     /// How its weights lie in flash; empty where there is no choice.
     pub weights: String,
     /// Why they lie so.

@@ -12,6 +12,8 @@
 //! assert!(plan.is_optimal());
 //! ```
 
+use std::collections::HashMap;
+
 /// Offsets are multiples of this.
 pub const ALIGNMENT: usize = 4;
 
@@ -79,6 +81,8 @@ impl Plan {
 
 /// How many orders of placement are tried beyond the first few.
 const TRIES: usize = 6000;
+/// Places that may be compared in all: fewer orders are tried where very many blocks are in use at once.
+const WORK: usize = 200_000_000;
 
 struct Problem {
     /// Sizes rounded up.
@@ -87,6 +91,8 @@ struct Problem {
     meets: Vec<Vec<usize>>,
     /// For pairs that may overlap: input, output, nearness with the distance rounded up.
     rules: Vec<Rule>,
+    /// Where the rule of a pair is, the lower block first.
+    rule_of: HashMap<(usize, usize), usize>,
 }
 
 impl Problem {
@@ -101,7 +107,7 @@ impl Problem {
             })
             .collect();
         let step = ALIGNMENT as i64;
-        let rules = rules
+        let rules: Vec<Rule> = rules
             .iter()
             .filter(|r| {
                 let (input, output) = (blocks.get(r.input), blocks.get(r.output));
@@ -116,11 +122,16 @@ impl Problem {
                 Nearness::Same => *r,
             })
             .collect();
-        Self { sizes: blocks.iter().map(|b| round(b.size)).collect(), meets, rules }
+        let mut rule_of = HashMap::new();
+        for (at, rule) in rules.iter().enumerate() {
+            let pair = (rule.input.min(rule.output), rule.input.max(rule.output));
+            rule_of.entry(pair).or_insert(at);
+        }
+        Self { sizes: blocks.iter().map(|b| round(b.size)).collect(), meets, rules, rule_of }
     }
 
     fn rule(&self, a: usize, b: usize) -> Option<&Rule> {
-        self.rules.iter().find(|r| (r.input, r.output) == (a, b) || (r.output, r.input) == (a, b))
+        self.rules.get(*self.rule_of.get(&(a.min(b), a.max(b)))?)
     }
 
     /// Whether block `a` at `at` is compatible with block `b` at `other`.
@@ -138,7 +149,8 @@ impl Problem {
     }
 
     /// Places blocks one after another, each as low as it goes beside those already placed.
-    fn place(&self, order: &[usize], limit: i64) -> Option<(Vec<i64>, i64)> {
+    /// `work` counts comparisons.
+    fn place(&self, order: &[usize], limit: i64, work: &mut usize) -> Option<(Vec<i64>, i64)> {
         let mut offsets = vec![-1; self.sizes.len()];
         let mut top = 0;
         let mut candidates = Vec::new();
@@ -159,6 +171,8 @@ impl Problem {
             }
             candidates.retain(|&c| c >= 0);
             candidates.sort_unstable();
+            candidates.dedup();
+            *work += placed.len() * candidates.len().min(32);
             let fits = |&&at: &&i64| placed.iter().all(|&b| self.fits(a, at, b, offsets[b]));
             let at = *candidates.iter().find(fits)?;
             offsets[a] = at;
@@ -219,11 +233,12 @@ pub fn plan(blocks: &[Block], rules: &[Rule]) -> Plan {
     sorted(&|i| (-problem.sizes[i] * (span(i) + 1), 0));
     sorted(&|i| (-span(i), -problem.sizes[i]));
 
+    let mut work = 0;
     let mut best: Option<(Vec<i64>, i64)> = None;
     let mut best_order = real.clone();
     for order in orders {
         let limit = best.as_ref().map_or(i64::MAX, |b| b.1);
-        if let Some(found) = problem.place(&order, limit) {
+        if let Some(found) = problem.place(&order, limit, &mut work) {
             best = Some(found);
             best_order = order;
         }
@@ -238,7 +253,7 @@ pub fn plan(blocks: &[Block], rules: &[Rule]) -> Plan {
     };
     for _ in 0..if real.len() > 1 { TRIES } else { 0 } {
         let top = best.as_ref().map_or(i64::MAX, |b| b.1);
-        if top <= bound {
+        if top <= bound || work > WORK {
             break;
         }
         let mut order = best_order.clone();
@@ -247,7 +262,7 @@ pub fn plan(blocks: &[Block], rules: &[Rule]) -> Plan {
             let moved = order.remove(from);
             order.insert(to, moved);
         }
-        if let Some(found) = problem.place(&order, top.saturating_add(1)) {
+        if let Some(found) = problem.place(&order, top.saturating_add(1), &mut work) {
             best = Some(found);
             best_order = order;
         }

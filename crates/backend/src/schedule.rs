@@ -77,8 +77,8 @@ pub struct Schedule {
     pub lower_bound: usize,
 }
 
-/// Sets of done tasks that are looked at before the search gives way to the order as given.
-const STATES: usize = 60_000;
+/// Sets of done tasks, times tasks, that are looked at before the search gives way to the order as given.
+const WORK: usize = 4_000_000;
 
 type Done = Vec<u64>;
 
@@ -155,7 +155,7 @@ impl Search<'_> {
             if left == 0 {
                 return (Some(self.trace(done, &known)), peak);
             }
-            if known.len() > STATES {
+            if known.len() > WORK / n.max(1) {
                 return (None, peak);
             }
             if known.get(&done).is_some_and(|k| k.0 < peak) {

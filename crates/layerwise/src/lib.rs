@@ -31,9 +31,11 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod calibration;
 mod eliminate;
 mod geometry;
 mod importance;
+pub mod knapsack;
 mod matrix;
 mod moments;
 mod outcome;
@@ -45,14 +47,15 @@ mod survey;
 mod walk;
 pub mod weights;
 
+pub use calibration::Calibration;
 pub use eliminate::{Elimination, Strip};
 pub use geometry::{Geometry, is_layer};
 pub use importance::importance;
 pub use moments::Moments;
-pub use outcome::{Outcome, decibels};
+pub use outcome::{Outcome, decibels, divergence};
 pub use problem::{Codebook, Coded, Levels, Problem, Row, Uniform};
 pub use replace::replace_weights;
-pub use rounded::rounded;
+pub use rounded::{round_value, rounded};
 pub use schedule::Schedule;
 pub use survey::survey;
 pub use walk::{Observing, Walk, layers};

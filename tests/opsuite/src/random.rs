@@ -2,10 +2,11 @@
 
 use paring_ir::ops::{
     Activation, AutoPad, Binary, BinaryFn, Concat, Conv2d, Dense, Dequantize, Pad, PadMode,
-    Padding, Pool, PoolKind, Quantize, Reduce, ReduceFn, Reshape, Softmax, Unary,
+    Padding, Pool, PoolKind, Quantize, Reduce, ReduceFn, Reshape, Slice, Softmax, Transpose, Unary,
 };
-use paring_ir::{DynOp, Executor, Graph, OpRef, ValueId};
-use paring_tensor::{DType, Quant, Tensor, TensorType};
+use paring_ir::{DynOp, Executor, Graph, Node, OpRef, ValueId};
+use paring_tensor::{ConstData, DType, Palette, Quant, Sparse, Tensor, TensorType};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A small generator (Knuth's linear congruences, upper bits).
@@ -60,15 +61,20 @@ pub fn input(random: &mut Random, ty: &TensorType) -> Tensor {
 }
 
 /// A network that grows at random.
-pub struct Grower {
+pub struct Grower<'a> {
     graph: Graph,
     random: Random,
     int8: bool,
+    /// For a microcontroller: small, one sample, weights in every storage; the nodes that it takes.
+    small: Option<Accepts<'a>>,
     values: Vec<ValueId>,
     count: usize,
 }
 
-impl Grower {
+/// Says whether a node of a graph may stay.
+pub type Accepts<'a> = &'a dyn Fn(&Graph, &Node) -> bool;
+
+impl<'a> Grower<'a> {
     /// An input to begin with.
     ///
     /// # Panics
@@ -88,7 +94,26 @@ impl Grower {
             ty
         };
         let x = graph.add_input("x", ty).unwrap();
-        Self { graph, random, int8, values: vec![x], count: 0 }
+        Self { graph, random, int8, small: None, values: vec![x], count: 0 }
+    }
+
+    /// A small int8 network of nodes that are accepted: one sample, and weights in every storage.
+    ///
+    /// # Panics
+    /// Never: the input is the first value.
+    pub fn small(seed: u64, accepts: Accepts<'a>) -> Self {
+        let mut random = Random(seed);
+        random.next();
+        let mut graph = Graph::new("random");
+        let (h, w) = (random.below(9) + 1, random.below(9) + 1);
+        let c = random.of(&[1, 2, 3, 4, 5, 8, 9, 12, 16]);
+        let any = random.below(256) as i32 - 128;
+        let zero = random.of(&[-128, 0, 127, any]);
+        let scale = 0.02 + 0.1 * random.real().abs();
+        let ty =
+            TensorType::new(DType::I8, [1, h, w, c]).with_quant(Quant::per_tensor(scale, zero));
+        let x = graph.add_input("x", ty).unwrap();
+        Self { graph, random, int8: true, small: Some(accepts), values: vec![x], count: 0 }
     }
 
     fn shape(&self, v: ValueId) -> Vec<usize> {
@@ -121,7 +146,15 @@ impl Grower {
         if let Some(quant) = quant {
             ty = TensorType::new(DType::I8, ty.shape.clone()).with_quant(quant);
         }
+        let before = self.small.map(|_| self.graph.clone());
         let v = self.graph.add_typed_node(name.clone(), &op, inputs, vec![(name, ty)]).ok()?[0];
+        if let (Some(before), Some(accepts)) = (before, self.small) {
+            let accepted = self.graph.producer(v).is_some_and(|node| accepts(&self.graph, node));
+            if !accepted {
+                self.graph = before;
+                return None;
+            }
+        }
         self.values.push(v);
         Some(v)
     }
@@ -180,9 +213,14 @@ impl Grower {
         } else {
             Quant::symmetric(0, scales.clone())
         };
-        let mut w = self.random.bytes(n);
-        self.thin(&mut w);
-        let w = Tensor::from_vec(shape, w).unwrap();
+        let mut bytes = self.random.bytes(n);
+        let w = if self.small.is_some() {
+            self.stored(shape, bytes)
+        } else {
+            self.thin(&mut bytes);
+            ConstData::Dense(Tensor::from_vec(shape, bytes).unwrap())
+        };
+        let low_bits = w.dtype() == DType::I4;
         let mut all = vec![self.graph.add_const(name.clone(), w, Some(quant)).unwrap()];
         let x_scale = self.scale(x);
         if bias {
@@ -195,18 +233,72 @@ impl Grower {
         // An output scale for which most sums are inside.
         let spread = self.random.of(&[0.3, 1.0, 3.0]);
         let y = x_scale * base * (taps as f32).sqrt() * 75.0 * 75.0 / 127.0 * spread;
+        let y = if low_bits { y / 16.0 } else { y };
         let zero = self.zero();
         (all, Some(Quant::per_tensor(y, zero)))
     }
 
+    /// Weights as int4, as a palette, sparse, with whole channels of zeros, or as they are.
+    fn stored(&mut self, shape: &[usize], mut bytes: Vec<i8>) -> ConstData {
+        let r = &mut self.random;
+        let kept: Vec<bool> = (0..67).map(|_| r.below(3) == 0).collect();
+        let per_output = bytes.len() / shape[0];
+        let blocks = |bytes: &mut [i8]| {
+            for (at, w) in bytes.iter_mut().enumerate() {
+                if !kept[(at / per_output / 4 * 31 + at % per_output / 4 * 17) % kept.len()] {
+                    *w = 0;
+                }
+            }
+        };
+        let dense = |bytes: &[i8]| Tensor::from_vec(shape, bytes.to_vec()).unwrap();
+        let palette = |shape: Vec<usize>, bytes: &[i8], r: &mut Random| {
+            let mut book = r.bytes(16);
+            book[0] = 0;
+            let codes: Vec<u8> =
+                bytes.iter().map(|w| if *w == 0 { 0 } else { *w as u8 & 15 }).collect();
+            let book = Tensor::from_vec([16], book).unwrap();
+            ConstData::Palette(Palette::new(shape, codes.into(), book).unwrap())
+        };
+        match r.below(8) {
+            0 => {
+                bytes.iter_mut().for_each(|w| *w >>= 4);
+                ConstData::Dense(dense(&bytes).cast(DType::I4))
+            }
+            1 => palette(shape.to_vec(), &bytes, r),
+            choice @ (2 | 3) if shape.len() == 4 => {
+                blocks(&mut bytes);
+                let sparse = Sparse::from_dense(&dense(&bytes), &[4, 1, 1, 4], 0).unwrap();
+                if choice == 2 {
+                    return ConstData::Sparse(sparse);
+                }
+                let stored: Vec<i8> = sparse.values().dense().view::<i8>().unwrap().to_vec();
+                let values = palette(vec![stored.len()], &stored, r);
+                ConstData::Sparse(sparse.with_values(values).unwrap())
+            }
+            4 => {
+                for (at, w) in bytes.iter_mut().enumerate() {
+                    if !kept[at / per_output % kept.len()] {
+                        *w = 0;
+                    }
+                }
+                ConstData::Dense(dense(&bytes))
+            }
+            _ => ConstData::Dense(dense(&bytes)),
+        }
+    }
+
     fn conv(&mut self) -> Option<ValueId> {
         let x = self.last();
-        let c = self.shape(x)[3];
+        let &[_, _, _, c] = self.shape(x).as_slice() else { return None };
+        let small = self.small.is_some();
         let r = &mut self.random;
         let (groups, filters) = match r.below(4) {
+            0 | 1 if small => (1, r.of(&[1, 2, 3, 4, 5, 7, 8, 12, 16, 17])),
             0 | 1 => (1, r.of(&[1, 5, 8, 16, 24, 33, 48, 64, 70])),
             2 => (c, c),
-            _ if c.is_multiple_of(4) => (4, 4 * r.of(&[1, 2, 5, 9])),
+            _ if c.is_multiple_of(4) => {
+                (4, 4 * r.of(if small { &[1, 2, 3, 4] } else { &[1, 2, 5, 9] }))
+            }
             _ => (c, 2 * c),
         };
         let k = r.of(&[[1, 1], [1, 1], [3, 3], [3, 3], [5, 5], [2, 3], [1, 3], [7, 7]]);
@@ -228,7 +320,9 @@ impl Grower {
     fn dense(&mut self) -> Option<ValueId> {
         let x = self.last();
         let c = *self.shape(x).last()?;
-        let units = self.random.of(&[1, 10, 32, 40, 100]);
+        let most: &[usize] =
+            if self.small.is_some() { &[1, 3, 8, 10, 16, 17] } else { &[1, 10, 32, 40, 100] };
+        let units = self.random.of(most);
         let activation = self.activation();
         let (w, quant) = self.weights(x, &[units, c]);
         let inputs: Vec<ValueId> = [x].into_iter().chain(w).collect();
@@ -242,6 +336,9 @@ impl Grower {
 
     fn pool(&mut self) -> Option<ValueId> {
         let x = self.last();
+        if self.shape(x).len() != 4 {
+            return None;
+        }
         let quant = self.graph.ty(x).quant.clone();
         let r = &mut self.random;
         let op = Pool {
@@ -275,7 +372,7 @@ impl Grower {
     /// A convolution that keeps the shape, and the sum with its input.
     fn residual(&mut self) -> Option<ValueId> {
         let x = self.last();
-        let c = self.shape(x)[3];
+        let &[_, _, _, c] = self.shape(x).as_slice() else { return None };
         let (w, quant) = self.weights(x, &[c, 1, 1, c]);
         let inputs: Vec<ValueId> = [x].into_iter().chain(w).collect();
         let op = Conv2d {
@@ -318,7 +415,22 @@ impl Grower {
     fn other(&mut self) -> Option<ValueId> {
         let x = self.last();
         let quant = self.graph.ty(x).quant.clone();
-        match self.random.below(5) {
+        let shape = self.shape(x);
+        if shape.len() != 4 {
+            return None;
+        }
+        let kinds = if self.small.is_some() { 7 } else { 5 };
+        match self.random.below(kinds) {
+            5 => {
+                let len: Vec<usize> = shape.iter().map(|&n| 1 + self.random.below(n)).collect();
+                let start: Vec<usize> =
+                    shape.iter().zip(&len).map(|(n, l)| self.random.below(n - l + 1)).collect();
+                self.node(Slice { start, len, step: vec![1; 4] }, &[x], quant)
+            }
+            6 => {
+                let perm = self.random.of(&[[0, 2, 1, 3], [0, 3, 1, 2], [0, 1, 3, 2]]);
+                self.node(Transpose { perm: perm.to_vec() }, &[x], quant)
+            }
             0 => self.node(
                 Pad {
                     pads: vec![[0, 0], [1, 2], [0, 1], [0, self.count as i64 % 2]],
@@ -387,6 +499,43 @@ impl Grower {
         let y = self.last();
         self.graph.add_output("head", y);
         self.graph
+    }
+}
+
+/// Adds a network to a graph, its names behind a prefix.
+///
+/// # Panics
+/// If names of both meet.
+pub fn add(graph: &mut Graph, network: &Graph, prefix: &str) {
+    let mut known: HashMap<ValueId, ValueId> = HashMap::new();
+    for port in network.inputs() {
+        let ty = network.ty(port.value).clone();
+        known.insert(port.value, graph.add_input(format!("{prefix}{}", port.name), ty).unwrap());
+    }
+    let verified = network.verified().unwrap_or_else(|e| panic!("{e}"));
+    for &id in verified.order() {
+        let node = network.node(id);
+        let inputs: Vec<ValueId> = node
+            .inputs()
+            .iter()
+            .map(|&v| {
+                *known.entry(v).or_insert_with(|| {
+                    let name = format!("{prefix}{}", network.value(v).name);
+                    let data = network.constant(v).unwrap().clone();
+                    graph.add_const(name, data, network.ty(v).quant.clone()).unwrap()
+                })
+            })
+            .collect();
+        let outputs = node
+            .outputs()
+            .iter()
+            .map(|&v| (format!("{prefix}{}", network.value(v).name), network.ty(v).clone()));
+        let name = format!("{prefix}{}", node.name);
+        let made = graph.add_typed_node(name, &node.op, &inputs, outputs.collect()).unwrap();
+        known.extend(node.outputs().iter().copied().zip(made));
+    }
+    for port in network.outputs() {
+        graph.add_output(format!("{prefix}{}", port.name), known[&port.value]);
     }
 }
 

@@ -1,4 +1,4 @@
-use paring_backend::CompileError;
+use paring_backend::{CompileError, Shortfall};
 use paring_format::FormatError;
 use paring_ir::{ExecError, Refusal};
 use paring_pass::{PassError, StepError};
@@ -21,9 +21,11 @@ pub struct Refused {
 /// The exit code for an error: 1 for a failed bound, 3 for what is not supported, 2 for the rest.
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> i32 {
+    if shortfall(error).is_some() {
+        return 1;
+    }
     for cause in error.chain() {
-        let budget = matches!(cause.downcast_ref(), Some(CompileError::Budget(_)));
-        if budget || cause.is::<BoundFailed>() {
+        if cause.is::<BoundFailed>() {
             return 1;
         }
         if !refused(cause).is_empty() || cause.is::<Refused>() {
@@ -31,6 +33,14 @@ pub fn exit_code(error: &anyhow::Error) -> i32 {
         }
     }
     2
+}
+
+/// The budget that is not met, if that is the error.
+pub(crate) fn shortfall(error: &anyhow::Error) -> Option<&Shortfall> {
+    error.chain().find_map(|cause| match cause.downcast_ref() {
+        Some(CompileError::Budget(shortfall)) => Some(&**shortfall),
+        _ => None,
+    })
 }
 
 /// The nodes that an error lists as not supported.

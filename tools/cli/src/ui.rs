@@ -1,4 +1,4 @@
-use crate::error::all_refused;
+use crate::error::{all_refused, shortfall};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -62,7 +62,10 @@ impl Ui {
     pub fn error(&self, error: &anyhow::Error) {
         if self.json {
             let refused: Vec<_> = all_refused(error).iter().map(refusal).collect();
-            let object = json!({ "error": format!("{error:#}"), "unsupported": refused });
+            let mut object = json!({ "error": format!("{error:#}"), "unsupported": refused });
+            if let Some(shortfall) = shortfall(error) {
+                object["shortfall"] = json!(shortfall);
+            }
             println!("{object}");
         }
         eprintln!("error: {error:#}");

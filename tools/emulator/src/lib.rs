@@ -29,8 +29,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod a57;
 mod aarch64;
 mod board;
+mod cycles;
 mod timing;
 mod tools;
 
@@ -39,10 +41,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub use aarch64::{
-    Cpu, Job, PackageReport, Runtime, cross_build, cross_compile_c, missing_aarch64_packages,
-    run_program,
+    Board, Cpu, Job, PackageReport, Runtime, StepCost, cross_build, cross_compile_c,
+    missing_aarch64_packages, run_program,
 };
-pub use board::Core;
+pub use cycles::{Estimate, missing_analyser};
+pub use paring_cortex_m_kernels::Core;
 pub use tools::missing_packages;
 
 /// What went wrong while building or running.
@@ -246,7 +249,7 @@ fn compile(
     input_bytes: usize,
     samples: usize,
 ) -> Result<Report, EmulatorError> {
-    let board = build.core.board();
+    let board = board::board(build.core);
     let script = include_str!("c/board.ld")
         .replace("@VEC@", board.vectors)
         .replace("@FLASH@", board.flash)
@@ -274,7 +277,7 @@ fn compile(
     }
 
     let base = |extra: &[&str]| -> Vec<String> {
-        board.flags.iter().chain(extra).map(|s| (*s).to_string()).collect()
+        build.core.compiler_flags().iter().chain(extra).map(|s| (*s).to_string()).collect()
     };
     let own = ["-O1", "-ffreestanding", "-fno-tree-loop-distribute-patterns", "-I.", "-c"];
     let mut objects = Vec::new();
@@ -362,7 +365,7 @@ fn emulate(
         dir.join("counts.txt").display()
     );
     let mut child = Command::new(tools::QEMU)
-        .args(["-M", build.core.board().machine, "-nographic", "-monitor", "none"])
+        .args(["-M", board::board(build.core).machine, "-nographic", "-monitor", "none"])
         .args(["-serial", "none", "-semihosting-config", "enable=on,target=native"])
         .args(["-kernel", "emu.elf", "-plugin", &argument])
         .current_dir(dir)

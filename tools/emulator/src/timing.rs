@@ -1,8 +1,8 @@
 //! What instructions take on each core, for memory without wait states.
 //!
-//! M0, M3, M4 and M33 by the timing tables of their reference manuals (M0: with the single-cycle
-//! multiplier; the M33 counts as the M4), with a taken branch refilling the pipeline in 2 further cycles
-//! (M0: 2, and 1 without). The M7 issues two instructions at a time: what it takes is the M4's cycles times
+//! M0, M0+, M3, M4 and M33 by the timing tables of their reference manuals (M0 and M0+: with the
+//! single-cycle multiplier; the M33 counts as the M4), with a taken branch refilling the pipeline in 2
+//! further cycles (M0+: 1). The M7 issues two instructions at a time: what it takes is the M4's cycles times
 //! 0.62, the ratio of the best published figures of both cores for the MLPerf Tiny networks. On the M55 a
 //! vector instruction takes two beats; loads and stores on one side and arithmetic on the other
 //! overlap, so a block takes the longest of its instructions, twice its vector loads and stores, and
@@ -90,11 +90,15 @@ fn cycles(core: Core, now: &Instruction<'_>, before: Option<&Instruction<'_>>) -
     let base = now.name.split('.').next().unwrap_or(now.name);
     let this = class(now.name);
     let to_pc = now.operands.contains("pc") && matches!(this, Class::Multiple | Class::Load);
-    if core == Core::M0 {
+    if matches!(core, Core::M0 | Core::M0Plus) {
+        // The M0+ has a stage less to refill.
+        let refill = if core == Core::M0 { 20 } else { 10 };
         return match this {
             Class::Load | Class::Store => (20, 0),
-            Class::Multiple => (10 + 10 * listed(now.operands), if to_pc { 20 } else { 0 }),
-            Class::Branch => (if base == "bl" { 20 } else { 10 }, 10),
+            Class::Multiple => {
+                (10 + 10 * listed(now.operands), if to_pc { refill + 10 } else { 0 })
+            }
+            Class::Branch => (if base == "bl" { 20 } else { 10 }, refill),
             _ => (10, 0),
         };
     }

@@ -2,10 +2,12 @@
 //!
 //! `cargo xtask setup` installs what the tests need besides Rust, or says how; `cargo xtask test` does
 //! that and then runs every check: formatting, lints, documentation and all tests.
-//! `cargo xtask bench-x86` measures the x86 engine beside other runtimes and writes
+//! `cargo xtask bench-mcu` measures the benchmark networks on every emulated Cortex-M and writes
+//! `docs/benchmarks-cortex-m.md`; `cargo xtask bench-x86` measures the x86 engine beside other runtimes and writes
 //! `docs/bench-x86.md`. `cargo xtask bench-quantization` compares the quantization recipes with other tools.
 #![forbid(unsafe_code)]
 
+mod bench_mcu;
 mod bench_quantization;
 
 use anyhow::{Context, Result, bail};
@@ -18,6 +20,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("arm-none-eabi-gcc", "gcc-arm-none-eabi"),
     ("qemu-system-arm", "qemu-system-arm"),
     ("gcc", "gcc"),
+    ("cmake", "cmake"),
+    ("make", "make"),
     ("qemu-aarch64", "qemu-user"),
     ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
 ];
@@ -25,6 +29,7 @@ const PROGRAMS: &[(&str, &str)] = &[
 /// Packages without a program of their own, and a file that shows they are there.
 const LIBRARIES: &[(&str, &str)] = &[
     ("/usr/lib/arm-none-eabi/include/stdint.h", "libnewlib-arm-none-eabi"),
+    ("/usr/include/newlib/c++/", "libstdc++-arm-none-eabi-newlib"),
     ("/usr/aarch64-linux-gnu/lib/libc.so.6", "libc6-dev-arm64-cross"),
     // Debian's own Rust has the sources of the standard library that a build for aarch64 takes.
     ("/usr/bin/rustc", "rustc-web"),
@@ -40,9 +45,10 @@ fn main() -> Result<()> {
             }
             test()
         }
+        Some("bench-mcu") => bench_mcu::run(&root()),
         Some("bench-x86") => bench(),
         Some("bench-quantization") => bench_quantization::run(&root()),
-        _ => bail!("usage: cargo xtask setup | test | bench-x86 | bench-quantization"),
+        _ => bail!("usage: cargo xtask setup | test | bench-mcu | bench-x86 | bench-quantization"),
     }
 }
 

@@ -65,7 +65,9 @@ fn allowed(from: &str, to: &str) -> bool {
         }
         Some(("tools", _)) => {
             let plugin = to.starts_with("crates/format-");
-            to.starts_with("tools/") || (to.starts_with("crates/") && !plugin)
+            // The emulator runs what the kernels know: their list of cores.
+            let cores = from == "tools/emulator" && to == "backends/cortex-m-kernels";
+            cores || to.starts_with("tools/") || (to.starts_with("crates/") && !plugin)
         }
         Some(("tests", _)) => true,
         _ => false,

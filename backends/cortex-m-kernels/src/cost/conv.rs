@@ -1,25 +1,53 @@
 use crate::unit::Isa;
-use crate::{Conv2d, FullyConnected};
+use crate::{Coding, Conv2d, FullyConnected};
 
 type Rounds = Vec<(&'static str, u64)>;
 
-/// The loops of the product of pairs of pixels with groups of four channels.
-fn product(isa: Isa, relu: bool, pairs: u64, channels: u64, bytes: u64, rounds: &mut Rounds) {
-    let groups = pairs * channels.div_ceil(4);
-    rounds.push((if relu { "group_relu" } else { "group" }, groups));
-    match isa {
-        // `bytes` are those of a window. The first block stands apart, the others are unrolled by four.
-        Isa::Helium => {
-            let further = (bytes / 16).saturating_sub(1);
-            rounds.push(("block", groups * further));
-            rounds.push(("unrolled", groups * further.div_ceil(4)));
+/// The loops of the product of pairs of pixels with groups of four channels; `bytes` are those of a
+/// window on Helium, else those of both, widened to 16 bits on cores that do so.
+struct Product {
+    isa: Isa,
+    coding: Coding,
+    relu: bool,
+    pairs: u64,
+    channels: u64,
+    bytes: u64,
+    /// Blocks of four inputs by four channels that are not skipped.
+    kept: u64,
+}
+
+impl Product {
+    fn rounds(&self, rounds: &mut Rounds) {
+        let groups = self.pairs * self.channels.div_ceil(4);
+        let steps = self.bytes / 8;
+        let plain = self.coding == Coding::Plain;
+        rounds.push((if self.relu && plain { "group_relu" } else { "group" }, groups));
+        match (self.isa, self.coding) {
+            // The first block stands apart, the others are unrolled by four.
+            (Isa::Helium, _) => {
+                let further = (self.bytes / 16).saturating_sub(1);
+                rounds.push(("block", groups * further));
+                rounds.push(("unrolled", groups * further.div_ceil(4)));
+            }
+            (Isa::V6m | Isa::V7m, Coding::Sparse | Coding::SparsePalette) => {
+                rounds.push(("kept", self.pairs * self.kept));
+            }
+            (Isa::V6m | Isa::V7m, _) => rounds.push(("step", groups * steps)),
+            (Isa::Dsp, Coding::Winograd) => {}
+            (Isa::Dsp, Coding::Plain) => {
+                rounds.push(("step", groups * steps));
+                rounds.push(("unrolled", groups * steps.div_ceil(8)));
+            }
+            (Isa::Dsp, Coding::Nibbles) => {
+                rounds.push(("summed", self.pairs * steps.div_ceil(2)));
+                rounds.push(("step", groups * steps));
+                rounds.push(("unrolled", groups * steps.div_ceil(4)));
+            }
+            (Isa::Dsp, Coding::Palette) => rounds.push(("two_steps", groups * steps.div_ceil(2))),
+            (Isa::Dsp, Coding::Sparse | Coding::SparsePalette) => {
+                rounds.push(("kept", self.pairs * self.kept));
+            }
         }
-        // Of both windows: widened to 16 bits, in steps of 8 that are unrolled by eight.
-        Isa::Dsp => {
-            rounds.push(("step", groups * (bytes / 8)));
-            rounds.push(("unrolled", groups * (bytes / 8).div_ceil(8)));
-        }
-        Isa::V6m | Isa::V7m => rounds.push(("step", groups * (bytes / 8))),
     }
 }
 
@@ -39,6 +67,12 @@ impl Conv2d<'_> {
         }) as u64
     }
 
+    fn product(&self, isa: Isa, relu: bool, pairs: u64, channels: u64, bytes: u64) -> Product {
+        let sparse = matches!(self.coding, Coding::Sparse | Coding::SparsePalette);
+        let kept = if sparse { self.kept_blocks().unwrap_or(0) as u64 } else { 0 };
+        Product { isa, coding: self.coding, relu, pairs, channels, bytes, kept }
+    }
+
     /// How often the loops of the function run that was chosen for this layer.
     pub(crate) fn rounds(&self, function: &str, isa: Isa) -> Rounds {
         let relu = self.requant.zero == -128;
@@ -49,9 +83,13 @@ impl Conv2d<'_> {
             let bytes = self.window_bytes(isa, true);
             let mut rounds = vec![("call", 1), ("pair", pairs)];
             if isa != Isa::Helium {
-                rounds.push(("word", pairs * (self.input[2] as u64).div_ceil(4)));
+                let words = (self.input[2] as u64).div_ceil(4);
+                rounds.extend([
+                    ("odd_word", pairs * (words % 2)),
+                    ("two_words", pairs * (words / 2)),
+                ]);
             }
-            product(isa, relu, pairs, channels, bytes, &mut rounds);
+            self.product(isa, relu, pairs, channels, bytes).rounds(&mut rounds);
             return rounds;
         }
         if function == "pr_conv2d_winograd" {
@@ -128,23 +166,26 @@ impl Conv2d<'_> {
             }
         }
         let rows = pairs * k_h as u64;
+        let ends = (rest * k_h as u64).div_ceil(4);
         let mut rounds = vec![
             ("call", 1),
             ("row_of_outputs", out_h as u64),
             ("pair", pairs),
             ("window_row", if words > 0 { rows } else { 0 }),
             ("thin_row", if words > 0 { 0 } else { rows }),
-            ("word", rows * words),
+            ("odd_word", rows * (words % 2)),
+            ("two_words", rows * (words / 2)),
             ("odd_byte", rows * rest),
             ("odd_pair", if rest > 0 { pairs } else { 0 }),
-            ("odd_word", if rest > 0 { pairs * (rest * k_h as u64).div_ceil(4) } else { 0 }),
+            ("end_odd_word", if rest > 0 { pairs * (ends % 2) } else { 0 }),
+            ("end_two_words", if rest > 0 { pairs * (ends / 2) } else { 0 }),
             ("edge_row", 2 * edge_pairs * k_h as u64),
             ("edge_part", edge_rows),
             ("moved_word", moves[0]),
             ("moved_byte", moves[1]),
         ];
         let bytes = self.window_bytes(isa, false);
-        product(isa, relu, pairs, self.output[2] as u64, bytes, &mut rounds);
+        self.product(isa, relu, pairs, self.output[2] as u64, bytes).rounds(&mut rounds);
         rounds
     }
 
@@ -197,7 +238,7 @@ impl Conv2d<'_> {
             ("pair", pairs),
         ];
         let bytes = self.window_bytes(Isa::Helium, false);
-        product(Isa::Helium, relu, pairs, self.output[2] as u64, bytes, &mut rounds);
+        self.product(Isa::Helium, relu, pairs, self.output[2] as u64, bytes).rounds(&mut rounds);
         rounds
     }
 }
@@ -221,11 +262,17 @@ impl FullyConnected<'_> {
                 ]
             } else {
                 let words = inputs.div_ceil(4);
+                let unrolled = match self.coding {
+                    Coding::Nibbles => words,
+                    Coding::Palette => words.div_ceil(4),
+                    _ => words.div_ceil(2),
+                };
                 vec![
                     ("call", 1),
                     ("group", groups),
                     ("word", groups * words),
-                    ("unrolled", groups * words.div_ceil(2)),
+                    ("unrolled", groups * unrolled),
+                    ("summed", if self.coding == Coding::Nibbles { words } else { 0 }),
                 ]
             };
         }

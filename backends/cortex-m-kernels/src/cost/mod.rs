@@ -3,7 +3,8 @@
 //! A kernel knows how often each of its loops runs for a layer ([`Loops`]); a table knows what one
 //! round of each loop takes on each core. The table is made by counting: the example `fit_cost` runs
 //! layers of many shapes under the emulator and solves for the rounds. It holds for the compiler
-//! that counted, GCC 12.2 with the flags that packages name.
+//! that counted, GCC 12.2 with the flags that packages name, and tells uses of a function apart that this
+//! compiler tells apart ([`Use`]).
 
 mod conv;
 mod depthwise;
@@ -11,10 +12,10 @@ mod simple;
 
 pub(crate) use simple::each;
 
-use std::collections::HashMap;
-use std::fmt;
-use std::str::FromStr;
+use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
+
+use crate::Core;
 
 /// How often each loop of a function runs: `function`, then names and rounds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,69 +24,6 @@ pub struct Loops {
     pub function: String,
     /// Loops and how often each runs in all.
     pub rounds: Vec<(&'static str, u64)>,
-}
-
-/// The cores that the table knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Core {
-    /// Cortex-M0 and M0+, with the single-cycle multiplier.
-    M0,
-    /// Cortex-M3.
-    M3,
-    /// Cortex-M4.
-    M4,
-    /// Cortex-M7.
-    M7,
-    /// Cortex-M33.
-    M33,
-    /// Cortex-M55.
-    M55,
-}
-
-impl Core {
-    /// All of them, smallest first.
-    pub const ALL: [Self; 6] = [Self::M0, Self::M3, Self::M4, Self::M7, Self::M33, Self::M55];
-
-    /// Picojoules a cycle: the run-mode current per megahertz that a common part's data sheet leads with,
-    /// at 3 V. M0+: STM32L0, 76 uA/MHz; M3: STM32L1, 195; M4: STM32L4, 100; M7: STM32H743, 275; M33: STM32L5,
-    /// 106. For the M55 there is no such part of the same family; 22 uA/MHz at 3 V is what Alif states for
-    /// the efficient core of the Ensemble.
-    #[must_use]
-    pub fn picojoules_per_cycle(self) -> f64 {
-        match self {
-            Self::M0 => 228.0,
-            Self::M3 => 585.0,
-            Self::M4 => 300.0,
-            Self::M7 => 825.0,
-            Self::M33 => 318.0,
-            Self::M55 => 66.0,
-        }
-    }
-}
-
-impl fmt::Display for Core {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::M0 => "m0",
-            Self::M3 => "m3",
-            Self::M4 => "m4",
-            Self::M7 => "m7",
-            Self::M33 => "m33",
-            Self::M55 => "m55",
-        })
-    }
-}
-
-impl FromStr for Core {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let short = text.strip_prefix("cortex-").unwrap_or(text);
-        Self::ALL.into_iter().find(|c| c.to_string() == short).ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(ToString::to_string).collect();
-            format!("no costs are known for `{text}`; known: {}", known.join(", "))
-        })
-    }
 }
 
 /// What something takes.
@@ -101,6 +39,86 @@ impl std::ops::AddAssign for Cost {
     fn add_assign(&mut self, other: Self) {
         self.instructions += other.instructions;
         self.cycles += other.cycles;
+    }
+}
+
+/// How a program uses a function, which decides what the compiler makes of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Use {
+    /// It is called in one place: the compiler fits it to that call.
+    pub once: bool,
+    /// No other function there shares its helpers: the compiler puts them into it.
+    pub alone: bool,
+}
+
+impl Use {
+    /// Every use, the most general first.
+    pub const ALL: [Self; 4] = [
+        Self { once: false, alone: false },
+        Self { once: false, alone: true },
+        Self { once: true, alone: false },
+        Self { once: true, alone: true },
+    ];
+
+    /// What the table adds to the function's name.
+    #[must_use]
+    pub fn mark(self) -> &'static str {
+        match (self.once, self.alone) {
+            (false, false) => "",
+            (false, true) => "@alone",
+            (true, false) => "@once",
+            (true, true) => "@only",
+        }
+    }
+}
+
+/// Functions that share large helpers have one name here.
+#[must_use]
+pub fn family(function: &str) -> &str {
+    let starts = |prefix: &str| function.starts_with(prefix);
+    if starts("pr_pointwise")
+        || (starts("pr_conv2d") && !starts("pr_conv2d_any") && !starts("pr_conv2d_winograd"))
+    {
+        "product"
+    } else if starts("pr_depthwise") {
+        "plane"
+    } else {
+        function
+    }
+}
+
+/// Functions that are put into every place that calls them.
+const INLINE: [&str; 2] = ["pr_add", "pr_mul"];
+
+/// The functions that a program calls.
+#[derive(Clone, Debug, Default)]
+pub struct Calls<'a> {
+    calls: HashMap<&'a str, usize>,
+    families: HashMap<&'a str, HashSet<&'a str>>,
+}
+
+impl<'a> Calls<'a> {
+    /// Of all kernels of a program.
+    #[must_use]
+    pub fn of(kernels: impl IntoIterator<Item = &'a Loops>) -> Self {
+        let mut all = Self::default();
+        for loops in kernels {
+            let function = loops.function.as_str();
+            *all.calls.entry(function).or_default() += 1;
+            all.families.entry(family(function)).or_default().insert(function);
+        }
+        all
+    }
+
+    /// How the program uses a function.
+    #[must_use]
+    pub fn usage(&self, function: &str) -> Use {
+        if INLINE.contains(&function) {
+            return Use { once: true, alone: true };
+        }
+        let once = self.calls.get(function).is_none_or(|n| *n <= 1);
+        let alone = self.families.get(family(function)).is_none_or(|f| f.len() <= 1);
+        Use { once, alone }
     }
 }
 
@@ -125,30 +143,31 @@ fn table() -> &'static Table {
 }
 
 impl Loops {
-    /// What these rounds take on a core; `None` where the table has no figure for one of them.
+    /// What these rounds take on a core where the function is used like this; `None` where the table has
+    /// no figure for one of them.
     #[must_use]
-    pub fn cost(&self, core: Core) -> Option<Cost> {
+    pub fn cost(&self, core: Core, usage: Use) -> Option<Cost> {
         if self.rounds.is_empty() {
             return None;
         }
-        let mut sum = Cost::default();
-        for &(name, rounds) in self.rounds.iter().filter(|r| r.1 > 0) {
-            let one = table().get(&(core, format!("{}.{name}", self.function)))?;
-            sum += Cost {
-                instructions: one.instructions * rounds as f64,
-                cycles: one.cycles * rounds as f64,
-            };
-        }
-        Some(sum)
+        let all = |usage: Use| {
+            let mut sum = Cost::default();
+            for &(name, rounds) in self.rounds.iter().filter(|r| r.1 > 0) {
+                let one =
+                    table().get(&(core, format!("{}{}.{name}", self.function, usage.mark())))?;
+                sum += Cost {
+                    instructions: one.instructions * rounds as f64,
+                    cycles: one.cycles * rounds as f64,
+                };
+            }
+            Some(sum)
+        };
+        // Another use of the same function is the next best guess.
+        let near = |other: &Use| {
+            usize::from(other.alone != usage.alone) + 2 * usize::from(other.once != usage.once)
+        };
+        let mut uses = Use::ALL;
+        uses.sort_by_key(near);
+        uses.into_iter().find_map(all)
     }
-}
-
-/// What several kernels take one after the other; `None` if one of them is not known.
-#[must_use]
-pub fn total(kernels: &[Loops], core: Core) -> Option<Cost> {
-    let mut sum = Cost::default();
-    for loops in kernels {
-        sum += loops.cost(core)?;
-    }
-    Some(sum)
 }

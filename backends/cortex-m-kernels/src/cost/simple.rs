@@ -13,19 +13,24 @@ impl Add {
             Isa::Helium => (runs * (run / 4), runs * (run % 4)),
             _ => (0, count as u64),
         };
-        let identity = |i: usize| {
+        // An operand is taken as it is, or scaled, or scaled and shifted; the compiler joins what both need.
+        let kind = |i: usize| {
             let m = self.operands[i].multiplier;
-            m.mantissa == 1 << 30 && m.shift == 0
-        };
-        let mut rounds = vec![("call", 1), ("run", runs), ("four", fours), ("value", ones)];
-        for i in 0..2 {
-            if !identity(i) {
-                rounds.extend([("scaled_four", fours), ("scaled_value", ones)]);
-                if self.operands[i].multiplier.shift < 0 {
-                    rounds.extend([("shifted_four", fours), ("shifted_value", ones)]);
-                }
+            match (m.mantissa == 1 << 30 && m.shift == 0, m.shift < 0) {
+                (true, _) => 0,
+                (false, false) => 1,
+                (false, true) => 2,
             }
-        }
+        };
+        let (four, value) = match (kind(0).min(kind(1)), kind(0).max(kind(1))) {
+            (0, 0) => ("four_plain_plain", "value_plain_plain"),
+            (0, 1) => ("four_plain_scaled", "value_plain_scaled"),
+            (0, _) => ("four_plain_shifted", "value_plain_shifted"),
+            (1, 1) => ("four_scaled_scaled", "value_scaled_scaled"),
+            (1, _) => ("four_scaled_shifted", "value_scaled_shifted"),
+            _ => ("four_shifted_shifted", "value_shifted_shifted"),
+        };
+        let mut rounds = vec![("call", 1), ("run", runs), (four, fours), (value, ones)];
         if self.requant.of(0).shift < 0 {
             rounds.extend([("rounded_four", fours), ("rounded_value", ones)]);
         }
@@ -52,12 +57,18 @@ impl Pool2d {
         };
         let channels = self.input[2] as u64;
         let [out_h, out_w] = self.output.map(|v| v as u64);
+        // With one output pixel the compiler knows every window.
+        let [call, pixel, output, row, tap] = if self.output == [1, 1] {
+            ["call_whole", "pixel_whole", "output_whole", "row_whole", "tap_whole"]
+        } else {
+            ["call", "pixel", "output", "row", "tap"]
+        };
         vec![
-            ("call", 1),
-            ("pixel", out_h * out_w),
-            ("output", out_h * out_w * channels),
-            ("row", taps(0) * out_w * channels),
-            ("tap", taps(0) * taps(1) * channels),
+            (call, 1),
+            (pixel, out_h * out_w),
+            (output, out_h * out_w * channels),
+            (row, taps(0) * out_w * channels),
+            (tap, taps(0) * taps(1) * channels),
         ]
     }
 }

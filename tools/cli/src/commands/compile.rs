@@ -6,7 +6,9 @@ use crate::model::ModelArgs;
 use crate::recipes;
 use crate::ui::{Ui, grouped, table};
 use anyhow::{Context, Result};
-use paring_backend::{CompileOptions, Package, backend_for};
+use paring_backend::{
+    CompileOptions, Package, backend_for, parse_bytes, parse_energy, parse_latency,
+};
 use paring_ir::Graph;
 use paring_pass::{Pipeline, RunOptions};
 use serde_json::json;
@@ -47,17 +49,38 @@ pub struct LowerArgs {
     #[arg(long, value_name = "GOAL", value_parser = ["balanced", "speed", "size"])]
     pub optimize: Option<String>,
     /// Budget of flash such as 256K (code is estimated; `verify` checks what is linked)
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub flash: Option<String>,
-    /// Budget of RAM for the arena in bytes
-    #[arg(long, value_name = "BYTES")]
+    /// Budget of RAM for the arena such as 64K, or `min`: layers run row by row where that takes it
+    #[arg(long, value_name = "BYTES", value_parser = ram)]
     pub ram: Option<String>,
     /// Budget of time: estimated cycles (8M) or a time and a clock (20ms@120MHz)
-    #[arg(long, value_name = "CYCLES")]
+    #[arg(long, value_name = "CYCLES", value_parser = latency)]
     pub latency: Option<String>,
+    /// What a cycle costs: 237pJ, or as data sheets say it, 79uA/MHz@3V
+    #[arg(long, value_name = "ENERGY", value_parser = energy)]
+    pub energy: Option<String>,
     /// A setting of the backend
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
     pub settings: Vec<(String, String)>,
+}
+
+// Values go to the backend as they are written; these refuse wrong ones before a model is read.
+
+fn bytes(text: &str) -> Result<String, String> {
+    parse_bytes(text).map(|_| text.to_owned())
+}
+
+fn ram(text: &str) -> Result<String, String> {
+    if text == "min" { Ok(text.to_owned()) } else { bytes(text) }
+}
+
+fn latency(text: &str) -> Result<String, String> {
+    parse_latency(text).map(|_| text.to_owned())
+}
+
+fn energy(text: &str) -> Result<String, String> {
+    parse_energy(text).map(|_| text.to_owned())
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {
@@ -78,14 +101,29 @@ impl LowerArgs {
         Ok(pipeline.run(&graph, &host, &mut RunOptions::default())?.graph)
     }
 
-    /// Whether linked flash is within the budget, if one is stated in bytes.
-    pub fn within(&self, flash_bytes: u64) -> Result<()> {
-        let Some(text) = &self.flash else { return Ok(()) };
-        let budget = paring_backend::parse_bytes(text).map_err(anyhow::Error::msg)?;
-        if flash_bytes <= budget as u64 {
-            return Ok(());
+    /// Whether linked flash and counted cycles are within the budgets that are stated.
+    pub fn within(&self, flash_bytes: u64, cycles: Option<u64>) -> Result<()> {
+        if let Some(text) = &self.flash {
+            let budget = parse_bytes(text).map_err(anyhow::Error::msg)? as u64;
+            if flash_bytes > budget {
+                let what = format!(
+                    "over the flash budget: {flash_bytes} bytes are linked, {} more than {text} allow",
+                    flash_bytes - budget
+                );
+                return Err(BoundFailed(what).into());
+            }
         }
-        Err(BoundFailed(format!("{flash_bytes} bytes are linked, {text} are allowed")).into())
+        if let (Some(text), Some(cycles)) = (&self.latency, cycles) {
+            let budget = parse_latency(text).map_err(anyhow::Error::msg)?.cycles;
+            if cycles > budget {
+                let what = format!(
+                    "over the latency budget: {cycles} cycles were counted, {} more than {text} allows",
+                    cycles - budget
+                );
+                return Err(BoundFailed(what).into());
+            }
+        }
+        Ok(())
     }
 
     /// The package for a graph.
@@ -97,6 +135,7 @@ impl LowerArgs {
             ("flash", &self.flash),
             ("ram", &self.ram),
             ("latency", &self.latency),
+            ("energy", &self.energy),
             ("package", &package.map(str::to_owned)),
         ];
         for (key, value) in goals {
@@ -120,6 +159,10 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         "target": args.lower.target,
         "ram_bytes": package.sizes.ram_bytes,
         "weight_bytes": package.sizes.weight_bytes,
+        "instructions": package.sizes.instructions,
+        "cycles": package.sizes.cycles,
+        "microjoules": package.sizes.microjoules,
+        "picojoules_per_cycle": package.sizes.picojoules_per_cycle,
         "layers": package.sizes.layers,
         "files": files,
     });
@@ -136,11 +179,36 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
                     grouped(l.weight_bytes as u64),
                     grouped(l.live_bytes as u64),
                     l.weights.clone(),
+                    l.instructions.map_or("?".into(), grouped),
+                    l.cycles.map_or("?".into(), grouped),
                 ]
             })
             .collect();
-        let mut out =
-            table(&["layer", "kernel", "MACs", "constants", "RAM in use", "weights"], &rows);
+        let header = [
+            "layer",
+            "kernel",
+            "MACs",
+            "constants",
+            "RAM in use",
+            "weights",
+            "instructions",
+            "cycles",
+        ];
+        let mut out = table(&header, &rows);
+        if let (Some(instructions), Some(cycles)) =
+            (package.sizes.instructions, package.sizes.cycles)
+        {
+            out += &format!(
+                "\nestimated, without wait states: {} instructions, {} cycles",
+                grouped(instructions),
+                grouped(cycles),
+            );
+            let sizes = &package.sizes;
+            out += &match sizes.microjoules.zip(sizes.picojoules_per_cycle) {
+                Some((all, each)) => format!(", {all:.1} microjoules at {each} pJ a cycle\n"),
+                None => " (`--energy` states what a cycle costs)\n".to_owned(),
+            };
+        }
         out += &format!(
             "\narena {} bytes, constants {} bytes\nwritten: {}\n",
             grouped(package.sizes.ram_bytes as u64),

@@ -6,7 +6,6 @@ use crate::error::BoundFailed;
 use crate::model::{ModelArgs, RoundingArg, prepare};
 use crate::ui::{Ui, grouped};
 use anyhow::{Context, Result, bail};
-use paring_backend::parse_bytes;
 use paring_emulator::{Build, Core, Cpu, Entry};
 use paring_ir::{Graph, text};
 use paring_tensor::Tensor;
@@ -50,6 +49,8 @@ pub struct Verified {
     pub different: usize,
     /// Executed instructions of one inference.
     pub instructions: u64,
+    /// Cycles estimated from them, for memory without wait states.
+    pub cycles: u64,
     /// Bytes of the arena.
     pub ram_bytes: u64,
     /// The deepest stack.
@@ -78,13 +79,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     let v = verify(&graph, &reference, &args.lower, &samples, args.keep.as_deref(), ui)?;
     let object = json!({
         "equal": v.equal, "samples": v.samples, "different": v.different,
-        "instructions": v.instructions, "ram_bytes": v.ram_bytes, "stack_bytes": v.stack_bytes,
+        "instructions": v.instructions, "cycles": v.cycles, "ram_bytes": v.ram_bytes, "stack_bytes": v.stack_bytes,
         "flash_bytes": v.flash_bytes, "code_bytes": v.code_bytes, "weight_bytes": v.weight_bytes,
         "target": args.lower.target,
     });
     ui.result(&object, || {
         format!(
-            "{} samples on the emulated {}: {}\ninstructions {}\nRAM {} bytes of arena, {} of \
+            "{} samples on the emulated {}: {}\ninstructions {}, estimated cycles {}\nRAM {} bytes of arena, {} of \
              stack\nflash {} bytes: {} of code, {} of weights\n",
             v.samples,
             args.lower.target,
@@ -94,6 +95,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
                 format!("{} differ from the reference", v.different)
             },
             grouped(v.instructions),
+            grouped(v.cycles),
             grouped(v.ram_bytes),
             grouped(v.stack_bytes),
             grouped(v.flash_bytes),
@@ -101,18 +103,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
             grouped(v.weight_bytes),
         )
     });
-    if let Some(text) = &args.lower.flash
-        && v.flash_bytes > parse_bytes(text).map_err(anyhow::Error::msg)? as u64
-    {
-        let what = format!(
-            "the network takes {} bytes of flash, {} of code and {} of constants, where {text} are \
-             allowed",
-            v.flash_bytes, v.code_bytes, v.weight_bytes
-        );
-        return Err(BoundFailed(what).into());
-    }
     if v.equal {
-        return args.lower.within(v.flash_bytes);
+        return args.lower.within(v.flash_bytes, Some(v.cycles));
     }
     Err(BoundFailed(format!("{} of {} outputs differ from the reference", v.different, v.samples))
         .into())
@@ -132,11 +124,7 @@ pub fn verify(
     let Some(harness) = &package.harness else {
         bail!("packages for {} cannot be run under the emulator", lower.target);
     };
-    let core = lower
-        .target
-        .strip_prefix("cortex-")
-        .and_then(|name| Core::ALL.into_iter().find(|c| c.name() == name))
-        .with_context(|| format!("there is no emulated board for {}", lower.target))?;
+    let core: Core = lower.target.parse().map_err(anyhow::Error::msg)?;
     let is_source = |name: &str| name.ends_with(".c") || name.ends_with(".h");
     let files = package
         .files
@@ -176,6 +164,7 @@ pub fn verify(
         samples: expected.len(),
         different,
         instructions: report.instructions,
+        cycles: report.cycles,
         ram_bytes: package.sizes.ram_bytes as u64,
         stack_bytes: report.stack_bytes,
         flash_bytes: report.flash_bytes,

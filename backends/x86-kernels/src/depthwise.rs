@@ -51,11 +51,11 @@ pub(crate) fn f32_depthwise(
                 crate::f32_depthwise3::rows(window, x, weights, bias, clamp, rows, out)
             }
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => {
+            Level::Avx512 if window.channels >= 16 => {
                 crate::f32_depthwise::avx512::rows(window, x, weights, bias, clamp, rows, out)
             }
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => {
+            Level::Avx512 | Level::Avx2 => {
                 crate::f32_depthwise::avx2::rows(window, x, weights, bias, clamp, rows, out)
             }
             _ => unreachable!("a level with a kernel"),

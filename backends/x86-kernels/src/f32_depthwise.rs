@@ -54,13 +54,15 @@ macro_rules! depthwise {
                     while c < channels {
                         // SAFETY: the caller checked the lengths.
                         unsafe {
-                            if c + LANES <= channels {
-                                let b = bias.as_ptr().add(c);
-                                line(window, x, weights, c, $load(b), clamp, y, &taps, out);
-                                c += LANES;
-                            } else {
+                            if channels < LANES {
                                 single(window, x, weights, c, bias[c], clamp, y, &taps, out);
                                 c += 1;
+                            } else {
+                                // The last vector may overlap the one before.
+                                let from = c.min(channels - LANES);
+                                let b = $load(bias.as_ptr().add(from));
+                                line(window, x, weights, from, b, clamp, y, &taps, out);
+                                c += LANES;
                             }
                         }
                     }
@@ -97,27 +99,22 @@ macro_rules! depthwise {
                     let w = weights.as_ptr().add(taps.start * kw * channels + c);
                     let mut out = out.as_mut_ptr().add(c);
                     let inner = inner_columns(window);
-                    let square = window.kernel[0] == kw;
                     let step = window.stride[1] * channels;
                     let mut column = 0;
                     while column < window.out_width {
-                        if column == inner.start && !inner.is_empty() && square {
+                        if inner.contains(&column) {
                             let left = window.at(1, column, 0).unwrap_or(0);
-                            let (x, n) = (x.add(left * channels), inner.len());
-                            let done = match (kw, taps.len()) {
-                                (3, 3) => many::<3, 3>(&block, x, w, step, n, out),
-                                (3, 2) => many::<2, 3>(&block, x, w, step, n, out),
-                                (5, 5) => many::<5, 5>(&block, x, w, step, n, out),
-                                (5, 4) => many::<4, 5>(&block, x, w, step, n, out),
-                                (5, 3) => many::<3, 5>(&block, x, w, step, n, out),
-                                (7, 7) => many::<7, 7>(&block, x, w, step, n, out),
-                                _ => 0,
+                            let x = x.add(left * channels);
+                            let extent = [taps.len(), kw];
+                            let done = match inner.end - column {
+                                8.. => many::<8>(&block, x, w, extent, step, out),
+                                4.. => many::<4>(&block, x, w, extent, step, out),
+                                2.. => many::<2>(&block, x, w, extent, step, out),
+                                _ => many::<1>(&block, x, w, extent, step, out),
                             };
-                            if done > 0 {
-                                column += done;
-                                out = out.add(done * channels);
-                                continue;
-                            }
+                            column += done;
+                            out = out.add(done * channels);
+                            continue;
                         }
                         let columns = valid(window, 1, column);
                         let left = window.at(1, column, columns.start).unwrap_or(0);
@@ -137,38 +134,35 @@ macro_rules! depthwise {
                 }
             }
 
-            /// `n` pixels whose `H` rows of `W` taps are all inside.
+            /// `P` pixels whose taps are all inside.
             #[inline]
             #[target_feature(enable = $features)]
-            unsafe fn many<const H: usize, const W: usize>(
+            unsafe fn many<const P: usize>(
                 block: &Block,
-                mut x: *const f32,
-                w: *const f32,
+                x: *const f32,
+                mut w: *const f32,
+                [rows, columns]: [usize; 2],
                 step: usize,
-                n: usize,
                 mut out: *mut f32,
             ) -> usize {
                 // SAFETY: as the caller's.
                 unsafe {
-                    let mut k = [[block.bias; W]; H];
-                    for (ky, k) in k.iter_mut().enumerate() {
-                        for (kx, k) in k.iter_mut().enumerate() {
-                            *k = $load(w.add((ky * W + kx) * block.channels));
+                    let mut acc = [block.bias; P];
+                    for ky in 0..rows {
+                        for kx in 0..columns {
+                            let x = x.add(ky * block.pitch + kx * block.hop);
+                            let k = $load(w);
+                            for (p, acc) in acc.iter_mut().enumerate() {
+                                *acc = $fma($load(x.add(p * step)), k, *acc);
+                            }
+                            w = w.add(block.channels);
                         }
                     }
-                    for _ in 0..n {
-                        let mut acc = block.bias;
-                        for ky in 0..H {
-                            for kx in 0..W {
-                                let x = $load(x.add(ky * block.pitch + kx * block.hop));
-                                acc = $fma(x, k[ky][kx], acc);
-                            }
-                        }
+                    for acc in acc {
                         $store(out, $min(block.high, $max(block.low, acc)));
                         out = out.add(block.channels);
-                        x = x.add(step);
                     }
-                    n
+                    P
                 }
             }
 

@@ -138,21 +138,9 @@ const REAL: [&str; 9] = [
     "tflite/kws_dscnn_int8.tflite",
 ];
 
-/// In the layout of the engine and with batch normalization folded, as every recipe begins and as the other
-/// runtimes do when they load.
+/// After the recipe that a compilation begins with; the other runtimes fold batch normalization when they load.
 fn folded(graph: Graph) -> Graph {
-    const RECIPE: &str = "version = 1
-        [[pass]]
-        use = \"cleanup\"
-        [[pass]]
-        use = \"layout\"
-        [[pass]]
-        use = \"fold-bn\"
-        [[pass]]
-        use = \"fuse\"
-        [[pass]]
-        use = \"cleanup\"
-    ";
+    const RECIPE: &str = include_str!("../../../recipes/folded.toml");
     let run = || -> Result<Graph> {
         let pipeline = Pipeline::parse(RECIPE)?;
         Ok(pipeline.run(&graph, &NoHost, &mut RunOptions::default())?.graph)
@@ -209,10 +197,9 @@ fn rate(int8: bool) -> Result<Model> {
     Ok(Model { name, graph: paring_ir::text::parse(&source)?, tflite: None, onnx: None })
 }
 
-fn peak(model: &Model, folder: &Path, peers: Option<&Peers>) -> Result<Peak> {
-    let program = std::env::current_exe()?.with_file_name("measure_package");
+fn peak(model: &Model, folder: &Path, program: &Path, peers: Option<&Peers>) -> Result<Peak> {
     let package = folder.join(format!("{}.prt", model.name));
-    let ours = memory::measure(&model.graph, &program, &package)?;
+    let ours = memory::measure(&model.graph, program, &package)?;
     let others = [(1, &model.tflite), (2, &model.onnx)].map(|(engine, path)| {
         let measured = peers?.memory(ENGINES[engine], path.as_deref()?);
         measured.inspect_err(|e| eprintln!("{}: {e:#}", model.name)).ok()
@@ -315,8 +302,9 @@ fn main() -> Result<()> {
     for int8 in [false, true] {
         rows.push(measure(&rate(int8)?, 1, &args, &mut None)?);
     }
+    let program = memory::program()?;
     for model in models(&folder, &args.only) {
-        match peak(&model, &folder, peers.as_ref()) {
+        match peak(&model, &folder, &program, peers.as_ref()) {
             Ok(peak) => peaks.push(peak),
             Err(e) => eprintln!("{}: its memory was not measured: {e:#}", model.name),
         }

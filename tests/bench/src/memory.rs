@@ -1,7 +1,8 @@
 //! The most memory that a process has while it runs a network from a mapped package.
 //!
-//! The measured process is a program of its own with nothing but the runtime and the kernels; the operating
-//! system counts its pages, those of the mapped weights among them.
+//! The measured process is a program of its own with nothing but the runtime and the kernels, linked
+//! statically, as small programs for devices are; the operating system counts its pages, those of the mapped
+//! weights among them.
 
 use anyhow::{Context, Result, ensure};
 use paring_backend::ExecOptions;
@@ -9,7 +10,7 @@ use paring_ir::Graph;
 use paring_kernels::Kernels;
 use paring_x86::{Level, X86, X86Kernels};
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What a network needs, and what a process had that ran it.
@@ -63,7 +64,26 @@ fn needed(graph: &Graph) -> Result<(usize, usize)> {
     Ok((weights.values().sum(), most))
 }
 
-/// Measures with the program `measure_package`; the package is written to `path`.
+/// Builds the program that [`measure`] starts.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn program() -> Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let name = "measure_package";
+    let profile = ["--profile", "embed", "--package", "paring-x86-kernels", "--example", name];
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(&root).args(["rustc", "--quiet"]).args(profile);
+    // Variables of a build around this one are not for it.
+    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    let target = root.join("target/measure");
+    command.arg("--target-dir").arg(&target).args(["--", "-C", "target-feature=+crt-static"]);
+    let status = command.status().context("starting cargo")?;
+    ensure!(status.success(), "building `{name}` failed");
+    Ok(target.join("embed/examples").join(name))
+}
+
+/// Measures with the program that [`program`] builds; the package is written to `path`.
 ///
 /// # Errors
 /// If the runtime has no step for a node, or the process fails.

@@ -2,7 +2,6 @@
 output. Requests: {"load": path, "engine": name, "threads": n}, {"run": times}, {"versions": true}.
 With `--memory ENGINE PATH` it prints by how many bytes the most memory of the process grows instead."""
 import json
-import resource
 import sys
 import time
 
@@ -56,16 +55,21 @@ def versions():
 LOAD = {"litert": load_litert, "onnxruntime": load_onnxruntime}
 
 
+def kilobytes(what):
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith(what))
+
+
 def memory(engine, path):
     if engine == "litert":
         import ai_edge_litert.interpreter
     else:
         import onnxruntime
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = kilobytes("VmRSS")
     call = LOAD[engine](path, 1)
     for _ in range(3):
         call()
-    print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+    print(1024 * (kilobytes("VmHWM") - before))
 
 
 def main():

@@ -65,7 +65,8 @@ pub fn page(rows: &[Row], peaks: &[Peak], versions: &[(String, String)], rounds:
         "- Method: {rounds} rounds; in each, every engine has a turn of some runs after two that do not count, \
          and the order changes from round to round. Batch 1. The MobileNets (width 1.0, 224x224) have \
          random weights and are made by the project; what a runtime reads is written by the project's \
-         TFLite and ONNX writers, except that each gets a file of its own format as it came.\n\
+         TFLite and ONNX writers, except that each gets a file of its own format as it came. The engine gets \
+         the other models after the recipe `folded`, with which `paring compile` begins.\n\
          - `ratio` is ours over the faster of the other two: under 1 is faster than both. `median` and \
          `least` are by the clock; `thread` is by the processor time of the one thread, which leaves out \
          the time in which other programs had the processor, and is what to compare on a machine that is \
@@ -148,8 +149,8 @@ pub fn page(rows: &[Row], peaks: &[Peak], versions: &[(String, String)], rounds:
     if !peaks.is_empty() {
         page.push_str(
             "\n## Memory\n\nKilobytes of 1000 bytes. `peak` is the most that a process had which loads the \
-             mapped package and runs it three times on one thread, all pages of the program, of the \
-             libraries and of the mapped weights among them. `bound` is the weights, 1.3 times the \
+             mapped package and runs it three times on one thread: a statically linked program of the \
+             runtime and the kernels, all pages of its own and of the mapped weights among them. `bound` is the weights, 1.3 times the \
              activations (the most bytes of values that are there at once when the layers run one after \
              another) and 2 MB. The other runtimes are measured by how much the peak of a Python process \
              grows from before it loads the model.\n\n\

@@ -1,6 +1,6 @@
 //! A run of MobileNetV2 of int8 takes no more memory than the project has set itself.
 
-use paring_bench::memory::measure;
+use paring_bench::memory::{measure, program};
 use paring_bundle as _;
 use paring_opsuite::networks::mobilenet_v2;
 use std::path::Path;
@@ -12,8 +12,8 @@ fn mobilenet_v2_int8_keeps_to_its_bound() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let program = Path::new(env!("CARGO_BIN_EXE_measure_package"));
-    let memory = measure(&mobilenet_v2(true), program, &dir.path().join("v2.prt")).unwrap();
+    let program = program().unwrap();
+    let memory = measure(&mobilenet_v2(true), &program, &dir.path().join("v2.prt")).unwrap();
     eprintln!("{memory:?}, at most {}", memory.bound());
     assert!(memory.peak > memory.weights + memory.activations / 2, "{memory:?} is not plausible");
     assert!(memory.peak <= memory.bound(), "{memory:?} is more than {}", memory.bound());

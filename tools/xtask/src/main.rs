@@ -63,10 +63,7 @@ fn main() -> Result<()> {
 /// Compares the x86 engine with other runtimes and writes the page; further arguments go to it.
 fn bench() -> Result<()> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/bench-x86.md");
-    run(&mut cargo(&["build", "--release", "--quiet", "--package", "paring-bench", "--bins"]))?;
-    let bench = ["--package", "paring-bench", "--bin", "paring-bench", "--"];
-    let mut command = cargo(&["run", "--release", "--quiet"]);
-    command.args(bench);
+    let mut command = cargo(&["run", "--release", "--quiet", "--package", "paring-bench", "--"]);
     let given: Vec<String> = std::env::args().skip(2).collect();
     if given.is_empty() {
         command.arg("--page").arg(page);

@@ -6,6 +6,8 @@ use paring_x86_kernels::{Level, X86Kernels};
 use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // This thread and no other: each would take memory of its own.
+    rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global()?;
     let path = std::env::args().nth(1).ok_or("usage: measure_package PACKAGE")?;
     let start = Instant::now();
     let file = std::fs::File::open(path)?;

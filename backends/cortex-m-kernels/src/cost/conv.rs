@@ -241,7 +241,7 @@ impl FullyConnected<'_> {
     /// How often the loops of the function run that was chosen for this layer.
     pub(crate) fn rounds(&self, function: &str, isa: Isa) -> Rounds {
         let (inputs, outputs) = (self.inputs as u64, self.outputs as u64);
-        if function.starts_with("pr_pointwise") {
+        if function.starts_with("pr_pointwise") || function.starts_with("pr_conv2d") {
             return self.pointwise().rounds(function, isa);
         }
         if function.starts_with("pr_dense8") {

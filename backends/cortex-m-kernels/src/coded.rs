@@ -151,6 +151,52 @@ impl Matrix<'_> {
         Some(out)
     }
 
+    /// The stream of the products in plain C.
+    pub(crate) fn plain_coded_stream(&self, coding: Coding) -> Option<Vec<u32>> {
+        let sparse = matches!(coding, Coding::Sparse | Coding::SparsePalette);
+        let book = if coding.has_palette() { Some(Book::of(self.stored(coding))?) } else { None };
+        let mut out: Vec<u32> = book.iter().flat_map(Book::words).collect();
+        for first in groups(self.folded.len(), 4) {
+            out.extend(self.folded[first..first + 4].iter().map(|&b| b as u32));
+            let mut halves: Vec<u16> = Vec::new();
+            let mut skipped = 0_u16;
+            for four in self.order {
+                if sparse {
+                    if !self.kept(first, four) {
+                        skipped = skipped.checked_add(8).filter(|&s| s < u16::MAX - 8)?;
+                        continue;
+                    }
+                    halves.push(std::mem::take(&mut skipped));
+                }
+                for &input in four {
+                    let of = |i: usize| self.weight(first + i, input);
+                    match &book {
+                        Some(book) => {
+                            let code = |i: usize| Some(u16::from(book.code(of(i))?) << (4 * i));
+                            halves.push(code(0)? | code(1)? | code(2)? | code(3)?);
+                        }
+                        None if coding == Coding::Nibbles => {
+                            let small = (0..4).all(|i| (-8..8).contains(&of(i)));
+                            let bits = |i: usize| (of(i) as u16 & 15) << (4 * i);
+                            halves.push(small.then(|| bits(0) | bits(1) | bits(2) | bits(3))?);
+                        }
+                        None => halves.extend(
+                            [0, 2].map(|i| u16::from_le_bytes([of(i) as u8, of(i + 1) as u8])),
+                        ),
+                    }
+                }
+            }
+            if sparse {
+                halves.push(u16::MAX);
+            }
+            out.extend(halves.chunks(2).map(|pair| {
+                u32::from(pair[0]) | u32::from(pair.get(1).copied().unwrap_or(0)) << 16
+            }));
+            self.tail(first, &mut out);
+        }
+        Some(out)
+    }
+
     pub(crate) fn coded_dense8(&self, coding: Coding) -> Option<Vec<u32>> {
         let mut out = Vec::new();
         let book = match coding {

@@ -12,12 +12,20 @@ pub enum Coding {
     Sparse,
     /// Codes of at most 16 different weights, without the blocks that are zero.
     SparsePalette,
+    /// Two bytes each, 16 for the nine of a 3x3 filter: transformed for tiles of 2x2 outputs.
+    Winograd,
 }
 
 impl Coding {
     /// Every coding, the plainest first.
-    pub const ALL: [Self; 5] =
-        [Self::Plain, Self::Nibbles, Self::Palette, Self::Sparse, Self::SparsePalette];
+    pub const ALL: [Self; 6] = [
+        Self::Plain,
+        Self::Nibbles,
+        Self::Palette,
+        Self::Sparse,
+        Self::SparsePalette,
+        Self::Winograd,
+    ];
 
     /// A word for reports.
     #[must_use]
@@ -28,6 +36,7 @@ impl Coding {
             Self::Palette => "palette of 16",
             Self::Sparse => "sparse blocks",
             Self::SparsePalette => "sparse blocks of a palette of 16",
+            Self::Winograd => "Winograd tiles",
         }
     }
 
@@ -38,6 +47,7 @@ impl Coding {
             Self::Palette => "_palette",
             Self::Sparse => "_sparse",
             Self::SparsePalette => "_sparse_palette",
+            Self::Winograd => "_winograd",
         }
     }
 

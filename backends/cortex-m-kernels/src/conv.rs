@@ -2,7 +2,7 @@ use crate::effort::{Effort, Product};
 use crate::helpers::Helper;
 use crate::pack::{Channels, Matrix, plain_order, window_order};
 use crate::requant::Requant;
-use crate::unit::{Isa, Kernel, Layer, Overlap, Unit};
+use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Unit};
 use crate::{Coding, KernelError};
 
 /// A two-dimensional convolution, NHWC, batch 1.
@@ -34,8 +34,14 @@ pub struct Conv2d<'a> {
     pub coding: Coding,
 }
 
-/// Bytes of the table of pairs that decoding a palette takes.
+/// Bytes of the table that decoding a palette takes: of pairs, with the DSP extension.
 pub(crate) const TABLE: usize = 1024;
+/// The same in plain C: the weights themselves.
+const BOOK: usize = 16;
+
+/// The fields of a record that a band of rows changes.
+pub(crate) const BAND_FIELDS: [(&str, &str); 3] =
+    [("in_h", "@in_rows@"), ("out_h", "@rows@"), ("pad_top", "@above@")];
 
 /// Strips larger than this are cut into tiles of a row.
 const LARGE_STRIP: usize = 4096;
@@ -168,6 +174,9 @@ impl Conv2d<'_> {
     }
 
     fn fast(&self, unit: &mut Unit, name: &str) -> Option<Kernel> {
+        if self.coding == Coding::Winograd {
+            return self.winograd(unit, name);
+        }
         let [in_h, in_w, in_c] = self.input;
         let [out_h, out_w, out_c] = self.output;
         let [k_h, k_w] = self.kernel;
@@ -202,7 +211,11 @@ impl Conv2d<'_> {
             unit.need(if relu { Helper::Mm42Relu } else { Helper::Mm42Any });
         }
         let suffix = self.coding.suffix();
-        let table = if self.coding.has_palette() { TABLE } else { 0 };
+        let table = match (self.coding.has_palette(), unit.isa()) {
+            (false, _) => 0,
+            (_, Isa::Dsp) => TABLE,
+            _ => BOOK,
+        };
         unit.words(&format!("{name}_w"), &stream);
         let isa = unit.isa();
         let fours = order.len();
@@ -238,7 +251,7 @@ impl Conv2d<'_> {
             let pixels = in_h * in_w;
             let fields = format!("{name}_w, {pixels}, {in_c}, {out_c}, {counts}, {zero}");
             unit.record("pr_point", name, &fields);
-            if vectors {
+            let kernel = if vectors {
                 Kernel::new(format!("pr_pointwise(&{name}, @in0@, @out0@);"), "pointwise")
                     .overlap(&[self.direct_overlap()])
                     .overread(bytes - in_c)
@@ -248,7 +261,8 @@ impl Conv2d<'_> {
                     .scratch(table + bytes)
                     .overlap(&[self.pointwise_overlap()])
                     .overread(in_c.next_multiple_of(4) - in_c)
-            }
+            };
+            kernel.band_fields("pr_point", name, &[("pixels", &format!("@rows@ * {in_w}"))])
         } else {
             unit.need(Helper::ConvOf(self.coding));
             let (tile, strip) = self.strip();
@@ -261,13 +275,14 @@ impl Conv2d<'_> {
             let row = k_w * in_c;
             let edges = 2 * row.next_multiple_of(4) + 2 * (row % 4 * k_h).next_multiple_of(4);
             let call = format!("pr_conv2d{suffix}(&{name}, @in0@, @out0@, @scratch@);");
-            if vectors {
+            let kernel = if vectors {
                 Kernel::new(call, "strips").scratch(strip).overlap(&[self.tile_overlap(tile)])
             } else {
                 Kernel::new(call, "windows")
                     .scratch(table + bytes + edges)
                     .overlap(&[self.tile_overlap(2)])
-            }
+            };
+            kernel.band_fields("pr_conv", name, &BAND_FIELDS)
         };
         Some(kernel.effort(product.effort() + windows))
     }
@@ -326,7 +341,9 @@ impl Conv2d<'_> {
         let taps = self.weights.len() / out_c.max(1);
         let effort = Effort::of(out_h * out_w * out_c, 70, 100)
             + Effort::of(out_h * out_w * out_c * taps, 8, 11);
-        Kernel::new(format!("pr_conv2d_any(&{name}, @in0@, @out0@);"), "any").effort(effort)
+        Kernel::new(format!("pr_conv2d_any(&{name}, @in0@, @out0@);"), "any")
+            .effort(effort)
+            .band_fields("pr_conv_any", name, &BAND_FIELDS)
     }
 }
 
@@ -344,6 +361,15 @@ impl Layer for Conv2d<'_> {
 
     fn coded(&self, coding: Coding) -> Option<Box<dyn Layer + '_>> {
         Some(Box::new(Self { coding, ..self.clone() }))
+    }
+
+    fn band(&self, band: Band) -> Option<Box<dyn Layer + '_>> {
+        Some(Box::new(Self {
+            input: [band.in_rows, self.input[1], self.input[2]],
+            output: [band.rows, self.output[1], self.output[2]],
+            pad: [band.above, self.pad[1]],
+            ..self.clone()
+        }))
     }
 
     fn rounds(&self, function: &str, isa: Isa) -> Vec<(&'static str, u64)> {

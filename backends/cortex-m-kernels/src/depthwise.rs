@@ -1,7 +1,8 @@
+use crate::conv::BAND_FIELDS;
 use crate::helpers::Helper;
 use crate::pack::Channels;
 use crate::requant::Requant;
-use crate::unit::{Isa, Kernel, Layer, Overlap, Unit};
+use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Unit};
 use crate::{Coding, Conv2d, KernelError};
 
 /// A depthwise convolution, NHWC, batch 1; each input channel gives `output[2] / input[2]` outputs.
@@ -27,6 +28,8 @@ pub struct DepthwiseConv2d<'a> {
     pub bias: &'a [i32],
     /// Rescaling of the sums.
     pub requant: Requant,
+    /// Whether the call has to serve any band of rows: then rows stay rows.
+    pub by_rows: bool,
 }
 
 /// A plane's geometry along one axis.
@@ -92,6 +95,8 @@ pub(crate) struct Plane {
     exchange: bool,
     /// Whether the loops for 3x3 windows do it.
     pub three: bool,
+    /// Whether those for 5x5 and 7x7 do.
+    pub wide: bool,
     /// Elements from row to row.
     pub pitch: usize,
     /// Rows that it holds.
@@ -121,21 +126,25 @@ impl DepthwiseConv2d<'_> {
         let three = self.kernel == [3, 3]
             && isa != Isa::Helium
             && (!dsp || self.stride[0].max(self.stride[1]) <= 2);
+        let [k_h, k_w] = self.kernel;
+        let wide = dsp && k_h == k_w && matches!(k_w, 5 | 7) && self.stride.iter().all(|&s| s <= 2);
+        let quads = dsp && three || wide;
         // Four outputs a step: the axis that fills its steps best runs fastest.
         let waste = |fast: &Axis, slow: &Axis| fast.out.next_multiple_of(4) * slow.out;
-        let exchange =
-            dsp && three && self.stride[0] == self.stride[1] && waste(&y, &x) < waste(&x, &y);
+        let exchange = !self.by_rows
+            && quads
+            && self.stride[0] == self.stride[1]
+            && waste(&y, &x) < waste(&x, &y);
         if exchange {
             std::mem::swap(&mut y, &mut x);
         }
-        let quads = dsp && three;
         let reach = if quads { x.out.next_multiple_of(4) } else { x.out };
         // The last step of four reads up to two elements further.
         let pitch = (x.extent(reach) + usize::from(quads) * 2).next_multiple_of(2);
         let element = if dsp { 2 } else { 1 };
-        let band = band(&x, &y, pitch * element, exchange);
+        let band = if self.by_rows { y.out } else { band(&x, &y, pitch * element, exchange) };
         let rows = if band < y.out { y.window(band) } else { y.extent(y.out) };
-        Plane { y, x, exchange, three, pitch, rows, band }
+        Plane { y, x, exchange, three, wide, pitch, rows, band }
     }
 
     fn planes(&self, unit: &mut Unit, name: &str) -> Option<Kernel> {
@@ -156,7 +165,7 @@ impl DepthwiseConv2d<'_> {
             return Some(kernel);
         }
         let plane = self.plane(unit.isa());
-        let Plane { y, x, exchange, three, pitch, rows, band } = plane;
+        let Plane { y, x, exchange, three, wide, pitch, rows, band } = plane;
         let element = if dsp { 2 } else { 1 };
         let mut records: Vec<u8> = Vec::new();
         let record = 9 + per_output;
@@ -189,12 +198,24 @@ impl DepthwiseConv2d<'_> {
                     (_, true) => Helper::PlaneDw3S2Relu,
                 });
             }
+        } else if wide {
+            unit.need(Helper::DepthwiseWide);
+            unit.need(match (x.kernel, x.stride) {
+                (5, 1) => Helper::PlaneDw5S1,
+                (5, _) => Helper::PlaneDw5S2,
+                (_, 1) => Helper::PlaneDw7S1,
+                _ => Helper::PlaneDw7S2,
+            });
         } else {
             unit.need(Helper::Depthwise);
         }
         let fields = self.record(name, [&y, &x], [pitch, rows, band, record]);
         unit.record("pr_plane", name, &fields);
-        let function = if three { "pr_depthwise_3x3" } else { "pr_depthwise" };
+        let function = match (three, wide) {
+            (true, _) => "pr_depthwise_3x3",
+            (_, true) => "pr_depthwise_wide",
+            _ => "pr_depthwise",
+        };
         let one_to_one = self.input[2] == channels;
         let overlap = if one_to_one && fits_in_place(&x, &y, band, exchange) {
             Overlap::Same
@@ -205,7 +226,11 @@ impl DepthwiseConv2d<'_> {
             Kernel::new(format!("{function}(&{name}, @in0@, @out0@, @scratch@);"), "planes")
                 .scratch(pitch * rows * element)
                 .overlap(&[overlap]);
-        Some(kernel)
+        Some(self.rows(kernel, name))
+    }
+
+    fn rows(&self, kernel: Kernel, name: &str) -> Kernel {
+        if self.by_rows { kernel.band_fields("pr_plane", name, &BAND_FIELDS) } else { kernel }
     }
 
     /// Outputs that a Helium strip gives: along it, across it.
@@ -219,7 +244,7 @@ impl DepthwiseConv2d<'_> {
         let (along, across) = self.strip_outputs();
         let work =
             |x: &Axis, y: &Axis| x.out.next_multiple_of(along) * y.out.next_multiple_of(across);
-        let moves = self.stride[0] > 1 || x.size != x.out || y.size != y.out;
+        let moves = self.by_rows || self.stride[0] > 1 || x.size != x.out || y.size != y.out;
         !moves && work(&y, &x) < work(&x, &y)
     }
 
@@ -280,7 +305,7 @@ impl DepthwiseConv2d<'_> {
             Kernel::new(format!("pr_depthwise_3x3(&{name}, @in0@, @out0@, @scratch@);"), "strips")
                 .scratch(pitch)
                 .overlap(&[if in_place { Overlap::Same } else { Overlap::Disjoint }]);
-        Some(kernel)
+        Some(self.rows(kernel, name))
     }
 
     /// The fields of a `pr_plane`, after exchange of the axes; `sizes` are its pitch, rows, band and
@@ -340,6 +365,16 @@ impl Layer for DepthwiseConv2d<'_> {
             }
             None => grouped.lower(unit, name),
         }
+    }
+
+    fn band(&self, band: Band) -> Option<Box<dyn Layer + '_>> {
+        Some(Box::new(Self {
+            input: [band.in_rows, self.input[1], self.input[2]],
+            output: [band.rows, self.output[1], self.output[2]],
+            pad: [band.above, self.pad[1]],
+            by_rows: true,
+            ..self.clone()
+        }))
     }
 
     fn rounds(&self, function: &str, isa: Isa) -> Vec<(&'static str, u64)> {

@@ -82,6 +82,8 @@ impl Product {
                             + Effort::of(groups, 10, 17)
                             + Effort::of(steps, 14, 19)
                     }
+                    // Such layers state their own.
+                    Coding::Winograd => Effort::default(),
                     Coding::SparsePalette => {
                         Effort::of(pairs, 13, 25)
                             + Effort::of(groups, 14, 22)
@@ -91,8 +93,16 @@ impl Product {
                 };
                 group + rest
             }
+            Isa::V6m | Isa::V7m => {
+                let (instructions, cycles) = match self.coding {
+                    Coding::Plain => (30, 42),
+                    Coding::Nibbles | Coding::Sparse => (34, 48),
+                    _ => (46, 64),
+                };
+                Effort::of(groups, 110, 150) + Effort::of(steps, instructions, cycles)
+            }
             // With one coding there is nothing to compare.
-            _ => Effort::of(steps, 14, 20),
+            Isa::Helium => Effort::of(steps, 14, 20),
         }
     }
 }

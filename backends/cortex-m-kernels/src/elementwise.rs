@@ -4,7 +4,7 @@ use crate::KernelError;
 use crate::cost::each;
 use crate::helpers::Helper;
 use crate::requant::Requant;
-use crate::unit::{Isa, Kernel, Layer, Overlap, Unit, int};
+use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Unit, int};
 
 /// One operand of [`Add`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,6 +67,16 @@ fn runs(shape: &[usize], operands: [&[usize]; 2]) -> Option<Runs> {
 }
 
 impl Runs {
+    /// The kernel that `call` is, which sees pointers `a`, `b` and `o` and how many values there are.
+    fn kernel(&self, call: &str) -> Kernel {
+        let whole = self.text(&call.replace("@n@", &self.run.to_string()));
+        let mut kernel = Kernel::new(whole, "elementwise").overlap(&self.overlap());
+        if self.outer.is_empty() && self.run_steps == [1, 1] {
+            kernel.rows = Some(self.text(&call.replace("@n@", "@rows@ * @row@")));
+        }
+        kernel
+    }
+
     /// The loops around `call`, which sees pointers `a`, `b` and `out` and advances none of them.
     fn text(&self, call: &str) -> String {
         if self.outer.is_empty() {
@@ -140,10 +150,9 @@ impl Layer for Add {
             format!("{}, {}, {}", -o.zero, o.multiplier.mantissa, -o.multiplier.shift)
         };
         let call = format!(
-            "pr_add(@a@, {}, @b@, {}, @o@, {}, {}, {}, {}, {}, {}, {}, {}, {});",
+            "pr_add(@a@, {}, @b@, {}, @o@, @n@, {}, {}, {}, {}, {}, {}, {}, {});",
             runs.run_steps[0],
             runs.run_steps[1],
-            runs.run,
             if self.subtract { -1 } else { 1 },
             operand(&self.operands[0]),
             operand(&self.operands[1]),
@@ -153,8 +162,14 @@ impl Layer for Add {
             self.requant.low,
             self.requant.high
         );
-        let overlap = runs.overlap();
-        Ok(Kernel::new(runs.text(&call), "elementwise").overlap(&overlap))
+        Ok(runs.kernel(&call))
+    }
+
+    fn band(&self, band: Band) -> Option<Box<dyn Layer + '_>> {
+        let shape = vec![band.rows * band.row];
+        self.operand_shapes.iter().all(|s| *s == self.shape).then_some(())?;
+        let operand_shapes = [shape.clone(), shape.clone()];
+        Some(Box::new(Self { shape, operand_shapes, ..self.clone() }))
     }
 
     fn rounds(&self, _: &str, isa: Isa) -> Vec<(&'static str, u64)> {
@@ -182,10 +197,9 @@ impl Layer for Mul {
         unit.need(Helper::Mul);
         let m = self.requant.of(0);
         let call = format!(
-            "pr_mul(@a@, {}, @b@, {}, @o@, {}, {}, {}, {}, {}, {}, {}, {});",
+            "pr_mul(@a@, {}, @b@, {}, @o@, @n@, {}, {}, {}, {}, {}, {}, {});",
             runs.run_steps[0],
             runs.run_steps[1],
-            runs.run,
             -self.zeros[0],
             -self.zeros[1],
             m.mantissa,
@@ -194,8 +208,14 @@ impl Layer for Mul {
             self.requant.low,
             self.requant.high
         );
-        let overlap = runs.overlap();
-        Ok(Kernel::new(runs.text(&call), "elementwise").overlap(&overlap))
+        Ok(runs.kernel(&call))
+    }
+
+    fn band(&self, band: Band) -> Option<Box<dyn Layer + '_>> {
+        let shape = vec![band.rows * band.row];
+        self.operand_shapes.iter().all(|s| *s == self.shape).then_some(())?;
+        let operand_shapes = [shape.clone(), shape.clone()];
+        Some(Box::new(Self { shape, operand_shapes, ..self.clone() }))
     }
 
     fn rounds(&self, _: &str, _: Isa) -> Vec<(&'static str, u64)> {
@@ -216,8 +236,14 @@ impl Layer for Table {
     fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
         unit.need(Helper::Table);
         unit.i8s(&format!("{name}_t"), &self.values);
-        let template = format!("pr_table({name}_t, @in0@, @out0@, {});", self.count);
-        Ok(Kernel::new(template, "table").overlap(&[Overlap::AtLeast(0)]))
+        let template = |count: &str| format!("pr_table({name}_t, @in0@, @out0@, {count});");
+        let kernel = Kernel::new(template(&self.count.to_string()), "table");
+        Ok(Kernel { rows: Some(template("@rows@ * @row@")), ..kernel }
+            .overlap(&[Overlap::AtLeast(0)]))
+    }
+
+    fn band(&self, band: Band) -> Option<Box<dyn Layer + '_>> {
+        Some(Box::new(Self { count: band.rows * band.row, ..self.clone() }))
     }
 
     fn rounds(&self, _: &str, _: Isa) -> Vec<(&'static str, u64)> {
@@ -292,16 +318,23 @@ impl Layer for Requantize {
     fn lower(&self, unit: &mut Unit, _name: &str) -> Result<Kernel, KernelError> {
         unit.need(Helper::Requantize);
         let m = self.requant.of(0);
-        let template = format!(
-            "pr_requantize(@in0@, @out0@, {}, {}, {}, {}, {});",
-            self.count,
-            self.in_zero,
-            int(m.mantissa),
-            m.shift,
-            self.requant.zero
-        );
-        let kernel = Kernel::new(template, "elementwise").overlap(&[Overlap::AtLeast(0)]);
+        let template = |count: &str| {
+            format!(
+                "pr_requantize(@in0@, @out0@, {count}, {}, {}, {}, {});",
+                self.in_zero,
+                int(m.mantissa),
+                m.shift,
+                self.requant.zero
+            )
+        };
+        let kernel = Kernel::new(template(&self.count.to_string()), "elementwise")
+            .overlap(&[Overlap::AtLeast(0)]);
+        let kernel = Kernel { rows: Some(template("@rows@ * @row@")), ..kernel };
         Ok(self.requant.clamp(unit, kernel, self.count))
+    }
+
+    fn band(&self, band: Band) -> Option<Box<dyn Layer + '_>> {
+        Some(Box::new(Self { count: band.rows * band.row, ..self.clone() }))
     }
 
     fn rounds(&self, _: &str, _: Isa) -> Vec<(&'static str, u64)> {

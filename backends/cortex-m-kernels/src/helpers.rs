@@ -36,6 +36,13 @@ pub(crate) enum Helper {
     PlaneDw3S2Relu,
     Channel3x3,
     Depthwise3x3,
+    PlaneWide,
+    PlaneDw5S1,
+    PlaneDw5S2,
+    PlaneDw7S1,
+    PlaneDw7S2,
+    ChannelWide,
+    DepthwiseWide,
     Channel,
     Depthwise,
     Dense8Params,
@@ -55,6 +62,7 @@ pub(crate) enum Helper {
     Quantize,
     Dequantize,
     Requantize,
+    Rows,
 }
 
 impl Helper {
@@ -83,6 +91,7 @@ impl Helper {
                 Coding::Palette => &[H::Conv, H::Product(Coding::Palette)],
                 Coding::Sparse => &[H::Conv, H::Product(Coding::Sparse)],
                 Coding::SparsePalette => &[H::Conv, H::Product(Coding::SparsePalette)],
+                Coding::Winograd => &[H::Base, H::MulHr, H::Move],
             },
             H::PointwiseOf(c) => match c {
                 Coding::Plain => &[H::Pointwise, H::Product(Coding::Plain)],
@@ -90,8 +99,11 @@ impl Helper {
                 Coding::Palette => &[H::Pointwise, H::Product(Coding::Palette)],
                 Coding::Sparse => &[H::Pointwise, H::Product(Coding::Sparse)],
                 Coding::SparsePalette => &[H::Pointwise, H::Product(Coding::SparsePalette)],
+                Coding::Winograd => &[],
             },
             H::Product(Coding::Plain) => &[H::MmChoice],
+            H::Product(Coding::Winograd) => &[],
+            H::Product(_) if isa != Isa::Dsp => &[H::Mm42],
             H::Product(Coding::Nibbles | Coding::Sparse) => &[H::Mm42, H::MmEnd],
             H::Product(_) => &[H::Mm42, H::MmEnd, H::MmCoded, H::Pairs],
             H::Pairs | H::MmEnd | H::MmCoded => &[],
@@ -101,6 +113,10 @@ impl Helper {
             H::PlaneDw3S1 | H::PlaneDw3S1Relu | H::PlaneDw3S2 | H::PlaneDw3S2Relu => {
                 &[H::PlaneDw3Plain]
             }
+            H::PlaneWide => &[H::Base, H::PlaneElement],
+            H::PlaneDw5S1 | H::PlaneDw5S2 | H::PlaneDw7S1 | H::PlaneDw7S2 => &[H::PlaneWide],
+            H::ChannelWide => &[H::PlaneElement],
+            H::DepthwiseWide => &[H::ChannelWide, H::Gather, H::Move],
             H::Channel3x3 | H::Channel => &[H::Base, H::PlaneElement],
             H::Gather => &[],
             H::Depthwise3x3 if isa == Isa::Helium => &[H::PlaneElement],
@@ -111,6 +127,7 @@ impl Helper {
                 &[H::Dense8Params, H::Pairs]
             }
             H::Dense8(_) | H::Dense8Left(_) => &[H::Dense8Params],
+            H::Rows => &[H::Move],
             H::Exp | H::Quantize => &[H::Base],
             H::Softmax => &[H::Exp],
             H::Add => &[H::Base, H::Helium, H::MulHr],
@@ -141,10 +158,11 @@ impl Helper {
             // It saves little; one form of the product is enough where the other is needed too.
             Self::Mm42Relu if mve && present.contains(&Self::Mm42Any) => "",
             Self::Mm42Relu if mve => include_str!("c/mm_mve_relu.c"),
-            Self::Mm42 => include_str!("c/mm_c.c"),
+            Self::Mm42 => "",
             Self::Mm42Any if dsp => include_str!("c/mm_dsp_any.c"),
             Self::Mm42Relu if dsp => include_str!("c/mm_dsp_relu.c"),
-            Self::Mm42Any | Self::Mm42Relu => "",
+            Self::Mm42Relu if present.contains(&Self::Mm42Any) => "",
+            Self::Mm42Any | Self::Mm42Relu => include_str!("c/mm_c.c"),
             Self::MmChoice => {
                 let any = present.contains(&Self::Mm42Any);
                 let relu = (dsp || mve && !any) && present.contains(&Self::Mm42Relu);
@@ -160,19 +178,22 @@ impl Helper {
             Self::Pairs => include_str!("c/pairs.c"),
             Self::MmEnd => include_str!("c/mm_dsp_end.c"),
             Self::MmCoded => include_str!("c/mm_dsp_coded.c"),
+            Self::Product(Coding::Plain | Coding::Winograd) => "",
+            Self::Product(coding) if !dsp => return plain_product(coding),
             Self::Product(coding) => match coding {
-                Coding::Plain => "",
                 Coding::Nibbles => include_str!("c/mm_dsp_nibbles.c"),
                 Coding::Palette => include_str!("c/mm_dsp_palette.c"),
                 Coding::Sparse => include_str!("c/mm_dsp_sparse.c"),
-                Coding::SparsePalette => include_str!("c/mm_dsp_sparse_palette.c"),
+                _ => include_str!("c/mm_dsp_sparse_palette.c"),
             },
             Self::ConvOf(_) | Self::PointwiseOf(_) if mve => "",
+            Self::ConvOf(Coding::Winograd) => include_str!("c/winograd.c"),
+            Self::PointwiseOf(Coding::Winograd) => "",
             Self::ConvOf(coding) => {
-                return driver(include_str!("c/conv_driver.c"), "pr_conv2d", coding);
+                return driver(include_str!("c/conv_driver.c"), "pr_conv2d", coding, dsp);
             }
             Self::PointwiseOf(coding) => {
-                return driver(include_str!("c/pointwise_driver.c"), "pr_pointwise", coding);
+                return driver(include_str!("c/pointwise_driver.c"), "pr_pointwise", coding, dsp);
             }
             Self::Conv if mve => include_str!("c/conv_mve.c"),
             Self::Pointwise if mve => include_str!("c/pointwise_mve.c"),
@@ -201,6 +222,23 @@ impl Helper {
             }
             Self::Channel3x3 if mve => "",
             Self::Channel3x3 => include_str!("c/plane_channel_3x3_c.c"),
+            Self::PlaneWide => {
+                return include_str!("c/dw_wide_dsp.c").to_owned()
+                    + include_str!("c/dw_wide_plain.c");
+            }
+            Self::PlaneDw5S1 => include_str!("c/plane_dw5_s1.c"),
+            Self::PlaneDw5S2 => include_str!("c/plane_dw5_s2.c"),
+            Self::PlaneDw7S1 => include_str!("c/plane_dw7_s1.c"),
+            Self::PlaneDw7S2 => include_str!("c/plane_dw7_s2.c"),
+            Self::ChannelWide => {
+                return include_str!("c/plane_channel_wide.c")
+                    .replace("PR_DW_BY_LAYER", &wide_choice(present));
+            }
+            Self::DepthwiseWide => {
+                return include_str!("c/plane_driver.c")
+                    .replace("PR_NAME", "pr_depthwise_wide")
+                    .replace("PR_CHANNEL", "pr_channel_wide");
+            }
             Self::Channel => include_str!("c/plane_channel.c"),
             Self::Depthwise3x3 if mve => {
                 return include_str!("c/dw3_mve_driver.c")
@@ -248,6 +286,7 @@ impl Helper {
             Self::Quantize => include_str!("c/quantize.c"),
             Self::Dequantize => include_str!("c/dequantize.c"),
             Self::Requantize => include_str!("c/requantize.c"),
+            Self::Rows => include_str!("c/rows.c"),
         };
         plain.to_string()
     }
@@ -261,12 +300,56 @@ fn dense8(coding: Coding) -> &'static str {
     }
 }
 
+/// The product with coded weights in plain C.
+fn plain_product(coding: Coding) -> String {
+    let sparse = matches!(coding, Coding::Sparse | Coding::SparsePalette);
+    let (what, halves, weight) = match coding {
+        Coding::Nibbles => ("4 bits each", "1", "((int32_t)((uint32_t)*w << (28 - 4 * N)) >> 28)"),
+        Coding::Sparse => ("a byte each", "2", "((const int8_t *)w)[N]"),
+        _ => ("codes of 4 bits each", "1", "book[*w >> 4 * N & 15]"),
+    };
+    let blocks =
+        "in blocks of four inputs: the bytes of columns left out before one, 0xffff after the last";
+    let what = if sparse { format!("{what}, {blocks}") } else { what.to_owned() };
+    let (repeat, after) = if sparse {
+        ("for (; *w != 0xffff;)", "        w += 1 + (~(w - (const uint16_t *)stream) & 1);\n")
+    } else {
+        ("for (const int8_t *end = x + m->bytes; x != end;)", "")
+    };
+    let book = if coding.has_palette() {
+        "    const int8_t *book = (const int8_t *)(columns - 4);\n"
+    } else {
+        ""
+    };
+    let mut text = include_str!("c/mm_c_coded.c")
+        .replace("PR_NAME", &format!("pr_mm42{}", coding.suffix()))
+        .replace("PR_WHAT", &what)
+        .replace("PR_BOOK", book)
+        .replace(
+            "PR_LOOP {",
+            if sparse { "PR_LOOP {\n            x += *w++;" } else { "PR_LOOP {" },
+        )
+        .replace("PR_LOOP", repeat)
+        .replace("PR_AFTER", after)
+        .replace("PR_HALVES", halves);
+    for channel in 0..4 {
+        let one = weight.replace('N', &channel.to_string());
+        text = text.replace(&format!("PR_WEIGHT({channel})"), &one);
+    }
+    text
+}
+
 /// A driver of products for one coding of the weights.
-fn driver(text: &str, name: &str, coding: Coding) -> String {
+fn driver(text: &str, name: &str, coding: Coding, dsp: bool) -> String {
     let suffix = coding.suffix();
     let product = if suffix.is_empty() { "PR_MM".to_owned() } else { format!("pr_mm42{suffix}") };
     let (prepare, weights) = if coding.has_palette() {
-        ("    scratch = pr_pairs(scratch, c->weights);\n", "c->weights + 4")
+        let prepare = if dsp {
+            "    scratch = pr_pairs(scratch, c->weights);\n"
+        } else {
+            "    memcpy(scratch, c->weights, 16);\n    scratch += 4;\n"
+        };
+        (prepare, "c->weights + 4")
     } else {
         ("", "c->weights")
     };
@@ -284,7 +367,22 @@ fn depthwise_choice(present: &BTreeSet<Helper>) -> String {
         (Helper::PlaneDw3S2, "c->zero != -255", "pr_dw3_s2(&d);"),
         (Helper::PlaneDw3S2Relu, "1", "pr_dw3_s2_relu(&d);"),
     ];
-    let used: Vec<_> = all.into_iter().filter(|(h, ..)| present.contains(h)).collect();
+    choice(&all, present)
+}
+
+/// The same for wider windows.
+fn wide_choice(present: &BTreeSet<Helper>) -> String {
+    let all = [
+        (Helper::PlaneDw5S1, "k == 5 && c->stride_w == 1", "pr_dw5_s1(&d);"),
+        (Helper::PlaneDw5S2, "k == 5", "pr_dw5_s2(&d);"),
+        (Helper::PlaneDw7S1, "c->stride_w == 1", "pr_dw7_s1(&d);"),
+        (Helper::PlaneDw7S2, "1", "pr_dw7_s2(&d);"),
+    ];
+    choice(&all, present)
+}
+
+fn choice(all: &[(Helper, &str, &str)], present: &BTreeSet<Helper>) -> String {
+    let used: Vec<_> = all.iter().filter(|(h, ..)| present.contains(h)).collect();
     let mut text = String::new();
     for (index, (_, condition, call)) in used.iter().enumerate() {
         let last = index + 1 == used.len();

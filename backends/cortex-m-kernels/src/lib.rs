@@ -47,6 +47,7 @@ mod pool;
 mod requant;
 mod softmax;
 mod unit;
+mod winograd;
 
 pub use coding::Coding;
 pub use conv::Conv2d;
@@ -59,7 +60,7 @@ pub use moves::{BoxCopy, Fill};
 pub use pool::{Mean, Pool2d, PoolKind};
 pub use requant::Requant;
 pub use softmax::Softmax;
-pub use unit::{Isa, Kernel, Layer, Overlap, Unit};
+pub use unit::{Band, Isa, Kernel, Layer, Overlap, Unit};
 
 /// Why a layer has no kernel.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

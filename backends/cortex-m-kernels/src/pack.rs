@@ -238,7 +238,11 @@ impl Matrix<'_> {
             return None;
         }
         if coding != Coding::Plain {
-            return if isa == Isa::Dsp { self.coded_stream(coding) } else { None };
+            return match isa {
+                Isa::Helium => None,
+                Isa::Dsp => self.coded_stream(coding),
+                Isa::V6m | Isa::V7m => self.plain_coded_stream(coding),
+            };
         }
         match isa {
             Isa::Helium => Some(self.helium_stream()),

@@ -1,7 +1,8 @@
 use crate::KernelError;
+use crate::conv::BAND_FIELDS;
 use crate::helpers::Helper;
 use crate::requant::Requant;
-use crate::unit::{Isa, Kernel, Layer, Overlap, Unit, int};
+use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Unit, int};
 
 /// What a pool does with its window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,10 +94,20 @@ impl Layer for Pool2d {
             self.clamp[1].min(127)
         );
         unit.record("pr_pool", name, &fields);
-        let kernel = Kernel::new(format!("{function}(&{name}, @in0@, @out0@);"), "windows");
+        let kernel = Kernel::new(format!("{function}(&{name}, @in0@, @out0@);"), "windows")
+            .band_fields("pr_pool", name, &BAND_FIELDS);
         // Windows that overlap along a row reread channels already passed.
         let apart = self.stride[0] >= self.kernel[0] && self.stride[1] >= self.kernel[1];
         Ok(if apart { kernel.overlap(&[self.overlap()]) } else { kernel })
+    }
+
+    fn band(&self, band: Band) -> Option<Box<dyn Layer + '_>> {
+        Some(Box::new(Self {
+            input: [band.in_rows, self.input[1], self.input[2]],
+            output: [band.rows, self.output[1]],
+            pad: [band.above, self.pad[1]],
+            ..self.clone()
+        }))
     }
 
     fn rounds(&self, _: &str, _: Isa) -> Vec<(&'static str, u64)> {

@@ -61,6 +61,9 @@ impl Requant {
         if low > -128 || high < 127 {
             unit.need(Helper::Clamp);
             kernel.template.push_str(&format!("\npr_clamp(@out0@, {count}, {low}, {high});"));
+            if let Some(rows) = &mut kernel.rows {
+                rows.push_str(&format!("\npr_clamp(@out0@, @rows@ * @row@, {low}, {high});"));
+            }
         }
         kernel
     }

@@ -47,6 +47,10 @@ pub enum Overlap {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kernel {
     pub(crate) template: String,
+    /// The same for a band of rows: the fields of the record that a band changes, or the call itself.
+    pub(crate) rows: Option<String>,
+    /// Whether the layer can be called for one band of rows after the other ([`Unit::add_rows`]).
+    pub in_rows: bool,
     /// Bytes of scratch memory the call needs, aligned to 4.
     pub scratch_bytes: usize,
     /// For each input, where the output may overlap it.
@@ -65,6 +69,8 @@ impl Kernel {
     pub(crate) fn new(template: impl Into<String>, variant: &'static str) -> Self {
         Self {
             template: template.into(),
+            rows: None,
+            in_rows: false,
             scratch_bytes: 0,
             overlap: vec![Overlap::Disjoint],
             overread: 0,
@@ -94,6 +100,34 @@ impl Kernel {
         self
     }
 
+    /// Lets bands of rows be called: with a copy of the record in which these fields are set.
+    pub(crate) fn band_fields(mut self, c_type: &str, name: &str, fields: &[(&str, &str)]) -> Self {
+        let mut text = format!("{c_type} c = {name};");
+        for (field, value) in fields {
+            let _ = write!(text, "\nc.{field} = {value};");
+        }
+        let call = self.template.replace(&format!("(&{name},"), "(&c,");
+        self.rows = Some(format!("{text}\n{call}"));
+        self
+    }
+
+    /// The C statements that run the kernel on a band of output rows, to be put in a block of their own;
+    /// `band` is a `pr_band`, and `row` the elements of an output row.
+    #[must_use]
+    pub fn call_rows(&self, band: &str, row: usize, scratch: &str) -> Option<String> {
+        let text = self.rows.as_ref()?;
+        let text = text
+            .replace("@scratch@", scratch)
+            .replace("@out0@", &format!("{band}.out"))
+            .replace("@in0@", &format!("{band}.in[0]"))
+            .replace("@in1@", &format!("{band}.in[1]"))
+            .replace("@in_rows@", &format!("{band}.in_rows"))
+            .replace("@rows@", &format!("{band}.rows"))
+            .replace("@above@", &format!("{band}.above"))
+            .replace("@row@", &row.to_string());
+        Some(text)
+    }
+
     /// The C statements that run the kernel on pointer expressions.
     #[must_use]
     pub fn call(&self, inputs: &[&str], outputs: &[&str], scratch: &str) -> String {
@@ -108,6 +142,19 @@ impl Kernel {
     }
 }
 
+/// Some rows of a layer's output and the rows of its input that they see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Band {
+    /// Rows of the output.
+    pub rows: usize,
+    /// Rows of the input that are there.
+    pub in_rows: usize,
+    /// Rows of padding above them.
+    pub above: usize,
+    /// Elements of an output row.
+    pub row: usize,
+}
+
 /// A description that can be lowered to a call.
 pub trait Layer {
     /// Checks the description and adds what its kernel needs to `unit`.
@@ -120,6 +167,12 @@ pub trait Layer {
     /// one.
     fn coded(&self, coding: Coding) -> Option<Box<dyn Layer + '_>> {
         let _ = coding;
+        None
+    }
+
+    /// The layer on some of its rows alone; `None` where it cannot be cut.
+    fn band(&self, band: Band) -> Option<Box<dyn Layer + '_>> {
+        let _ = band;
         None
     }
 
@@ -165,6 +218,51 @@ impl Unit {
     /// As [`Layer::lower`].
     pub fn add(&mut self, layer: &dyn Layer, name: &str) -> Result<Kernel, KernelError> {
         let mut kernel = layer.lower(self, name)?;
+        kernel.in_rows = layer.band(Band { rows: 1, in_rows: 1, above: 0, row: 1 }).is_some();
+        self.count(&mut kernel, layer);
+        Ok(kernel)
+    }
+
+    /// Adds a layer that is called for one band of its rows after the other, with
+    /// [`Kernel::call_rows`].
+    ///
+    /// # Errors
+    /// As [`Layer::lower`], and when the layer cannot be cut into bands.
+    pub fn add_rows(
+        &mut self,
+        layer: &dyn Layer,
+        name: &str,
+        bands: &[Band],
+    ) -> Result<Kernel, KernelError> {
+        let uncut =
+            || KernelError::Unsupported { layer: name.into(), what: "bands of rows".into() };
+        let tallest = bands.iter().max_by_key(|b| (b.rows, b.in_rows)).ok_or_else(uncut)?;
+        let whole = layer.band(*tallest).ok_or_else(uncut)?;
+        let mut kernel = whole.lower(self, name)?;
+        if kernel.rows.is_none() {
+            return Err(uncut());
+        }
+        self.need(Helper::Rows);
+        let mut different: Vec<(Band, usize)> = Vec::new();
+        for band in bands {
+            match different.iter_mut().find(|(known, _)| known == band) {
+                Some((_, times)) => *times += 1,
+                None => different.push((*band, 1)),
+            }
+        }
+        for (band, times) in different {
+            let part = layer.band(band).ok_or_else(uncut)?;
+            let before = kernel.loops.len();
+            self.count(&mut kernel, part.as_ref());
+            for loops in kernel.loops.iter_mut().skip(before) {
+                loops.rounds.iter_mut().for_each(|r| r.1 *= times as u64);
+            }
+        }
+        Ok(kernel)
+    }
+
+    /// Notes how often the loops of a kernel's functions run.
+    fn count(&self, kernel: &mut Kernel, layer: &dyn Layer) {
         let called =
             ["pr_", "memcpy", "memset"].iter().filter_map(|f| kernel.template.find(f)).min();
         let function: String = called
@@ -179,7 +277,6 @@ impl Unit {
         {
             kernel.loops.push(Loops { function: "pr_clamp".into(), rounds });
         }
-        Ok(kernel)
     }
 
     /// The C text: includes, shared functions in order of need, constants of the layers.

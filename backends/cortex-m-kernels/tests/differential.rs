@@ -267,9 +267,56 @@ fn conv_case(p: &mut Program, extreme: bool, coding: Coding) {
     p.push(&layer, &[raw(&x)], &raw(&expected), what);
 }
 
+fn winograd_case(p: &mut Program, extreme: bool) {
+    let r = &mut p.random;
+    let (in_c, out_c) = (4 * r.size(1, 12), 4 * r.size(1, 4));
+    let pad = [r.size(0, 2), r.size(0, 2)];
+    let input = [r.size(3, 13), r.size(3, 13), in_c];
+    let output = [input[0] + 2 * pad[0] - 2, input[1] + 2 * pad[1] - 2, out_c];
+    let low = if extreme { -128 } else { -127 };
+    let weights = r.bytes(out_c * 9 * in_c, low, 127);
+    let bias: Vec<i32> = (0..out_c).map(|_| r.range(-20_000, 20_000) as i32).collect();
+    let in_zero = r.range(-128, 127) as i32;
+    let requant = p.requant(out_c, 9 * in_c, extreme);
+    let layer = Conv2d {
+        input,
+        output,
+        kernel: [3, 3],
+        stride: [1, 1],
+        dilation: [1, 1],
+        pad,
+        groups: 1,
+        in_zero,
+        weights: &weights,
+        bias: &bias,
+        requant,
+        coding: Coding::Winograd,
+    };
+    let x = p.random.bytes(input.iter().product(), -128, 127);
+    let expected = common::conv(&layer, &x);
+    p.push(&layer, &[raw(&x)], &raw(&expected), format!("tiles {input:?} {output:?} p{pad:?}"));
+}
+
+#[test]
+fn winograd_tiles_equal_the_oracle() {
+    let mut p = Program::new(Isa::Dsp, 77);
+    p.coded = true;
+    for case in 0..40 {
+        winograd_case(&mut p, case % 4 == 3);
+    }
+    assert!(p.names.len() > 25, "{} layers by tiles", p.names.len());
+    p.everywhere();
+}
+
 fn depthwise_case(p: &mut Program) {
     let r = &mut p.random;
-    let kernel = if r.size(0, 2) > 0 { [3, 3] } else { [r.size(1, 5), r.size(1, 4)] };
+    let kernel = match r.size(0, 5) {
+        0 => [r.size(1, 5), r.size(1, 4)],
+        1 => [5, 5],
+        2 => [7, 7],
+        _ => [3, 3],
+    };
+    let by_rows = r.size(0, 2) == 0;
     let stride = match r.size(0, 3) {
         0 => [1, 2],
         1 => [2, 2],
@@ -300,6 +347,7 @@ fn depthwise_case(p: &mut Program) {
         weights: &weights,
         bias: &bias,
         requant: requant.clone(),
+        by_rows,
     };
     let as_conv = Conv2d {
         input,
@@ -358,18 +406,20 @@ fn convolutions_equal_the_oracle() {
 
 #[test]
 fn coded_weights_equal_the_oracle() {
-    let mut p = Program::new(Isa::Dsp, 66);
-    p.coded = true;
-    for case in 0..80 {
-        let coding = Coding::ALL[1 + case % 4];
-        if case % 8 < 5 {
-            conv_case(&mut p, false, coding);
-        } else if !matches!(coding, Coding::Sparse | Coding::SparsePalette) {
-            dense_case(&mut p, coding);
+    for isa in [Isa::V6m, Isa::V7m, Isa::Dsp] {
+        let mut p = Program::new(isa, 66);
+        p.coded = true;
+        for case in 0..80 {
+            let coding = Coding::ALL[1 + case % 4];
+            if case % 8 < 5 {
+                conv_case(&mut p, false, coding);
+            } else if !matches!(coding, Coding::Sparse | Coding::SparsePalette) {
+                dense_case(&mut p, coding);
+            }
         }
+        assert!(p.names.len() > 40, "{} layers with coded weights", p.names.len());
+        p.everywhere();
     }
-    assert!(p.names.len() > 40, "{} layers with coded weights", p.names.len());
-    p.everywhere();
 }
 
 #[test]

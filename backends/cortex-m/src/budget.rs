@@ -130,7 +130,7 @@ pub(crate) fn flash(lowering: &Lowering<'_>, limit: usize) -> Shortfall {
     }
     let full: usize =
         layers.iter().filter_map(|s| Some(plain_bytes(s)?.min(s.constant_bytes))).sum();
-    if choose::codings(lowering.unit.isa()).len() > 1 && full > 0 {
+    if choose::decodes(lowering.unit.isa()) && full > 0 {
         for (change, kept) in [
             ("weights in 4 bits (recipe `int4`) or as a palette of 16 values", full / 2),
             (

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use paring_cortex_m_kernels::{Coding, Isa, Layer, Unit};
 use paring_ir::NodeId;
 
+use crate::stream::Stream;
+
 /// What is wanted of the code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Optimize {
@@ -23,6 +25,8 @@ pub(crate) struct Policy {
     pub optimize: Optimize,
     /// Layers that a budget decided, and why.
     pub decided: BTreeMap<NodeId, (Coding, String)>,
+    /// Layers that run together, row by row.
+    pub streams: Vec<Stream>,
 }
 
 /// One way to store a layer's weights.
@@ -52,14 +56,14 @@ impl Choice {
 /// Instructions of a compressed coding beyond which a balanced compilation stores bytes: 1.625 times.
 const PATIENCE: (u64, u64) = (13, 8);
 
-/// The codings that an instruction set has kernels for.
-pub(crate) fn codings(isa: Isa) -> &'static [Coding] {
-    if isa == Isa::Dsp { &Coding::ALL } else { &Coding::ALL[..1] }
+/// Whether an instruction set has kernels that decode weights of fewer than eight bits.
+pub(crate) fn decodes(isa: Isa) -> bool {
+    isa != Isa::Helium
 }
 
 /// Every coding that a layer's kernels can do.
 pub(crate) fn candidates(layer: &dyn Layer, isa: Isa) -> Vec<Candidate> {
-    codings(isa)
+    Coding::ALL
         .iter()
         .filter_map(|&coding| {
             let mut unit = Unit::new(isa);

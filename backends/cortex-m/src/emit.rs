@@ -11,6 +11,7 @@ use paring_cortex_m_kernels::Core;
 use crate::estimate;
 use crate::lower::{Lowering, Operand, Step};
 use crate::memory::Memory;
+use crate::stream;
 
 /// An input and the output it must give.
 pub(crate) struct Vector {
@@ -293,14 +294,29 @@ impl Emitter<'_> {
             let name = &graph.node(step.node).name;
             let _ = writeln!(text, "    \"{}\",", c_string(name));
         }
+        let _ = writeln!(text, "    \"end\",\n}};\n#else\n#define PR_LAYER(layer)\n#endif\n");
+        let mut body = String::new();
+        for (range, stream) in self.lowering.stages() {
+            if let Some(stream) = stream {
+                let (lowering, memory, at) = (self.lowering, self.memory, range.start);
+                let heading =
+                    |at, step: &Step| self.heading(at, step).replace("\n    ", "\n        ");
+                let heading = |at, step: &Step| format!("    {}\n", heading(at, step));
+                let name = stream::write(stream, lowering, memory, at, heading, &mut text);
+                let _ = writeln!(body, "    {name}(arena, memory);");
+                continue;
+            }
+            for at in range {
+                if let Some(step) = self.lowering.steps.get(at) {
+                    self.step(at, step, &mut body);
+                }
+            }
+        }
         let _ = writeln!(
             text,
-            "    \"end\",\n}};\n#else\n#define PR_LAYER(layer)\n#endif\n\n\
-             void {p}_run_in(void *memory)\n{{\n    int8_t *const arena = (int8_t *)memory;"
+            "void {p}_run_in(void *memory)\n{{\n    int8_t *const arena = (int8_t *)memory;"
         );
-        for (at, step) in self.lowering.steps.iter().enumerate() {
-            self.step(at, step, &mut text);
-        }
+        text.push_str(&body);
         let _ = writeln!(text, "    PR_LAYER({upper}_LAYERS)\n    (void)arena;\n}}\n");
         let _ = writeln!(
             text,
@@ -315,8 +331,10 @@ impl Emitter<'_> {
         text
     }
 
-    fn step(&self, at: usize, step: &Step, text: &mut String) {
+    /// A comment that says what a step does.
+    fn heading(&self, at: usize, step: &Step) -> String {
         let graph = self.lowering.graph;
+        let mut text = String::new();
         let node = graph.node(step.node);
         let shapes = |values: &[paring_ir::ValueId]| -> String {
             let one = |v: &paring_ir::ValueId| graph.ty(*v).shape.to_string();
@@ -339,7 +357,12 @@ impl Emitter<'_> {
         if step.alias.is_some() {
             let _ = write!(text, ", in place");
         }
-        let _ = writeln!(text, " */\n    PR_LAYER({at})");
+        text.push_str(" */");
+        text
+    }
+
+    fn step(&self, at: usize, step: &Step, text: &mut String) {
+        let _ = writeln!(text, "{}\n    PR_LAYER({at})", self.heading(at, step));
         for call in &step.calls {
             let inputs: Vec<String> = call
                 .inputs

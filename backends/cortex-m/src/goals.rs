@@ -13,6 +13,10 @@ use crate::estimate;
 use crate::lower::{Lowering, Step};
 use crate::memory::Memory;
 use crate::package::Layout;
+use crate::stream::{self, Stream};
+
+/// How often streams are sought with less memory than is allowed.
+const TRIES: usize = 6;
 
 /// What is asked of a compilation.
 #[derive(Clone, Copy)]
@@ -21,7 +25,7 @@ pub(crate) struct Goals {
     pub optimize: Optimize,
     /// Bytes of flash.
     pub flash: Option<usize>,
-    /// Bytes of the arena.
+    /// Bytes of the arena; 0 is as few as there can be.
     pub ram: Option<usize>,
     /// Cycles of a run.
     pub cycles: Option<Latency>,
@@ -55,7 +59,8 @@ impl Goals {
                     }
                 }
                 "flash" => goals.flash = Some(bytes()?),
-                "ram" => goals.ram = Some(bytes()?),
+                "ram" if value == "min" => goals.ram = Some(0),
+                "ram" => goals.ram = Some(bytes()?.max(1)),
                 "package" => goals.layout = value.parse()?,
                 "latency" => goals.cycles = Some(parse_latency(value)?),
                 "energy" => goals.energy = Some(parse_energy(value)?),
@@ -81,6 +86,9 @@ pub(crate) fn meet(
     if goals.ram.is_none() && goals.flash.is_none() && goals.cycles.is_none() {
         return Ok(policy);
     }
+    if let Some(ram) = goals.ram {
+        policy.streams = streams(graph, isa, &policy, ram)?;
+    }
     // Every round decides one layer for good.
     loop {
         let change = {
@@ -96,6 +104,38 @@ pub(crate) fn meet(
         policy.decided.insert(node, (coding, why));
     }
     Ok(policy)
+}
+
+/// The layers that run row by row so that the arena has at most `ram` bytes: none if it does anyway, and
+/// those that need the least if none do.
+fn streams(
+    graph: &Verified<'_>,
+    isa: Isa,
+    policy: &Policy,
+    ram: usize,
+) -> Result<Vec<Stream>, CompileError> {
+    let mut plain = crate::lower_all(graph, isa, policy)?;
+    let memory = crate::planned(&mut plain).map_err(CompileError::Options)?;
+    let mut best = (memory.arena_bytes, Vec::new());
+    let mut limit = ram;
+    for _ in 0..TRIES {
+        if best.0 <= ram {
+            break;
+        }
+        let found = stream::find(&plain, limit);
+        let trial = Policy { streams: found.streams.clone(), ..policy.clone() };
+        let mut lowering = crate::lower_all(graph, isa, &trial)?;
+        let arena = crate::planned(&mut lowering).map_err(CompileError::Options)?.arena_bytes;
+        if arena < best.0 {
+            best = (arena, found.streams);
+        }
+        if found.need <= found.least {
+            break;
+        }
+        // What is lost between pieces has to be saved elsewhere.
+        limit = found.need.saturating_sub(arena.saturating_sub(ram).max(1));
+    }
+    Ok(best.1)
 }
 
 /// Cycles of every step: estimated for the core, or else by the instruction sequences of its products.
@@ -122,7 +162,7 @@ fn shortage(
 ) -> Option<Shortage> {
     let flash = lowering.unit.constant_bytes() + lowering.code_estimate();
     let time = || cycles(lowering, core).iter().sum::<u64>();
-    if goals.ram.is_some_and(|b| memory.arena_bytes > b) {
+    if goals.ram.is_some_and(|b| b > 0 && memory.arena_bytes > b) {
         Some(Shortage::Ram)
     } else if goals.flash.is_some_and(|b| flash > b) {
         Some(Shortage::Flash)

@@ -36,6 +36,7 @@ mod memory;
 mod ops;
 mod package;
 mod picture;
+mod stream;
 
 use paring_backend::{
     Backend, CompileError, CompileOptions, ExecOptions, LayerSize, Package, SizeReport, Target,
@@ -171,6 +172,7 @@ fn lower_all<'g>(
             CompileError::Internal(format!("`{}` was accepted but failed: {why}", node.name))
         })?;
     }
+    lowering.gather_streams();
     Ok(lowering)
 }
 
@@ -181,8 +183,9 @@ fn planned(lowering: &mut lower::Lowering<'_>) -> Result<memory::Memory, String>
     let mut best = memory::plan(lowering)?;
     if found.order.iter().enumerate().any(|(i, &at)| i != at) {
         let given = lowering.steps.clone();
-        lowering.steps =
-            found.order.iter().filter_map(|&at| given.get(at).cloned()).collect::<Vec<_>>();
+        let stages = lowering.stages();
+        let ranges = found.order.iter().filter_map(|&at| Some(stages.get(at)?.0.clone()));
+        lowering.steps = ranges.flatten().filter_map(|at| given.get(at).cloned()).collect();
         let other = memory::plan(lowering)?;
         if other.arena_bytes < best.arena_bytes {
             best = other;

@@ -1,5 +1,7 @@
 //! From nodes to kernel calls on values.
 
+use std::ops::Range;
+
 use paring_backend::requantize;
 use paring_cortex_m_kernels::{Isa, Kernel, Layer, Requant, Unit};
 use paring_ir::ops::Activation;
@@ -9,6 +11,7 @@ use paring_tensor::{DType, Tensor, TensorType};
 
 use crate::choose::{self, Choice, Policy};
 use crate::ops;
+use crate::stream::Stream;
 
 /// What a call reads.
 #[derive(Clone, Debug)]
@@ -49,6 +52,37 @@ pub(crate) struct Lowering<'g> {
 impl<'g> Lowering<'g> {
     pub fn new(graph: &'g Graph, isa: Isa, policy: &'g Policy) -> Self {
         Self { graph, unit: Unit::new(isa), steps: Vec::new(), policy }
+    }
+
+    /// Steps that run together: their range and the stream that they are, where they are one.
+    pub fn stages(&self) -> Vec<(Range<usize>, Option<&'g Stream>)> {
+        let mut stages = Vec::new();
+        let mut at = 0;
+        while let Some(step) = self.steps.get(at) {
+            let mut streams = self.policy.streams.iter();
+            let stream = streams.find(|s| s.nodes().next() == Some(step.node));
+            let end = at + stream.map_or(1, |s| s.nodes().count());
+            stages.push((at..end, stream));
+            at = end;
+        }
+        stages
+    }
+
+    /// Brings the steps of each stream together, in its order, where its last one is. Nothing else reads
+    /// what those before the last write.
+    pub fn gather_streams(&mut self) {
+        for stream in &self.policy.streams {
+            let nodes: Vec<NodeId> = stream.nodes().collect();
+            let place = |steps: &[Step], node| steps.iter().position(|s| s.node == node);
+            let last = nodes.last().and_then(|&n| place(&self.steps, n));
+            let before = self.steps.iter().take(last.unwrap_or(0));
+            let at = before.filter(|s| !nodes.contains(&s.node)).count();
+            let (mut own, mut rest): (Vec<Step>, Vec<Step>) =
+                self.steps.drain(..).partition(|s| nodes.contains(&s.node));
+            own.sort_by_key(|s| nodes.iter().position(|&n| n == s.node));
+            rest.splice(at..at, own);
+            self.steps = rest;
+        }
     }
 
     /// Bytes of code, roughly: C compiles to about a byte for twelve of its text.
@@ -192,7 +226,14 @@ impl<'g> Site<'_, 'g> {
             0 => self.name.clone(),
             n => format!("{}_{n}", self.name),
         };
-        let kernel = self.lowering.unit.add(layer, &name).map_err(|e| e.to_string())?;
+        let policy = self.lowering.policy;
+        let bands = policy.streams.iter().find_map(|s| s.bands(self.node.id));
+        let unit = &mut self.lowering.unit;
+        let kernel = match bands {
+            Some(bands) => unit.add_rows(layer, &name, bands),
+            None => unit.add(layer, &name),
+        };
+        let kernel = kernel.map_err(|e| e.to_string())?;
         self.step.calls.push(Call { kernel, inputs, output });
         Ok(())
     }

@@ -8,7 +8,7 @@ use paring_backend::schedule::{self, Piece, Schedule, Task};
 use paring_cortex_m_kernels::Overlap;
 use paring_ir::ValueId;
 
-use crate::lower::{Lowering, Operand};
+use crate::lower::{Lowering, Operand, Step};
 
 /// Where everything lies.
 pub(crate) struct Memory {
@@ -51,6 +51,11 @@ impl Memory {
     }
 }
 
+/// Bytes of both an input and an output that may lie over each other.
+fn above(input: usize, output: usize, distance: i64) -> usize {
+    (input + distance.max(0) as usize).max(output).min(input + output)
+}
+
 /// Notes that a task reads a value; the value's piece.
 fn read(
     task: &mut Task,
@@ -81,39 +86,61 @@ pub(crate) fn order(lowering: &Lowering<'_>) -> Schedule {
         });
     }
     let mut tasks: Vec<Task> = Vec::new();
-    for (at, step) in lowering.steps.iter().enumerate() {
+    for (at, (range, stream)) in lowering.stages().into_iter().enumerate() {
         let mut task = Task::default();
-        if let Some((input, output)) = step.alias
-            && let Some(piece) = read(&mut task, at, input, &piece_of, &task_of)
+        let mut written = |value: ValueId, task: &mut Task, piece_of: &mut HashMap<_, _>| {
+            if let Entry::Vacant(entry) = piece_of.entry(value) {
+                entry.insert(pieces.len());
+                task.writes = Some(pieces.len());
+                pieces.push(Piece::new(bytes(value)));
+            }
+        };
+        let scratch = |step: &Step| -> usize {
+            step.calls.iter().map(|c| c.kernel.scratch_bytes.next_multiple_of(4)).max().unwrap_or(0)
+        };
+        let steps = lowering.steps.get(range).unwrap_or_default();
+        task.scratch = steps.iter().map(scratch).max().unwrap_or(0);
+        if let Some(stream) = stream
+            && let (Some(input), Some(output)) = (stream.input(), stream.output())
         {
-            piece_of.insert(output, piece);
-            task_of.insert(output, at);
-        }
-        for call in &step.calls {
-            task.scratch = task.scratch.max(call.kernel.scratch_bytes.next_multiple_of(4));
-            for (index, operand) in call.inputs.iter().enumerate() {
-                let Operand::Value(value) = operand else { continue };
-                let found = read(&mut task, at, *value, &piece_of, &task_of);
-                let Some(piece) = found else { continue };
-                let (into, out) = (pieces[piece].bytes, bytes(call.output));
-                let saved = match call.kernel.overlap.get(index) {
-                    Some(Overlap::AtLeast(d)) => {
-                        let both = (into + (*d).max(0) as usize).max(out).min(into + out);
-                        into + out - both
-                    }
-                    Some(Overlap::Same) => into.min(out),
-                    _ => 0,
-                };
-                if step.calls.len() == 1 && saved > 0 {
+            task.scratch += stream.kept.iter().map(|k| k.next_multiple_of(4)).sum::<usize>();
+            if let Some(piece) = read(&mut task, at, input, &piece_of, &task_of) {
+                let (into, out) = (bytes(input), bytes(output));
+                let saved = into + out - above(into, out, stream.distance);
+                if saved > 0 {
                     task.shares.push((piece, saved));
                 }
             }
-            if let Entry::Vacant(entry) = piece_of.entry(call.output) {
-                entry.insert(pieces.len());
-                task.writes = Some(pieces.len());
-                pieces.push(Piece::new(bytes(call.output)));
+            written(output, &mut task, &mut piece_of);
+            task_of.insert(output, at);
+            tasks.push(task);
+            continue;
+        }
+        for step in steps {
+            if let Some((input, output)) = step.alias
+                && let Some(piece) = read(&mut task, at, input, &piece_of, &task_of)
+            {
+                piece_of.insert(output, piece);
+                task_of.insert(output, at);
             }
-            task_of.insert(call.output, at);
+            for call in &step.calls {
+                for (index, operand) in call.inputs.iter().enumerate() {
+                    let Operand::Value(value) = operand else { continue };
+                    let found = read(&mut task, at, *value, &piece_of, &task_of);
+                    let Some(piece) = found else { continue };
+                    let (into, out) = (bytes(*value), bytes(call.output));
+                    let saved = match call.kernel.overlap.get(index) {
+                        Some(Overlap::AtLeast(d)) => into + out - above(into, out, *d),
+                        Some(Overlap::Same) => into.min(out),
+                        _ => 0,
+                    };
+                    if step.calls.len() == 1 && saved > 0 {
+                        task.shares.push((piece, saved));
+                    }
+                }
+                written(call.output, &mut task, &mut piece_of);
+                task_of.insert(call.output, at);
+            }
         }
         tasks.push(task);
     }
@@ -147,40 +174,73 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
     let mut rules = Vec::new();
     let mut scratch_blocks = Vec::new();
     let mut overreads: Vec<(usize, usize)> = Vec::new();
-    for (at, step) in lowering.steps.iter().enumerate() {
-        if let Some((input, output)) = step.alias {
-            let block = *block_of.get(&input).ok_or("a value is used before it is computed")?;
-            block_of.insert(output, block);
-            blocks[block].last = blocks[block].last.max(at);
+    let stages = lowering.stages();
+    for (at, (range, stream)) in stages.iter().enumerate() {
+        let steps = lowering.steps.get(range.clone()).unwrap_or_default();
+        if let Some(stream) = stream {
+            let unknown = "a stream reads a value before it is computed";
+            let (Some((x, links)), Some(output)) = (stream.links.split_first(), stream.output())
+            else {
+                return Err("a stream is empty; please report this".into());
+            };
+            let input = *block_of.get(&x.value).ok_or(unknown)?;
+            blocks[input].last = at;
+            for (link, kept) in links.iter().zip(stream.kept.iter().skip(1)) {
+                let whole = link.value == output;
+                block_of.insert(link.value, blocks.len());
+                blocks.push(Block::new(if whole { bytes(output)? } else { *kept }, at, at));
+                let rows = kept / link.row.max(1);
+                names.push(if whole {
+                    (name(output), false)
+                } else {
+                    (format!("{rows} of {} rows of {}", link.height, name(link.value)), true)
+                });
+            }
+            let nearness = Nearness::AtLeast(stream.distance);
+            rules.push(Rule { input, output: block_of[&output], nearness });
         }
         let mut scratch = 0;
-        for call in &step.calls {
-            scratch = scratch.max(call.kernel.scratch_bytes);
-            for operand in &call.inputs {
-                if let Operand::Value(value) = operand {
-                    let block =
-                        *block_of.get(value).ok_or("a value is used before it is computed")?;
-                    blocks[block].last = at;
-                }
+        for step in steps {
+            if let Some((input, output)) = step.alias {
+                let block = *block_of.get(&input).ok_or("a value is used before it is computed")?;
+                block_of.insert(output, block);
+                blocks[block].last = blocks[block].last.max(at);
             }
-            if let Entry::Vacant(entry) = block_of.entry(call.output) {
-                entry.insert(blocks.len());
-                blocks.push(Block::new(bytes(call.output)?, at, at));
-                names.push((name(call.output), false));
+            for call in &step.calls {
+                scratch = scratch.max(call.kernel.scratch_bytes);
+                for operand in &call.inputs {
+                    if let Operand::Value(value) = operand {
+                        let block =
+                            *block_of.get(value).ok_or("a value is used before it is computed")?;
+                        blocks[block].last = at;
+                    }
+                }
+                if let Entry::Vacant(entry) = block_of.entry(call.output) {
+                    entry.insert(blocks.len());
+                    blocks.push(Block::new(bytes(call.output)?, at, at));
+                    names.push((name(call.output), false));
+                }
             }
         }
         scratch_blocks.push(blocks.len());
         blocks.push(Block::new(scratch, at, at));
-        names.push((format!("scratch of {}", graph.node(step.node).name), true));
-        for call in &step.calls {
-            if call.kernel.overread > 0
-                && let Some(Operand::Value(value)) = call.inputs.first()
-            {
-                overreads.push((block_of[value], call.kernel.overread));
+        let first = steps.first().map_or_else(String::new, |s| graph.node(s.node).name.clone());
+        let more = if steps.len() > 1 { " and on" } else { "" };
+        names.push((format!("scratch of {first}{more}"), true));
+        for step in steps {
+            for call in &step.calls {
+                if call.kernel.overread > 0
+                    && let Some(Operand::Value(value)) = call.inputs.first()
+                {
+                    overreads.push((block_of[value], call.kernel.overread));
+                }
             }
         }
         // With several calls the later ones still read what the first has written over.
-        if let [call] = step.calls.as_slice() {
+        if stream.is_none()
+            && let [step] = steps
+            && let [call] = step.calls.as_slice()
+        {
             for (operand, overlap) in call.inputs.iter().zip(&call.kernel.overlap) {
                 let Operand::Value(value) = operand else { continue };
                 let nearness = match overlap {
@@ -193,7 +253,7 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
             }
         }
     }
-    let end = lowering.steps.len();
+    let end = stages.len();
     for port in graph.outputs() {
         if let Some(&block) = block_of.get(&port.value) {
             blocks[block].last = end;
@@ -207,12 +267,18 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
     }
     let reach = overreads.iter().map(|&(b, more)| plan.offsets[b] + blocks[b].size + more);
     let arena_bytes = reach.max().unwrap_or(0).max(plan.size).next_multiple_of(8).max(8);
-    let live = (0..end)
-        .map(|at| {
-            let live = blocks.iter().filter(|b| b.first <= at && at <= b.last);
-            live.map(|b| b.size).sum::<usize>().min(plan.size)
-        })
-        .collect();
+    // Every step of a stage, and of each stage its first and last.
+    let live = stages.iter().enumerate().flat_map(|(at, (range, _))| {
+        let live = blocks.iter().filter(|b| b.first <= at && at <= b.last);
+        let bytes = live.map(|b| b.size).sum::<usize>().min(plan.size);
+        range.clone().map(move |_| bytes)
+    });
+    let live = live.collect();
+    let first = |stage: usize| stages.get(stage).map_or(0, |s| s.0.start);
+    let last = |stage: usize| stages.get(stage.min(end - 1)).map_or(0, |s| s.0.end - 1);
+    let scratch = stages.iter().zip(&scratch_blocks);
+    let scratch = scratch.flat_map(|(s, &b)| s.0.clone().map(move |_| b));
+    let scratch = scratch.map(|b| plan.offsets[b]).collect();
     let mut rooms: Vec<Room> = names
         .into_iter()
         .zip(&blocks)
@@ -222,7 +288,7 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
             name,
             offset,
             bytes: block.size,
-            steps: (block.first, block.last.min(end.saturating_sub(1))),
+            steps: (first(block.first), last(block.last)),
             scratch,
         })
         .collect();
@@ -230,7 +296,7 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
     Ok(Memory {
         rooms,
         offsets: block_of.iter().map(|(&v, &b)| (v, plan.offsets[b])).collect(),
-        scratch: scratch_blocks.iter().map(|&b| plan.offsets[b]).collect(),
+        scratch,
         arena_bytes,
         lower_bound: plan.lower_bound,
         order_bound: 0,

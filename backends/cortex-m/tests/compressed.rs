@@ -102,3 +102,31 @@ fn a_sparse_resnet_is_small_and_fast() {
     // Zero blocks are left out even where the storage does not say so.
     assert!(2 * zeros.instructions < dense.instructions);
 }
+
+#[test]
+fn cores_without_the_dsp_extension_decode_too() {
+    let Some(data) = data() else { return };
+    let graph = read(&data.join("models/tflite/ic_resnet8_int8.tflite"));
+    for (what, percent) in [("palette", 60), ("sparse", 25)] {
+        let make = |values: &[i8], shape: &[usize]| match what {
+            "palette" => palette(values, shape),
+            _ => sparse_palette(values, shape),
+        };
+        let dense = |values: &[i8], shape: &[usize]| {
+            ConstData::Dense(make(values, shape).dense().cast(DType::I8))
+        };
+        let graphs = [recoded(&graph, 1.0, make), recoded(&graph, 1.0, dense)];
+        for core in [Core::M0, Core::M3] {
+            let [coded, bytes] = [&graphs[0], &graphs[1]].map(|g| measure(g, core, &[]));
+            assert!(coded.outputs == bytes.outputs, "{what} on {core}: outputs differ");
+            let plain = measure(&graph, core, &[]);
+            let (small, large) = (coded.weight_bytes, plain.weight_bytes);
+            println!(
+                "{what} on {core}: {small} of {large} bytes, {} of {} instructions",
+                coded.instructions, plain.instructions
+            );
+            assert!(100 * small <= percent * large, "{what} on {core}: {small} of {large} bytes");
+            assert!(10 * coded.instructions <= 16 * plain.instructions, "{what} on {core}");
+        }
+    }
+}

@@ -40,10 +40,13 @@ mod pad;
 use paring_ir::Graph;
 use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, facts, register_pass, rewrite};
 
-/// The pass; it has no settings.
+/// Settings of the pass.
 #[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Fuse {}
+#[serde(deny_unknown_fields, default)]
+pub struct Fuse {
+    /// Whether only what keeps every output's bits is done: padding.
+    pub exact: bool,
+}
 
 register_pass!(
     Fuse,
@@ -59,6 +62,9 @@ register_pass!(
 
 impl Pass for Fuse {
     fn run(&self, graph: &mut Graph, cx: &mut PassContext<'_>) -> Result<(), PassError> {
+        if self.exact {
+            return rewrite(graph, cx, &[&pad::fuse]);
+        }
         // Composed functions first: their parts are activations too.
         rewrite(graph, cx, &[&matmul::to_dense, &composed::recognise, &mean::of_whole_image])?;
         rewrite(graph, cx, &[&activation::canonical, &activation::fuse, &pad::fuse])

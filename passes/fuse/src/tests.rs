@@ -56,6 +56,26 @@ fn zeros_around_an_image_become_padding() {
 }
 
 #[test]
+fn exactly_means_padding_alone() {
+    let graph = parse(
+        r#"graph @g {
+           %x = input : i8[1,4,4,1] q(0.5, 3)
+           %p = pad(%x) { mode = { constant = 0.0 }, pads = [[0, 0], [1, 1], [1, 1], [0, 0]] } : i8[1,6,6,1] q(0.5, 3)
+           %w = const splat(1) : i8[1,3,3,1] q(0.5, 0)
+           %y = conv2d(%p, %w) { groups = 1, pad = "valid", stride = [1, 1] } : i8[1,4,4,1] q(1.0, 0)
+           %z = unary(%y) { f = "relu" } : i8[1,4,4,1] q(1.0, 0)
+           output %z
+         }"#,
+    )
+    .unwrap();
+    let text = "version = 1\n[[pass]]\nuse = \"fuse\"\nexact = true";
+    let done =
+        Pipeline::parse(text).unwrap().run(&graph, &NoHost, &mut Default::default()).unwrap();
+    let out = print(&done.graph, Large::Inline).text;
+    assert!(out.contains("conv2d(%x") && out.contains("unary(%y)"), "{out}");
+}
+
+#[test]
 fn composed_activations_are_recognised() {
     let silu = fuse(
         r#"%x = input : f32[4]

@@ -147,6 +147,7 @@ fn depthwise(r: &mut Random, round: usize) -> DepthwiseConv2d<'static> {
             weights: weights(r, Coding::Plain, [channels, kernel[0] * kernel[1], 1]),
             bias: vec![5; channels].leak(),
             requant: requant(r, channels),
+            by_rows: false,
         };
     }
 }

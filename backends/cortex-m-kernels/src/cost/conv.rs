@@ -29,6 +29,9 @@ impl Product {
                 rounds.push(("block", groups * further));
                 rounds.push(("unrolled", groups * further.div_ceil(4)));
             }
+            (_, Coding::Sparse | Coding::SparsePalette) => {
+                rounds.push(("kept", self.pairs * self.kept));
+            }
             (Isa::V6m | Isa::V7m, _) => rounds.push(("step", groups * steps)),
             (Isa::Dsp, Coding::Plain) => {
                 rounds.push(("step", groups * steps));
@@ -40,9 +43,8 @@ impl Product {
                 rounds.push(("unrolled", groups * steps.div_ceil(4)));
             }
             (Isa::Dsp, Coding::Palette) => rounds.push(("two_steps", groups * steps.div_ceil(2))),
-            (Isa::Dsp, Coding::Sparse | Coding::SparsePalette) => {
-                rounds.push(("kept", self.pairs * self.kept));
-            }
+            // Layers in tiles count their own.
+            (Isa::Dsp, Coding::Winograd) => {}
         }
     }
 }
@@ -87,6 +89,9 @@ impl Conv2d<'_> {
             }
             self.product(isa, relu, pairs, channels, bytes).rounds(&mut rounds);
             return rounds;
+        }
+        if function == "pr_conv2d_winograd" {
+            return self.winograd_rounds();
         }
         if function == "pr_conv2d_any" {
             return self.any_rounds();

@@ -113,6 +113,21 @@ impl DepthwiseConv2d<'_> {
                 ("line_2", over(2)),
                 ("line_3", over(3)),
             ]);
+        } else if plane.wide {
+            let fours = lines * x.out.div_ceil(4) as u64;
+            let row = match (x.kernel, x.stride) {
+                (5, 1) => "row_5_1",
+                (5, _) => "row_5_2",
+                (_, 1) => "row_7_1",
+                _ => "row_7_2",
+            };
+            rounds.extend([
+                ("weight_row", channels * y.kernel as u64),
+                ("weight", channels * (y.kernel * x.kernel) as u64),
+                ("line", lines),
+                ("four", fours),
+                (row, fours * y.kernel as u64),
+            ]);
         } else if plane.three {
             rounds.extend([("line", lines), ("pixel", lines * x.out as u64)]);
         } else {

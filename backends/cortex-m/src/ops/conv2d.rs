@@ -29,6 +29,7 @@ pub(crate) fn lower(site: &mut Site<'_, '_>) -> Result<(), String> {
             weights: &weights,
             bias: &bias,
             requant,
+            by_rows: false,
         })
     } else {
         site.call_weighted(&Conv2d {

@@ -1,0 +1,198 @@
+//! Networks in which layers run row by row: outputs equal those of layer by layer on every core, in less
+//! memory.
+
+mod common;
+
+use common::{compile, measure, run, tools};
+use paring_emulator::Core;
+use paring_ir::Graph;
+use std::fmt::Write as _;
+
+/// The text of an image network, line by line.
+struct Net {
+    text: String,
+    size: [usize; 3],
+    last: String,
+    count: usize,
+}
+
+impl Net {
+    fn new(size: [usize; 3]) -> Self {
+        let [h, w, c] = size;
+        let text = format!("graph @net {{\n%x = input : i8[1,{h},{w},{c}] q(0.02, 3)\n");
+        Self { text, size, last: "x".into(), count: 0 }
+    }
+
+    fn name(&mut self, prefix: &str) -> String {
+        self.count += 1;
+        format!("{prefix}{}", self.count)
+    }
+
+    fn quant(&self) -> &'static str {
+        ["q(0.05, -128)", "q(0.1, -5)", "q(0.07, 11)"][self.count % 3]
+    }
+
+    fn output(&self, out: [usize; 3]) -> String {
+        format!("i8[1,{},{},{}] {}", out[0], out[1], out[2], self.quant())
+    }
+
+    /// A convolution; `depth` 0 is depthwise.
+    fn conv(&mut self, depth: usize, kernel: usize, stride: usize, activation: &str) -> &mut Self {
+        let [h, w, c] = self.size;
+        let (name, weights) = (self.name("c"), self.name("w"));
+        let (groups, filters, each) = if depth == 0 { (c, c, 1) } else { (1, depth, c) };
+        let seed = self.count;
+        let out = [h.div_ceil(stride), w.div_ceil(stride), filters];
+        let _ = writeln!(
+            self.text,
+            "%{weights} = const fill(seed={seed}) : i8[{filters},{kernel},{kernel},{each}] q(0.01, 0)\n\
+             %{name} = conv2d(%{}, %{weights}) {{ activation = \"{activation}\", groups = {groups}, pad = \"same\", stride = [{stride}, {stride}] }} : {}",
+            self.last,
+            self.output(out)
+        );
+        (self.size, self.last) = (out, name);
+        self
+    }
+
+    fn add(&mut self, other: &str) -> &mut Self {
+        let name = self.name("s");
+        let out = self.output(self.size);
+        let _ = writeln!(
+            self.text,
+            "%{name} = binary(%{other}, %{}) {{ f = \"add\" }} : {out}",
+            self.last
+        );
+        self.last = name;
+        self
+    }
+
+    fn pool(&mut self, kind: &str, kernel: usize, stride: usize) -> &mut Self {
+        let [h, w, c] = self.size;
+        let before = self.quant_of_last();
+        let out = [h.div_ceil(stride), w.div_ceil(stride), c];
+        let name = self.name("p");
+        let _ = writeln!(
+            self.text,
+            "%{name} = pool(%{}) {{ kernel = [{kernel}, {kernel}], kind = \"{kind}\", pad = \"same\", stride = [{stride}, {stride}] }} : i8[1,{},{},{}] {before}",
+            self.last, out[0], out[1], out[2]
+        );
+        (self.size, self.last) = (out, name);
+        self
+    }
+
+    fn quant_of_last(&self) -> String {
+        let line = self.text.lines().rev().find(|l| l.starts_with(&format!("%{} =", self.last)));
+        let line = line.unwrap_or_default();
+        line[line.rfind("q(").unwrap_or(0)..].to_owned()
+    }
+
+    fn requantize(&mut self) -> &mut Self {
+        let name = self.name("u");
+        let out = self.output(self.size);
+        let _ = writeln!(self.text, "%{name} = quantize(%{}) : {out}", self.last);
+        self.last = name;
+        self
+    }
+
+    fn block(&mut self, wide: usize, depth: usize, kernel: usize, stride: usize) -> &mut Self {
+        let (from, before) = (self.last.clone(), self.size);
+        self.conv(wide, 1, 1, "relu6").conv(0, kernel, stride, "relu6").conv(depth, 1, 1, "none");
+        if self.size == before {
+            self.add(&from);
+        }
+        self
+    }
+
+    fn graph(&self) -> Graph {
+        let text = format!("{}output %{}\n}}", self.text, self.last);
+        paring_ir::text::parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))
+    }
+}
+
+/// Inverted residuals with windows of 3, 5 and 7 rows, sizes that are no multiples of anything.
+fn residuals() -> Graph {
+    Net::new([37, 29, 3])
+        .conv(12, 3, 2, "relu6")
+        .conv(0, 3, 1, "relu6")
+        .conv(8, 1, 1, "none")
+        .block(24, 8, 7, 1)
+        .block(20, 8, 5, 1)
+        .block(32, 9, 3, 2)
+        .block(27, 9, 3, 1)
+        .graph()
+}
+
+/// Convolutions of several rows, pools, a change of scale and a function of two operands.
+fn mixed() -> Graph {
+    let mut net = Net::new([40, 22, 4]);
+    net.conv(16, 5, 1, "none").pool("max", 3, 2).requantize();
+    let from = net.last.clone();
+    net.conv(16, 3, 1, "relu").conv(16, 3, 1, "none").add(&from).pool("average", 2, 2);
+    net.conv(8, 3, 2, "none").graph()
+}
+
+#[test]
+fn rows_give_what_layers_give_on_every_core() {
+    if !tools() {
+        return;
+    }
+    for (name, graph) in [("residuals", residuals()), ("mixed", mixed())] {
+        for core in Core::ALL {
+            let plain = measure(&graph, core, &[]);
+            let least = measure(&graph, core, &[("ram", "min")]);
+            assert!(plain.outputs == least.outputs, "{name} on {core}: outputs differ");
+            assert!(
+                3 * least.ram_bytes <= 2 * plain.ram_bytes,
+                "{name} on {core}: {} of {} bytes",
+                least.ram_bytes,
+                plain.ram_bytes
+            );
+        }
+    }
+}
+
+#[test]
+fn a_budget_is_met_with_no_more_effort_than_it_takes() {
+    if !tools() {
+        return;
+    }
+    let graph = residuals();
+    let plain = compile(&graph, Core::M4, &[]).sizes.ram_bytes;
+    let least = compile(&graph, Core::M4, &[("ram", "min")]).sizes.ram_bytes;
+    assert!(least < plain);
+    let mut before = 0;
+    for part in [4, 3, 2, 1, 0] {
+        let budget = least + (plain - least) * part / 4;
+        let report = measure(&graph, Core::M4, &[("ram", &budget.to_string())]);
+        assert!(report.ram_bytes <= budget as u64, "{} of {budget}", report.ram_bytes);
+        assert!(report.instructions * 100 >= before * 99, "less memory, less work: {part}");
+        before = report.instructions;
+    }
+}
+
+#[test]
+fn the_plan_and_the_code_say_what_runs_by_rows() {
+    let graph = residuals();
+    let package = compile(&graph, Core::M4, &[("ram", "min")]);
+    let text = |name: &str| {
+        let file = package.files.iter().find(|(n, _)| n.ends_with(name)).expect("a file");
+        String::from_utf8(file.1.clone()).expect("text")
+    };
+    let picture = text("_memory.txt");
+    assert!(picture.contains(" rows of "), "{picture}");
+    assert!(text("model.c").contains("pr_rows_want("));
+    let plain = compile(&graph, Core::M4, &[]);
+    assert!(plain.files.iter().all(|(_, b)| !String::from_utf8_lossy(b).contains("pr_rows")));
+}
+
+#[test]
+fn runs_on_the_same_arena_repeat() {
+    if !tools() {
+        return;
+    }
+    let graph = mixed();
+    let package = compile(&graph, Core::M4, &[("ram", "min")]);
+    let sample: Vec<u8> = (0..40 * 22 * 4).map(|i| (i * 7 % 251) as u8).collect();
+    let report = run(&package, Core::M4, 5 * 3 * 8, &[sample.clone(), sample]);
+    assert_eq!(report.outputs[0], report.outputs[1]);
+}

@@ -1,16 +1,19 @@
 //! The products in assembly.
 
 use crate::Level;
-use crate::pack::parts;
+use crate::pack::{LARGE, parts};
 use core::arch::global_asm;
 use paring_kernels::Rows;
 
 // One block: the files share macros.
 global_asm!(
     include_str!("asm/f32_gemm.s"),
+    include_str!("asm/f32_sparse.s"),
     include_str!("asm/i8_mlal.s"),
     include_str!("asm/i8_dot.s"),
+    include_str!("asm/i8_sparse.s"),
     include_str!("asm/depthwise3.s"),
+    include_str!("asm/depthwise3_dot.s"),
     options(raw)
 );
 
@@ -36,6 +39,9 @@ struct Call {
     flags: u64,
     factors: *const u8,
     constants: *const u8,
+    /// `i8`: a byte for each step of elements, not zero where products may not be added in 16 bits; null where
+    /// they always may.
+    large: *const u8,
 }
 
 /// Where weights of `i8` begin, in the place of what is added to `f32`.
@@ -58,6 +64,10 @@ unsafe extern "C" {
 
 /// Rows of a tile.
 pub(crate) const TILE: usize = 4;
+
+/// Rows that go through memory of their own at once, and channels of the widest panel.
+const BATCH: usize = 32;
+const WIDEST: usize = 16;
 
 /// Whether the rows of an output are inside.
 fn fits(out: usize, rows: usize, cols: usize, stride: usize) -> bool {
@@ -104,21 +114,71 @@ unsafe fn all<T: Copy + Default>(
             return;
         }
         let stride = call.stride;
-        for row in 0..rows {
-            let mut edge = [T::default(); 16];
-            let mut rest = [T::default(); 16];
-            let (tile, lane) = (row / TILE, row % TILE);
+        let (mut edge, mut rest) = ([T::default(); BATCH * WIDEST], [T::default(); BATCH * WIDEST]);
+        let mut first = 0;
+        while first < rows {
+            let n = (rows - first).min(BATCH);
             let mut part = call;
-            part.at = call.at.add(tile * TILE * call.taps + lane);
+            part.at = call.at.add(first * call.taps);
             part.out = edge.as_mut_ptr().cast();
+            part.stride = width * size;
             if has_rest {
-                let from = call.rest.add(row * stride);
-                core::ptr::copy_nonoverlapping(from, rest.as_mut_ptr().cast(), cols * size);
+                for row in 0..n {
+                    let from = call.rest.add((first + row) * stride);
+                    copy(from, rest.as_mut_ptr().add(row * width).cast(), cols * size);
+                }
                 part.rest = rest.as_ptr().cast();
             }
-            one(&part);
-            let to = call.out.add(row * stride);
-            core::ptr::copy_nonoverlapping(edge.as_ptr().cast::<u8>(), to, cols * size);
+            let whole = n / TILE;
+            if whole > 0 {
+                part.tiles = whole;
+                four(&part);
+            }
+            let done = whole * TILE;
+            part.at = part.at.add(done * call.taps);
+            part.out = part.out.add(done * part.stride);
+            if has_rest {
+                part.rest = part.rest.add(done * part.stride);
+            }
+            for _ in done..n {
+                one(&part);
+                part.at = part.at.add(1);
+                part.out = part.out.add(part.stride);
+                if has_rest {
+                    part.rest = part.rest.add(part.stride);
+                }
+            }
+            for row in 0..n {
+                let from = edge.as_ptr().add(row * width).cast();
+                copy(from, call.out.add((first + row) * stride), cols * size);
+            }
+            first += n;
+        }
+    }
+}
+
+/// Copies few bytes without a call.
+///
+/// # Safety
+/// Both have room for `n` bytes.
+#[inline(always)]
+unsafe fn copy(mut from: *const u8, mut to: *mut u8, mut n: usize) {
+    // SAFETY: the caller's promise; parts add up to `n`.
+    unsafe {
+        while n >= 8 {
+            to.cast::<[u8; 8]>().write_unaligned(from.cast::<[u8; 8]>().read_unaligned());
+            (from, to, n) = (from.add(8), to.add(8), n - 8);
+        }
+        if n & 4 != 0 {
+            to.cast::<[u8; 4]>().write_unaligned(from.cast::<[u8; 4]>().read_unaligned());
+            (from, to) = (from.add(4), to.add(4));
+        }
+        if n & 2 != 0 {
+            to.cast::<[u8; 2]>().write_unaligned(from.cast::<[u8; 2]>().read_unaligned());
+            (from, to) = (from.add(2), to.add(2));
+        }
+        if n & 1 != 0 {
+            to.write(from.read());
         }
     }
 }
@@ -139,7 +199,7 @@ pub(crate) fn f32_gemm(
     assert_eq!(panel.len(), width * (1 + rows.taps() * rows.depth()));
     assert!(fits(out.len(), rows.rows(), cols, stride));
     assert!(rest.is_none_or(|r| fits(r.len(), rows.rows(), cols, stride)));
-    let flags = u64::from(clamp.0 > f32::NEG_INFINITY) | u64::from(clamp.1 < f32::INFINITY) << 1;
+    let flags = flags_of(clamp);
     let call = Call {
         a: rows.a().as_ptr().cast(),
         at: rows.at().as_ptr(),
@@ -155,6 +215,7 @@ pub(crate) fn f32_gemm(
         flags,
         factors: core::ptr::null(),
         constants: core::ptr::null(),
+        large: core::ptr::null(),
     };
     let kernels: [Kernel; 2] = if width == 16 {
         [paring_neon_f32_4x16, paring_neon_f32_1x16]
@@ -163,6 +224,11 @@ pub(crate) fn f32_gemm(
     };
     // SAFETY: lengths are checked above.
     unsafe { all::<f32>(call, rows.rows(), cols, width, kernels, rest.is_some()) }
+}
+
+/// Which bounds cut.
+pub(crate) fn flags_of(clamp: (f32, f32)) -> u64 {
+    u64::from(clamp.0 > f32::NEG_INFINITY) | u64::from(clamp.1 < f32::INFINITY) << 1
 }
 
 fn pad<T>(rows: &Rows<'_, T>) -> *const u8 {
@@ -203,6 +269,7 @@ pub(crate) fn i8_gemm(
         flags: u64::from(flags),
         factors: part(parts.factors),
         constants: part(parts.constants),
+        large: core::ptr::null(),
     };
     // SAFETY: lengths and features are checked above.
     unsafe {
@@ -229,6 +296,9 @@ pub(crate) fn i8_gemm(
             call.factors = part(parts.factors + 64 * half);
             call.rest = part(parts.weights + 32 * half);
             call.out = call.out.add(done);
+            if flags & LARGE != 0 {
+                call.large = part(parts.large + parts.steps * half);
+            }
             all::<i8>(call, rows.rows(), (cols - done).min(8), 8, kernels, false);
         }
     }

@@ -1,6 +1,5 @@
 //! Rows of depthwise convolutions with windows of 3x3 in assembly.
 
-use core::ops::Range;
 use paring_kernels::Window;
 
 /// What a function is called with; the assembly knows the offsets.
@@ -33,6 +32,12 @@ pub(crate) struct Row {
 unsafe extern "C" {
     fn paring_neon_i8_depthwise3_1(row: &Row);
     fn paring_neon_i8_depthwise3_2(row: &Row);
+    fn paring_neon_i8_depthwise3_large_1(row: &Row);
+    fn paring_neon_i8_depthwise3_large_2(row: &Row);
+    fn paring_neon_i8_depthwise3_half_1(row: &Row);
+    fn paring_neon_i8_depthwise3_half_2(row: &Row);
+    fn paring_neon_i8_depthwise3_dot_1(row: &Row);
+    fn paring_neon_i8_depthwise3_dot_2(row: &Row);
     fn paring_neon_f32_depthwise3_1(row: &Row);
     fn paring_neon_f32_depthwise3_2(row: &Row);
 }
@@ -72,12 +77,27 @@ fn row<T>(w: &Window, x: &[T], padding: &[T], y: usize, first: usize, out: &mut 
     }
 }
 
-/// Sixteen channels of a row of `i8`. `block` has their weights, `constants` those of all channels, no factor
-/// shifts left and no two products overflow 16 bits.
+/// How products of bytes are added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Products {
+    /// By pairs in 16 bits.
+    Pairs,
+    /// Each in 32 bits.
+    Single,
+    /// By the dot product instruction.
+    Dot,
+    /// Each in 32 bits, of the first eight channels only.
+    Half,
+}
+
+/// Sixteen channels of a row of `i8`, or eight. `block` has their weights, `constants` those of all channels, and no factor
+/// shifts left.
 ///
 /// # Safety
-/// The window is one that [`serves`], and `x`, `out` (a row), `block` and `constants` are as long as it asks for.
+/// The window is one that [`serves`], `x`, `out` (a row), `block` and `constants` are as long as it asks for, and the
+/// processor has the instructions.
 pub(crate) unsafe fn i8_row(
+    products: Products,
     w: &Window,
     x: &[i8],
     padding: &[i8; 16],
@@ -91,18 +111,24 @@ pub(crate) unsafe fn i8_row(
     (row.weights, row.constants) = (block.as_ptr(), constants.as_ptr());
     // SAFETY: the caller's promise.
     unsafe {
-        if w.stride[1] == 1 {
-            paring_neon_i8_depthwise3_1(&row);
-        } else {
-            paring_neon_i8_depthwise3_2(&row);
+        match (products, w.stride[1]) {
+            (Products::Pairs, 1) => paring_neon_i8_depthwise3_1(&row),
+            (Products::Pairs, _) => paring_neon_i8_depthwise3_2(&row),
+            (Products::Single, 1) => paring_neon_i8_depthwise3_large_1(&row),
+            (Products::Single, _) => paring_neon_i8_depthwise3_large_2(&row),
+            (Products::Dot, 1) => paring_neon_i8_depthwise3_dot_1(&row),
+            (Products::Dot, _) => paring_neon_i8_depthwise3_dot_2(&row),
+            (Products::Half, 1) => paring_neon_i8_depthwise3_half_1(&row),
+            (Products::Half, _) => paring_neon_i8_depthwise3_half_2(&row),
         }
     }
 }
 
-/// The channels of `channels`, a multiple of four, of a row of `f32`.
+/// Channels of a row of `f32`, four at a time; the last four may overlap those before.
 ///
 /// # Safety
-/// The window is one that [`serves`], and all slices are as long as it asks for; `out` is a row.
+/// The window is one that [`serves`] with at least four channels, and all slices are as long as it asks for; `out`
+/// is a row.
 pub(crate) unsafe fn f32_row(
     w: &Window,
     x: &[f32],
@@ -110,10 +136,10 @@ pub(crate) unsafe fn f32_row(
     bias: &[f32],
     clamp: (f32, f32),
     y: usize,
-    channels: Range<usize>,
     out: &mut [f32],
 ) {
-    for first in channels.step_by(4) {
+    for first in (0..w.channels).step_by(4) {
+        let first = first.min(w.channels - 4);
         let mut row = row(w, x, &[0.0; 4], y, first, out);
         row.weights = weights[first..].as_ptr().cast();
         row.constants = core::ptr::without_provenance(4 * w.channels);

@@ -1,6 +1,8 @@
 use crate::{Level, pack, scalar};
 use core::ops::Range;
-use paring_kernels::{I8Depthwise, I8Panel, I8Sum, Kernels, Portable, Rows, Tile, Window};
+use paring_kernels::{
+    Extents, I8Depthwise, I8Panel, I8Scale, I8Sum, Kernels, Portable, Rows, Sparse, Tile, Window,
+};
 
 /// The kernels of a level.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +25,9 @@ impl NeonKernels {
 }
 
 const TILE: Tile = Tile { rows: 4, width: 16 };
+
+/// Pixels of the largest tile of sparse products.
+pub(crate) const SPARSE_TILE: usize = 32;
 
 impl Kernels for NeonKernels {
     fn name(&self) -> &str {
@@ -54,6 +59,34 @@ impl Kernels for NeonKernels {
         Portable.f32_gemm(rows, panel, width, rest, clamp, cols, stride, out);
     }
 
+    fn f32_sparse_pays(&self, e: &Extents) -> bool {
+        // By instructions: a weight takes about one and a half of each four pixels, an element that is brought to
+        // where the weights find it or back one half; a dense product has one and a tenth.
+        let dense = 11 * e.rows * e.depth * e.channels / 40;
+        let sparse = 16 * e.rows * e.weights / 40 + e.rows * (e.depth + e.channels) / 2;
+        e.rows >= 16 && sparse < dense
+    }
+
+    fn f32_sparse_scratch(&self, depth: usize) -> usize {
+        SPARSE_TILE * depth
+    }
+
+    fn f32_sparse(
+        &self,
+        a: &[f32],
+        weights: &Sparse<'_, f32>,
+        bias: &[f32],
+        rest: Option<&[f32]>,
+        clamp: (f32, f32),
+        scratch: &mut [f32],
+        out: &mut [f32],
+    ) {
+        #[cfg(target_arch = "aarch64")]
+        return crate::f32_sparse::product(a, weights, bias, rest, clamp, scratch, out);
+        #[cfg(not(target_arch = "aarch64"))]
+        Portable.f32_sparse(a, weights, bias, rest, clamp, scratch, out);
+    }
+
     fn i8_tile(&self) -> Tile {
         TILE
     }
@@ -83,6 +116,36 @@ impl Kernels for NeonKernels {
         return crate::assembly::i8_gemm(self.level, rows, packed, width, cols, stride, out);
         #[cfg(not(target_arch = "aarch64"))]
         scalar::i8_gemm(rows, packed, width, cols, stride, out);
+    }
+
+    fn i8_sparse_pays(&self, e: &Extents) -> bool {
+        // By instructions: a weight takes about eleven of each 32 pixels, an element that is brought to where the
+        // weights find it one half, a result two; a dense product has 26 for 128 of its own, or eight of 116 with
+        // the dot product, and as much for a result.
+        let dense = match self.level {
+            Level::Baseline => 26 * e.rows * e.depth * e.channels / 128,
+            Level::Dot => 8 * e.rows * e.depth * e.channels / 116,
+        };
+        let sparse = 11 * e.rows * e.weights / 32 + e.rows * e.depth / 2;
+        e.rows >= 16 && sparse < dense
+    }
+
+    fn i8_sparse_scratch(&self, depth: usize) -> usize {
+        SPARSE_TILE * depth
+    }
+
+    fn i8_sparse(
+        &self,
+        a: &[i8],
+        weights: &Sparse<'_, i16>,
+        scale: &I8Scale<'_>,
+        scratch: &mut [i16],
+        out: &mut [i8],
+    ) {
+        #[cfg(target_arch = "aarch64")]
+        return crate::i8_sparse::product(a, weights, scale, scratch, out);
+        #[cfg(not(target_arch = "aarch64"))]
+        Portable.i8_sparse(a, weights, scale, scratch, out);
     }
 
     fn f32_depthwise(
@@ -119,7 +182,7 @@ impl Kernels for NeonKernels {
         out: &mut [i8],
     ) {
         #[cfg(target_arch = "aarch64")]
-        let done = crate::i8_depthwise::rows(window, x, pad, packed, rows.clone(), out);
+        let done = crate::i8_depthwise::rows(self.level, window, x, pad, packed, rows.clone(), out);
         #[cfg(not(target_arch = "aarch64"))]
         let done = 0;
         scalar::i8_depthwise(window, x, pad, packed, rows, done..window.channels, out);

@@ -31,19 +31,18 @@ pub(crate) fn rows(
     if out.is_empty() {
         return;
     }
-    let three = depthwise3::serves(w);
+    let three = depthwise3::serves(w) && w.channels >= 4;
     for (y, out) in rows.zip(out.chunks_exact_mut(w.out_width * w.channels)) {
-        let mut from = 0;
         if three {
-            from = w.channels & !3;
             // SAFETY: the lengths are checked above.
-            unsafe { depthwise3::f32_row(w, x, weights, bias, clamp, y, 0..from, out) };
+            unsafe { depthwise3::f32_row(w, x, weights, bias, clamp, y, out) };
+        } else {
+            any(w, x, weights, bias, clamp, y, out);
         }
-        any(w, x, weights, bias, clamp, y, from, out);
     }
 }
 
-/// A row of the output from the channel `from` on, tap by tap.
+/// A row of the output, tap by tap.
 fn any(
     w: &Window,
     x: &[f32],
@@ -51,13 +50,9 @@ fn any(
     bias: &[f32],
     (low, high): (f32, f32),
     y: usize,
-    from: usize,
     out: &mut [f32],
 ) {
     let c = w.channels;
-    if from == c {
-        return;
-    }
     for (column, out) in out.chunks_exact_mut(c).enumerate() {
         let mut taps = [(0, 0); MAX_TAPS];
         let mut n = 0;
@@ -69,7 +64,7 @@ fn any(
             }
         }
         let taps = &taps[..n];
-        let mut first = from;
+        let mut first = 0;
         // SAFETY: the taps are inside the input and the weights, whose lengths the caller checked.
         unsafe {
             while first + 4 <= c {

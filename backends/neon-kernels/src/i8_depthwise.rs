@@ -1,7 +1,11 @@
-//! Depthwise convolutions of `i8`, sixteen channels at a time: windows of 3x3 in assembly, others tap by tap.
+//! Depthwise convolutions of `i8`, sixteen or eight channels at a time: windows of 3x3 in assembly, others tap by tap.
 
-use crate::depthwise3;
-use crate::pack::{ANY_SHIFT, BLOCK, CONSTANTS, LARGE, block_len, depthwise_len, get};
+use crate::Level;
+use crate::depthwise3::{self, Products};
+use crate::pack::{
+    ANY_SHIFT, BLOCK, CONSTANTS, LARGE, TAPS, block_len, block_start, depthwise_len, flags_at, get,
+    lanes,
+};
 use core::arch::aarch64::*;
 use core::ops::Range;
 use paring_kernels::Window;
@@ -75,8 +79,9 @@ fn widen(sums: Sums, low: int16x8_t, high: int16x8_t) -> Sums {
     }
 }
 
-/// Some rows of the output, of the channels that fill blocks; says how many channels that are.
+/// Some rows of the output, if there are channels enough; says how many channels are done.
 pub(crate) fn rows(
+    level: Level,
     w: &Window,
     x: &[i8],
     pad: i8,
@@ -88,17 +93,20 @@ pub(crate) fn rows(
     assert!(w.taps() <= MAX_TAPS && x.len() == w.input[0] * w.input[1] * w.channels);
     assert_eq!(packed.len(), depthwise_len(w.taps(), w.channels));
     assert_eq!(out.len(), rows.len() * w.out_width * w.channels);
-    let blocks = w.channels / BLOCK;
+    let lanes = lanes(w.channels);
+    if w.channels < lanes {
+        return 0;
+    }
     let (constants, packed) = packed.split_at(CONSTANTS);
-    let flags = get(constants, 48) as u32;
-    let plain = flags & (ANY_SHIFT | LARGE) == 0 && depthwise3::serves(w);
+    assert!(level <= Level::detect());
+    let three = depthwise3::serves(w);
     let padding = [pad; BLOCK];
     let row_len = w.out_width * w.channels;
     if row_len == 0 {
-        return blocks * BLOCK;
+        return w.channels;
     }
     for (y, out) in rows.zip(out.chunks_exact_mut(row_len)) {
-        for (i, block) in packed.chunks_exact(block_len(w.taps())).take(blocks).enumerate() {
+        for (i, block) in packed.chunks_exact(block_len(w.taps())).enumerate() {
             // SAFETY: the constants have 64 bytes.
             let finish = unsafe {
                 Finish {
@@ -108,21 +116,28 @@ pub(crate) fn rows(
                     high: vld1q_s8(constants.as_ptr().add(32).cast()),
                 }
             };
-            let first = i * BLOCK;
-            // SAFETY: the lengths are checked above, the geometry by `serves`.
+            let first = block_start(w.channels, i);
+            let flags = get(block, flags_at(w.taps())) as u32;
+            let products = match (lanes, level, flags & LARGE) {
+                (8, ..) => Products::Half,
+                (_, Level::Dot, _) => Products::Dot,
+                (_, Level::Baseline, 0) => Products::Pairs,
+                (_, Level::Baseline, _) => Products::Single,
+            };
+            // SAFETY: the lengths and the level are checked above, the geometry by `serves`.
             unsafe {
-                if plain {
-                    depthwise3::i8_row(w, x, &padding, block, constants, y, first, out);
+                if three && flags & ANY_SHIFT == 0 {
+                    depthwise3::i8_row(products, w, x, &padding, block, constants, y, first, out);
                 } else {
-                    any_row(w, x, pad, finish, y, first, out);
+                    any_row(w, x, pad, finish, y, first, lanes, out);
                 }
             }
         }
     }
-    blocks * BLOCK
+    w.channels
 }
 
-/// A row of sixteen channels, tap by tap.
+/// A row of sixteen or eight channels, tap by tap.
 ///
 /// # Safety
 /// All lengths are checked.
@@ -133,6 +148,7 @@ unsafe fn any_row(
     finish: Finish,
     y: usize,
     first: usize,
+    lanes: usize,
     out: &mut [i8],
 ) {
     let padding = [pad; BLOCK];
@@ -148,10 +164,18 @@ unsafe fn any_row(
                     }
                     _ => padding.as_ptr(),
                 };
-                let w = vld1q_s8(finish.block.add((12 + tap) * BLOCK).cast());
-                sums = one(sums, vld1q_s8(x), w);
+                let w = vld1q_s8(finish.block.add(TAPS + tap * BLOCK).cast());
+                let x = match lanes {
+                    8 => vcombine_s8(vld1_s8(x), vdup_n_s8(0)),
+                    _ => vld1q_s8(x),
+                };
+                sums = one(sums, x, w);
             }
-            vst1q_s8(out.as_mut_ptr().add(first), finish.apply(sums));
+            let (y, to) = (finish.apply(sums), out.as_mut_ptr().add(first));
+            match lanes {
+                8 => vst1_s8(to, vget_low_s8(y)),
+                _ => vst1q_s8(to, y),
+            }
         }
     }
 }

@@ -24,7 +24,11 @@ mod elementwise;
 #[cfg(target_arch = "aarch64")]
 mod f32_depthwise;
 #[cfg(target_arch = "aarch64")]
+mod f32_sparse;
+#[cfg(target_arch = "aarch64")]
 mod i8_depthwise;
+#[cfg(target_arch = "aarch64")]
+mod i8_sparse;
 mod pack;
 mod scalar;
 

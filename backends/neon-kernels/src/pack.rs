@@ -9,19 +9,26 @@
 //! | 8 width | for each eight channels: eight mantissas, eight shifts |
 //! | 64 | zero point as eight `i16`, lower bound as 16 `i8`, upper bound as 16 `i8`, flags |
 //! | 4 width | for each tap and group of four elements: four weights of each channel |
+//! | width / 8 | for each eight channels, tap and step of 16 elements: whether products are [`LARGE`] |
+//!
+//! A channel whose result does not depend on the input, as pruning leaves them, has weights of zero and a sum that
+//! gives this result.
 
 use paring_kernels::{I8Depthwise, I8Panel};
 use paring_qmath::{Multiplier, Rounding};
 
 /// A factor does not shift right, or a sum could reach the limits of 32 bits.
 pub(crate) const ANY_SHIFT: u32 = 1;
-/// Two products may not be added in 16 bits.
+/// Two products may not be added in 16 bits: both weights are the least number.
 pub(crate) const LARGE: u32 = 2;
 /// The bounds cut more than the type does.
 pub(crate) const BOUNDED: u32 = 4;
 
 /// Bytes of the constants of all channels.
 pub(crate) const CONSTANTS: usize = 64;
+
+/// Elements that products are taken of at once.
+const STEP: usize = 16;
 
 /// Where the parts of a panel begin.
 #[derive(Clone, Copy, Debug)]
@@ -30,13 +37,19 @@ pub(crate) struct Parts {
     pub(crate) factors: usize,
     pub(crate) constants: usize,
     pub(crate) weights: usize,
+    pub(crate) large: usize,
+    /// Bytes of the part `large` of eight channels.
+    pub(crate) steps: usize,
     pub(crate) len: usize,
 }
 
 pub(crate) fn parts(taps: usize, depth: usize, width: usize) -> Parts {
     let weights = 20 * width + CONSTANTS;
-    let len = weights + taps * depth.next_multiple_of(4) * width;
-    Parts { pairs: 4 * width, factors: 12 * width, constants: 20 * width, weights, len }
+    let large = weights + taps * depth.next_multiple_of(4) * width;
+    let steps = taps * (depth.next_multiple_of(4) / STEP);
+    let len = large + steps * (width / 8);
+    let (pairs, factors, constants) = (4 * width, 12 * width, 20 * width);
+    Parts { pairs, factors, constants, weights, large, steps, len }
 }
 
 fn put(to: &mut [u8], at: usize, n: i32) {
@@ -54,7 +67,7 @@ fn is_general(m: Multiplier, bias: i32, weights: impl Iterator<Item = i8>) -> bo
     m.shift >= 0 || i64::from(bias).abs() + reach >= i64::from(i32::MAX)
 }
 
-fn put_constants(to: &mut [u8], zero_point: i32, bounds: (i8, i8), mut flags: u32) {
+pub(crate) fn put_constants(to: &mut [u8], zero_point: i32, bounds: (i8, i8), mut flags: u32) {
     if bounds != (i8::MIN, i8::MAX) {
         flags |= BOUNDED;
     }
@@ -74,6 +87,21 @@ fn fits(rounding: Rounding, zero_point: i32) -> bool {
 /// A shift that NEON shifts right by; factors of zero shift by one.
 fn shift(m: Multiplier) -> i32 {
     if m.mantissa == 0 { -1 } else { m.shift }
+}
+
+/// The sum and factor of a channel, and whether its weights count.
+fn channel(
+    bias: i32,
+    m: Multiplier,
+    zero_point: i32,
+    weights: impl Iterator<Item = i8>,
+) -> (i32, Multiplier, bool) {
+    let reach: i64 = weights.map(|w| i64::from(w.unsigned_abs()) * 128).sum();
+    match m.constant(bias, reach, Rounding::Double, zero_point, (-128, 127)) {
+        // A sum of four times the result, halved twice.
+        Some(y) => ((y - zero_point) << 2, Multiplier { mantissa: 1 << 30, shift: -1 }, false),
+        None => (bias, Multiplier { shift: shift(m), ..m }, true),
+    }
 }
 
 pub(crate) fn pack(p: &I8Panel<'_>, packed: &mut [u8]) -> bool {
@@ -96,12 +124,16 @@ pub(crate) fn pack(p: &I8Panel<'_>, packed: &mut [u8]) -> bool {
             continue;
         }
         let weights = &p.weights[c * len..(c + 1) * len];
-        let (bias, m) = (p.bias[c], p.multipliers[c]);
+        let all = weights.iter().copied();
+        let (bias, m, counts) = channel(p.bias[c], p.multipliers[c], p.zero_point, all.clone());
         put(packed, 4 * c, bias);
         put(packed, parts.pairs + 8 * c, bias);
         put(packed, at, m.mantissa);
-        put(packed, at + 32, shift(m));
-        if is_general(Multiplier { shift: shift(m), ..m }, bias, weights.iter().copied()) {
+        put(packed, at + 32, m.shift);
+        if !counts {
+            continue;
+        }
+        if is_general(m, bias, all) {
             flags |= ANY_SHIFT;
         }
         for tap in 0..p.taps {
@@ -109,9 +141,13 @@ pub(crate) fn pack(p: &I8Panel<'_>, packed: &mut [u8]) -> bool {
             for (k, w) in weights.iter().enumerate() {
                 let group = tap * groups + k / 4;
                 packed[parts.weights + (group * p.width + c) * 4 + k % 4] = *w as u8;
-                // Two products of the least numbers do not fit 16 bits.
                 if *w == i8::MIN && weights.get(k ^ 4) == Some(&i8::MIN) {
                     flags |= LARGE;
+                    let step = tap * (parts.steps / p.taps) + k / STEP;
+                    // What is no whole step is not added in 16 bits.
+                    if k / STEP < parts.steps / p.taps {
+                        packed[parts.large + c / 8 * parts.steps + step] = 1;
+                    }
                 }
             }
         }
@@ -124,15 +160,46 @@ pub(crate) fn pack(p: &I8Panel<'_>, packed: &mut [u8]) -> bool {
 /// Channels of a block of depthwise weights.
 pub(crate) const BLOCK: usize = 16;
 
-/// Bytes of a block of depthwise weights: for 16 channels the sums that they begin with, the mantissas,
-/// the shifts, and 16 weights a tap.
-pub(crate) fn block_len(taps: usize) -> usize {
-    3 * 4 * BLOCK + taps * BLOCK
+/// Channels of a block that are there: what is loaded and stored at once.
+pub(crate) fn lanes(channels: usize) -> usize {
+    if (8..BLOCK).contains(&channels) { 8 } else { BLOCK }
 }
+
+/// The first channel of a block; the last block begins so that it ends with the last channel.
+pub(crate) fn block_start(channels: usize, block: usize) -> usize {
+    (block * lanes(channels)).min(channels.saturating_sub(lanes(channels)))
+}
+
+/// The block of a channel, and where in it the channel is.
+pub(crate) fn place(channels: usize, channel: usize) -> (usize, usize) {
+    let block = channel / lanes(channels);
+    (block, channel - block_start(channels, block))
+}
+
+/// Where the weights of a block begin.
+pub(crate) const TAPS: usize = 3 * 4 * BLOCK;
+
+/// Bytes of the weights of a window of 3x3 as the dot product takes them: for each column and four channels, three
+/// weights and a zero of each.
+const COLUMNS: usize = 3 * 4 * BLOCK;
+
+/// Where the flags of a block are.
+pub(crate) fn flags_at(taps: usize) -> usize {
+    TAPS + taps * BLOCK + if taps == 9 { COLUMNS } else { 0 }
+}
+
+/// Bytes of a block of depthwise weights: for 16 channels the sums that they begin with, the mantissas,
+/// the shifts, and 16 weights a tap; nine taps once more for the dot product; flags.
+pub(crate) fn block_len(taps: usize) -> usize {
+    flags_at(taps) + 16
+}
+
+/// The taps of a window of 3x3 whose products are added in 16 bits.
+const PAIRS: [(usize, usize); 4] = [(0, 1), (3, 4), (6, 7), (2, 5)];
 
 /// Bytes of depthwise weights: the constants, then the blocks.
 pub(crate) fn depthwise_len(taps: usize, channels: usize) -> usize {
-    CONSTANTS + channels.div_ceil(BLOCK) * block_len(taps)
+    CONSTANTS + channels.div_ceil(lanes(channels)) * block_len(taps)
 }
 
 pub(crate) fn pack_depthwise(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
@@ -145,31 +212,41 @@ pub(crate) fn pack_depthwise(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
     }
     packed.fill(0);
     let (constants, blocks) = packed.split_at_mut(CONSTANTS);
-    let mut flags = 0;
     for (i, block) in blocks.chunks_exact_mut(block_len(taps)).enumerate() {
+        let mut flags = 0;
         for lane in 0..BLOCK {
-            let c = i * BLOCK + lane;
+            let c = block_start(p.channels, i) + lane;
             put(block, 8 * BLOCK + 4 * lane, -1);
-            if c >= p.channels {
+            if lane >= lanes(p.channels) || c >= p.channels {
                 continue;
             }
             let weight = |tap: usize| p.weights[tap * p.channels + c];
-            let m = Multiplier { shift: shift(p.multipliers[c]), ..p.multipliers[c] };
-            put(block, 4 * lane, p.bias[c]);
+            let all = (0..taps).map(weight);
+            let (bias, m, counts) = channel(p.bias[c], p.multipliers[c], p.zero_point, all.clone());
+            put(block, 4 * lane, bias);
             put(block, 4 * BLOCK + 4 * lane, m.mantissa);
             put(block, 8 * BLOCK + 4 * lane, m.shift);
-            if is_general(m, p.bias[c], (0..taps).map(weight)) {
+            if !counts {
+                continue;
+            }
+            if is_general(m, bias, all.clone()) {
                 flags |= ANY_SHIFT;
             }
-            for tap in 0..taps {
-                block[12 * BLOCK + tap * BLOCK + lane] = weight(tap) as u8;
+            for (tap, w) in all.enumerate() {
+                block[TAPS + tap * BLOCK + lane] = w as u8;
+                if taps == 9 {
+                    let (row, column) = (tap / 3, tap % 3);
+                    let at = TAPS + (taps + 4 * column) * BLOCK + 4 * lane + row;
+                    block[at] = w as u8;
+                }
             }
-            // Any two taps may be added.
-            if (0..taps).filter(|tap| weight(*tap) == i8::MIN).count() > 1 {
+            let least = |tap| weight(tap) == i8::MIN;
+            if taps == 9 && PAIRS.iter().any(|(a, b)| least(*a) && least(*b)) {
                 flags |= LARGE;
             }
         }
+        put(block, flags_at(taps), flags as i32);
     }
-    put_constants(constants, p.zero_point, p.bounds, flags);
+    put_constants(constants, p.zero_point, p.bounds, 0);
     true
 }

@@ -1,6 +1,6 @@
 //! The products of packed weights in plain Rust.
 
-use crate::pack::{BLOCK, CONSTANTS, block_len, get, parts};
+use crate::pack::{BLOCK, CONSTANTS, TAPS, block_len, get, parts, place};
 use core::ops::Range;
 use paring_kernels::{PAD, Rows, Window};
 use paring_qmath::{Multiplier, Rounding};
@@ -60,8 +60,8 @@ pub(crate) fn i8_depthwise(
     for (y, out) in rows.zip(out.chunks_exact_mut(w.out_width * w.channels)) {
         for (column, out) in out.chunks_exact_mut(w.channels).enumerate() {
             for c in channels.clone() {
-                let block = &blocks[c / BLOCK * block_len(w.taps())..];
-                let lane = c % BLOCK;
+                let (block, lane) = place(w.channels, c);
+                let block = &blocks[block * block_len(w.taps())..];
                 let mut sum = get(block, 4 * lane);
                 for tap in 0..w.taps() {
                     let (row, col) = (tap / w.kernel[1], tap % w.kernel[1]);
@@ -69,7 +69,7 @@ pub(crate) fn i8_depthwise(
                         (Some(r), Some(at)) => x[(r * w.input[1] + at) * w.channels + c],
                         _ => pad,
                     };
-                    let w = block[12 * BLOCK + tap * BLOCK + lane] as i8;
+                    let w = block[TAPS + tap * BLOCK + lane] as i8;
                     sum = sum.wrapping_add(i32::from(x) * i32::from(w));
                 }
                 let (m, s) = (get(block, 4 * BLOCK + 4 * lane), get(block, 8 * BLOCK + 4 * lane));

@@ -81,64 +81,35 @@ pub(crate) fn has_i8(level: Level) -> bool {
     level != Level::Scalar
 }
 
-/// Bytes of the packed weights.
-pub(crate) fn i8_len(level: Level, kernel: [usize; 2], channels: usize) -> usize {
+/// Bytes of the packed weights, or of sums of two bytes.
+pub(crate) fn i8_len(level: Level, kernel: [usize; 2], channels: usize, sum: bool) -> usize {
     #[cfg(target_arch = "x86_64")]
-    {
-        // Weights that are sums of two bytes are packed for AVX2 at every level.
-        let narrow = crate::i8_depthwise_avx2::len(kernel, channels);
-        match level {
-            Level::Avx512 => narrow.max(crate::i8_depthwise_avx512::len(kernel, channels)),
-            _ => narrow,
-        }
-    }
+    return match level {
+        Level::Avx512 => crate::i8_depthwise_avx512::len(kernel, channels, 1 + usize::from(sum)),
+        _ => crate::i8_depthwise_avx2::len(kernel, channels),
+    };
     #[cfg(not(target_arch = "x86_64"))]
-    return 0 * (level as usize + kernel[0] + channels);
+    return 0 * (level as usize + kernel[0] + channels + usize::from(sum));
 }
 
-/// Packs the weights; `false` where the requantization of a channel could overflow.
+/// Packs the weights, those of `p` and `more` added where there are more; `false` where the requantization
+/// of a channel could overflow.
 ///
 /// # Panics
 /// If lengths disagree.
-pub(crate) fn i8_pack(level: Level, p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
+pub(crate) fn i8_pack(level: Level, p: &I8Depthwise<'_>, more: &[i8], packed: &mut [u8]) -> bool {
     let taps = p.kernel[0] * p.kernel[1];
     assert!(taps > 0 && taps <= MAX_TAPS && taps * p.channels == p.weights.len());
     assert!(p.bias.len() == p.channels && p.multipliers.len() == p.channels);
-    assert_eq!(packed.len(), i8_len(level, p.kernel, p.channels));
+    assert!(more.is_empty() || more.len() == p.weights.len());
+    assert_eq!(packed.len(), i8_len(level, p.kernel, p.channels, !more.is_empty()));
     #[cfg(target_arch = "x86_64")]
     return match level {
-        Level::Avx512 => {
-            let len = crate::i8_depthwise_avx512::len(p.kernel, p.channels);
-            crate::i8_depthwise_avx512::pack(p, &mut packed[..len])
-        }
-        _ => crate::i8_depthwise_avx2::pack(p, &[], packed),
+        Level::Avx512 => crate::i8_depthwise_avx512::pack(p, more, packed),
+        _ => crate::i8_depthwise_avx2::pack(p, more, packed),
     };
     #[cfg(not(target_arch = "x86_64"))]
     return false;
-}
-
-/// As [`i8_pack`] for weights that are the sums of two bytes: those of `p` and `more`.
-///
-/// # Panics
-/// If lengths disagree.
-pub(crate) fn i8_pack_sum(
-    level: Level,
-    p: &I8Depthwise<'_>,
-    more: &[i8],
-    packed: &mut [u8],
-) -> bool {
-    let taps = p.kernel[0] * p.kernel[1];
-    assert!(taps > 0 && taps <= MAX_TAPS && taps * p.channels == p.weights.len());
-    assert!(p.bias.len() == p.channels && p.multipliers.len() == p.channels);
-    assert_eq!(more.len(), p.weights.len());
-    assert_eq!(packed.len(), i8_len(level, p.kernel, p.channels));
-    #[cfg(target_arch = "x86_64")]
-    {
-        let len = crate::i8_depthwise_avx2::len(p.kernel, p.channels);
-        crate::i8_depthwise_avx2::pack(p, more, &mut packed[..len])
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    false
 }
 
 /// `i8` with packed weights. `pad` is the input's zero point.
@@ -156,17 +127,19 @@ pub(crate) fn i8_depthwise(
 ) {
     check(window, x.len(), &rows, out.len());
     assert!(has_i8(level) && level.is_available());
-    assert_eq!(packed.len(), i8_len(level, window.kernel, window.channels));
+    let (kernel, channels) = (window.kernel, window.channels);
+    let is_long = |sum| packed.len() == i8_len(level, kernel, channels, sum);
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: lengths and features are checked above.
+    // SAFETY: lengths and features are checked here and above.
     unsafe {
-        let (kernel, channels) = (window.kernel, window.channels);
-        if level == Level::Avx512 && !crate::i8_depthwise_avx2::is_packed(packed) {
-            let len = crate::i8_depthwise_avx512::len(kernel, channels);
-            crate::i8_depthwise_avx512::rows(window, x, pad, &packed[..len], rows, out);
+        if level == Level::Avx512 {
+            assert!(is_long(crate::i8_depthwise_avx512::is_sum(packed)), "length of the weights");
+            crate::i8_depthwise_avx512::rows(window, x, pad, packed, rows, out);
         } else {
-            let len = crate::i8_depthwise_avx2::len(kernel, channels);
-            crate::i8_depthwise_avx2::rows(window, x, pad, &packed[..len], rows, out);
+            assert!(is_long(false), "length of the weights");
+            crate::i8_depthwise_avx2::rows(window, x, pad, packed, rows, out);
         }
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (pad, is_long);
 }

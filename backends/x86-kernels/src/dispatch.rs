@@ -120,7 +120,7 @@ impl Kernels for X86Kernels {
 
     fn i8_depthwise_len(&self, kernel: [usize; 2], channels: usize) -> usize {
         if depthwise::has_i8(self.level) {
-            depthwise::i8_len(self.level, kernel, channels)
+            depthwise::i8_len(self.level, kernel, channels, false)
         } else {
             Portable.i8_depthwise_len(kernel, channels)
         }
@@ -130,11 +130,19 @@ impl Kernels for X86Kernels {
         if !depthwise::has_i8(self.level) {
             return Portable.i8_depthwise_pack(p, packed);
         }
-        depthwise::i8_pack(self.level, p, packed)
+        depthwise::i8_pack(self.level, p, &[], packed)
+    }
+
+    fn i8_depthwise_sum_len(&self, kernel: [usize; 2], channels: usize) -> usize {
+        if depthwise::has_i8(self.level) {
+            depthwise::i8_len(self.level, kernel, channels, true)
+        } else {
+            Portable.i8_depthwise_sum_len(kernel, channels)
+        }
     }
 
     fn i8_depthwise_pack_sum(&self, p: &I8Depthwise<'_>, more: &[i8], packed: &mut [u8]) -> bool {
-        depthwise::has_i8(self.level) && depthwise::i8_pack_sum(self.level, p, more, packed)
+        depthwise::has_i8(self.level) && depthwise::i8_pack(self.level, p, more, packed)
     }
 
     fn i8_depthwise(

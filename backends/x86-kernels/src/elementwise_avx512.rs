@@ -1,10 +1,11 @@
 //! Element by element with AVX-512.
 
+use crate::elementwise::pair;
 use crate::gemm::Lane;
 use crate::i8_avx512::{VECTOR, requantize, requantize_short, write_vectors};
 use crate::requant::{Affine, Short};
 use core::arch::x86_64::*;
-use paring_kernels::I8Sum;
+use paring_kernels::{I8Sum, QuickSum};
 use paring_qmath::{Multiplier, Rounding};
 
 /// How an operand of a sum is scaled.
@@ -31,7 +32,8 @@ struct Vector([u8; VECTOR], bool);
 impl Vector {
     fn of(lane: Lane) -> Self {
         let mut vector = Self([0; VECTOR], false);
-        vector.1 = write_vectors(&mut vector.0, &[[lane; 16]]);
+        vector.1 = lane.short.is_some();
+        write_vectors(&mut vector.0, &[[lane; 16]], vector.1);
         vector
     }
 
@@ -124,6 +126,42 @@ unsafe fn add<const HALF_A: bool, const HALF_B: bool>(
         }
         done
     }
+}
+
+/// The quick way; lengths are equal.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(crate) unsafe fn quick_sum(
+    quick: &QuickSum,
+    bounds: (i8, i8),
+    a: &[i8],
+    b: &[i8],
+    out: &mut [i8],
+) -> usize {
+    let [high, low] = quick.parts().map(|w| _mm512_set1_epi32(pair(w)));
+    let start = _mm512_set1_epi32(quick.start);
+    let shift = _mm_cvtsi32_si128(quick.shift as i32);
+    let (least, most) = (_mm256_set1_epi8(bounds.0), _mm256_set1_epi8(bounds.1));
+    let mut done = 0;
+    // SAFETY: the loop stays inside the slices.
+    unsafe {
+        while done + 32 <= out.len() {
+            let load =
+                |x: &[i8]| _mm512_cvtepi8_epi16(_mm256_loadu_si256(x.as_ptr().add(done).cast()));
+            let (a, b) = (load(a), load(b));
+            let scaled = |pairs: __m512i| {
+                let high = _mm512_slli_epi32::<7>(_mm512_madd_epi16(pairs, high));
+                let low = _mm512_srai_epi32::<8>(_mm512_madd_epi16(pairs, low));
+                _mm512_sra_epi32(_mm512_add_epi32(_mm512_add_epi32(high, low), start), shift)
+            };
+            // Packing undoes the order of interleaving.
+            let first = scaled(_mm512_unpacklo_epi16(a, b));
+            let y = _mm512_packs_epi32(first, scaled(_mm512_unpackhi_epi16(a, b)));
+            let y = _mm256_min_epi8(_mm256_max_epi8(_mm512_cvtsepi16_epi8(y), least), most);
+            _mm256_storeu_si256(out.as_mut_ptr().add(done).cast(), y);
+            done += 32;
+        }
+    }
+    done
 }
 
 /// See [`crate::elementwise::table`], which checks the lengths.

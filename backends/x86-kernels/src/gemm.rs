@@ -70,7 +70,7 @@ pub(crate) fn i8_step(level: Level) -> usize {
     match level {
         Level::Scalar => 1,
         Level::Avx2 => 16,
-        Level::Avx512 => 4,
+        Level::Avx512 => 8,
     }
 }
 
@@ -111,7 +111,8 @@ pub(crate) fn lane(
     // The largest true sum, and the largest on the way to it.
     let bound = i64::from(bias).abs() + 128 * magnitude;
     let start = i64::from(bias) - 128 * sum;
-    if let Some(result) = constant(bias, 128 * magnitude, multiplier, rounding, zero_point) {
+    let (spread, bytes) = (128 * magnitude, (-128, 127));
+    if let Some(result) = multiplier.constant(bias, spread, rounding, zero_point, bytes) {
         return Some(Lane {
             start: start as i32,
             affine: Affine { m: 0, k: i64::from(result) << 31, t: 31, sign: 0 },
@@ -127,25 +128,6 @@ pub(crate) fn lane(
         affine: Affine::new(multiplier, rounding, zero_point, bound)?,
         short: Short::new(multiplier, rounding, zero_point, bound),
     })
-}
-
-/// The byte that a channel always gives, if it does: sums that are at most `spread` away from `bias` round
-/// or saturate to one. Filters that pruning or training has emptied are of this kind, often with a bias and
-/// a factor that no other form takes.
-fn constant(
-    bias: i32,
-    spread: i64,
-    multiplier: Multiplier,
-    rounding: Rounding,
-    zero_point: i32,
-) -> Option<i32> {
-    let at = |sum: i64| {
-        let sum = i32::try_from(sum).ok()?;
-        Some(multiplier.apply(sum, rounding).saturating_add(zero_point).clamp(-128, 127))
-    };
-    let least = at(i64::from(bias) - spread)?;
-    // Results grow with the sums.
-    (at(i64::from(bias) + spread)? == least).then_some(least)
 }
 
 /// Bytes of a packed panel.
@@ -221,9 +203,5 @@ mod tests {
             assert_eq!(lane.affine.apply(acc), 6);
             assert_eq!(lane.short.unwrap().apply(acc), 6);
         }
-        let half = Multiplier::from_real(0.5);
-        assert_eq!(constant(0, 1, half, Rounding::Double, 0), None);
-        assert_eq!(constant(1000, 100, half, Rounding::Double, 0), Some(127));
-        assert_eq!(constant(i32::MAX, 1, half, Rounding::Double, 0), None);
     }
 }

@@ -9,12 +9,20 @@ use paring_kernels::{I8Panel, PAD, Rows};
 
 const TILE: usize = 14;
 /// Bytes of the constants of a vector of channels.
-pub(crate) const VECTOR: usize = 8 * 64;
+pub(crate) const VECTOR: usize = 5 * 64;
 /// Bytes of the bounds that lead a panel.
 const HEAD: usize = 64;
 
+/// Pieces are read in steps of this many elements.
+pub(crate) const STEP: usize = 8;
+
+/// Elements of a piece with those that are multiplied with zeros.
+fn padded(depth: usize, width: usize) -> usize {
+    depth.next_multiple_of(if width == 16 { STEP } else { 4 })
+}
+
 pub(crate) fn panel_len(taps: usize, depth: usize, width: usize) -> usize {
-    HEAD + width / 16 * VECTOR + taps * depth.div_ceil(4) * 4 * width
+    HEAD + width / 16 * VECTOR + taps * padded(depth, width) * width
 }
 
 /// The channel that a lane of a vector holds: such that packing two vectors to 16 bits restores the
@@ -23,10 +31,26 @@ fn channel(width: usize, v: usize, lane: usize) -> usize {
     if width == 32 { 8 * (lane / 4) + 4 * v + lane % 4 } else { lane }
 }
 
-/// Writes the constants of vectors of channels, all in the short form if they all have it; whether
-/// they have.
-pub(crate) fn write_vectors(to: &mut [u8], lanes: &[[Lane; 16]]) -> bool {
-    let short = lanes.iter().flatten().all(|l| l.short.is_some());
+/// Where the weight of an element of a padded row belongs among those of a panel.
+///
+/// In wide panels, a lane holds four elements of a channel. In narrow ones two lanes hold eight, so that one
+/// read of the left side serves two products: the first vector has those of the channels `4 i` and `4 i + 1`,
+/// the second those of the others, and adding neighbours restores the order.
+fn place(width: usize, v: usize, lane: usize, k: usize) -> usize {
+    if width == 32 {
+        return (k / 4 * 2 + v) * 64 + 4 * lane + k % 4;
+    }
+    let (quarter, pair, slot) = (lane / 4, lane % 4 / 2, lane % 2);
+    (k / 8 * 2 + pair) * 64 + 16 * quarter + 8 * slot + k % 8
+}
+
+/// Whether all channels have the short form.
+pub(crate) fn all_short(lanes: &[[Lane; 16]]) -> bool {
+    lanes.iter().flatten().all(|l| l.short.is_some())
+}
+
+/// Writes the constants of vectors of channels, in the short form or in the other one.
+pub(crate) fn write_vectors(to: &mut [u8], lanes: &[[Lane; 16]], short: bool) {
     for (to, lanes) in to.chunks_exact_mut(VECTOR).zip(lanes) {
         let mut put = |block: usize, at: usize, bytes: &[u8]| {
             to[block * 64 + at..][..bytes.len()].copy_from_slice(bytes);
@@ -41,22 +65,21 @@ pub(crate) fn write_vectors(to: &mut [u8], lanes: &[[Lane; 16]]) -> bool {
                 put(3, 4 * i, &s.c.wrapping_sub(s.m).wrapping_sub(1).to_le_bytes());
                 put(4, 4 * i, &s.e.to_le_bytes());
             } else {
+                // See [`requantize`].
                 let a = lane.affine;
                 put(0, 4 * i, &lane.start.to_le_bytes());
                 put(1, 4 * i, &a.m.to_le_bytes());
                 put(2 + odd, at, &a.k.to_le_bytes());
-                put(4 + odd, at, &i64::from(a.t).to_le_bytes());
-                put(6 + odd, at, &i64::from(a.sign).to_le_bytes());
+                put(4, 4 * i, &(a.t | a.sign).to_le_bytes());
             }
         }
     }
-    short
 }
 
 /// Packs a panel; `false` where the requantization of a channel has no form here.
 pub(crate) fn pack(p: &I8Panel<'_>, panel: &mut [u8]) -> bool {
     let (taps, depth, width) = (p.taps, p.depth, p.width);
-    let (groups, vectors, len) = (depth.div_ceil(4), width / 16, taps * depth);
+    let (row, vectors, len) = (padded(depth, width), width / 16, taps * depth);
     panel.fill(0);
     panel[0] = p.bounds.0 as u8;
     panel[1] = p.bounds.1 as u8;
@@ -73,14 +96,16 @@ pub(crate) fn pack(p: &I8Panel<'_>, panel: &mut [u8]) -> bool {
             *slot = entry;
             for tap in 0..taps {
                 for k in 0..depth {
-                    let group = (tap * groups + k / 4) * vectors + v;
-                    panel[base + group * 64 + 4 * lane + k % 4] = w[tap * depth + k] as u8;
+                    let at = place(width, v, lane, tap * row + k);
+                    panel[base + at] = w[tap * depth + k] as u8;
                 }
             }
         }
     }
     let constants = &mut panel[HEAD..][..vectors * VECTOR];
-    panel[2] = u8::from(write_vectors(constants, &lanes[..vectors]));
+    let short = all_short(&lanes[..vectors]);
+    write_vectors(constants, &lanes[..vectors], short);
+    panel[2] = u8::from(short);
     true
 }
 
@@ -108,7 +133,7 @@ pub(crate) unsafe fn gemm(
         a: rows.a().as_ptr(),
         pad: rows.pad().as_ptr(),
         taps: rows.taps(),
-        groups: rows.depth().div_ceil(4),
+        groups: padded(rows.depth(), width) / 4,
         panel: panel.as_ptr(),
         cols,
         stride,
@@ -137,7 +162,9 @@ unsafe fn by_rows<const V: usize>(t: &Tile, m: usize, at: *const u32, out: *mut 
         ($($m:literal)*) => {
             match m {
                 // SAFETY: as the caller's.
-                $($m => unsafe { tile::<$m, V>(t, at, out) },)*
+                $($m => unsafe {
+                    if V == 2 { tile::<$m>(t, at, out) } else { narrow::<$m>(t, at, out) }
+                },)*
                 _ => unreachable!("tiles have 1 to 14 rows"),
             }
         };
@@ -152,15 +179,18 @@ pub(crate) unsafe fn requantize(acc: __m512i, vector: *const u8) -> __m512i {
     // SAFETY: the caller gives constants of `VECTOR` bytes.
     unsafe {
         let get = |block: usize| _mm512_loadu_si512(vector.add(64 * block).cast());
-        let m = get(1);
-        let high = _mm512_srli_epi64::<32>(acc);
+        // The top bit of a shift says whether ties round away from zero.
+        let (m, t) = (get(1), get(4));
+        let (high, high_t) = (_mm512_srli_epi64::<32>(acc), _mm512_srli_epi64::<32>(t));
+        let top = _mm512_set1_epi64(1 << 31);
         let even = _mm512_add_epi64(_mm512_mul_epi32(acc, m), get(2));
         let odd = _mm512_mul_epi32(high, _mm512_srli_epi64::<32>(m));
         let odd = _mm512_add_epi64(odd, get(3));
-        let even = _mm512_sub_epi64(even, _mm512_and_si512(acc, get(6)));
-        let odd = _mm512_sub_epi64(odd, _mm512_and_si512(high, get(7)));
-        let even = _mm512_srav_epi64(even, get(4));
-        let odd = _mm512_srav_epi64(odd, get(5));
+        let even = _mm512_sub_epi64(even, _mm512_and_si512(_mm512_and_si512(acc, t), top));
+        let odd = _mm512_sub_epi64(odd, _mm512_and_si512(_mm512_and_si512(high, high_t), top));
+        let count = |t: __m512i| _mm512_and_si512(t, _mm512_set1_epi64(63));
+        let even = _mm512_srav_epi64(even, count(t));
+        let odd = _mm512_srav_epi64(odd, count(high_t));
         _mm512_castps_si512(_mm512_mask_moveldup_ps(
             _mm512_castsi512_ps(even),
             0xAAAA,
@@ -194,46 +224,118 @@ pub(crate) unsafe fn requantize_short(acc: __m512i, vector: *const u8) -> __m512
     }
 }
 
+/// Where the pieces of a tap begin.
+#[inline(always)]
+unsafe fn pieces<const M: usize>(t: &Tile, at: *const u32, tap: usize) -> [*const i8; M] {
+    let mut p = [t.pad; M];
+    for (m, p) in p.iter_mut().enumerate() {
+        // SAFETY: the caller checked the table and every piece.
+        unsafe {
+            let offset = *at.add(tap * TILE + m);
+            if offset != PAD {
+                *p = t.a.add(offset as usize);
+            }
+        }
+    }
+    p
+}
+
+/// A tile of a panel of two vectors.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn tile<const M: usize, const V: usize>(t: &Tile, at: *const u32, out: *mut i8) {
+unsafe fn tile<const M: usize>(t: &Tile, at: *const u32, out: *mut i8) {
     // SAFETY: the caller checked every piece, the panel and the rows of the output.
     unsafe {
-        let mut acc = [[_mm512_setzero_si512(); V]; M];
-        for v in 0..V {
+        let mut acc = [[_mm512_setzero_si512(); 2]; M];
+        for v in 0..2 {
             let bias = _mm512_loadu_si512(t.panel.add(HEAD + v * VECTOR).cast());
             for row in &mut acc {
                 row[v] = bias;
             }
         }
         let flip = _mm512_set1_epi8(-128);
-        let mut w = t.panel.add(HEAD + V * VECTOR);
+        let mut w = t.panel.add(HEAD + 2 * VECTOR);
         for tap in 0..t.taps {
-            let mut p = [t.pad; M];
-            for (m, p) in p.iter_mut().enumerate() {
-                let offset = *at.add(tap * TILE + m);
-                if offset != PAD {
-                    *p = t.a.add(offset as usize);
-                }
-            }
+            let p = pieces::<M>(t, at, tap);
             for g in 0..t.groups {
-                let mut b = [_mm512_setzero_si512(); V];
-                for (v, b) in b.iter_mut().enumerate() {
-                    *b = _mm512_loadu_si512(w.add(64 * v).cast());
-                }
+                let b = [0, 1].map(|v: usize| _mm512_loadu_si512(w.add(64 * v).cast()));
                 for m in 0..M {
                     let x = p[m].add(4 * g).cast::<i32>().read_unaligned();
                     let x = _mm512_xor_si512(_mm512_set1_epi32(x), flip);
-                    for v in 0..V {
+                    for v in 0..2 {
                         acc[m][v] = _mm512_dpbusd_epi32(acc[m][v], x, b[v]);
                     }
                 }
-                w = w.add(64 * V);
+                w = w.add(128);
             }
         }
         if *t.panel.add(2) == 1 {
-            finish::<M, V, true>(t, &acc, out);
+            finish::<M, 2, true>(t, &acc, out);
         } else {
-            finish::<M, V, false>(t, &acc, out);
+            finish::<M, 2, false>(t, &acc, out);
+        }
+    }
+}
+
+/// A tile of a panel of one vector; see [`place`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn narrow<const M: usize>(t: &Tile, at: *const u32, out: *mut i8) {
+    // SAFETY: the caller checked every piece, the panel and the rows of the output.
+    unsafe {
+        let mut acc = [[_mm512_setzero_si512(); 2]; M];
+        let flip = _mm512_set1_epi8(-128);
+        let mut w = t.panel.add(HEAD + VECTOR);
+        for tap in 0..t.taps {
+            let p = pieces::<M>(t, at, tap);
+            for g in 0..t.groups / 2 {
+                let b = [0, 1].map(|v: usize| _mm512_loadu_si512(w.add(64 * v).cast()));
+                for m in 0..M {
+                    let x = p[m].add(STEP * g).cast::<i64>().read_unaligned();
+                    let x = _mm512_xor_si512(_mm512_set1_epi64(x), flip);
+                    for v in 0..2 {
+                        acc[m][v] = _mm512_dpbusd_epi32(acc[m][v], x, b[v]);
+                    }
+                }
+                w = w.add(128);
+            }
+        }
+        let bias = _mm512_loadu_si512(t.panel.add(HEAD).cast());
+        let mut sums = [[bias; 1]; M];
+        // Without a loop, so that the sums stay in registers.
+        macro_rules! rows {
+            ($($m:literal)*) => {
+                $(if $m < M {
+                    let [a, b] = acc[$m].map(|v| _mm512_castsi512_ps(v));
+                    let even = _mm512_castps_si512(_mm512_shuffle_ps::<0x88>(a, b));
+                    let odd = _mm512_castps_si512(_mm512_shuffle_ps::<0xDD>(a, b));
+                    sums[$m][0] = _mm512_add_epi32(_mm512_add_epi32(even, odd), bias);
+                })*
+            };
+        }
+        rows!(0 1 2 3 4 5 6 7 8 9 10 11 12 13);
+        if *t.panel.add(2) == 1 {
+            finish::<M, 1, true>(t, &sums, out);
+        } else {
+            finish::<M, 1, false>(t, &sums, out);
+        }
+    }
+}
+
+/// Writes the first bytes of a vector. Masks are for counts that no plain stores make up, since some
+/// processors take long for them.
+#[inline(always)]
+unsafe fn store(y: __m256i, to: *mut i8, n: usize, mask: __mmask32) {
+    // SAFETY: the caller has room for `n` bytes, which the mask stands for, too, and the features.
+    unsafe {
+        let low = _mm256_castsi256_si128(y);
+        match n {
+            32 => _mm256_storeu_si256(to.cast(), y),
+            24 => {
+                _mm_storeu_si128(to.cast(), low);
+                _mm_storel_epi64(to.add(16).cast(), _mm256_extracti128_si256::<1>(y));
+            }
+            16 => _mm_storeu_si128(to.cast(), low),
+            8 => _mm_storel_epi64(to.cast(), low),
+            _ => _mm256_mask_storeu_epi8(to, mask, y),
         }
     }
 }
@@ -266,12 +368,7 @@ unsafe fn finish<const M: usize, const V: usize, const SHORT: bool>(
                 _mm256_castsi128_si256(_mm512_cvtsepi32_epi8(scaled(sums[0], 0)))
             };
             let y = _mm256_min_epi8(_mm256_max_epi8(y, low), high);
-            let to = out.add(m * t.stride);
-            if t.cols == 32 {
-                _mm256_storeu_si256(to.cast(), y);
-            } else {
-                _mm256_mask_storeu_epi8(to, mask, y);
-            }
+            store(y, out.add(m * t.stride), t.cols, mask);
         };
         // Row by row without a loop, so that the sums stay in registers.
         macro_rules! rows {

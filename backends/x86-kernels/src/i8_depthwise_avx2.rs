@@ -20,18 +20,12 @@ pub(crate) fn len(kernel: [usize; 2], channels: usize) -> usize {
     HEAD + channels.div_ceil(16) * block_len(kernel)
 }
 
-/// Whether packed weights are in this form.
-pub(crate) fn is_packed(packed: &[u8]) -> bool {
-    packed[2] == 1
-}
-
 /// `more` is added to the weights where it is not empty.
 pub(crate) fn pack(p: &I8Depthwise<'_>, more: &[i8], packed: &mut [u8]) -> bool {
     let taps = p.kernel[0] * p.kernel[1];
     packed.fill(0);
     packed[0] = p.bounds.0 as u8;
     packed[1] = p.bounds.1 as u8;
-    packed[2] = 1;
     let len = block_len(p.kernel);
     for (block, to) in packed[HEAD..].chunks_exact_mut(len).enumerate() {
         let (constants, rest) = to.split_at_mut(2 * VECTOR);

@@ -5,31 +5,42 @@
 //! channels in an order that packing the results to bytes restores. In windows of three rows, a column
 //! that the next pixel sees too is interleaved once.
 //!
+//! Other windows interleave the columns of some pixels into a buffer first.
+//!
 //! Where 64 is a multiple of the channels and pixels lie side by side, one vector holds several pixels.
 
 use crate::depthwise::{inner_columns, lane as channel_lane};
 use crate::gemm::Lane;
-use crate::i8_avx512::{VECTOR, requantize, requantize_short, write_vectors};
+use crate::i8_avx512::{VECTOR, all_short, requantize, requantize_short, write_vectors};
 use core::arch::x86_64::*;
+use core::mem::MaybeUninit;
 use paring_kernels::{I8Depthwise, Window};
 use std::ops::Range;
 
-/// Bytes of the bounds that lead the packed weights.
+/// Bytes that lead the packed weights: the bounds, the form of the constants, and whether weights are sums.
 const HEAD: usize = 64;
-/// Where a block says that its constants are of the short form; zero in the other form.
-const FORM: usize = VECTOR - 1;
+/// Where the head says that all constants are of the short form.
+const SHORT_AT: usize = 2;
+/// Where the head says how many bytes are added to a weight.
+const SETS_AT: usize = 3;
 
 /// Vectors of weights: four for each column and each four of its rows.
 fn groups(kernel: [usize; 2]) -> usize {
     kernel[1] * kernel[0].div_ceil(4)
 }
 
-fn block_len(kernel: [usize; 2]) -> usize {
-    4 * VECTOR + groups(kernel) * 256
+fn block_len(kernel: [usize; 2], sets: usize) -> usize {
+    4 * VECTOR + sets * groups(kernel) * 256
 }
 
-pub(crate) fn len(kernel: [usize; 2], channels: usize) -> usize {
-    HEAD + channels.div_ceil(64) * block_len(kernel)
+/// Bytes of the packed weights; `sets` is 2 for those that are sums.
+pub(crate) fn len(kernel: [usize; 2], channels: usize, sets: usize) -> usize {
+    HEAD + channels.div_ceil(64) * block_len(kernel, sets)
+}
+
+/// Whether packed weights are sums of two bytes.
+pub(crate) fn is_sum(packed: &[u8]) -> bool {
+    packed.get(SETS_AT) == Some(&2)
 }
 
 /// How many pixels a vector holds.
@@ -37,16 +48,19 @@ fn pixels(channels: usize) -> usize {
     if channels < 64 && 64 % channels == 0 { 64 / channels } else { 1 }
 }
 
-pub(crate) fn pack(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
+/// `more` is added to the weights where it is not empty.
+pub(crate) fn pack(p: &I8Depthwise<'_>, more: &[i8], packed: &mut [u8]) -> bool {
     let [kh, kw] = p.kernel;
     let (quads, repeat) = (kh.div_ceil(4), pixels(p.channels) > 1);
+    let sets = if more.is_empty() { 1 } else { 2 };
     packed.fill(0);
     packed[0] = p.bounds.0 as u8;
     packed[1] = p.bounds.1 as u8;
-    for block in 0..p.channels.div_ceil(64) {
-        let len = block_len(p.kernel);
-        let to = &mut packed[HEAD + block * len..][..len];
-        let (constants, weights) = to.split_at_mut(4 * VECTOR);
+    packed[SETS_AT] = sets as u8;
+    let len = block_len(p.kernel, sets);
+    let mut all = Vec::new();
+    for (block, to) in packed[HEAD..].chunks_exact_mut(len).enumerate() {
+        let weights = &mut to[4 * VECTOR..];
         let mut lanes = [[Lane::UNUSED; 16]; 4];
         for (v, lanes) in lanes.iter_mut().enumerate() {
             for (lane, slot) in lanes.iter_mut().enumerate() {
@@ -55,19 +69,23 @@ pub(crate) fn pack(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
                 if c >= p.channels {
                     continue;
                 }
-                let Some(entry) = channel_lane(p, c, kh * kw, &[]) else { return false };
+                let Some(entry) = channel_lane(p, c, kh * kw, more) else { return false };
                 *slot = entry;
-                for ky in 0..kh {
-                    for kx in 0..kw {
-                        let group = kx * quads + ky / 4;
-                        weights[(group * 4 + v) * 64 + 4 * lane + ky % 4] =
-                            p.weights[(ky * kw + kx) * p.channels + c] as u8;
+                for (set, from) in [p.weights, more].into_iter().take(sets).enumerate() {
+                    for (tap, w) in from.iter().skip(c).step_by(p.channels).enumerate() {
+                        let (ky, kx) = (tap / kw, tap % kw);
+                        let group = set * groups(p.kernel) + kx * quads + ky / 4;
+                        weights[(group * 4 + v) * 64 + 4 * lane + ky % 4] = *w as u8;
                     }
                 }
             }
         }
-        let short = write_vectors(constants, &lanes);
-        constants[FORM] = u8::from(short);
+        all.push(lanes);
+    }
+    let short = all.iter().all(|lanes| all_short(lanes));
+    packed[SHORT_AT] = u8::from(short);
+    for (to, lanes) in packed[HEAD..].chunks_exact_mut(len).zip(&all) {
+        write_vectors(&mut to[..4 * VECTOR], lanes, short);
     }
     true
 }
@@ -100,10 +118,11 @@ pub(crate) unsafe fn rows(
     let channels = window.channels;
     let padding = [pad; 64];
     let bounds = (_mm512_set1_epi8(packed[0] as i8), _mm512_set1_epi8(packed[1] as i8));
-    let first = rows.start;
+    let (first, two, short) = (rows.start, is_sum(packed), packed[SHORT_AT] == 1);
+    let len = block_len(window.kernel, 1 + usize::from(two));
     for y in rows {
         let out = out[(y - first) * window.out_width * channels..].as_mut_ptr();
-        for (i, packed) in packed[HEAD..].chunks_exact(block_len(window.kernel)).enumerate() {
+        for (i, packed) in packed[HEAD..].chunks_exact(len).enumerate() {
             let c = 64 * i;
             // SAFETY: the block's channels are there.
             unsafe {
@@ -116,12 +135,12 @@ pub(crate) unsafe fn rows(
                     hop: channels,
                     pitch: window.input[1] * channels,
                 };
-                let live = (channels - c).min(64);
-                let mask = if live == 64 { !0 } else { (1 << live) - 1 };
-                if packed[FORM] == 1 {
-                    line::<true>(&block, y, mask, out.add(c));
-                } else {
-                    line::<false>(&block, y, mask, out.add(c));
+                let (live, out) = ((channels - c).min(64), out.add(c));
+                match (short, two) {
+                    (true, false) => line::<true, false>(&block, y, live, out),
+                    (true, true) => line::<true, true>(&block, y, live, out),
+                    (false, false) => line::<false, false>(&block, y, live, out),
+                    (false, true) => line::<false, true>(&block, y, live, out),
                 }
             }
         }
@@ -130,7 +149,12 @@ pub(crate) unsafe fn rows(
 
 /// A row of pixels of one block.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn line<const SHORT: bool>(b: &Block<'_>, y: usize, mask: u64, mut out: *mut i8) {
+unsafe fn line<const SHORT: bool, const TWO: bool>(
+    b: &Block<'_>,
+    y: usize,
+    live: usize,
+    mut out: *mut i8,
+) {
     let w = b.window;
     let [kh, kw] = w.kernel;
     // SAFETY: only taps that are inside are read from the input.
@@ -146,24 +170,40 @@ unsafe fn line<const SHORT: bool>(b: &Block<'_>, y: usize, mask: u64, mut out: *
         let together = pixels(w.channels);
         // One vector of several pixels needs neighbours that lie side by side.
         let several = together > 1 && w.stride[1] == 1;
-        let simple = w.kernel == [3, 3] && w.dilation[1] == 1;
+        let whole = if several { 64 } else { live };
+        let near = w.dilation[1] == 1;
+        let simple = w.kernel == [3, 3] && near;
+        let buffered = kh <= MANY_ROWS && kw <= MANY_COLUMNS && near && inner.len() > 1;
+        let mask = mask_of(live);
+        // Bytes from a weight to what is added to it.
+        let second = groups(w.kernel) * 256;
         let mut column = 0;
         while column < w.out_width {
-            if simple && column == inner.start {
+            if (simple || buffered) && column == inner.start {
                 let per = if several { together } else { 1 };
                 let n = inner.len() / per;
                 if n > 0 {
                     let left = w.at(1, column, 0).unwrap_or(0) * b.hop;
-                    let at = [0, 1, 2].map(|ky: usize| rows[ky].0.wrapping_add(left & rows[ky].1));
-                    let live = [0, 1, 2].map(|ky: usize| rows[ky].1);
-                    let mask = if several { !0 } else { mask };
-                    match (per * w.stride[1], mask == !0) {
-                        (1, true) => three::<1, SHORT, true>(b, at, live, n, mask, per, out),
-                        (2, true) => three::<2, SHORT, true>(b, at, live, n, mask, per, out),
-                        (_, true) => three::<3, SHORT, true>(b, at, live, n, mask, per, out),
-                        (1, false) => three::<1, SHORT, false>(b, at, live, n, mask, per, out),
-                        (2, false) => three::<2, SHORT, false>(b, at, live, n, mask, per, out),
-                        (_, false) => three::<3, SHORT, false>(b, at, live, n, mask, per, out),
+                    let at = |ky: usize| {
+                        let (row, moves) = rows[ky];
+                        (row.wrapping_add(left & moves), moves)
+                    };
+                    if simple {
+                        let at = [at(0), at(1), at(2)];
+                        match (per * w.stride[1], whole == 64) {
+                            (1, true) => three::<1, SHORT, TWO, true>(b, at, n, whole, per, out),
+                            (2, true) => three::<2, SHORT, TWO, true>(b, at, n, whole, per, out),
+                            (_, true) => three::<3, SHORT, TWO, true>(b, at, n, whole, per, out),
+                            (1, false) => three::<1, SHORT, TWO, false>(b, at, n, whole, per, out),
+                            (2, false) => three::<2, SHORT, TWO, false>(b, at, n, whole, per, out),
+                            (_, false) => three::<3, SHORT, TWO, false>(b, at, n, whole, per, out),
+                        }
+                    } else {
+                        let mut all = [(b.pad, 0); MANY_ROWS];
+                        for (ky, row) in all[..kh].iter_mut().enumerate() {
+                            *row = at(ky);
+                        }
+                        many::<SHORT, TWO>(b, all, n, whole, per, out);
                     }
                     out = out.wrapping_add(n * per * w.channels);
                     column += n * per;
@@ -192,13 +232,13 @@ unsafe fn line<const SHORT: bool>(b: &Block<'_>, y: usize, mask: u64, mut out: *
                     }
                     let quads = interleave(taps);
                     for v in 0..4 {
-                        let w = _mm512_loadu_si512(weights.add(64 * v).cast());
-                        acc[v] = _mm512_dpbusd_epi32(acc[v], quads[v], w);
+                        let w = weights.add(64 * v);
+                        acc[v] = product::<TWO>(acc[v], quads[v], w, second);
                     }
                     weights = weights.add(256);
                 }
             }
-            _mm512_mask_storeu_epi8(out, mask, finish::<SHORT>(b, &acc));
+            store(finish::<SHORT>(b, &acc), out, live);
             out = out.wrapping_add(w.channels);
             column += 1;
         }
@@ -241,23 +281,171 @@ unsafe fn finish<const SHORT: bool>(b: &Block<'_>, acc: &[__m512i; 4]) -> __m512
     _mm512_min_epi8(_mm512_max_epi8(y, b.bounds.0), b.bounds.1)
 }
 
-/// `n` vectors of pixels of a 3x3 window that is inside from left to right; `S` is how many columns
-/// each begins after the one before, 3 standing for 3 and more. `FULL` where all bytes of the mask are
-/// there.
+/// The bytes that are there.
+fn mask_of(live: usize) -> u64 {
+    if live == 64 { !0 } else { (1 << live) - 1 }
+}
+
+/// Writes the first bytes of a vector. Masks are for counts that no plain stores make up, since some
+/// processors take long for them.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn store(y: __m512i, to: *mut i8, live: usize) {
+    let low = _mm512_castsi512_si256(y);
+    // SAFETY: the caller has room for the bytes that are there.
+    unsafe {
+        match live {
+            64 => _mm512_storeu_si512(to.cast(), y),
+            48 => {
+                _mm256_storeu_si256(to.cast(), low);
+                _mm_storeu_si128(to.add(32).cast(), _mm512_extracti32x4_epi32::<2>(y));
+            }
+            32 => _mm256_storeu_si256(to.cast(), low),
+            24 => {
+                _mm_storeu_si128(to.cast(), _mm512_castsi512_si128(y));
+                _mm_storel_epi64(to.add(16).cast(), _mm256_extracti128_si256::<1>(low));
+            }
+            16 => _mm_storeu_si128(to.cast(), _mm512_castsi512_si128(y)),
+            8 => _mm_storel_epi64(to.cast(), _mm512_castsi512_si128(y)),
+            _ => _mm512_mask_storeu_epi8(to, mask_of(live), y),
+        }
+    }
+}
+
+/// Adds products with the weights at `w`, and with those `second` bytes after them where weights are sums.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn three<const S: usize, const SHORT: bool, const FULL: bool>(
+unsafe fn product<const TWO: bool>(
+    acc: __m512i,
+    x: __m512i,
+    w: *const u8,
+    second: usize,
+) -> __m512i {
+    // SAFETY: the caller's weights are there.
+    unsafe {
+        let acc = _mm512_dpbusd_epi32(acc, x, _mm512_loadu_si512(w.cast()));
+        if TWO {
+            return _mm512_dpbusd_epi32(acc, x, _mm512_loadu_si512(w.add(second).cast()));
+        }
+        acc
+    }
+}
+
+/// Rows of a window of [`many`].
+const MANY_ROWS: usize = 8;
+/// Columns of a window of [`many`].
+const MANY_COLUMNS: usize = 8;
+/// Columns of the input that are interleaved together.
+const COLUMNS: usize = 24;
+
+type Column = [__m512i; 4];
+
+/// `n` vectors of pixels of a window that is inside from left to right. Columns are interleaved into a buffer
+/// first, so that each is for all pixels that see it.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn many<const SHORT: bool, const TWO: bool>(
     b: &Block<'_>,
-    mut at: [*const i8; 3],
-    moves: [usize; 3],
+    rows: [(*const i8, usize); MANY_ROWS],
     n: usize,
-    mask: u64,
+    live: usize,
+    per: usize,
+    mut out: *mut i8,
+) {
+    let ([kh, kw], step, mask) = (b.window.kernel, b.window.stride[1] * per, mask_of(live));
+    let quads = kh.div_ceil(4);
+    let mut buffer = MaybeUninit::<[Column; COLUMNS * MANY_ROWS / 4]>::uninit();
+    let buffer = buffer.as_mut_ptr().cast::<Column>();
+    let most = (COLUMNS - kw) / step + 1;
+    let mut done = 0;
+    // SAFETY: the caller's rows are inside for all columns that `n` vectors see; of the buffer only what was
+    // written is read.
+    unsafe {
+        while done < n {
+            let now = (n - done).min(most);
+            for c in 0..(now - 1) * step + kw {
+                let from = (done * step + c) * b.hop;
+                for q in 0..quads {
+                    let mut taps = [_mm512_setzero_si512(); 4];
+                    for (tap, (row, moves)) in taps.iter_mut().zip(&rows[4 * q..kh.min(4 * q + 4)])
+                    {
+                        *tap = _mm512_maskz_loadu_epi8(mask, row.wrapping_add(from & moves));
+                    }
+                    *buffer.add(c * quads + q) = interleave(taps);
+                }
+            }
+            let mut i = 0;
+            while i < now {
+                let at = buffer.add(i * step * quads);
+                let count = match now - i {
+                    4.. => buffered::<4, SHORT, TWO>(b, at, step, live, per, out),
+                    2.. => buffered::<2, SHORT, TWO>(b, at, step, live, per, out),
+                    _ => buffered::<1, SHORT, TWO>(b, at, step, live, per, out),
+                };
+                out = out.wrapping_add(count * per * b.hop);
+                i += count;
+            }
+            done += now;
+        }
+    }
+}
+
+/// `P` vectors of pixels from the interleaved columns that the first one sees on.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn buffered<const P: usize, const SHORT: bool, const TWO: bool>(
+    b: &Block<'_>,
+    columns: *const Column,
+    step: usize,
+    live: usize,
+    per: usize,
+    out: *mut i8,
+) -> usize {
+    let quads = b.window.kernel[0].div_ceil(4);
+    let second = groups(b.window.kernel) * 256;
+    // SAFETY: as the caller's.
+    unsafe {
+        let mut acc = [[_mm512_setzero_si512(); 4]; P];
+        for v in 0..4 {
+            let bias = _mm512_loadu_si512(b.packed.add(v * VECTOR).cast());
+            for acc in &mut acc {
+                acc[v] = bias;
+            }
+        }
+        let mut weights = b.packed.add(4 * VECTOR);
+        for group in 0..groups(b.window.kernel) {
+            for v in 0..4 {
+                let w = weights.add(64 * v);
+                for p in 0..P {
+                    let x = (*columns.add(p * step * quads + group))[v];
+                    acc[p][v] = product::<TWO>(acc[p][v], x, w, second);
+                }
+            }
+            weights = weights.add(256);
+        }
+        for (p, acc) in acc.iter().enumerate() {
+            store(finish::<SHORT>(b, acc), out.wrapping_add(p * per * b.hop), live);
+        }
+    }
+    P
+}
+
+/// `n` vectors of pixels of a 3x3 window that is inside from left to right; `S` is how many columns
+/// each begins after the one before, 3 standing for 3 and more. `FULL` where all 64 bytes are there.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn three<const S: usize, const SHORT: bool, const TWO: bool, const FULL: bool>(
+    b: &Block<'_>,
+    rows: [(*const i8, usize); 3],
+    n: usize,
+    live: usize,
     per: usize,
     mut out: *mut i8,
 ) {
     // SAFETY: as the caller's.
     unsafe {
+        let (mut at, moves) = (rows.map(|r| r.0), rows.map(|r| r.1));
         let step = b.window.stride[1] * per * b.hop;
+        let mask = mask_of(live);
         let column = |at: &[*const i8; 3], kx: usize| {
             let tap = |ky: usize| {
                 let at = at[ky].wrapping_add((kx * b.hop) & moves[ky]);
@@ -273,15 +461,15 @@ unsafe fn three<const S: usize, const SHORT: bool, const FULL: bool>(
             for v in 0..4 {
                 acc[v] = _mm512_loadu_si512(b.packed.add(v * VECTOR).cast());
                 for kx in 0..3 {
-                    let w = _mm512_loadu_si512(weights.add((kx * 4 + v) * 64).cast());
-                    acc[v] = _mm512_dpbusd_epi32(acc[v], q[kx][v], w);
+                    let w = weights.add((kx * 4 + v) * 64);
+                    acc[v] = product::<TWO>(acc[v], q[kx][v], w, 3 * 256);
                 }
             }
             let y = finish::<SHORT>(b, &acc);
             if FULL {
                 _mm512_storeu_si512(out.cast(), y);
             } else {
-                _mm512_mask_storeu_epi8(out, mask, y);
+                store(y, out, live);
             }
             out = out.wrapping_add(per * b.hop);
             if i + 1 == n {

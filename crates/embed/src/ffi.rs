@@ -1,46 +1,80 @@
-//! The C interface; `include/paring_rt.h` documents it.
+//! The C interface. `include/paring_rt.h` is made from this file: comments of public items are for its readers.
 
-use crate::{Model, Port, Runner};
+use crate::{Element, Model, Port, Runner};
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The version of the interface.
-const ABI: u32 = 1;
+/// The version of the interface; `paring_abi_version` gives that of the library.
+pub const PARING_ABI_VERSION: u32 = 1;
 
-const OK: c_int = 0;
-const ARGUMENT: c_int = 1;
-const OPEN: c_int = 2;
-const RUN: c_int = 3;
-const INTERNAL: c_int = 4;
+/// Done.
+pub const PARING_OK: c_int = 0;
+/// A pointer is null or a number is out of range.
+pub const PARING_ARGUMENT: c_int = 1;
+/// The file or its contents are not as they should be.
+pub const PARING_OPEN: c_int = 2;
+/// An inference failed.
+pub const PARING_RUN: c_int = 3;
+/// A fault of the library.
+pub const PARING_INTERNAL: c_int = 4;
+
+/// Elements of 32-bit floating point.
+pub const PARING_F32: u32 = 0;
+/// Signed bytes.
+pub const PARING_I8: u32 = 1;
+/// Bytes.
+pub const PARING_U8: u32 = 2;
+/// 16-bit integers.
+pub const PARING_I16: u32 = 3;
+/// 32-bit integers.
+pub const PARING_I32: u32 = 4;
+/// 64-bit integers.
+pub const PARING_I64: u32 = 5;
+/// Truth values, one a byte.
+pub const PARING_BOOL: u32 = 6;
+
+const _: () = {
+    assert!(PARING_F32 == Element::F32 as u32 && PARING_I8 == Element::I8 as u32);
+    assert!(PARING_U8 == Element::U8 as u32 && PARING_I16 == Element::I16 as u32);
+    assert!(PARING_I32 == Element::I32 as u32 && PARING_I64 == Element::I64 as u32);
+    assert!(PARING_BOOL == Element::Bool as u32);
+};
 
 /// Most extents that a description holds.
-const MAX_RANK: usize = 8;
+pub const PARING_MAX_RANK: usize = 8;
 
-/// A model as C sees it.
+/// A network that is ready to run. Many threads may use it at once.
 pub struct CModel {
     model: Model,
     /// Names of the inputs, then of the outputs.
     names: Vec<CString>,
 }
 
-/// A runner as C sees it.
+/// Runs a network, with memory of its own. One thread at a time may use it.
 pub struct CRunner {
     runner: Runner,
     inputs: Vec<usize>,
     outputs: Vec<usize>,
 }
 
-/// The description of an input or output.
+/// An input or output. Quantized elements stand for `scale * (stored - zero_point)`.
 #[repr(C)]
 pub struct CPort {
+    /// Lives as long as the model.
     name: *const c_char,
+    /// Bytes of all elements.
     bytes: usize,
+    /// 0 where the elements are not quantized.
     scale: f32,
+    /// The number that stands for 0.
     zero_point: i32,
+    /// `PARING_F32` and so on.
     element: u32,
+    /// How many extents there are.
     rank: u32,
-    shape: [usize; MAX_RANK],
+    /// The extents.
+    shape: [usize; PARING_MAX_RANK],
 }
 
 thread_local! {
@@ -56,16 +90,16 @@ fn fail(status: c_int, why: &str) -> c_int {
 
 fn guarded(f: impl FnOnce() -> c_int) -> c_int {
     catch_unwind(AssertUnwindSafe(f))
-        .unwrap_or_else(|_| fail(INTERNAL, "a fault of the library; please report it"))
+        .unwrap_or_else(|_| fail(PARING_INTERNAL, "a fault of the library; please report it"))
 }
 
-/// The version of the interface.
+/// The version of the library's interface; programs compare it with `PARING_ABI_VERSION`.
 #[unsafe(no_mangle)]
 pub extern "C" fn paring_abi_version() -> u32 {
-    ABI
+    PARING_ABI_VERSION
 }
 
-/// Why the last call of this thread failed.
+/// Why the last call that failed on this thread did. The text stays until the next one fails there.
 #[unsafe(no_mangle)]
 pub extern "C" fn paring_last_error() -> *const c_char {
     LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
@@ -77,10 +111,10 @@ fn give(model: Model, out: *mut *mut CModel) -> c_int {
     let names = names.collect();
     // SAFETY: the callers check that the place is there.
     unsafe { *out = Box::into_raw(Box::new(CModel { model, names })) };
-    OK
+    PARING_OK
 }
 
-/// Maps a package.
+/// Maps a package. The file must not change while it is in use.
 ///
 /// # Safety
 /// `path` is a C string and `out` a place for a pointer, or null.
@@ -88,16 +122,16 @@ fn give(model: Model, out: *mut *mut CModel) -> c_int {
 pub unsafe extern "C" fn paring_model_open(path: *const c_char, out: *mut *mut CModel) -> c_int {
     guarded(|| {
         if path.is_null() || out.is_null() {
-            return fail(ARGUMENT, "a pointer is null");
+            return fail(PARING_ARGUMENT, "a pointer is null");
         }
         // SAFETY: not null, and a C string by the caller's promise.
         let path = unsafe { CStr::from_ptr(path) };
         let Ok(path) = path.to_str() else {
-            return fail(ARGUMENT, "the path is not UTF-8");
+            return fail(PARING_ARGUMENT, "the path is not UTF-8");
         };
         match crate::open(path) {
             Ok(model) => give(model, out),
-            Err(e) => fail(OPEN, &e.to_string()),
+            Err(e) => fail(PARING_OPEN, &e.to_string()),
         }
     })
 }
@@ -117,7 +151,8 @@ impl AsRef<[u8]> for Borrowed {
     }
 }
 
-/// Takes a package that is in memory and stays there.
+/// Takes a package that is in memory and stays there. Where it does not begin at a multiple of 64 bytes it is
+/// copied.
 ///
 /// # Safety
 /// `data` has `len` bytes, which do not change while the model or a runner of it exists; `out` is a place
@@ -130,11 +165,11 @@ pub unsafe extern "C" fn paring_model_from_memory(
 ) -> c_int {
     guarded(|| {
         if data.is_null() || out.is_null() {
-            return fail(ARGUMENT, "a pointer is null");
+            return fail(PARING_ARGUMENT, "a pointer is null");
         }
         match crate::from_bytes(Borrowed(data.cast(), len), crate::level()) {
             Ok(model) => give(model, out),
-            Err(e) => fail(OPEN, &e.to_string()),
+            Err(e) => fail(PARING_OPEN, &e.to_string()),
         }
     })
 }
@@ -149,7 +184,7 @@ pub unsafe extern "C" fn paring_model_close(model: *mut CModel) {
         // SAFETY: the caller's promise.
         guarded(|| {
             drop(unsafe { Box::from_raw(model) });
-            OK
+            PARING_OK
         });
     }
 }
@@ -174,7 +209,7 @@ pub unsafe extern "C" fn paring_model_outputs(model: *const CModel) -> usize {
     unsafe { model.as_ref() }.map_or(0, |m| m.model.outputs().len())
 }
 
-/// Bytes of activations of each runner.
+/// Bytes of activations that each runner takes.
 ///
 /// # Safety
 /// `model` is null or an open model.
@@ -201,7 +236,7 @@ pub unsafe extern "C" fn paring_model_input(
 /// Describes an output.
 ///
 /// # Safety
-/// As of [`paring_model_input`].
+/// `model` is null or an open model, `out` null or a place for a description.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn paring_model_output(
     model: *const CModel,
@@ -215,17 +250,17 @@ pub unsafe extern "C" fn paring_model_output(
 fn describe(model: Option<&CModel>, out: Option<&mut CPort>, index: usize, input: bool) -> c_int {
     guarded(|| {
         let (Some(m), Some(out)) = (model, out) else {
-            return fail(ARGUMENT, "a pointer is null");
+            return fail(PARING_ARGUMENT, "a pointer is null");
         };
         let (ports, first): (&[Port], _) =
             if input { (m.model.inputs(), 0) } else { (m.model.outputs(), m.model.inputs().len()) };
-        let (Some(port), Some(name)) = (ports.get(index), m.names.get(first + index)) else {
-            return fail(ARGUMENT, "there is no input or output of this number");
+        let (Some(port), Some(name)) = (ports.get(index), m.names[first..].get(index)) else {
+            return fail(PARING_ARGUMENT, "there is no input or output of this number");
         };
-        if port.shape.len() > MAX_RANK {
-            return fail(ARGUMENT, "it has more than eight dimensions");
+        if port.shape.len() > PARING_MAX_RANK {
+            return fail(PARING_ARGUMENT, "it has more than eight dimensions");
         }
-        let mut shape = [0; MAX_RANK];
+        let mut shape = [0; PARING_MAX_RANK];
         shape[..port.shape.len()].copy_from_slice(&port.shape);
         let (scale, zero_point) = port.quant.unwrap_or((0.0, 0));
         *out = CPort {
@@ -237,7 +272,7 @@ fn describe(model: Option<&CModel>, out: Option<&mut CPort>, index: usize, input
             rank: port.shape.len() as u32,
             shape,
         };
-        OK
+        PARING_OK
     })
 }
 
@@ -250,7 +285,7 @@ pub unsafe extern "C" fn paring_runner_new(model: *const CModel, out: *mut *mut 
     guarded(|| {
         // SAFETY: the caller's promise.
         let (Some(m), false) = (unsafe { model.as_ref() }, out.is_null()) else {
-            return fail(ARGUMENT, "a pointer is null");
+            return fail(PARING_ARGUMENT, "a pointer is null");
         };
         let lens = |ports: &[Port]| ports.iter().map(|p| p.len).collect();
         let runner = CRunner {
@@ -260,7 +295,7 @@ pub unsafe extern "C" fn paring_runner_new(model: *const CModel, out: *mut *mut 
         };
         // SAFETY: the place is there.
         unsafe { *out = Box::into_raw(Box::new(runner)) };
-        OK
+        PARING_OK
     })
 }
 
@@ -274,7 +309,7 @@ pub unsafe extern "C" fn paring_runner_free(runner: *mut CRunner) {
         guarded(|| {
             // SAFETY: the caller's promise.
             drop(unsafe { Box::from_raw(runner) });
-            OK
+            PARING_OK
         });
     }
 }
@@ -288,14 +323,14 @@ pub unsafe extern "C" fn paring_runner_reset(runner: *mut CRunner) -> c_int {
     guarded(|| {
         // SAFETY: the caller's promise.
         let Some(r) = (unsafe { runner.as_mut() }) else {
-            return fail(ARGUMENT, "a pointer is null");
+            return fail(PARING_ARGUMENT, "a pointer is null");
         };
         r.runner.reset();
-        OK
+        PARING_OK
     })
 }
 
-/// Computes the outputs.
+/// Computes the outputs. Nothing is kept of the inputs.
 ///
 /// # Safety
 /// `runner` is null or a runner that no other thread uses; `inputs` and `outputs` have a pointer for each
@@ -309,17 +344,17 @@ pub unsafe extern "C" fn paring_runner_run(
     guarded(|| {
         // SAFETY: the caller's promise.
         let Some(r) = (unsafe { runner.as_mut() }) else {
-            return fail(ARGUMENT, "a pointer is null");
+            return fail(PARING_ARGUMENT, "a pointer is null");
         };
         if inputs.is_null() || outputs.is_null() {
-            return fail(ARGUMENT, "a pointer is null");
+            return fail(PARING_ARGUMENT, "a pointer is null");
         }
         // SAFETY: the caller's promise; null pointers are sorted out first.
         unsafe {
             let x = std::slice::from_raw_parts(inputs, r.inputs.len());
             let y = std::slice::from_raw_parts(outputs, r.outputs.len());
             if x.iter().any(|p| p.is_null()) || y.iter().any(|p| p.is_null()) {
-                return fail(ARGUMENT, "a pointer is null");
+                return fail(PARING_ARGUMENT, "a pointer is null");
             }
             let slice =
                 |(p, n): (&*const c_void, &usize)| std::slice::from_raw_parts(p.cast::<u8>(), *n);
@@ -328,8 +363,8 @@ pub unsafe extern "C" fn paring_runner_run(
             let x: Vec<&[u8]> = x.iter().zip(&r.inputs).map(slice).collect();
             let mut y: Vec<&mut [u8]> = y.iter().zip(&r.outputs).map(slice_mut).collect();
             match r.runner.run(&x, &mut y) {
-                Ok(()) => OK,
-                Err(e) => fail(RUN, &e.to_string()),
+                Ok(()) => PARING_OK,
+                Err(e) => fail(PARING_RUN, &e.to_string()),
             }
         }
     })

@@ -131,6 +131,21 @@ fn chain(graph: &Graph, node: &Node, taken: &HashSet<NodeId>) -> Chain {
     chain
 }
 
+/// Leaves padding with zeros to the convolution that alone reads it, where there is a step for that.
+fn fold_pads(lower: &mut Lower<'_>, order: &[NodeId]) {
+    for id in order {
+        let node = lower.graph.node(*id);
+        let Some(y) = lower.zeros_around(node).and(node.outputs().first()) else { continue };
+        let Some(user) = lower.graph.only_user(*y) else { continue };
+        if user.op_as::<Conv2d>().is_some() && user.inputs().first() == Some(y) {
+            lower.pads.insert(*id);
+            if lower.lower(user, Tail::NONE).is_none() {
+                lower.pads.remove(id);
+            }
+        }
+    }
+}
+
 /// A part of the arena while it is planned.
 type BlockId = usize;
 
@@ -265,12 +280,16 @@ pub(crate) fn build(verified: &Verified<'_>, options: Options<'_>) -> Result<Pla
         const_of: HashMap::new(),
         foreign: Vec::new(),
     };
-    let lower = Lower {
+    let mut lower = Lower {
         graph,
         kernels: options.kernels,
         rounding: options.rounding,
         fallback: options.fallback,
+        pads: HashSet::new(),
     };
+    if options.fuse {
+        fold_pads(&mut lower, verified.order());
+    }
     let given = graph.inputs().iter().map(|p| p.value);
     for v in given.chain(graph.states().iter().map(|s| s.current)) {
         b.define(v, 0);
@@ -303,6 +322,9 @@ pub(crate) fn build(verified: &Verified<'_>, options: Options<'_>) -> Result<Pla
     let mut refused = Vec::new();
     let mut alone: HashSet<NodeId> = HashSet::new();
     for &id in verified.order() {
+        if lower.pads.contains(&id) {
+            continue;
+        }
         let ended = chains.get(&id);
         if taken.contains(&id) && ended.is_none() && !alone.contains(&id) {
             // A later node's step computes it, unless the step cannot be made.

@@ -307,7 +307,8 @@ pub fn refusal(
     node: &Node,
 ) -> Option<String> {
     let rounding = ExecOptions::default().rounding;
-    let lower = crate::ops::Lower { graph, kernels, rounding, fallback: tables };
+    let lower =
+        crate::ops::Lower { graph, kernels, rounding, fallback: tables, pads: Default::default() };
     match lower.lower(node, crate::ops::Tail::NONE) {
         Some(_) => None,
         None => Some(format!(

@@ -1,4 +1,5 @@
 use crate::portable;
+use crate::sparse::{Extents, I8Scale, Sparse};
 use core::ops::Range;
 use paring_qmath::{Multiplier, Rounding};
 
@@ -14,25 +15,44 @@ pub struct Tile {
     pub width: usize,
 }
 
-/// The left side of a product: rows of `taps` pieces of `depth` elements each.
+/// Where pieces begin, and how far they are from the first element.
 #[derive(Clone, Copy, Debug)]
-pub struct Rows<'a, T> {
-    a: &'a [T],
+pub struct Table<'a> {
     at: &'a [u32],
-    pad: &'a [T],
-    taps: usize,
-    depth: usize,
-    rows: usize,
-    tile: usize,
     /// One more than where the farthest piece begins; 0 where all are padding.
     end: usize,
     padded: bool,
 }
 
+impl<'a> Table<'a> {
+    /// For each tile of rows and each tap, one offset or [`PAD`] a row of the tile; the rows that a last tile lacks
+    /// repeat others.
+    #[must_use]
+    pub fn new(at: &'a [u32]) -> Self {
+        // PAD wraps to 0, so one maximum finds the farthest piece and one minimum the padding.
+        let (low, high) = at.iter().fold((u32::MAX, 0), |(low, high), &o| {
+            let o = o.wrapping_add(1);
+            (o.min(low), o.max(high))
+        });
+        Self { at, end: high as usize, padded: low == 0 }
+    }
+}
+
+/// The left side of a product: rows of `taps` pieces of `depth` elements each.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a, T> {
+    a: &'a [T],
+    table: Table<'a>,
+    pad: &'a [T],
+    taps: usize,
+    depth: usize,
+    rows: usize,
+    tile: usize,
+}
+
 impl<'a, T> Rows<'a, T> {
-    /// `a` holds the elements. `at` says where each piece begins in it, or [`PAD`]: for each tile of
-    /// `tile` rows and each tap, one offset a row of the tile; the rows that a last tile lacks repeat
-    /// others. `pad` is the piece that [`PAD`] stands for.
+    /// `a` holds the elements. `at` says where each piece begins in it, for tiles of `tile` rows; see
+    /// [`Table::new`]. `pad` is the piece that [`PAD`] stands for.
     ///
     /// # Panics
     /// If the table has not the length that the other numbers ask for.
@@ -46,21 +66,34 @@ impl<'a, T> Rows<'a, T> {
         rows: usize,
         tile: usize,
     ) -> Self {
-        assert_eq!(Some(at.len()), rows.div_ceil(tile).checked_mul(taps * tile), "table of pieces");
-        // PAD wraps to 0, so one maximum finds the farthest piece and one minimum the padding.
-        let (low, high) = at.iter().fold((u32::MAX, 0), |(low, high), &o| {
-            let o = o.wrapping_add(1);
-            (o.min(low), o.max(high))
-        });
-        Self { a, at, pad, taps, depth, rows, tile, end: high as usize, padded: low == 0 }
+        Self::of(a, Table::new(at), pad, taps, depth, rows, tile)
+    }
+
+    /// As [`new`](Self::new), for a table that serves more than one product.
+    ///
+    /// # Panics
+    /// If the table has not the length that the other numbers ask for.
+    #[must_use]
+    pub fn of(
+        a: &'a [T],
+        table: Table<'a>,
+        pad: &'a [T],
+        taps: usize,
+        depth: usize,
+        rows: usize,
+        tile: usize,
+    ) -> Self {
+        let len = rows.div_ceil(tile).checked_mul(taps * tile);
+        assert_eq!(Some(table.at.len()), len, "table of pieces");
+        Self { a, table, pad, taps, depth, rows, tile }
     }
 
     /// Whether every piece lies inside the elements when `reach` of its elements are read.
     #[must_use]
     #[inline]
     pub fn is_inside(&self, reach: usize) -> bool {
-        (self.end == 0 || self.end - 1 + reach <= self.a.len())
-            && (!self.padded || reach <= self.pad.len())
+        (self.table.end == 0 || self.table.end - 1 + reach <= self.a.len())
+            && (!self.table.padded || reach <= self.pad.len())
     }
 
     /// The elements.
@@ -74,7 +107,7 @@ impl<'a, T> Rows<'a, T> {
     #[must_use]
     #[inline]
     pub fn at(&self) -> &'a [u32] {
-        self.at
+        self.table.at
     }
 
     /// The piece of padding.
@@ -88,7 +121,7 @@ impl<'a, T> Rows<'a, T> {
     #[must_use]
     #[inline]
     pub fn is_padded(&self) -> bool {
-        self.padded
+        self.table.padded
     }
 
     /// Pieces of a row.
@@ -181,11 +214,88 @@ pub struct I8Sum {
     pub rounding: Rounding,
     /// Bounds of the output; the upper one is applied last.
     pub bounds: (i8, i8),
+    /// A shorter way to all the same results, where there is one.
+    pub quick: Option<QuickSum>,
+}
+
+/// A sum of bytes as `(((a * w0 + b * w1) >> 8) + start) >> shift` before it is cut to the bounds.
+///
+/// With `w = high * 2^15 + low` all of it fits 32 bits:
+/// `((a * high0 + b * high1) * 2^7 + ((a * low0 + b * low1) >> 8) + start) >> shift`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuickSum {
+    /// Factors of both operands, of a magnitude below 2^30.
+    pub weights: [i32; 2],
+    /// Zero points and rounding.
+    pub start: i32,
+    /// The right shift.
+    pub shift: u32,
+}
+
+impl QuickSum {
+    /// The high parts of the factors, which fit 16 bits, and the low ones, which have 15.
+    #[must_use]
+    pub fn parts(&self) -> [[i16; 2]; 2] {
+        [self.weights.map(|w| (w >> 15) as i16), self.weights.map(|w| (w & 0x7FFF) as i16)]
+    }
+
+    /// The sum before `start` is added.
+    fn before(parts: &[[i16; 2]; 2], a: i8, b: i8) -> i64 {
+        let [high, low] =
+            parts.map(|w| i64::from(a) * i64::from(w[0]) + i64::from(b) * i64::from(w[1]));
+        (high << 7) + (low >> 8)
+    }
 }
 
 impl I8Sum {
     /// Spare bits of the operands.
     pub const SHIFT: u32 = 20;
+
+    /// Looks for the shorter way: one that gives the same for all pairs of bytes.
+    #[must_use]
+    pub fn quick(&self) -> Option<QuickSum> {
+        let real = |m: Multiplier| {
+            let scale = (1_u64 << m.shift.unsigned_abs().min(62)) as f64;
+            let whole = f64::from(m.mantissa) / f64::from(1_u32 << 31);
+            if m.shift < 0 { whole / scale } else { whole * scale }
+        };
+        let scale = real(self.factor) * f64::from(1_u32 << Self::SHIFT);
+        let sign = if self.subtract { -1.0 } else { 1.0 };
+        let ratios = [real(self.factors[0]) * scale, sign * real(self.factors[1]) * scale];
+        (16..=22).rev().find_map(|shift| {
+            let weights = ratios.map(|r| {
+                let w = r * f64::from(1_u32 << (shift + 8));
+                (if w < 0.0 { w - 0.5 } else { w + 0.5 }) as i64
+            });
+            if weights.iter().any(|w| w.unsigned_abs() >= 1 << 30) {
+                return None;
+            }
+            let mut quick = QuickSum { weights: weights.map(|w| w as i32), start: 0, shift };
+            let parts = quick.parts();
+            let (mut low, mut high) = (i64::MIN, i64::MAX);
+            let (mut least, mut most) = (i64::MAX, i64::MIN);
+            for a in i8::MIN..=i8::MAX {
+                for b in i8::MIN..=i8::MAX {
+                    let (y, v) = (self.apply(a, b), QuickSum::before(&parts, a, b));
+                    (least, most) = (least.min(v), most.max(v));
+                    let from = i64::from(y) << shift;
+                    if y > self.bounds.0 {
+                        low = low.max(from - v);
+                    }
+                    if y < self.bounds.1 {
+                        high = high.min(from + (1 << shift) - 1 - v);
+                    }
+                }
+            }
+            if low == i64::MIN || high == i64::MAX || low > high {
+                return None;
+            }
+            let start = low + (high - low) / 2;
+            let fits = |v: i64| i32::try_from(v + start).is_ok();
+            quick.start = i32::try_from(start).ok()?;
+            (fits(least) && fits(most)).then_some(quick)
+        })
+    }
 
     /// The output for two operands.
     #[must_use]
@@ -278,6 +388,34 @@ pub trait Kernels: Send + Sync + 'static {
         portable::f32_gemm(rows, panel, width, rest, clamp, cols, stride, out);
     }
 
+    /// Whether a product is faster by [`f32_sparse`](Self::f32_sparse) than by [`f32_gemm`](Self::f32_gemm).
+    fn f32_sparse_pays(&self, extents: &Extents) -> bool {
+        let _ = extents;
+        false
+    }
+
+    /// Elements of scratch memory that a sparse product with rows of `depth` elements takes.
+    fn f32_sparse_scratch(&self, depth: usize) -> usize {
+        let _ = depth;
+        0
+    }
+
+    /// `out[r][c] = clamp(bias[c] + sum(a[r][k] * w[k][c]) + rest[r][c])` over the weights that are there. Rows of
+    /// `a` lie one after another, and so do those of `rest` and `out`.
+    fn f32_sparse(
+        &self,
+        a: &[f32],
+        weights: &Sparse<'_, f32>,
+        bias: &[f32],
+        rest: Option<&[f32]>,
+        clamp: (f32, f32),
+        scratch: &mut [f32],
+        out: &mut [f32],
+    ) {
+        let _ = scratch;
+        portable::f32_sparse(a, weights, bias, rest, clamp, out);
+    }
+
     /// The tile of `i8` products.
     fn i8_tile(&self) -> Tile {
         portable::TILE
@@ -311,6 +449,32 @@ pub trait Kernels: Send + Sync + 'static {
         portable::i8_gemm(rows, packed, width, cols, stride, out);
     }
 
+    /// Whether a product is faster by [`i8_sparse`](Self::i8_sparse) than by [`i8_gemm`](Self::i8_gemm).
+    fn i8_sparse_pays(&self, extents: &Extents) -> bool {
+        let _ = extents;
+        false
+    }
+
+    /// Elements of scratch memory that a sparse product with rows of `depth` elements takes.
+    fn i8_sparse_scratch(&self, depth: usize) -> usize {
+        let _ = depth;
+        0
+    }
+
+    /// `out[r][c]` is the requantized `bias[c] + sum(a[r][k] * w[k][c])` over the weights that are there; sums stay
+    /// within 31 bits. Rows of `a` lie one after another, and so do those of `out`.
+    fn i8_sparse(
+        &self,
+        a: &[i8],
+        weights: &Sparse<'_, i16>,
+        scale: &I8Scale<'_>,
+        scratch: &mut [i16],
+        out: &mut [i8],
+    ) {
+        let _ = scratch;
+        portable::i8_sparse(a, weights, scale, out);
+    }
+
     /// Some rows of the output of a depthwise convolution; the weights are `taps` rows of one number a
     /// channel.
     fn f32_depthwise(
@@ -334,6 +498,12 @@ pub trait Kernels: Send + Sync + 'static {
     /// Packs depthwise weights; `false` where the arithmetic of a channel cannot be reproduced.
     fn i8_depthwise_pack(&self, p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
         portable::i8_depthwise_pack(p, packed)
+    }
+
+    /// As [`i8_depthwise_len`](Self::i8_depthwise_len) for
+    /// [`i8_depthwise_pack_sum`](Self::i8_depthwise_pack_sum).
+    fn i8_depthwise_sum_len(&self, kernel: [usize; 2], channels: usize) -> usize {
+        self.i8_depthwise_len(kernel, channels)
     }
 
     /// As [`i8_depthwise_pack`](Self::i8_depthwise_pack) for weights that are the sums of two bytes: those of
@@ -366,5 +536,50 @@ pub trait Kernels: Send + Sync + 'static {
     /// `out[i] = table[x[i]]`
     fn table(&self, table: &[u8; 256], x: &[u8], out: &mut [u8]) {
         portable::table(table, x, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sum(scales: [f64; 2], zeros: [i32; 2], out: (f64, i32), subtract: bool) -> I8Sum {
+        let twice = 2.0 * scales[0].max(scales[1]);
+        I8Sum {
+            zeros,
+            factors: scales.map(|s| Multiplier::from_real(s / twice)),
+            subtract,
+            factor: Multiplier::from_real(twice / (f64::from(1 << I8Sum::SHIFT) * out.0)),
+            zero_point: out.1,
+            rounding: Rounding::Double,
+            bounds: (-128, 127),
+            quick: None,
+        }
+    }
+
+    #[test]
+    fn most_sums_have_a_shorter_way_to_the_same() {
+        let (mut state, mut found) = (1_u64, 0);
+        let mut next = |n: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(12345);
+            (state >> 33) % n
+        };
+        for i in 0..12 {
+            let mut scale = || 0.01 + next(1000) as f64 / 3000.0;
+            let (scales, out) = ([scale(), scale()], scale() + 0.1);
+            let zeros = [next(256) as i32 - 128, next(256) as i32 - 128];
+            let all = sum(scales, zeros, (out, next(256) as i32 - 128), i % 3 == 0);
+            let Some(quick) = all.quick() else { continue };
+            found += 1;
+            let parts = quick.parts();
+            for a in i8::MIN..=i8::MAX {
+                for b in i8::MIN..=i8::MAX {
+                    let v = QuickSum::before(&parts, a, b) + i64::from(quick.start);
+                    let y = (i32::try_from(v).unwrap() >> quick.shift).clamp(-128, 127);
+                    assert_eq!(y as i8, all.apply(a, b), "{all:?} {quick:?} {a} {b}");
+                }
+            }
+        }
+        assert!(found >= 8, "{found} of 12");
     }
 }

@@ -21,6 +21,10 @@
 
 mod interface;
 mod portable;
+mod sparse;
 
-pub use interface::{I8Depthwise, I8Panel, I8Sum, Kernels, PAD, Rows, Tile, Window};
+pub use interface::{
+    I8Depthwise, I8Panel, I8Sum, Kernels, PAD, QuickSum, Rows, Table, Tile, Window,
+};
 pub use portable::Portable;
+pub use sparse::{Extents, I8Scale, Sparse};

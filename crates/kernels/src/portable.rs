@@ -1,6 +1,7 @@
 //! Kernels in plain Rust.
 
 use crate::interface::{I8Depthwise, I8Panel, Kernels, PAD, Rows, Tile, Window};
+use crate::sparse::{I8Scale, Sparse};
 use core::ops::Range;
 use paring_qmath::{Multiplier, Rounding};
 
@@ -67,6 +68,43 @@ pub(crate) fn f32_gemm(
         for (c, out) in out.iter_mut().enumerate() {
             let y = rest.map_or(acc[c], |r| acc[c] + r[row * stride + c]);
             *out = clamp_f32(y, clamp);
+        }
+    }
+}
+
+pub(crate) fn f32_sparse(
+    a: &[f32],
+    w: &Sparse<'_, f32>,
+    bias: &[f32],
+    rest: Option<&[f32]>,
+    clamp: (f32, f32),
+    out: &mut [f32],
+) {
+    let channels = w.counts().len();
+    let rows = a.chunks_exact(w.depth()).zip(out.chunks_exact_mut(channels));
+    for (row, (a, out)) in rows.enumerate() {
+        let mut all = w.index().iter().zip(w.weights());
+        for (c, y) in out.iter_mut().enumerate() {
+            let own = all.by_ref().take(w.counts()[c] as usize);
+            let sum = own.fold(bias[c], |sum, (k, w)| sum + a[*k as usize] * w);
+            let y_rest = rest.map_or(sum, |r| sum + r[row * channels + c]);
+            *y = clamp_f32(y_rest, clamp);
+        }
+    }
+}
+
+pub(crate) fn i8_sparse(a: &[i8], w: &Sparse<'_, i16>, scale: &I8Scale<'_>, out: &mut [i8]) {
+    let channels = w.counts().len();
+    let (low, high) = (i32::from(scale.bounds.0), i32::from(scale.bounds.1));
+    for (a, out) in a.chunks_exact(w.depth()).zip(out.chunks_exact_mut(channels)) {
+        let mut all = w.index().iter().zip(w.weights());
+        for (c, y) in out.iter_mut().enumerate() {
+            let own = all.by_ref().take(w.counts()[c] as usize);
+            let product = |(k, w): (&u32, &i16)| i32::from(a[*k as usize]) * i32::from(*w);
+            let sum = own.map(product).fold(scale.bias[c], i32::wrapping_add);
+            let m = Multiplier { mantissa: scale.mantissas[c], shift: scale.shifts[c] };
+            let scaled = m.apply(sum, Rounding::Double).saturating_add(scale.zero_point);
+            *y = scaled.max(low).min(high) as i8;
         }
     }
 }

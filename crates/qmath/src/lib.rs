@@ -97,6 +97,27 @@ impl Multiplier {
         }
     }
 
+    /// The result within `bounds` that every sum has which is at most `spread` away from `bias`, if they all have
+    /// the same one: they round or saturate to it. Filters that pruning or training has emptied are of this kind,
+    /// often with a bias and a factor that no short form of the arithmetic takes.
+    #[must_use]
+    pub fn constant(
+        self,
+        bias: i32,
+        spread: i64,
+        rounding: Rounding,
+        zero_point: i32,
+        bounds: (i32, i32),
+    ) -> Option<i32> {
+        let at = |sum: i64| {
+            let y = self.apply(i32::try_from(sum).ok()?, rounding).saturating_add(zero_point);
+            Some(y.max(bounds.0).min(bounds.1))
+        };
+        let least = at(i64::from(bias) - spread)?;
+        // Results grow with the sums.
+        (at(i64::from(bias) + spread)? == least).then_some(least)
+    }
+
     /// As [`apply`](Self::apply) for a 64-bit accumulator (16-bit activations), with the 15-bit
     /// mantissa that TFLite's int16 kernels use: rounds once, ties toward positive infinity.
     ///
@@ -199,6 +220,18 @@ mod tests {
         assert_eq!(Multiplier::from_real(f64::NAN), Multiplier::ZERO);
         assert_eq!(Multiplier::from_real(1e-12), Multiplier::ZERO);
         assert_eq!(Multiplier::from_real(1e300).shift, 30);
+    }
+
+    #[test]
+    fn sums_that_all_give_one_result_are_found() {
+        let constant = |m: Multiplier, bias, spread| {
+            m.constant(bias, spread, Rounding::Double, 0, (-128, 127))
+        };
+        let half = Multiplier::from_real(0.5);
+        assert_eq!(constant(half, 0, 1), None);
+        assert_eq!(constant(half, 1000, 100), Some(127));
+        assert_eq!(constant(half, i32::MAX, 1), None);
+        assert_eq!(constant(Multiplier::from_real(1e-9), 1 << 30, 0), Some(1));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::blob::{Blob, Shared};
 use crate::buffer::LINE;
 use crate::steps::AnyStep;
-use paring_kernels::{I8Sum, Tile, Window};
+use paring_kernels::{I8Sum, QuickSum, Tile, Window};
 use paring_qmath::{Multiplier, Rounding};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -215,7 +215,8 @@ pub(crate) use wire;
 wire!(Tile { rows, width });
 wire!(Window { input, channels, kernel, stride, dilation, pad, out_width });
 wire!(Multiplier { mantissa, shift });
-wire!(I8Sum { zeros, factors, subtract, factor, zero_point, rounding, bounds });
+wire!(I8Sum { zeros, factors, subtract, factor, zero_point, rounding, bounds, quick });
+wire!(QuickSum { weights, start, shift });
 
 impl Wire for Rounding {
     fn put(&self, w: &mut Writer) {

@@ -138,13 +138,18 @@ const REAL: [&str; 9] = [
     "tflite/kws_dscnn_int8.tflite",
 ];
 
-/// With batch normalization folded, as every recipe begins and as the other runtimes do when they load.
+/// In the layout of the engine and with batch normalization folded, as every recipe begins and as the other
+/// runtimes do when they load.
 fn folded(graph: Graph) -> Graph {
     const RECIPE: &str = "version = 1
         [[pass]]
         use = \"cleanup\"
         [[pass]]
+        use = \"layout\"
+        [[pass]]
         use = \"fold-bn\"
+        [[pass]]
+        use = \"fuse\"
         [[pass]]
         use = \"cleanup\"
     ";

@@ -51,12 +51,7 @@ fn machine() -> String {
 }
 
 /// The whole page.
-pub fn page(
-    rows: &[Row],
-    peaks: &[Peak],
-    versions: &[(String, String)],
-    rounds: usize,
-) -> String {
+pub fn page(rows: &[Row], peaks: &[Peak], versions: &[(String, String)], rounds: usize) -> String {
     let mut page = String::from(
         "# x86 against LiteRT and ONNX Runtime\n\n\
          Written by `cargo xtask bench-x86`; do not edit. All engines ran in this one run, in turns.\n\n",

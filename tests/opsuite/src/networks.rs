@@ -7,9 +7,26 @@ use paring_ir::{DynOp, Graph, OpRef, ValueId};
 use paring_tensor::{DType, Quant, Tensor, TensorType};
 use std::sync::Arc;
 
+/// What a network's weights are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kind {
+    /// `i8`, and `f32` otherwise.
+    pub int8: bool,
+    /// Whether the least number is among weights of `i8`, as TFLite's quantization never has it.
+    pub least: bool,
+    /// Weights of each hundred that are zero in convolutions of one pixel.
+    pub sparsity: u32,
+}
+
+impl From<bool> for Kind {
+    fn from(int8: bool) -> Self {
+        Self { int8, ..Self::default() }
+    }
+}
+
 struct Net {
     graph: Graph,
-    int8: bool,
+    kind: Kind,
     count: usize,
     state: u64,
 }
@@ -17,10 +34,10 @@ struct Net {
 const SCALE: f32 = 6.0 / 255.0;
 
 impl Net {
-    fn new(int8: bool, shape: [usize; 4]) -> (Self, ValueId) {
+    fn new(kind: Kind, shape: [usize; 4]) -> (Self, ValueId) {
         let mut graph = Graph::new("mobilenet");
-        let x = graph.add_input("x", Self::form(int8, &shape)).unwrap();
-        (Self { graph, int8, count: 0, state: 1 }, x)
+        let x = graph.add_input("x", Self::form(kind.int8, &shape)).unwrap();
+        (Self { graph, kind, count: 0, state: 1 }, x)
     }
 
     fn form(int8: bool, shape: &[usize]) -> TensorType {
@@ -42,7 +59,7 @@ impl Net {
         let types: Vec<&TensorType> = inputs.iter().map(|v| self.graph.ty(*v)).collect();
         let shape = op.infer(&types).unwrap()[0].shape.fixed().unwrap();
         let name = format!("{}_{}", op.name(), self.count);
-        let ty = Self::form(self.int8, &shape);
+        let ty = Self::form(self.kind.int8, &shape);
         self.graph.add_typed_node(name.clone(), &op, inputs, vec![(name, ty)]).unwrap()[0]
     }
 
@@ -50,9 +67,17 @@ impl Net {
         let n: usize = shape.iter().product();
         let depth = (n / shape[0]) as f32;
         let name = format!("w{}", self.count);
-        if self.int8 {
-            // TFLite's weights are symmetric: the least number is not used.
-            let w: Vec<i8> = (0..n).map(|_| (self.random() as i8).max(-127)).collect();
+        let sparsity =
+            if shape.get(1..3) == Some(&[1, 1]) { u64::from(self.kind.sparsity) } else { 0 };
+        let kept = |net: &mut Self| sparsity == 0 || net.random() % 100 >= sparsity;
+        if self.kind.int8 {
+            // TFLite's weights are symmetric.
+            let least = if self.kind.least { i8::MIN } else { -127 };
+            let w = |_| {
+                let w = (self.random() as i8).max(least);
+                if kept(self) { w } else { 0 }
+            };
+            let w: Vec<i8> = (0..n).map(w).collect();
             let scale = 2.0 / depth.sqrt() / 128.0;
             let q = Quant::symmetric(0, vec![scale; shape[0]]);
             let w =
@@ -64,7 +89,11 @@ impl Net {
         }
         let unit = |r: u64| (r % 2001) as f32 / 1000.0 - 1.0;
         let scale = 2.0 / depth.sqrt();
-        let w: Vec<f32> = (0..n).map(|_| unit(self.random()) * scale).collect();
+        let w = |_| {
+            let w = unit(self.random()) * scale;
+            if kept(self) { w } else { 0.0 }
+        };
+        let w: Vec<f32> = (0..n).map(w).collect();
         let b: Vec<f32> = (0..shape[0]).map(|_| unit(self.random())).collect();
         let w = self.graph.add_const(&*name, Tensor::from_vec(shape, w).unwrap(), None).unwrap();
         let b = Tensor::from_vec([shape[0]], b).unwrap();
@@ -103,20 +132,20 @@ impl Net {
         let c = self.graph.ty(x).shape.fixed().unwrap()[1];
         let [w, b] = self.weights(&[1001, c]);
         let mut x = self.node(Dense::default(), &[x, w, b]);
-        if !self.int8 {
+        if !self.kind.int8 {
             x = self.node(Softmax { axis: 1, beta: 1.0, log: false }, &[x]);
         }
         self.graph.add_output("y", x);
     }
 }
 
-/// MobileNet V1, width 1.0, at 224x224, with random weights: `f32` or `i8`.
+/// MobileNet V1, width 1.0, at 224x224, with random weights.
 ///
 /// # Panics
 /// Never: the layers fit each other.
 #[must_use]
-pub fn mobilenet_v1(int8: bool) -> Graph {
-    let (mut n, x) = Net::new(int8, [1, 224, 224, 3]);
+pub fn mobilenet_v1(kind: impl Into<Kind>) -> Graph {
+    let (mut n, x) = Net::new(kind.into(), [1, 224, 224, 3]);
     let mut x = n.conv(x, 32, 3, 2, true);
     for (filters, stride) in [
         (64, 1),
@@ -140,13 +169,13 @@ pub fn mobilenet_v1(int8: bool) -> Graph {
     n.graph
 }
 
-/// MobileNet V2, width 1.0, at 224x224, with random weights: `f32` or `i8`.
+/// MobileNet V2, width 1.0, at 224x224, with random weights.
 ///
 /// # Panics
 /// Never: the layers fit each other.
 #[must_use]
-pub fn mobilenet_v2(int8: bool) -> Graph {
-    let (mut n, x) = Net::new(int8, [1, 224, 224, 3]);
+pub fn mobilenet_v2(kind: impl Into<Kind>) -> Graph {
+    let (mut n, x) = Net::new(kind.into(), [1, 224, 224, 3]);
     let mut x = n.conv(x, 32, 3, 2, true);
     for (expand, filters, repeat, stride) in [
         (1, 16, 1, 1),

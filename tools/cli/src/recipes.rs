@@ -14,6 +14,7 @@ recipes!(
     "compact",
     "deep",
     "exact",
+    "folded",
     "int3",
     "int4",
     "int8",

@@ -5,7 +5,7 @@ use crate::tools::{self, HOST_CC};
 use crate::{EmulatorError, read, write};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 const QEMU: &str = "qemu-aarch64";
 const CROSS_CC: &str = "aarch64-linux-gnu-gcc";
@@ -58,7 +58,7 @@ impl fmt::Display for Cpu {
     }
 }
 
-/// The Debian packages that would have to be installed for [`run_package`]; empty when all is there.
+/// The Debian packages that would have to be installed for [`Runtime`]; empty when all is there.
 #[must_use]
 pub fn missing_aarch64_packages() -> Vec<&'static str> {
     let programs = [(QEMU, "qemu-user"), (CROSS_CC, "gcc-aarch64-linux-gnu"), (HOST_CC, "gcc")];
@@ -72,7 +72,7 @@ pub fn missing_aarch64_packages() -> Vec<&'static str> {
     lacking.chain(absent).map(|(_, package)| *package).collect()
 }
 
-/// What a run of a package gave.
+/// What the measured run of a package gave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PackageReport {
@@ -86,12 +86,22 @@ pub struct PackageReport {
     pub library_bytes: u64,
 }
 
-/// Cross-builds a package of the workspace at `workspace`, in `target/aarch64` there; the result is the folder
-/// of the artifacts.
+/// A package and the inputs of its samples, one after another.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The package.
+    pub package: Vec<u8>,
+    /// The samples.
+    pub samples: Vec<u8>,
+}
+
+/// Builds something of the workspace at `workspace` for aarch64, below `target/aarch64` there; `what` is what
+/// `cargo build` is told to build. The result is the folder of the artifacts. What was built before is not
+/// built again.
 ///
 /// # Errors
 /// If tools are missing or the build fails.
-pub fn build_runtime(workspace: &Path) -> Result<PathBuf, EmulatorError> {
+pub fn cross_build(workspace: &Path, what: &[&str]) -> Result<PathBuf, EmulatorError> {
     let missing = missing_aarch64_packages();
     if !missing.is_empty() {
         return Err(EmulatorError::MissingTools { packages: missing.join(" ") });
@@ -99,15 +109,17 @@ pub fn build_runtime(workspace: &Path) -> Result<PathBuf, EmulatorError> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let target = workspace.join("target/aarch64");
     let output = Command::new(&cargo)
-        .args(["build", "--quiet", "-Zbuild-std", "--profile", "embed", "-p", "paring-embed"])
-        .args(["--target", TRIPLE, "--target-dir"])
+        .args(["build", "--quiet", "-Zbuild-std", "--profile", "embed", "--target", TRIPLE])
+        .arg("--target-dir")
         .arg(&target)
+        .args(what)
         .current_dir(workspace)
         .env("RUSTC", RUSTC)
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", CROSS_CC)
         .env_remove("RUSTFLAGS")
         .env_remove("RUSTC_WRAPPER")
+        .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("RUSTUP_TOOLCHAIN")
         .output()
         .map_err(|source| EmulatorError::Start {
@@ -122,58 +134,144 @@ pub fn build_runtime(workspace: &Path) -> Result<PathBuf, EmulatorError> {
     Ok(target.join(TRIPLE).join("embed"))
 }
 
-/// Builds the runtime of the workspace, runs a package on the samples, and counts the instructions of an
-/// inference of the last one.
+/// Compiles and links a C program for aarch64: `args` are those of the compiler.
 ///
 /// # Errors
-/// If tools are missing, the build fails, or the program ends wrongly.
-pub fn run_package(
-    workspace: &Path,
-    package: &[u8],
-    samples: &[u8],
+/// If the compiler is missing or says no.
+pub fn cross_compile_c(dir: &Path, args: &[String]) -> Result<(), EmulatorError> {
+    tools::call(CROSS_CC, dir, args).map(|_| ())
+}
+
+/// How a program under the emulator ended.
+fn ended(cpu: Cpu, output: &Output) -> Result<String, EmulatorError> {
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(EmulatorError::Process { cpu, what: format!("ended with {}: {text}", output.status) })
+}
+
+/// Runs a program of aarch64 in `dir` with arguments and gives what it prints. `plugin` are the plugin's
+/// file and its own arguments.
+///
+/// # Errors
+/// If it does not end well.
+pub fn run_program(
+    program: &Path,
+    args: &[&str],
+    dir: &Path,
     cpu: Cpu,
-) -> Result<PackageReport, EmulatorError> {
-    let built = build_runtime(workspace)?;
-    let temporary = tempfile::tempdir()
-        .map_err(|source| EmulatorError::Io { path: std::env::temp_dir(), source })?;
-    let dir = temporary.path();
-    let plugin = tools::build_user_plugin(dir)?;
-    write(&dir.join("model.prt"), package)?;
-    write(&dir.join("inputs"), samples)?;
-    let count = |repeat: u32| -> Result<(u64, String), EmulatorError> {
-        let output = Command::new(QEMU)
-            .args(["-cpu", cpu.name(), "-L", SYSROOT, "-plugin"])
-            .arg(format!("{},out=count", plugin.display()))
-            .arg(built.join("paring-rt-run"))
-            .args(["model.prt", "inputs", "outputs", &repeat.to_string()])
-            .current_dir(dir)
-            .env("PARING_NEON", cpu.level())
-            .output()
-            .map_err(|source| EmulatorError::Start { tool: QEMU.into(), source })?;
-        if !output.status.success() {
-            let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            let what = format!("ended with {}: {text}", output.status);
+    plugin: Option<&str>,
+) -> Result<String, EmulatorError> {
+    let mut command = Command::new(QEMU);
+    command.args(["-cpu", cpu.name(), "-L", SYSROOT]);
+    if let Some(plugin) = plugin {
+        command.args(["-plugin", plugin]);
+    }
+    command.arg(program).args(args).current_dir(dir).env("PARING_NEON", cpu.level());
+    let start = |source| EmulatorError::Start { tool: QEMU.into(), source };
+    ended(cpu, &command.output().map_err(start)?)
+}
+
+/// The runtime library and its runner, built for aarch64.
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    built: PathBuf,
+}
+
+fn temporary() -> Result<tempfile::TempDir, EmulatorError> {
+    tempfile::tempdir().map_err(|source| EmulatorError::Io { path: std::env::temp_dir(), source })
+}
+
+impl Runtime {
+    /// Builds it from the workspace at `workspace`; see [`cross_build`].
+    ///
+    /// # Errors
+    /// If tools are missing or the build fails.
+    pub fn build(workspace: &Path) -> Result<Self, EmulatorError> {
+        let built = cross_build(workspace, &["-p", "paring-embed", "--lib", "--bins"])?;
+        Ok(Self { built })
+    }
+
+    /// The shared library.
+    #[must_use]
+    pub fn shared_library(&self) -> PathBuf {
+        self.built.join("libparing_rt.so")
+    }
+
+    /// The static library.
+    #[must_use]
+    pub fn static_library(&self) -> PathBuf {
+        self.built.join("libparing_rt.a")
+    }
+
+    fn runner(&self) -> PathBuf {
+        self.built.join("paring-rt-run")
+    }
+
+    /// Runs many packages in one process: the outputs of each one's samples, or why there are none.
+    ///
+    /// # Errors
+    /// If the process does not end well.
+    pub fn run(
+        &self,
+        jobs: &[Job],
+        cpu: Cpu,
+    ) -> Result<Vec<Result<Vec<u8>, String>>, EmulatorError> {
+        let temporary = temporary()?;
+        let dir = temporary.path();
+        let mut list = String::new();
+        for (i, job) in jobs.iter().enumerate() {
+            write(&dir.join(format!("{i}.prt")), &job.package)?;
+            write(&dir.join(format!("{i}.in")), &job.samples)?;
+            list += &format!("{i}.prt {i}.in {i}.out\n");
+        }
+        write(&dir.join("list"), list.as_bytes())?;
+        let said = run_program(&self.runner(), &["--list", "list"], dir, cpu, None)?;
+        let lines: Vec<&str> = said.lines().collect();
+        if lines.len() != jobs.len() {
+            let what = format!("said {} lines for {} packages", lines.len(), jobs.len());
             return Err(EmulatorError::Process { cpu, what });
         }
-        let text = String::from_utf8_lossy(&read(&dir.join("count"))?).trim().to_owned();
-        let n = text
-            .parse()
-            .map_err(|_| EmulatorError::Process { cpu, what: format!("was counted as {text}") })?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        Ok((n, said.split_whitespace().next().unwrap_or_default().to_owned()))
-    };
-    // Both runs have warmed up by one inference; the difference is inferences alone.
-    const MORE: u32 = 2;
-    let (first, level) = count(1)?;
-    let (second, _) = count(1 + MORE)?;
-    let library = built.join("libparing_rt.so");
-    let library_bytes = std::fs::metadata(&library)
-        .map_err(|source| EmulatorError::Io { path: library, source })?
-        .len();
-    Ok(PackageReport {
-        outputs: read(&dir.join("outputs"))?,
-        instructions: second.saturating_sub(first) / u64::from(MORE),
-        level,
-        library_bytes,
-    })
+        let result = |(i, line): (usize, &&str)| match *line {
+            "ok" => read(&dir.join(format!("{i}.out"))).map(Ok),
+            why => Ok(Err(why.to_owned())),
+        };
+        lines.iter().enumerate().map(result).collect()
+    }
+
+    /// Runs a package on its samples and counts the instructions of an inference of the last one.
+    ///
+    /// # Errors
+    /// If the process does not end well.
+    pub fn measure(&self, job: &Job, cpu: Cpu) -> Result<PackageReport, EmulatorError> {
+        let temporary = temporary()?;
+        let dir = temporary.path();
+        let plugin = tools::build_user_plugin(dir)?;
+        write(&dir.join("model.prt"), &job.package)?;
+        write(&dir.join("inputs"), &job.samples)?;
+        let plugin = format!("{},out=count", plugin.display());
+        let count = |repeat: u32| -> Result<(u64, String), EmulatorError> {
+            let args = ["model.prt", "inputs", "outputs", &repeat.to_string()];
+            let said = run_program(&self.runner(), &args, dir, cpu, Some(&plugin))?;
+            let text = String::from_utf8_lossy(&read(&dir.join("count"))?).trim().to_owned();
+            let what = || EmulatorError::Process { cpu, what: format!("was counted as {text}") };
+            let n = text.parse().map_err(|_| what())?;
+            Ok((n, said.split_whitespace().next().unwrap_or_default().to_owned()))
+        };
+        // Both runs have warmed up by one inference; the difference is inferences alone.
+        const MORE: u32 = 2;
+        let (first, level) = count(1)?;
+        let (second, _) = count(1 + MORE)?;
+        let library = self.shared_library();
+        let library_bytes = std::fs::metadata(&library)
+            .map_err(|source| EmulatorError::Io { path: library, source })?
+            .len();
+        Ok(PackageReport {
+            outputs: read(&dir.join("outputs"))?,
+            instructions: second.saturating_sub(first) / u64::from(MORE),
+            level,
+            library_bytes,
+        })
+    }
 }

@@ -38,7 +38,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub use aarch64::{Cpu, PackageReport, build_runtime, missing_aarch64_packages, run_package};
+pub use aarch64::{
+    Cpu, Job, PackageReport, Runtime, cross_build, cross_compile_c, missing_aarch64_packages,
+    run_program,
+};
 pub use paring_cortex_m_kernels::Core;
 pub use tools::missing_packages;
 

@@ -26,6 +26,13 @@
     ld1 {\c\().16b}, [x3], x6
 .endm
 
+// Of eight channels.
+.macro pw_column8 a, b, c
+    ld1 {\a\().8b}, [x1], x4
+    ld1 {\b\().8b}, [x2], x5
+    ld1 {\c\().8b}, [x3], x6
+.endm
+
 .macro pw_padding a, b, c
     ldr q31, [x15]
     mov \a\().16b, v31.16b
@@ -33,23 +40,30 @@
     mov \c\().16b, v31.16b
 .endm
 
-// All windows of a row one column apart; \px computes one from three columns.
-.macro pw_row1 px
+.macro pw_move a, b, c, d, e, f
+    mov \a\().16b, \d\().16b
+    mov \b\().16b, \e\().16b
+    mov \c\().16b, \f\().16b
+.endm
+
+// All windows of a row one column apart; \px computes one from three columns, which \column
+// loads.
+.macro pw_row1 px, column=pw_column
     cbz x12, 1f
     pw_padding v0, v1, v2
     b 2f
 1:
-    pw_column v0, v1, v2
+    \column v0, v1, v2
 2:
-    pw_column v3, v4, v5
+    \column v3, v4, v5
     subs x10, x10, #3
     b.lo 4f
 3:
-    pw_column v6, v7, v8
+    \column v6, v7, v8
     \px v0, v1, v2, v3, v4, v5, v6, v7, v8
-    pw_column v0, v1, v2
+    \column v0, v1, v2
     \px v3, v4, v5, v6, v7, v8, v0, v1, v2
-    pw_column v3, v4, v5
+    \column v3, v4, v5
     \px v6, v7, v8, v0, v1, v2, v3, v4, v5
     subs x10, x10, #3
     b.hs 3b
@@ -57,14 +71,10 @@
     adds x10, x10, #3
     b.eq 6f
 5:
-    pw_column v6, v7, v8
+    \column v6, v7, v8
     \px v0, v1, v2, v3, v4, v5, v6, v7, v8
-    mov v0.16b, v3.16b
-    mov v1.16b, v4.16b
-    mov v2.16b, v5.16b
-    mov v3.16b, v6.16b
-    mov v4.16b, v7.16b
-    mov v5.16b, v8.16b
+    pw_move v0, v1, v2, v3, v4, v5
+    pw_move v3, v4, v5, v6, v7, v8
     subs x10, x10, #1
     b.ne 5b
 6:
@@ -75,38 +85,67 @@
 .endm
 
 // The same, two columns apart.
-.macro pw_row2 px
+.macro pw_row2 px, column=pw_column
     cbz x12, 1f
     pw_padding v0, v1, v2
     b 2f
 1:
-    pw_column v0, v1, v2
+    \column v0, v1, v2
 2:
     subs x10, x10, #2
     b.lo 4f
 3:
-    pw_column v3, v4, v5
-    pw_column v6, v7, v8
+    \column v3, v4, v5
+    \column v6, v7, v8
     \px v0, v1, v2, v3, v4, v5, v6, v7, v8
-    pw_column v3, v4, v5
-    pw_column v0, v1, v2
+    \column v3, v4, v5
+    \column v0, v1, v2
     \px v6, v7, v8, v3, v4, v5, v0, v1, v2
     subs x10, x10, #2
     b.hs 3b
 4:
     tbz x10, #0, 6f
-    pw_column v3, v4, v5
-    pw_column v6, v7, v8
+    \column v3, v4, v5
+    \column v6, v7, v8
     \px v0, v1, v2, v3, v4, v5, v6, v7, v8
-    mov v0.16b, v6.16b
-    mov v1.16b, v7.16b
-    mov v2.16b, v8.16b
+    pw_move v0, v1, v2, v6, v7, v8
 6:
     cbz x11, 7f
-    pw_column v3, v4, v5
+    \column v3, v4, v5
     pw_padding v6, v7, v8
     \px v0, v1, v2, v3, v4, v5, v6, v7, v8
 7:
+.endm
+
+// Requantizes v25-v28 and writes sixteen channels.
+.macro pw_i8_finish
+    ldp q29, q30, [x13]
+    sqrdmulh v25.4s, v25.4s, v29.4s
+    sqrdmulh v26.4s, v26.4s, v30.4s
+    ldp q29, q30, [x13, #32]
+    sqrdmulh v27.4s, v27.4s, v29.4s
+    sqrdmulh v28.4s, v28.4s, v30.4s
+    ldp q29, q30, [x13, #64]
+    ssra v25.4s, v25.4s, #31
+    ssra v26.4s, v26.4s, #31
+    ssra v27.4s, v27.4s, #31
+    ssra v28.4s, v28.4s, #31
+    srshl v25.4s, v25.4s, v29.4s
+    srshl v26.4s, v26.4s, v30.4s
+    ldp q29, q30, [x13, #96]
+    srshl v27.4s, v27.4s, v29.4s
+    srshl v28.4s, v28.4s, v30.4s
+    sqxtn v25.4h, v25.4s
+    sqxtn v27.4h, v27.4s
+    sqxtn2 v25.8h, v26.4s
+    sqxtn2 v27.8h, v28.4s
+    sqadd v25.8h, v25.8h, v13.8h
+    sqadd v27.8h, v27.8h, v13.8h
+    sqxtn v25.8b, v25.8h
+    sqxtn2 v25.16b, v27.8h
+    smax v25.16b, v25.16b, v14.16b
+    smin v25.16b, v25.16b, v15.16b
+    st1 {v25.16b}, [x7], x9
 .endm
 
 // Two products of sixteen channels, added in 16 bits and then to four registers.
@@ -143,37 +182,71 @@
     saddw2 v26.4s, v26.4s, v29.8h
     saddw v27.4s, v27.4s, v30.4h
     saddw2 v28.4s, v28.4s, v30.8h
+    pw_i8_finish
+.endm
+
+// The same where no two products may be added in 16 bits.
+.macro pw_each x, w
+    smull v29.8h, \x\().8b, \w\().8b
+    smull2 v30.8h, \x\().16b, \w\().16b
+    saddw v25.4s, v25.4s, v29.4h
+    saddw2 v26.4s, v26.4s, v29.8h
+    saddw v27.4s, v27.4s, v30.4h
+    saddw2 v28.4s, v28.4s, v30.8h
+.endm
+
+.macro pw_i8_large a, b, c, d, e, f, g, h, i
+    ldp q25, q26, [x13, #-64]
+    ldp q27, q28, [x13, #-32]
+    pw_each \a, v16
+    pw_each \d, v17
+    pw_each \g, v18
+    pw_each \b, v19
+    pw_each \e, v20
+    pw_each \h, v21
+    pw_each \c, v22
+    pw_each \f, v23
+    pw_each \i, v24
+    pw_i8_finish
+.endm
+
+// Of eight channels.
+.macro pw_each8 x, w
+    smull v29.8h, \x\().8b, \w\().8b
+    saddw v25.4s, v25.4s, v29.4h
+    saddw2 v26.4s, v26.4s, v29.8h
+.endm
+
+.macro pw_i8_half a, b, c, d, e, f, g, h, i
+    ldp q25, q26, [x13, #-64]
+    pw_each8 \a, v16
+    pw_each8 \d, v17
+    pw_each8 \g, v18
+    pw_each8 \b, v19
+    pw_each8 \e, v20
+    pw_each8 \h, v21
+    pw_each8 \c, v22
+    pw_each8 \f, v23
+    pw_each8 \i, v24
     ldp q29, q30, [x13]
     sqrdmulh v25.4s, v25.4s, v29.4s
     sqrdmulh v26.4s, v26.4s, v30.4s
-    ldp q29, q30, [x13, #32]
-    sqrdmulh v27.4s, v27.4s, v29.4s
-    sqrdmulh v28.4s, v28.4s, v30.4s
     ldp q29, q30, [x13, #64]
     ssra v25.4s, v25.4s, #31
     ssra v26.4s, v26.4s, #31
-    ssra v27.4s, v27.4s, #31
-    ssra v28.4s, v28.4s, #31
     srshl v25.4s, v25.4s, v29.4s
     srshl v26.4s, v26.4s, v30.4s
-    ldp q29, q30, [x13, #96]
-    srshl v27.4s, v27.4s, v29.4s
-    srshl v28.4s, v28.4s, v30.4s
     sqxtn v25.4h, v25.4s
-    sqxtn v27.4h, v27.4s
     sqxtn2 v25.8h, v26.4s
-    sqxtn2 v27.8h, v28.4s
     sqadd v25.8h, v25.8h, v13.8h
-    sqadd v27.8h, v27.8h, v13.8h
     sqxtn v25.8b, v25.8h
-    sqxtn2 v25.16b, v27.8h
-    smax v25.16b, v25.16b, v14.16b
-    smin v25.16b, v25.16b, v15.16b
-    st1 {v25.16b}, [x7], x9
+    smax v25.8b, v25.8b, v14.8b
+    smin v25.8b, v25.8b, v15.8b
+    st1 {v25.8b}, [x7], x9
 .endm
 
 .macro pw_f32 a, b, c, d, e, f, g, h, i
-    mov v25.16b, v9.16b
+    ldr q25, [x17]
     fmla v25.4s, \a\().4s, v16.4s
     fmla v25.4s, \d\().4s, v17.4s
     fmla v25.4s, \g\().4s, v18.4s
@@ -186,6 +259,122 @@
     fmax v25.4s, v25.4s, v10.4s
     fmin v25.4s, v25.4s, v11.4s
     st1 {v25.16b}, [x7], x9
+.endm
+
+// Four channels of two windows at once, so that neither sum waits for the other; \a-\i the first one's columns,
+// \j-\r the second one's.
+.macro pw_f32_two a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r
+    ldr q25, [x17]
+    ldr q26, [x17]
+    fmla v25.4s, \a\().4s, v16.4s
+    fmla v26.4s, \j\().4s, v16.4s
+    fmla v25.4s, \d\().4s, v17.4s
+    fmla v26.4s, \m\().4s, v17.4s
+    fmla v25.4s, \g\().4s, v18.4s
+    fmla v26.4s, \p\().4s, v18.4s
+    fmla v25.4s, \b\().4s, v19.4s
+    fmla v26.4s, \k\().4s, v19.4s
+    fmla v25.4s, \e\().4s, v20.4s
+    fmla v26.4s, \n\().4s, v20.4s
+    fmla v25.4s, \h\().4s, v21.4s
+    fmla v26.4s, \q\().4s, v21.4s
+    fmla v25.4s, \c\().4s, v22.4s
+    fmla v26.4s, \l\().4s, v22.4s
+    fmla v25.4s, \f\().4s, v23.4s
+    fmla v26.4s, \o\().4s, v23.4s
+    fmla v25.4s, \i\().4s, v24.4s
+    fmla v26.4s, \r\().4s, v24.4s
+    fmax v25.4s, v25.4s, v10.4s
+    fmax v26.4s, v26.4s, v10.4s
+    fmin v25.4s, v25.4s, v11.4s
+    fmin v26.4s, v26.4s, v11.4s
+    st1 {v25.16b}, [x7], x9
+    st1 {v26.16b}, [x7], x9
+.endm
+
+// All windows of a row one column apart: columns v0-v2, v3-v5, v6-v8 and v27-v29 in turn.
+.macro pw_f32_row1
+    cbz x12, 1f
+    pw_padding v0, v1, v2
+    b 2f
+1:
+    pw_column v0, v1, v2
+2:
+    pw_column v3, v4, v5
+    subs x10, x10, #4
+    b.lo 4f
+3:
+    pw_column v6, v7, v8
+    pw_column v27, v28, v29
+    pw_f32_two v0, v1, v2, v3, v4, v5, v6, v7, v8, v3, v4, v5, v6, v7, v8, v27, v28, v29
+    pw_column v0, v1, v2
+    pw_column v3, v4, v5
+    pw_f32_two v6, v7, v8, v27, v28, v29, v0, v1, v2, v27, v28, v29, v0, v1, v2, v3, v4, v5
+    subs x10, x10, #4
+    b.hs 3b
+4:
+    tbz x10, #1, 5f
+    pw_column v6, v7, v8
+    pw_column v27, v28, v29
+    pw_f32_two v0, v1, v2, v3, v4, v5, v6, v7, v8, v3, v4, v5, v6, v7, v8, v27, v28, v29
+    pw_move v0, v1, v2, v6, v7, v8
+    pw_move v3, v4, v5, v27, v28, v29
+5:
+    tbz x10, #0, 6f
+    pw_column v6, v7, v8
+    pw_f32 v0, v1, v2, v3, v4, v5, v6, v7, v8
+    pw_move v0, v1, v2, v3, v4, v5
+    pw_move v3, v4, v5, v6, v7, v8
+6:
+    cbz x11, 7f
+    pw_padding v6, v7, v8
+    pw_f32 v0, v1, v2, v3, v4, v5, v6, v7, v8
+7:
+.endm
+
+// The same, two columns apart: columns also in v12-v14 and v27-v29.
+.macro pw_f32_row2
+    cbz x12, 1f
+    pw_padding v0, v1, v2
+    b 2f
+1:
+    pw_column v0, v1, v2
+2:
+    subs x10, x10, #4
+    b.lo 4f
+3:
+    pw_column v3, v4, v5
+    pw_column v6, v7, v8
+    pw_column v12, v13, v14
+    pw_column v27, v28, v29
+    pw_f32_two v0, v1, v2, v3, v4, v5, v6, v7, v8, v6, v7, v8, v12, v13, v14, v27, v28, v29
+    pw_column v3, v4, v5
+    pw_column v6, v7, v8
+    pw_column v12, v13, v14
+    pw_column v0, v1, v2
+    pw_f32_two v27, v28, v29, v3, v4, v5, v6, v7, v8, v6, v7, v8, v12, v13, v14, v0, v1, v2
+    subs x10, x10, #4
+    b.hs 3b
+4:
+    tbz x10, #1, 5f
+    pw_column v3, v4, v5
+    pw_column v6, v7, v8
+    pw_column v12, v13, v14
+    pw_column v27, v28, v29
+    pw_f32_two v0, v1, v2, v3, v4, v5, v6, v7, v8, v6, v7, v8, v12, v13, v14, v27, v28, v29
+    pw_move v0, v1, v2, v27, v28, v29
+5:
+    tbz x10, #0, 6f
+    pw_column v3, v4, v5
+    pw_column v6, v7, v8
+    pw_f32 v0, v1, v2, v3, v4, v5, v6, v7, v8
+    pw_move v0, v1, v2, v6, v7, v8
+6:
+    cbz x11, 7f
+    pw_column v3, v4, v5
+    pw_padding v6, v7, v8
+    pw_f32 v0, v1, v2, v3, v4, v5, v6, v7, v8
+7:
 .endm
 
 // The constants of sixteen channels: a block of weights at x13, those of all channels at x14.
@@ -213,8 +402,7 @@
     ld1 {v22.4s}, [x13], x14
     ld1 {v23.4s}, [x13], x14
     ld1 {v24.4s}, [x13]
-    ldr x16, [x0, #112]
-    ldr q9, [x16]
+    ldr x17, [x0, #112]
     add x16, x0, #120
     ld2r {v10.4s, v11.4s}, [x16]
 .endm
@@ -243,13 +431,57 @@ paring_neon_i8_depthwise3_2:
 .size paring_neon_i8_depthwise3_2, . - paring_neon_i8_depthwise3_2
 
 .p2align 5
+.hidden paring_neon_i8_depthwise3_large_1
+.globl paring_neon_i8_depthwise3_large_1
+.type paring_neon_i8_depthwise3_large_1, %function
+paring_neon_i8_depthwise3_large_1:
+    pw_enter
+    pw_i8_constants
+    pw_row1 pw_i8_large
+    pf_leave
+.size paring_neon_i8_depthwise3_large_1, . - paring_neon_i8_depthwise3_large_1
+
+.p2align 5
+.hidden paring_neon_i8_depthwise3_large_2
+.globl paring_neon_i8_depthwise3_large_2
+.type paring_neon_i8_depthwise3_large_2, %function
+paring_neon_i8_depthwise3_large_2:
+    pw_enter
+    pw_i8_constants
+    pw_row2 pw_i8_large
+    pf_leave
+.size paring_neon_i8_depthwise3_large_2, . - paring_neon_i8_depthwise3_large_2
+
+.p2align 5
+.hidden paring_neon_i8_depthwise3_half_1
+.globl paring_neon_i8_depthwise3_half_1
+.type paring_neon_i8_depthwise3_half_1, %function
+paring_neon_i8_depthwise3_half_1:
+    pw_enter
+    pw_i8_constants
+    pw_row1 pw_i8_half, pw_column8
+    pf_leave
+.size paring_neon_i8_depthwise3_half_1, . - paring_neon_i8_depthwise3_half_1
+
+.p2align 5
+.hidden paring_neon_i8_depthwise3_half_2
+.globl paring_neon_i8_depthwise3_half_2
+.type paring_neon_i8_depthwise3_half_2, %function
+paring_neon_i8_depthwise3_half_2:
+    pw_enter
+    pw_i8_constants
+    pw_row2 pw_i8_half, pw_column8
+    pf_leave
+.size paring_neon_i8_depthwise3_half_2, . - paring_neon_i8_depthwise3_half_2
+
+.p2align 5
 .hidden paring_neon_f32_depthwise3_1
 .globl paring_neon_f32_depthwise3_1
 .type paring_neon_f32_depthwise3_1, %function
 paring_neon_f32_depthwise3_1:
     pw_enter
     pw_f32_constants
-    pw_row1 pw_f32
+    pw_f32_row1
     pf_leave
 .size paring_neon_f32_depthwise3_1, . - paring_neon_f32_depthwise3_1
 
@@ -260,6 +492,6 @@ paring_neon_f32_depthwise3_1:
 paring_neon_f32_depthwise3_2:
     pw_enter
     pw_f32_constants
-    pw_row2 pw_f32
+    pw_f32_row2
     pf_leave
 .size paring_neon_f32_depthwise3_2, . - paring_neon_f32_depthwise3_2

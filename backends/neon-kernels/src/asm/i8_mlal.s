@@ -9,6 +9,22 @@
     pf_enter
 .endm
 
+// The same with two registers more: x19 says of which steps of 16 elements two products may not be added in 16
+// bits, a byte a step; it is null where there are none. x20 is scratch.
+.macro pm_enter
+    stp x19, x20, [sp, #-16]!
+    pf_enter
+.endm
+
+.macro pm_leave
+    ldp d14, d15, [sp, #48]
+    ldp d12, d13, [sp, #32]
+    ldp d10, d11, [sp, #16]
+    ldp d8, d9, [sp], #64
+    ldp x19, x20, [sp], #16
+    ret
+.endm
+
 // Sixteen elements of a row.
 .macro pi_row16 x, a, b, c, d
     ld4r {v16.4s, v17.4s, v18.4s, v19.4s}, [\x], #16
@@ -71,8 +87,7 @@
 // The products of a tap for four rows; the weights of a group are \step bytes after those before.
 .macro pi_tap4 step
     pf_pieces4 0
-    ldr w17, [x0, #88]
-    tbnz w17, #1, 6f
+    cbnz x19, 6f
     subs x17, x7, #16
     b.lo 4f
 3:
@@ -99,7 +114,37 @@
     mov x17, #4
     b 7f
 6:
-    mov x17, x7
+    subs x17, x7, #16
+    b.lo 66f
+61:
+    ldrb w20, [x19], #1
+    cbnz w20, 63f
+    ldp q20, q21, [x11], #\step
+    ldp q22, q23, [x11], #\step
+    ldp q24, q25, [x11], #\step
+    ldp q26, q27, [x11], #\step
+    pi_row16 x12, v0, v1, v2, v3
+    pi_row16 x13, v4, v5, v6, v7
+    pi_row16 x14, v8, v9, v10, v11
+    pi_row16 x15, v12, v13, v14, v15
+62:
+    subs x17, x17, #16
+    b.hs 61b
+    b 66f
+63:
+    mov w20, #4
+64:
+    ldp q20, q21, [x11], #\step
+    pi_row4 x12, v0, v1, v2, v3
+    pi_row4 x13, v4, v5, v6, v7
+    pi_row4 x14, v8, v9, v10, v11
+    pi_row4 x15, v12, v13, v14, v15
+    subs w20, w20, #1
+    b.ne 64b
+    b 62b
+66:
+    ands x17, x17, #12
+    b.eq 8f
 7:
     ldp q20, q21, [x11], #\step
     pi_row4 x12, v0, v1, v2, v3
@@ -113,8 +158,7 @@
 
 .macro pi_tap1 step
     pf_pieces1 0
-    ldr w17, [x0, #88]
-    tbnz w17, #1, 6f
+    cbnz x19, 6f
     subs x17, x7, #16
     b.lo 4f
 3:
@@ -135,7 +179,31 @@
     mov x17, #4
     b 7f
 6:
-    mov x17, x7
+    subs x17, x7, #16
+    b.lo 66f
+61:
+    ldrb w20, [x19], #1
+    cbnz w20, 63f
+    ldp q20, q21, [x11], #\step
+    ldp q22, q23, [x11], #\step
+    ldp q24, q25, [x11], #\step
+    ldp q26, q27, [x11], #\step
+    pi_row16 x12, v0, v1, v2, v3
+62:
+    subs x17, x17, #16
+    b.hs 61b
+    b 66f
+63:
+    mov w20, #4
+64:
+    ldp q20, q21, [x11], #\step
+    pi_row4 x12, v0, v1, v2, v3
+    subs w20, w20, #1
+    b.ne 64b
+    b 62b
+66:
+    ands x17, x17, #12
+    b.eq 8f
 7:
     ldp q20, q21, [x11], #\step
     pi_row4 x12, v0, v1, v2, v3
@@ -171,6 +239,7 @@
     ld1 {v4.4s, v5.4s, v6.4s, v7.4s}, [x5]
     ld1 {v8.4s, v9.4s, v10.4s, v11.4s}, [x5]
     ld1 {v12.4s, v13.4s, v14.4s, v15.4s}, [x5]
+    ldr x19, [x0, #112]
     mov x11, x10
     mov x16, x6
 2:
@@ -223,7 +292,7 @@
     st1 {v4.d}[1], [x4], x9
     subs x8, x8, #1
     b.ne 1b
-    pf_leave
+    pm_leave
 3:
     movi v30.4s, #0
     smax v24.4s, v18.4s, v30.4s
@@ -243,6 +312,7 @@
 
 .macro pi_tile1 step
     ld1 {v0.4s, v1.4s, v2.4s, v3.4s}, [x5]
+    ldr x19, [x0, #112]
     mov x11, x10
     mov x16, x6
 2:
@@ -265,7 +335,7 @@
     smax v0.8b, v0.8b, v21.8b
     smin v0.8b, v0.8b, v22.8b
     str d0, [x4]
-    pf_leave
+    pm_leave
 3:
     movi v30.4s, #0
     smax v24.4s, v18.4s, v30.4s
@@ -283,7 +353,7 @@
 .globl paring_neon_i8_mlal_4x8_of16
 .type paring_neon_i8_mlal_4x8_of16, %function
 paring_neon_i8_mlal_4x8_of16:
-    pi_enter
+    pm_enter
     pi_tile4 64
 .size paring_neon_i8_mlal_4x8_of16, . - paring_neon_i8_mlal_4x8_of16
 
@@ -292,7 +362,7 @@ paring_neon_i8_mlal_4x8_of16:
 .globl paring_neon_i8_mlal_4x8
 .type paring_neon_i8_mlal_4x8, %function
 paring_neon_i8_mlal_4x8:
-    pi_enter
+    pm_enter
     pi_tile4 32
 .size paring_neon_i8_mlal_4x8, . - paring_neon_i8_mlal_4x8
 
@@ -301,7 +371,7 @@ paring_neon_i8_mlal_4x8:
 .globl paring_neon_i8_mlal_1x8_of16
 .type paring_neon_i8_mlal_1x8_of16, %function
 paring_neon_i8_mlal_1x8_of16:
-    pi_enter
+    pm_enter
     pi_tile1 64
 .size paring_neon_i8_mlal_1x8_of16, . - paring_neon_i8_mlal_1x8_of16
 
@@ -310,6 +380,6 @@ paring_neon_i8_mlal_1x8_of16:
 .globl paring_neon_i8_mlal_1x8
 .type paring_neon_i8_mlal_1x8, %function
 paring_neon_i8_mlal_1x8:
-    pi_enter
+    pm_enter
     pi_tile1 32
 .size paring_neon_i8_mlal_1x8, . - paring_neon_i8_mlal_1x8

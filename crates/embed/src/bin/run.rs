@@ -1,9 +1,13 @@
-//! Runs a package on samples: what `paring verify` starts under the emulator.
+//! Runs packages on samples: what `paring verify` starts under the emulator.
 //!
 //! `paring-rt-run PACKAGE INPUTS OUTPUTS [REPEAT]`: `INPUTS` holds the inputs of each sample one after
 //! another, and `OUTPUTS` is written likewise. With `REPEAT` the last sample is run that many times more. It
 //! prints the level of instructions and the nanoseconds of loading.
+//!
+//! `paring-rt-run --list FILE` runs many: each line names a package, its inputs and its outputs. For each it
+//! prints a line, `ok` or what went wrong.
 
+use std::error::Error;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -17,25 +21,58 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let args: Vec<String> = std::env::args().collect();
-    let [_, package, inputs, outputs, rest @ ..] = &args[..] else {
-        return Err("usage: paring-rt-run PACKAGE INPUTS OUTPUTS [REPEAT]".into());
-    };
-    let repeat: usize = rest.first().map_or(Ok(0), |n| n.parse())?;
+fn run() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        ["--list", list] => {
+            for line in std::fs::read_to_string(list)?.lines() {
+                let names: Vec<&str> = line.split_whitespace().collect();
+                let [package, inputs, outputs] = names[..] else {
+                    return Err(format!("{list}: `{line}` does not name three files").into());
+                };
+                match samples(package, inputs, outputs, 0) {
+                    Ok(_) => println!("ok"),
+                    Err(e) => println!("{}", e.to_string().replace('\n', " ")),
+                }
+            }
+            Ok(())
+        }
+        [package, inputs, outputs] => tell(samples(package, inputs, outputs, 0)?),
+        [package, inputs, outputs, repeat] => {
+            tell(samples(package, inputs, outputs, repeat.parse()?)?)
+        }
+        _ => Err("usage: paring-rt-run PACKAGE INPUTS OUTPUTS [REPEAT] | --list FILE".into()),
+    }
+}
+
+fn tell(loaded: u128) -> Result<(), Box<dyn Error>> {
+    println!("{} {loaded}", paring_rt::level().name());
+    Ok(())
+}
+
+/// Runs a package on all samples, and on the last one so many times more; the nanoseconds of loading.
+fn samples(
+    package: &str,
+    inputs: &str,
+    outputs: &str,
+    repeat: usize,
+) -> Result<u128, Box<dyn Error>> {
     let start = Instant::now();
     let model = paring_rt::open(package)?;
     let loaded = start.elapsed().as_nanos();
     let mut runner = model.runner();
     let given = std::fs::read(inputs)?;
     let sample: usize = model.inputs().iter().map(|p| p.len).sum();
-    if sample == 0 || !given.len().is_multiple_of(sample) {
+    if !given.len().is_multiple_of(sample) {
         return Err(format!("{inputs}: not a multiple of {sample} bytes").into());
     }
     let mut all = Vec::new();
     let mut results: Vec<Vec<u8>> = model.outputs().iter().map(|p| vec![0; p.len]).collect();
-    let count = given.len() / sample;
-    for (i, mut bytes) in given.chunks_exact(sample).enumerate() {
+    // What takes no inputs is run once.
+    let count = given.len().checked_div(sample).unwrap_or(1);
+    for i in 0..count {
+        let mut bytes = &given[i * sample..(i + 1) * sample];
         let mut parts = Vec::new();
         for port in model.inputs() {
             let (now, later) = bytes.split_at(port.len);
@@ -50,6 +87,5 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         all.extend(results.iter().flatten());
     }
     std::fs::write(outputs, all)?;
-    println!("{} {loaded}", paring_rt::level().name());
-    Ok(())
+    Ok(loaded)
 }

@@ -77,7 +77,7 @@ impl Lower<'_> {
         // TFLite's constants: both operands are brought to half the larger scale.
         let twice = 2.0 * f64::from(a_scale.max(b_scale));
         let (low, high) = op.activation.quantized_bounds(scale, zero_point, DType::I8);
-        let sum = I8Sum {
+        let mut sum = I8Sum {
             zeros: [a_zero, b_zero],
             factors: [
                 Multiplier::from_real(f64::from(a_scale) / twice),
@@ -90,7 +90,9 @@ impl Lower<'_> {
             zero_point,
             rounding: Rounding::Double,
             bounds: (low as i8, high as i8),
+            quick: None,
         };
+        sum.quick = sum.quick();
         Some(Part { step: Sum(sum).into(), a, b: Some(b), scratch: 0 })
     }
 }

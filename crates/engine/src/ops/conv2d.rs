@@ -2,9 +2,10 @@ use super::{Lower, Part, Tail};
 use paring_backend::requantize::channel_multipliers;
 use paring_ir::ops::Conv2d;
 use paring_ir::{Node, ValueId};
-use paring_kernels::{Tile, Window};
+use paring_kernels::{Extents, Tile, Window};
 use paring_qmath::Rounding;
 use paring_runtime::steps::gemm::{F32Gemm, Frame, I8Constants, I8Gemm, Layout};
+use paring_runtime::steps::sparse::{F32Sparse, I8Sparse};
 use paring_tensor::DType;
 
 /// The extents of a convolution.
@@ -37,11 +38,16 @@ impl Lower<'_> {
     pub(super) fn conv2d(&self, op: &Conv2d, node: &Node, tail: Tail) -> Option<Part> {
         let (&[x, w], bias) = node.inputs().split_first_chunk()?;
         let (bias, y) = (bias.first().copied(), node.outputs()[0]);
+        // A node of padding before may be part of this one.
+        let padded = self.shape(x)?;
+        let before = self.graph.producer(x).filter(|n| self.pads.contains(&n.id));
+        let (x, more) = before.and_then(|n| self.zeros_around(n)).unwrap_or((x, [0; 4]));
         let (&[batch, h, width, channels], &[filters, kh, kw, _], &[_, oh, ow, _]) =
             (&*self.shape(x)?, &*self.shape(w)?, &*self.shape(y)?)
         else {
             return None;
         };
+        let around = op.padding([padded[1], padded[2]], [kh, kw]);
         let g = Geometry {
             batch,
             input: [h, width],
@@ -49,7 +55,7 @@ impl Lower<'_> {
             filters,
             kernel: [kh, kw],
             out: [oh, ow],
-            pad: op.padding([h, width], [kh, kw]),
+            pad: std::array::from_fn(|i| around[i] + more[i]),
         };
         let depthwise = op.groups > 1 && op.groups == channels && filters == channels;
         if self.is_f32(x) && self.is_f32(w) && self.is_f32(y) {
@@ -61,6 +67,18 @@ impl Lower<'_> {
             let clamp = join(op.activation.bounds(), tail.clamp);
             if depthwise && tail.rest.is_none() {
                 return self.f32_depthwise(op, &g, x, &weights, bias, clamp);
+            }
+            let kept = weights.iter().filter(|w| **w != 0.0).count();
+            if let Some(e) = Self::pixels(op, &g, kept).filter(|e| self.kernels.f32_sparse_pays(e))
+            {
+                let bias = bias.unwrap_or_else(|| vec![0.0; filters]);
+                let step = F32Sparse::new(self.kernels, e.rows, channels, &weights, &bias, clamp);
+                return Some(Part {
+                    scratch: step.scratch(),
+                    step: step.into(),
+                    a: x,
+                    b: tail.rest,
+                });
             }
             let layout = layout(op, &g, self.kernels.f32_tile(), 8)?;
             let step = F32Gemm::new(self.kernels, layout, &weights, bias.as_deref(), clamp);
@@ -74,9 +92,22 @@ impl Lower<'_> {
         if depthwise {
             return self.i8_depthwise(op, &g, x, &weights, &[], &constants);
         }
+        let kept = weights.iter().filter(|w| **w != 0).count();
+        if let Some(e) = Self::pixels(op, &g, kept).filter(|e| self.kernels.i8_sparse_pays(e))
+            && let Some(step) = I8Sparse::new(self.kernels, e.rows, channels, &weights, &constants)
+        {
+            return Some(Part { scratch: step.scratch(), step: step.into(), a: x, b: None });
+        }
         let layout = layout(op, &g, self.kernels.i8_tile(), 16)?;
         let step = I8Gemm::new(self.kernels, layout, &weights, &constants)?;
         Some(Part { scratch: step.scratch(), step: step.into(), a: x, b: None })
+    }
+
+    /// The extents of a convolution that is a product pixel by pixel.
+    fn pixels(op: &Conv2d, g: &Geometry, weights: usize) -> Option<Extents> {
+        let plain = op.groups == 1 && g.kernel == [1, 1] && op.stride == [1, 1] && g.pad == [0; 4];
+        let rows = g.batch * g.out[0] * g.out[1];
+        plain.then_some(Extents { rows, depth: g.channels, channels: g.filters, weights })
     }
 
     /// The elements of a `f32` constant.
@@ -155,6 +186,7 @@ pub(super) fn layout(op: &Conv2d, g: &Geometry, tile: Tile, few: usize) -> Optio
         at,
         frame,
         width: ow,
+        side_by_side: false,
     };
     if merge {
         let size = [

@@ -83,7 +83,11 @@ impl Lower<'_> {
             zero_point: c.zero_point,
             bounds: c.bounds,
         };
-        let mut packed = Buffer::zeroed(self.kernels.i8_depthwise_len(g.kernel, g.channels));
+        let len = match more {
+            [] => self.kernels.i8_depthwise_len(g.kernel, g.channels),
+            _ => self.kernels.i8_depthwise_sum_len(g.kernel, g.channels),
+        };
+        let mut packed = Buffer::zeroed(len);
         let done = if more.is_empty() {
             self.kernels.i8_depthwise_pack(&from, packed.bytes_mut())
         } else {

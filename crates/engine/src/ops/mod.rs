@@ -21,12 +21,13 @@ use paring_ir::ops::{
     Binary, Concat, Conv2d, Dense, Dequantize, Pad, Pool, Quantize, Reduce, Reshape, Resize,
     Softmax, Transpose, Unary,
 };
-use paring_ir::{Executor, Graph, Node, ValueId};
+use paring_ir::{Executor, Graph, Node, NodeId, ValueId};
 use paring_kernels::Kernels;
 use paring_qmath::Rounding;
 use paring_runtime::steps::AnyStep;
 use paring_runtime::steps::copy::Copy;
 use paring_tensor::{DType, TensorType};
+use std::collections::HashSet;
 
 /// What steps are made from.
 pub(crate) struct Lower<'g> {
@@ -34,6 +35,8 @@ pub(crate) struct Lower<'g> {
     pub(crate) kernels: &'g dyn Kernels,
     pub(crate) rounding: Rounding,
     pub(crate) fallback: Option<&'g dyn Executor>,
+    /// Nodes of padding that are part of the convolution after them.
+    pub(crate) pads: HashSet<NodeId>,
 }
 
 /// What a following node adds to the result of a `f32` product.

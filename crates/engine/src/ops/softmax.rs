@@ -19,6 +19,13 @@ impl Lower<'_> {
             let step = I8Rows::new(len, f64::from(op.beta) * f64::from(scale));
             return Some(Part::unary(step, x));
         }
+        if let (Some((scale, _)), Some(to)) = (self.u8_quant(x), self.u8_quant(y)) {
+            if op.log || (to.0 * 256.0 - 1.0).abs() > 0.001 || to.1 != -128 {
+                return None;
+            }
+            let step = I8Rows::new(len, f64::from(op.beta) * f64::from(scale));
+            return self.flipped(x, step, 0);
+        }
         if !self.is_f32(x) || !self.is_f32(y) {
             return None;
         }

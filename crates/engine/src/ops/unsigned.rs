@@ -9,16 +9,30 @@ use paring_backend::requantize::channel_multipliers;
 use paring_ir::ValueId;
 use paring_ir::ops::Conv2d;
 use paring_qmath::Rounding;
+use paring_runtime::steps::AnyStep;
 use paring_runtime::steps::flipped::{Flipped, TOP};
 use paring_runtime::steps::gemm::{I8Constants, I8Gemm};
 use paring_tensor::DType;
 
 impl Lower<'_> {
     /// Scale and zero point of a value of unsigned bytes, the zero point as that of signed ones.
-    fn u8_quant(&self, v: ValueId) -> Option<(f32, i32)> {
+    pub(super) fn u8_quant(&self, v: ValueId) -> Option<(f32, i32)> {
         let ty = self.ty(v);
         let (scale, zero) = ty.quant.as_ref()?.as_per_tensor()?;
         (ty.dtype == DType::U8).then_some((scale, zero - i32::from(TOP)))
+    }
+
+    /// A step of signed bytes for a value of unsigned ones.
+    pub(super) fn flipped(
+        &self,
+        x: ValueId,
+        step: impl Into<AnyStep>,
+        scratch: usize,
+    ) -> Option<Part> {
+        let len = self.ty(x).byte_len()? + self.kernels.i8_step();
+        let len = len.next_multiple_of(64);
+        let step = Flipped { step: Box::new(step.into()), len };
+        Some(Part { step: step.into(), a: x, b: None, scratch: len + scratch })
     }
 
     pub(super) fn u8_conv2d(
@@ -77,10 +91,6 @@ impl Lower<'_> {
             let step = I8Gemm::new(self.kernels, layout, &weights, &constants)?;
             Part { scratch: step.scratch(), step: step.into(), a: x, b: None }
         };
-        let len = self.ty(x).byte_len()? + self.kernels.i8_step();
-        let len = len.next_multiple_of(64);
-        let scratch = len + part.scratch;
-        let step = Flipped { step: Box::new(part.step), len };
-        Some(Part { step: step.into(), a: x, b: None, scratch })
+        self.flipped(x, part.step, part.scratch)
     }
 }

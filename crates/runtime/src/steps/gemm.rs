@@ -5,7 +5,7 @@ use crate::buffer::Buffer;
 use crate::step::{ByRows, Io, RowShape, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use crate::wire::wire;
-use paring_kernels::{I8Panel, Kernels, PAD, Rows, Tile};
+use paring_kernels::{I8Panel, Kernels, PAD, Rows, Table, Tile};
 use paring_qmath::{Multiplier, Rounding};
 use std::ops::Range;
 
@@ -71,7 +71,12 @@ pub struct Layout {
     pub frame: Option<Frame>,
     /// Rows that are one row of an image; 0 where they are no image.
     pub width: usize,
+    /// Whether the rows lie side by side, so that the table is for the first tiles of any run of them.
+    pub side_by_side: bool,
 }
+
+/// Tiles that the table of rows which lie side by side is for.
+const TILES: usize = 24;
 
 impl Layout {
     /// The table of pieces from the place of each piece; `None` where a place does not fit it.
@@ -109,6 +114,22 @@ impl Layout {
 
     fn per_group(&self) -> usize {
         self.channels / self.groups
+    }
+
+    /// The same with a short table where rows lie side by side.
+    fn shortened(mut self, tile: Tile) -> Self {
+        let at: &[u32] = self.at.numbers();
+        let straight = self.taps == 1
+            && self.groups == 1
+            && self.frame.is_none()
+            && tile.rows <= MOST_ROWS
+            && self.rows > TILES * tile.rows
+            && at.iter().zip(0..self.rows).all(|(at, row)| *at as usize == row * self.depth);
+        if straight {
+            self.at = Blob::of(&at[..TILES * tile.rows]);
+            self.side_by_side = true;
+        }
+        self
     }
 
     /// What a row of the image needs, where each pixel of the output is made from that of the input at
@@ -169,26 +190,42 @@ fn panels(layout: &Layout, tile: Tile, len: impl Fn(usize) -> usize) -> (Vec<Pan
     (all, total)
 }
 
-/// Calls `each` for each run of rows and each panel: first row, rows, the run's part of the table, the
-/// panel, and the output from the run's first row and the panel's first channel on.
+/// The table of the rows of a last tile that lie side by side.
+fn last_tile(rows: usize, depth: usize) -> [u32; MOST_ROWS] {
+    std::array::from_fn(|lane| (lane.min(rows.saturating_sub(1)) * depth) as u32)
+}
+
+/// A run of rows: the first, how many, the element that places in their table are counted from, and their
+/// table.
+struct Stretch<'a> {
+    row: usize,
+    rows: usize,
+    base: usize,
+    at: Table<'a>,
+}
+
+/// Calls `each` for each run of rows and each panel, with the output from the run's first row and the panel's
+/// first channel on.
 fn product<T: Send>(
     layout: &Layout,
     tile: Tile,
     panels: &[Panel],
     size: usize,
     out: &mut [T],
-    each: &(impl Fn(usize, usize, &[u32], &Panel, &mut [T]) + Sync),
+    each: &(impl Fn(&Stretch<'_>, &Panel, &mut [T]) + Sync),
 ) {
     let n = layout.channels;
-    let at: &[u32] = layout.at.numbers();
+    let at_all: &[u32] = layout.at.numbers();
     if layout.rows == 1 {
         // One row: the panels are what is divided.
         let width = tile.width;
         let plain = layout.groups == 1;
+        let at = Table::new(at_all);
         let run = |range: std::ops::Range<usize>, out: &mut [T]| {
             let base = panels[range.start].first;
             for panel in &panels[range] {
-                each(0, 1, at, panel, &mut out[panel.first - base..]);
+                let stretch = Stretch { row: 0, rows: 1, base: 0, at };
+                each(&stretch, panel, &mut out[panel.first - base..]);
             }
         };
         if plain {
@@ -205,14 +242,24 @@ fn product<T: Send>(
         let first = range.start;
         let mut start = first;
         while start < range.end {
-            let end = (start + block).min(range.end);
-            let row = start * tile.rows;
+            let mut end = (start + block).min(range.end);
+            let (row, per) = (start * tile.rows, layout.taps * tile.rows);
+            let (last, base, at);
+            if !layout.side_by_side {
+                (base, at) = (0, &at_all[start * per..end * per]);
+            } else if row + tile.rows > layout.rows {
+                // The rows that are left fill no tile.
+                last = last_tile(layout.rows - row, layout.depth);
+                (base, at) = (row * layout.depth, &last[..tile.rows]);
+            } else {
+                end = end.min(start + TILES).min(layout.rows / tile.rows);
+                (base, at) = (row * layout.depth, &at_all[..(end - start) * per]);
+            }
             let rows = (end * tile.rows).min(layout.rows) - row;
-            let per = layout.taps * tile.rows;
-            let at = &at[start * per..end * per];
+            let stretch = Stretch { row, rows, base, at: Table::new(at) };
             for panel in panels {
                 let out = &mut out[(start - first) * tile.rows * n + panel.first..];
-                each(row, rows, at, panel, out);
+                each(&stretch, panel, out);
             }
             start = end;
         }
@@ -226,16 +273,15 @@ const MOST_ROWS: usize = 64;
 /// how many, and their table.
 fn neighbours(l: &Layout, tile: Tile, n: usize, mut each: impl FnMut(usize, usize, &[u32])) {
     let table: &[u32] = l.at.numbers();
-    let whole = n / tile.rows * tile.rows;
-    if whole > 0 {
-        each(0, whole, &table[..whole]);
+    let (whole, most) = (n / tile.rows * tile.rows, table.len() / tile.rows * tile.rows);
+    let mut done = 0;
+    while done < whole && most > 0 {
+        let now = (whole - done).min(most);
+        each(done, now, &table[..now]);
+        done += now;
     }
     if n > whole {
-        let mut at = [0; MOST_ROWS];
-        for (lane, at) in at.iter_mut().enumerate() {
-            *at = (lane.min(n - whole - 1) * l.depth) as u32;
-        }
-        each(whole, n - whole, &at[..tile.rows]);
+        each(whole, n - whole, &last_tile(n - whole, l.depth)[..tile.rows]);
     }
 }
 
@@ -277,6 +323,7 @@ impl F32Gemm {
         }
         let pad = vec![0.0; layout.depth];
         let shape = layout.pixels(4).filter(|_| tile.rows <= MOST_ROWS);
+        let layout = layout.shortened(tile);
         Self { layout, shape, tile, panels, packed: packed.into(), pad, clamp }
     }
 
@@ -307,10 +354,10 @@ impl Step for F32Gemm {
             }
             let rest = (!rest.is_empty()).then(|| &rest[sample * result..][..result]);
             let out = &mut out[sample * result..][..result];
-            product(l, self.tile, &self.panels, 4, out, &|row, rows, at, panel, out| {
-                let a = &a[panel.group * (l.depth * (l.groups > 1) as usize)..];
-                let rows = Rows::new(a, at, &self.pad, l.taps, l.depth, rows, self.tile.rows);
-                let rest = rest.map(|r| &r[row * l.channels + panel.first..]);
+            product(l, self.tile, &self.panels, 4, out, &|s, panel, out| {
+                let a = &a[s.base + panel.group * (l.depth * (l.groups > 1) as usize)..];
+                let rows = Rows::of(a, s.at, &self.pad, l.taps, l.depth, s.rows, self.tile.rows);
+                let rest = rest.map(|r| &r[s.row * l.channels + panel.first..]);
                 let weights = &packed[panel.start..panel.start + panel.len];
                 let (width, cols) = (panel.width, panel.cols);
                 kernels.f32_gemm(&rows, weights, width, rest, self.clamp, cols, l.channels, out);
@@ -427,6 +474,7 @@ impl I8Gemm {
         let step = kernels.i8_step();
         let pad = vec![c.x_zero as i8; layout.depth.next_multiple_of(step)];
         let shape = layout.pixels(1).filter(|_| tile.rows <= MOST_ROWS);
+        let layout = layout.shortened(tile);
         Some(Self { layout, shape, tile, panels, packed: packed.into(), pad, step })
     }
 
@@ -456,9 +504,9 @@ impl Step for I8Gemm {
                 a = scratch;
             }
             let out = &mut out[sample * result..][..result];
-            product(l, self.tile, &self.panels, 1, out, &|_, rows, at, panel, out| {
-                let a = &a[panel.group * (l.depth * (l.groups > 1) as usize)..];
-                let rows = Rows::new(a, at, &self.pad, l.taps, l.depth, rows, self.tile.rows);
+            product(l, self.tile, &self.panels, 1, out, &|s, panel, out| {
+                let a = &a[s.base + panel.group * (l.depth * (l.groups > 1) as usize)..];
+                let rows = Rows::of(a, s.at, &self.pad, l.taps, l.depth, s.rows, self.tile.rows);
                 let weights = &packed[panel.start..panel.start + panel.len];
                 kernels.i8_gemm(&rows, weights, panel.width, panel.cols, l.channels, out);
             });
@@ -497,7 +545,19 @@ impl ByRows for I8Gemm {
 }
 
 wire!(Frame { image, before, size });
-wire!(Layout { samples, sample, rows, taps, depth, channels, groups, at, frame, width });
+wire!(Layout {
+    samples,
+    sample,
+    rows,
+    taps,
+    depth,
+    channels,
+    groups,
+    at,
+    frame,
+    width,
+    side_by_side
+});
 wire!(Panel { start, len, width, first, cols, group });
 wire!(F32Gemm { layout, shape, tile, panels, packed, pad, clamp });
 wire!(I8Gemm { layout, shape, tile, panels, packed, pad, step });

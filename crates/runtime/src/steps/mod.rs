@@ -13,6 +13,7 @@ pub mod quantize;
 pub mod reduce;
 pub mod resize;
 pub mod softmax;
+pub mod sparse;
 pub mod strip;
 pub mod table;
 pub mod transpose;
@@ -108,4 +109,6 @@ any_step! {
     InDouble(dense::InDouble) = 23,
     Flipped(flipped::Flipped) = 24,
     Strip(strip::Strip) = 25,
+    F32Sparse(sparse::F32Sparse) = 26,
+    I8Sparse(sparse::I8Sparse) = 27,
 }

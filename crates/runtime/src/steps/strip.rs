@@ -65,7 +65,7 @@ fn places(shapes: &[RowShape], rows: usize) -> Vec<usize> {
 
 impl Strip {
     /// The steps again where they do not fit each other. The buffers between the steps take about
-    /// `budget` bytes a thread, and there are enough for so many threads.
+    /// `budget` bytes, divided among so many threads.
     ///
     /// # Errors
     /// The steps themselves.
@@ -75,11 +75,13 @@ impl Strip {
         let Some(shapes) = shapes.filter(|s| fits(s)) else { return Err(stages) };
         let total = shapes[shapes.len() - 1].rows[1];
         let size = |rows: usize| places(&shapes, rows).last().copied().unwrap_or(0);
+        let threads = threads.clamp(1, 16);
+        let budget = budget / threads;
         let rows = (1..=total).take_while(|r| *r == 1 || size(*r) <= budget).last().unwrap_or(1);
         // Strips of about one height.
         let rows = total.div_ceil(total.div_ceil(rows));
         let buffers = places(&shapes, rows);
-        let lanes = threads.clamp(1, 16).min(total.div_ceil(rows));
+        let lanes = threads.min(total.div_ceil(rows));
         Ok(Self { stages, shapes, rows, buffers, lanes })
     }
 

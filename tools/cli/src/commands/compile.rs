@@ -15,6 +15,9 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// The target for 64-bit Arm.
+pub const AARCH64: &str = "aarch64";
+
 /// Lower a model to code for a target
 #[derive(clap::Args)]
 pub struct Args {
@@ -39,7 +42,7 @@ pub struct LowerArgs {
     /// What generated files and symbols begin with
     #[arg(long, default_value = "model")]
     pub prefix: String,
-    /// Lower the model as it is, without the recipe `exact` before
+    /// Lower the model as it is, without the recipe `exact` (for aarch64: `folded`) before
     #[arg(long)]
     pub as_is: bool,
     /// What to favour: balanced keeps compressed weights compressed unless that is far slower
@@ -48,7 +51,7 @@ pub struct LowerArgs {
     /// Budget of flash such as 256K (code is estimated; `verify` checks what is linked)
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub flash: Option<String>,
-    /// Budget of RAM for the arena such as 64K, or `min`: layers run row by row where that takes it
+    /// Budget of RAM for the arena such as 64K; `min` is as little as possible
     #[arg(long, value_name = "BYTES", value_parser = ram)]
     pub ram: Option<String>,
     /// Budget of time: estimated cycles (8M) or a time and a clock (20ms@120MHz)
@@ -86,12 +89,14 @@ fn setting(text: &str) -> Result<(String, String), String> {
 }
 
 impl LowerArgs {
-    /// The graph that is lowered: the model after the recipe `exact`, which changes no output bit.
+    /// The graph that is lowered: the model after the recipe `exact`, which changes no output bit, or for
+    /// processors that compute with real numbers after `folded`, which changes those by rounding only.
     pub fn prepare(&self, graph: Graph, ui: &Ui) -> Result<Graph> {
         if self.as_is {
             return Ok(graph);
         }
-        let pipeline = Pipeline::parse(&recipes::load("exact")?)?;
+        let recipe = if self.target == AARCH64 { "folded" } else { "exact" };
+        let pipeline = Pipeline::parse(&recipes::load(recipe)?)?;
         let host = CliHost::new(paring_bundle::REFERENCE, None, ui).map_err(anyhow::Error::msg)?;
         Ok(pipeline.run(&graph, &host, &mut RunOptions::default())?.graph)
     }

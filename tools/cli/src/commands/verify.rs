@@ -1,6 +1,6 @@
 //! `paring verify`
 
-use crate::commands::compile::LowerArgs;
+use crate::commands::compile::{AARCH64, LowerArgs};
 use crate::commands::run::read_inputs;
 use crate::error::BoundFailed;
 use crate::model::{ModelArgs, RoundingArg, prepare};
@@ -73,7 +73,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     samples.truncate(args.limit.unwrap_or(usize::MAX));
     let reference = graph.clone();
     let graph = args.lower.prepare(graph, ui)?;
-    if args.lower.target == "aarch64" {
+    if args.lower.target == AARCH64 {
         return super::verify_aarch64::run(&graph, &reference, &args.lower, args.cpu, &samples, ui);
     }
     let v = verify(&graph, &reference, &args.lower, &samples, args.keep.as_deref(), ui)?;

@@ -6,7 +6,7 @@ use crate::error::BoundFailed;
 use crate::model::{RoundingArg, prepare};
 use crate::ui::{Ui, grouped};
 use anyhow::{Context, Result, bail};
-use paring_emulator::{Cpu, run_package};
+use paring_emulator::{Cpu, Job, Runtime};
 use paring_ir::Graph;
 use paring_tensor::{DType, Tensor};
 use serde_json::json;
@@ -41,9 +41,13 @@ pub fn run(
     let mut session = prepare(reference, paring_bundle::REFERENCE, RoundingArg::Double)?;
     let expected: Vec<Vec<Tensor>> =
         samples.iter().map(|inputs| Ok(session.run(inputs)?)).collect::<Result<_>>()?;
-    let given: Vec<u8> = samples.iter().flat_map(|s| joined(s)).collect();
-    let spinner = ui.spinner(&format!("building for aarch64 and running on {cpu}"));
-    let report = run_package(&workspace, bytes, &given, cpu);
+    let spinner = ui.spinner("building the runtime for aarch64, once: a minute or two");
+    let runtime = Runtime::build(&workspace);
+    spinner.finish_and_clear();
+    let runtime = runtime?;
+    let samples = samples.iter().flat_map(|s| joined(s)).collect();
+    let spinner = ui.spinner(&format!("running on the emulated {cpu}"));
+    let report = runtime.measure(&Job { package: bytes.clone(), samples }, cpu);
     spinner.finish_and_clear();
     let report = report?;
     let mut rest = report.outputs.as_slice();

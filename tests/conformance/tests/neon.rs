@@ -1,0 +1,162 @@
+//! Packages for aarch64 under the emulator: the op suite and random networks, all of a processor in one
+//! process, against the reference in this one. Integers have to be equal, real numbers close.
+
+use paring_backend::{Backend, ExecOptions, Rounding, backend_named};
+use paring_conformance::{Gaps, ROUNDINGS, judge};
+use paring_emulator::{Cpu, Job, Runtime, missing_aarch64_packages};
+use paring_ir::{Executor, Graph};
+use paring_neon::{Level, Neon, NeonKernels};
+use paring_opsuite::cases;
+use paring_opsuite::random::{Grower, Random, difference, input};
+use paring_tensor::Tensor;
+use std::path::Path;
+
+/// A processor of each level.
+const CPUS: [Cpu; 2] = [Cpu::CortexA72, Cpu::Max];
+
+/// The rounding that packages are made with. With the other one, which the executor on an aarch64 machine
+/// offers, some layers have no step: what has one is judged.
+const MADE_WITH: Rounding = Rounding::Double;
+
+/// The runtime, where it can be built and run; says so if not.
+fn runtime() -> Option<Runtime> {
+    let missing = missing_aarch64_packages();
+    if !missing.is_empty() {
+        eprintln!("skipped: not installed: {}", missing.join(" "));
+        return None;
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    Some(Runtime::build(&root).unwrap_or_else(|e| panic!("{e}")))
+}
+
+fn reference(rounding: Rounding) -> Box<dyn Executor> {
+    let backend = backend_named(paring_bundle::REFERENCE).unwrap();
+    backend.executor(ExecOptions { rounding }).unwrap()
+}
+
+/// A package, or why there is none.
+fn package(graph: &Graph, rounding: Rounding) -> Result<Vec<u8>, String> {
+    let engine = Neon.executor_at(Level::Baseline, ExecOptions { rounding });
+    let verified = graph.verified().map_err(|e| e.to_string())?;
+    let program = engine.program(verified).map_err(|e| e.to_string())?;
+    let kernels = NeonKernels::new(Level::Baseline);
+    Ok(program.to_package(paring_kernels::Kernels::family(&kernels)))
+}
+
+fn joined(tensors: &[Tensor]) -> Vec<u8> {
+    tensors.iter().flat_map(|t| t.bytes().iter().copied()).collect()
+}
+
+/// The outputs of a graph, cut from what the runner wrote for a sample.
+fn outputs(graph: &Graph, bytes: &mut &[u8]) -> Vec<Tensor> {
+    let cut = |port: &paring_ir::Port| {
+        let ty = graph.ty(port.value);
+        let (now, later) = bytes.split_at(ty.byte_len().unwrap());
+        *bytes = later;
+        Tensor::new(ty.dtype, ty.shape.fixed().unwrap(), now.to_vec().into()).unwrap()
+    };
+    graph.outputs().iter().map(cut).collect()
+}
+
+#[test]
+fn every_case_of_the_suite_is_right_or_a_known_gap() {
+    let Some(runtime) = runtime() else { return };
+    let cases = cases();
+    let mut gaps = Gaps::of(Neon.name(), "package-gaps.toml");
+    let mut verdicts = vec![Ok(()); cases.len()];
+    let mut jobs = Vec::new();
+    let mut made = Vec::new();
+    for (at, case) in cases.iter().enumerate() {
+        for rounding in ROUNDINGS {
+            match package(&case.graph, rounding) {
+                Ok(package) => {
+                    jobs.push(Job { package, samples: joined(&case.inputs) });
+                    made.push((at, rounding));
+                }
+                Err(why) if rounding == MADE_WITH => verdicts[at] = Err(why),
+                Err(_) => {}
+            }
+        }
+    }
+    assert!(jobs.len() > cases.len() / 2, "only {} packages", jobs.len());
+    for cpu in CPUS {
+        let results = runtime.run(&jobs, cpu).unwrap_or_else(|e| panic!("{e}"));
+        for (result, (at, rounding)) in results.into_iter().zip(&made) {
+            let case = &cases[*at];
+            let judged = result.and_then(|bytes| {
+                let results = outputs(&case.graph, &mut bytes.as_slice());
+                judge(&results, &*reference(*rounding), case)
+            });
+            if let Err(why) = judged {
+                verdicts[*at] = Err(format!("{cpu}, {rounding:?}: {why}"));
+            }
+        }
+    }
+    for (case, verdict) in cases.iter().zip(verdicts) {
+        gaps.note(&case.name, verdict);
+    }
+    gaps.settle();
+}
+
+/// Networks that grow at random, two samples each.
+fn check(int8: bool, seeds: std::ops::Range<u64>) {
+    let Some(runtime) = runtime() else { return };
+    let mut jobs = Vec::new();
+    let mut wanted = Vec::new();
+    let mut refused = Vec::new();
+    let count = seeds.end - seeds.start;
+    for seed in seeds {
+        let graph = Grower::new(seed, int8).grow(1 + (seed % 7) as usize);
+        for rounding in ROUNDINGS {
+            let package = match package(&graph, rounding) {
+                Ok(package) => package,
+                Err(why) => {
+                    if rounding == MADE_WITH {
+                        refused.push(format!("seed {seed}: {why}"));
+                    }
+                    continue;
+                }
+            };
+            let mut session = reference(rounding).prepare(graph.verified().unwrap()).unwrap();
+            let mut random = Random(seed);
+            let (mut samples, mut results) = (Vec::new(), Vec::new());
+            for _ in 0..2 {
+                let ports = graph.inputs().iter();
+                let inputs: Vec<Tensor> =
+                    ports.map(|p| input(&mut random, graph.ty(p.value))).collect();
+                results.push(session.run(&inputs).unwrap());
+                samples.extend(joined(&inputs));
+            }
+            jobs.push(Job { package, samples });
+            wanted.push((format!("seed {seed}, {rounding:?}"), graph.clone(), results));
+        }
+    }
+    // Some join or add what has no one scale; see the list of gaps.
+    let few = refused.len() as u64 <= count / 10;
+    assert!(few, "{} refused:\n{}", refused.len(), refused.join("\n"));
+    for cpu in CPUS {
+        let all = runtime.run(&jobs, cpu).unwrap_or_else(|e| panic!("{e}"));
+        for (bytes, (name, graph, samples)) in all.into_iter().zip(&wanted) {
+            let bytes = bytes.unwrap_or_else(|e| panic!("{name}, {cpu}: {e}\n{graph}"));
+            let mut bytes = bytes.as_slice();
+            for want in samples {
+                for (got, want) in outputs(graph, &mut bytes).iter().zip(want) {
+                    if let Some(why) = difference(got, want, 2e-6) {
+                        panic!("{name}, {cpu}: {why}\n{graph}");
+                    }
+                }
+            }
+            assert!(bytes.is_empty(), "{name}, {cpu}: {} bytes too many", bytes.len());
+        }
+    }
+}
+
+#[test]
+fn real_networks() {
+    check(false, 0..250);
+}
+
+#[test]
+fn integer_networks() {
+    check(true, 1000..1250);
+}

@@ -1,6 +1,6 @@
 //! Why a network does not fit: the tensors, the layer, and what would help, with numbers.
 
-use paring_backend::{Item, Latency, Remedy, Shortfall};
+use paring_backend::{Item, Latency, Remedy, Shortfall, brief};
 use paring_cortex_m_kernels::Coding;
 
 use crate::choose;
@@ -37,9 +37,11 @@ pub(crate) fn ram(lowering: &Lowering<'_>, memory: &Memory, limit: usize) -> Sho
     };
     let node = graph.node(step.node);
     report.layer.clone_from(&node.name);
+    let rows = lowering.stages().iter().any(|s| s.1.is_some());
+    let already = if rows { ", though layers run row by row" } else { "" };
     report.what = format!(
-        "the most is in use during `{}` ({}, layer {at}), {} bytes",
-        node.name,
+        "the most is in use during `{}` ({}, layer {at}), {} bytes{already}",
+        brief(&node.name),
         node.op.name(),
         live(at)
     );
@@ -50,7 +52,7 @@ pub(crate) fn ram(lowering: &Lowering<'_>, memory: &Memory, limit: usize) -> Sho
     for room in &there {
         let user = lowering.steps.get(room.steps.1).map(|s| graph.node(s.node).name.as_str());
         let note = if waits(room) {
-            user.map_or("kept as an output".into(), |user| format!("kept for `{user}`"))
+            user.map_or("kept as an output".into(), |user| format!("kept for `{}`", brief(user)))
         } else {
             String::new()
         };
@@ -65,7 +67,9 @@ pub(crate) fn ram(lowering: &Lowering<'_>, memory: &Memory, limit: usize) -> Sho
     if let Some(kept) = there.iter().find(|r| waits(r)) {
         let change = format!(
             "drop or shrink the connection that keeps `{}` ({} bytes) while `{}` runs",
-            kept.name, kept.bytes, node.name
+            brief(&kept.name),
+            kept.bytes,
+            brief(&node.name)
         );
         let left = live(at).saturating_sub(kept.bytes).max(others.saturating_sub(kept.bytes));
         report.remedies.push(remedy(change, Some(left)));
@@ -76,7 +80,9 @@ pub(crate) fn ram(lowering: &Lowering<'_>, memory: &Memory, limit: usize) -> Sho
         let change = format!(
             "make `{}` smaller, to {share} % of its {} bytes or less: a smaller input, an earlier stride or \
              fewer channels before `{}`",
-            largest.name, largest.bytes, node.name
+            brief(&largest.name),
+            largest.bytes,
+            brief(&node.name)
         );
         report.remedies.push(remedy(change, None));
     }
@@ -116,7 +122,7 @@ pub(crate) fn flash(lowering: &Lowering<'_>, limit: usize) -> Shortfall {
     for step in layers.iter().take(LISTED) {
         let node = graph.node(step.node);
         let weights = node.inputs().iter().find(|v| graph.constant(**v).is_some());
-        let tensor = weights.map_or("", |v| graph.value(*v).name.as_str());
+        let tensor = weights.map_or(String::new(), |v| brief(&graph.value(*v).name));
         let share = percent(step.constant_bytes as u64, total as u64);
         report.items.push(Item {
             name: name(step),
@@ -126,7 +132,7 @@ pub(crate) fn flash(lowering: &Lowering<'_>, limit: usize) -> Shortfall {
     }
     let full: usize =
         layers.iter().filter_map(|s| Some(plain_bytes(s)?.min(s.constant_bytes))).sum();
-    if choose::codings(lowering.unit.isa()).len() > 1 && full > 0 {
+    if choose::decodes(lowering.unit.isa()) && full > 0 {
         for (change, kept) in [
             ("weights in 4 bits (recipe `int4`) or as a palette of 16 values", full / 2),
             (

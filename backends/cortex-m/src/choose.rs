@@ -56,14 +56,14 @@ impl Choice {
 /// Instructions of a compressed coding beyond which a balanced compilation stores bytes: 1.625 times.
 const PATIENCE: (u64, u64) = (13, 8);
 
-/// The codings that an instruction set has kernels for.
-pub(crate) fn codings(isa: Isa) -> &'static [Coding] {
-    if isa == Isa::Helium { &Coding::ALL[..1] } else { &Coding::ALL }
+/// Whether an instruction set has kernels that decode weights of fewer than eight bits.
+pub(crate) fn decodes(isa: Isa) -> bool {
+    isa != Isa::Helium
 }
 
 /// Every coding that a layer's kernels can do.
 pub(crate) fn candidates(layer: &dyn Layer, isa: Isa) -> Vec<Candidate> {
-    codings(isa)
+    Coding::ALL
         .iter()
         .filter_map(|&coding| {
             let mut unit = Unit::new(isa);

@@ -12,7 +12,8 @@ pub(crate) fn steps(lowering: &Lowering<'_>, core: Core) -> Vec<Option<Cost>> {
     let step = |step: &Step| {
         let mut sum = Cost::default();
         for loops in step.calls.iter().flat_map(|c| &c.kernel.loops) {
-            sum += loops.cost(core, calls.usage(&loops.function))?;
+            let settled = calls.settled(loops, core.isa());
+            sum += settled.cost(core, calls.usage(&loops.function))?;
         }
         Some(sum)
     };

@@ -28,7 +28,7 @@ mod units;
 pub use inventory;
 pub use package::{Harness, LayerSize, Package, SizeReport};
 pub use paring_qmath::Rounding;
-pub use shortfall::{Item, Remedy, Shortfall};
+pub use shortfall::{Item, Remedy, Shortfall, brief};
 pub use units::{Latency, parse_bytes, parse_energy, parse_latency};
 
 use paring_ir::{Executor, Graph, Node, Refusal, Verified};

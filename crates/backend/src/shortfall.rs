@@ -45,6 +45,16 @@ pub struct Remedy {
     pub leaves: Option<u64>,
 }
 
+/// A name for people: of a long chain of names, as converters make them for fused nodes, the first and last.
+#[must_use]
+pub fn brief(name: &str) -> String {
+    let mut links = name.split(';');
+    match (links.next(), links.next_back()) {
+        (Some(first), Some(last)) if name.len() > 60 => format!("{first};...;{last}"),
+        _ => name.to_owned(),
+    }
+}
+
 impl fmt::Display for Shortfall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { budget, unit, needed, allowed, .. } = self;
@@ -62,7 +72,7 @@ impl fmt::Display for Shortfall {
         }
         for item in &self.items {
             let gap = if item.note.is_empty() { "" } else { ", " };
-            write!(f, "\n  {:>9} {unit}  {}{gap}{}", item.amount, item.name, item.note)?;
+            write!(f, "\n  {:>9} {unit}  {}{gap}{}", item.amount, brief(&item.name), item.note)?;
         }
         if !self.remedies.is_empty() {
             f.write_str("\nwhat would help:")?;
@@ -75,5 +85,37 @@ impl fmt::Display for Shortfall {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_has_numbers_and_short_names() {
+        let chain =
+            "model/activation/Relu;model/batch_normalization/FusedBatchNorm;model/conv2d/Conv2D";
+        assert_eq!(brief(chain), "model/activation/Relu;...;model/conv2d/Conv2D");
+        assert_eq!(brief("conv;relu"), "conv;relu");
+        let report = Shortfall {
+            budget: "ram".into(),
+            unit: "bytes".into(),
+            needed: 300,
+            allowed: 200,
+            layer: chain.into(),
+            what: "most is in use".into(),
+            items: vec![Item { name: chain.into(), amount: 250, note: "kept".into() }],
+            remedies: vec![
+                Remedy { change: "less".into(), leaves: Some(150) },
+                Remedy { change: "a little less".into(), leaves: Some(250) },
+            ],
+        };
+        assert_eq!(
+            report.to_string(),
+            "over the RAM budget: 300 bytes are needed, 100 more than the 200 allowed\nmost is in use:\n        \
+             250 bytes  model/activation/Relu;...;model/conv2d/Conv2D, kept\nwhat would help:\n  less: about 150 \
+             bytes, fits\n  a little less: about 250 bytes, still too much"
+        );
     }
 }

@@ -57,14 +57,18 @@ fn out(size: usize, kernel: usize, stride: usize, pad: usize) -> usize {
 fn conv(r: &mut Random, round: usize, coding: Coding, slow: bool) -> Conv2d<'static> {
     loop {
         let pointwise = round.is_multiple_of(2);
+        // Windows with a row of one word are packed in a way of their own.
+        let word = round % 12 == 7;
         let kernel = if pointwise {
             [1, 1]
+        } else if word {
+            r.of(&[[10, 4], [3, 4], [5, 4]])
         } else {
             r.of(&[[3, 3], [3, 3], [3, 3], [5, 5], [1, 3], [10, 4], [1, 1], [7, 1]])
         };
         let stride = if pointwise { [1, 1] } else { r.of(&[[1, 1], [2, 2], [1, 2]]) };
         let pad = kernel.map(|k| if pointwise { 0 } else { r.below(k / 2 + 1) });
-        let depth = r.of(&[1, 2, 3, 3, 4, 8, 13, 16, 24, 32, 48, 64]);
+        let depth = if word { 1 } else { r.of(&[1, 2, 3, 3, 4, 8, 13, 16, 24, 32, 48, 64]) };
         let channels = r.of(&[4, 8, 8, 10, 16, 24, 32, 64]);
         let top = if slow { 12 } else { 20 };
         let input =
@@ -127,8 +131,11 @@ fn depthwise(r: &mut Random, round: usize) -> DepthwiseConv2d<'static> {
         };
         let stride = r.of(&[[1, 1], [1, 1], [2, 2]]);
         let pad = kernel.map(|k| r.below(k / 2 + 1));
-        let channels = r.of(&[2, 4, 8, 16, 32]);
-        let input = [size(r, kernel[0], 48), size(r, kernel[1], 48), channels];
+        // Large images are done in bands.
+        let large = round % 4 == 3;
+        let channels = if large { r.of(&[2, 4, 8]) } else { r.of(&[2, 4, 8, 16, 32]) };
+        let [least, most] = if large { [60, 95] } else { [kernel[0].max(kernel[1]), 48] };
+        let input = [size(r, least, most), size(r, least, most), channels];
         if input.iter().product::<usize>() > ROOM {
             continue;
         }
@@ -225,7 +232,7 @@ fn pool(r: &mut Random, round: usize) -> Pool2d {
     let clamp = [-128, 127];
     if round % 4 < 2 {
         // All of the image.
-        let kernel = [size(r, 2, 25), size(r, 2, 12)];
+        let kernel = [size(r, 4, 25), size(r, 4, 12)];
         let input = [kernel[0], kernel[1], size(r, 1, 64)];
         return Pool2d { kind, input, output: [1, 1], kernel, stride: kernel, pad: [0, 0], clamp };
     }

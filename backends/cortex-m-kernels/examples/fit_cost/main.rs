@@ -42,7 +42,7 @@ impl Program {
         let calls = Calls::of(kernels.iter().flat_map(|k| &k.loops));
         let marked = |l: &Loops| {
             let function = format!("{}{}", l.function, calls.usage(&l.function).mark());
-            Loops { function, rounds: l.rounds.clone() }
+            Loops { function, ..calls.settled(l, core.isa()) }
         };
         let loops = kernels
             .iter()
@@ -68,6 +68,12 @@ impl Program {
     }
 }
 
+/// Whether several calls of a function are used as one is.
+fn is_inline(function: &str) -> bool {
+    let loops = Loops { function: function.to_owned(), rounds: Vec::new() };
+    Calls::of([&loops, &loops]).usage(function).once
+}
+
 /// The programs that time the functions of a family.
 fn programs(core: Core, members: &BTreeMap<String, Vec<Box<dyn Layer>>>) -> Vec<Program> {
     let mut all = Vec::new();
@@ -82,11 +88,22 @@ fn programs(core: Core, members: &BTreeMap<String, Vec<Box<dyn Layer>>>) -> Vec<
                 all.push(Program::new(core, all.len(), &[&**layer], &[&**other]));
             }
         }
-        all.push(Program::new(core, all.len(), &refs(layers), &[]));
+        // What is put into its callers is the same in all of them, but for registers that others take.
+        if !is_inline(function) {
+            all.push(Program::new(core, all.len(), &refs(layers), &[]));
+        }
     }
     if members.len() > 1 {
         let every: Vec<&dyn Layer> = members.values().flat_map(|l| refs(l)).collect();
         all.push(Program::new(core, all.len(), &every, &[]));
+        // Programs whose products have one kind of zero point get a form for it alone.
+        let relu = |layer: &&dyn Layer| {
+            let kernel = Unit::new(core.isa()).add(*layer, "layer");
+            let rounds = kernel.iter().flat_map(|k| &k.loops).flat_map(|l| &l.rounds);
+            rounds.into_iter().all(|r| r.0 != "group")
+        };
+        let some: Vec<&dyn Layer> = every.into_iter().filter(relu).collect();
+        all.push(Program::new(core, all.len(), &some, &[]));
     }
     all
 }

@@ -29,11 +29,10 @@ impl Product {
                 rounds.push(("block", groups * further));
                 rounds.push(("unrolled", groups * further.div_ceil(4)));
             }
-            (Isa::V6m | Isa::V7m, Coding::Sparse | Coding::SparsePalette) => {
+            (_, Coding::Sparse | Coding::SparsePalette) => {
                 rounds.push(("kept", self.pairs * self.kept));
             }
             (Isa::V6m | Isa::V7m, _) => rounds.push(("step", groups * steps)),
-            (Isa::Dsp, Coding::Winograd) => {}
             (Isa::Dsp, Coding::Plain) => {
                 rounds.push(("step", groups * steps));
                 rounds.push(("unrolled", groups * steps.div_ceil(8)));
@@ -44,9 +43,8 @@ impl Product {
                 rounds.push(("unrolled", groups * steps.div_ceil(4)));
             }
             (Isa::Dsp, Coding::Palette) => rounds.push(("two_steps", groups * steps.div_ceil(2))),
-            (Isa::Dsp, Coding::Sparse | Coding::SparsePalette) => {
-                rounds.push(("kept", self.pairs * self.kept));
-            }
+            // Layers in tiles count their own.
+            (Isa::Dsp, Coding::Winograd) => {}
         }
     }
 }
@@ -171,9 +169,10 @@ impl Conv2d<'_> {
             ("call", 1),
             ("row_of_outputs", out_h as u64),
             ("pair", pairs),
-            ("window_row", if words > 0 { rows } else { 0 }),
+            ("window_row", if words > 1 { rows } else { 0 }),
+            ("word_row", if words == 1 { rows } else { 0 }),
             ("thin_row", if words > 0 { 0 } else { rows }),
-            ("odd_word", rows * (words % 2)),
+            ("odd_word", if words > 1 { rows * (words % 2) } else { 0 }),
             ("two_words", rows * (words / 2)),
             ("odd_byte", rows * rest),
             ("odd_pair", if rest > 0 { pairs } else { 0 }),
@@ -247,7 +246,7 @@ impl FullyConnected<'_> {
     /// How often the loops of the function run that was chosen for this layer.
     pub(crate) fn rounds(&self, function: &str, isa: Isa) -> Rounds {
         let (inputs, outputs) = (self.inputs as u64, self.outputs as u64);
-        if function.starts_with("pr_pointwise") {
+        if function.starts_with("pr_pointwise") || function.starts_with("pr_conv2d") {
             return self.pointwise().rounds(function, isa);
         }
         if function.starts_with("pr_dense8") {

@@ -15,7 +15,7 @@ pub(crate) use simple::each;
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
-use crate::Core;
+use crate::{Core, Isa};
 
 /// How often each loop of a function runs: `function`, then names and rounds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,6 +95,8 @@ const INLINE: [&str; 2] = ["pr_add", "pr_mul"];
 pub struct Calls<'a> {
     calls: HashMap<&'a str, usize>,
     families: HashMap<&'a str, HashSet<&'a str>>,
+    /// Whether some product needs the form for any zero point.
+    any_zero: bool,
 }
 
 impl<'a> Calls<'a> {
@@ -106,8 +108,22 @@ impl<'a> Calls<'a> {
             let function = loops.function.as_str();
             *all.calls.entry(function).or_default() += 1;
             all.families.entry(family(function)).or_default().insert(function);
+            all.any_zero |= loops.rounds.iter().any(|r| r.0 == "group" && r.1 > 0);
         }
         all
+    }
+
+    /// Loops as they run in this program: with Helium one form of the product serves all, so that a group
+    /// is that of any zero point where one has such.
+    #[must_use]
+    pub fn settled(&self, loops: &Loops, isa: Isa) -> Loops {
+        let mut loops = loops.clone();
+        if isa == Isa::Helium && self.any_zero {
+            for round in loops.rounds.iter_mut().filter(|r| r.0 == "group_relu") {
+                round.0 = "group";
+            }
+        }
+        loops
     }
 
     /// How the program uses a function.

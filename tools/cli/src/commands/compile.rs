@@ -51,7 +51,7 @@ pub struct LowerArgs {
     /// Budget of flash such as 256K (code is estimated; `verify` checks what is linked)
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub flash: Option<String>,
-    /// Budget of RAM for the arena such as 64K, or `min`: layers run row by row where that takes it
+    /// Budget of RAM for the arena such as 64K; `min` is as little as possible
     #[arg(long, value_name = "BYTES", value_parser = ram)]
     pub ram: Option<String>,
     /// Budget of time: estimated cycles (8M) or a time and a clock (20ms@120MHz)

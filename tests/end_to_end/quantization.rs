@@ -108,3 +108,39 @@ fn a_layer_that_a_recipe_names_in_vain_is_an_error() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("no_such_layer"));
 }
+
+/// Networks whose outputs are no classes: the least ratio of signal to error of every output in int8, in
+/// decibels, on pictures that did not calibrate.
+#[test]
+fn every_output_of_other_networks_stays_close_in_int8() {
+    let Some(shared) = shared() else { return };
+    let pictures = shared.join("datasets/imagenet200");
+    for (model, how, outputs, least) in [
+        ("keras/fer2013_mini_xception.h5", "color=gray,range=-1..1,size=64x64", 1, 15.0),
+        ("tflite/face_detection_short_range_fp16w.tflite", "range=-1..1,size=128x128", 2, 15.0),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let model = shared.join("models").join(model);
+        let (model, out) = (model.to_str().unwrap(), dir.path().to_str().unwrap());
+        let data = format!("images:{},{how}", pictures.display());
+        let calib = format!("{data},offset=0,stride=2,limit=24");
+        let judge = format!("{data},offset=1,stride=2,limit=12");
+        let on = ["--backend", "auto"];
+        let args = ["compress", model, "--recipe", "int8", "--calib", &calib, "-o", out];
+        let report = json(&[&args[..], &on].concat());
+        for layer in layers(&report, "quantize") {
+            let result = layer["result"].as_str().unwrap();
+            assert!(result.starts_with("i8"), "{layer}");
+        }
+        let done = format!("{out}/model.paring");
+        let args = ["eval", &done, "--data", &judge, "--against", model];
+        let scores = json(&[&args[..], &on].concat());
+        let found = scores["outputs"].as_array().unwrap();
+        assert_eq!(found.len(), outputs);
+        for output in found {
+            let db = output["snr_db"].as_f64().unwrap();
+            assert!(db >= least, "{model}: {output}");
+            assert!(output["psnr_db"].as_f64().unwrap() >= db);
+        }
+    }
+}

@@ -37,8 +37,10 @@ pub(crate) fn ram(lowering: &Lowering<'_>, memory: &Memory, limit: usize) -> Sho
     };
     let node = graph.node(step.node);
     report.layer.clone_from(&node.name);
+    let rows = lowering.stages().iter().any(|s| s.1.is_some());
+    let already = if rows { ", though layers run row by row" } else { "" };
     report.what = format!(
-        "the most is in use during `{}` ({}, layer {at}), {} bytes",
+        "the most is in use during `{}` ({}, layer {at}), {} bytes{already}",
         brief(&node.name),
         node.op.name(),
         live(at)

@@ -102,12 +102,18 @@ impl Emitter<'_> {
         let graph = self.lowering.graph;
         let costs = estimate::steps(self.lowering, self.core);
         let cost = |at: usize| costs.get(at).copied().flatten();
+        let stages = self.lowering.stages();
+        let by_rows = |at: usize| stages.iter().any(|s| s.1.is_some() && s.0.contains(&at));
+        let kernel = |at: usize, step: &Step| {
+            let variant = step.calls.last().map_or("none", |c| c.kernel.variant);
+            if by_rows(at) { format!("{variant}, by rows") } else { variant.to_owned() }
+        };
         let layer = |(at, step): (usize, &Step)| {
             let node = graph.node(step.node);
             LayerSize {
                 name: node.name.clone(),
                 op: node.op.name().to_string(),
-                kernel: step.calls.last().map_or("none", |c| c.kernel.variant).to_string(),
+                kernel: kernel(at, step),
                 macs: macs(graph, node).unwrap_or(0),
                 weight_bytes: step.constant_bytes,
                 live_bytes: self.memory.live.get(at).copied().unwrap_or(0),

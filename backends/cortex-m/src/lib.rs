@@ -6,8 +6,11 @@
 //! Outputs equal the reference interpreter's with double rounding, bit for bit.
 //!
 //! Settings: `optimize` is `balanced`, `speed` or `size`; `flash` and `ram` are budgets in bytes, `latency`
-//! one in cycles or, as `20ms@120MHz`, in time; `energy` is what a cycle costs (`79uA/MHz@3V` or `237pJ`). Layers whose weights are stored as a palette, sparse or in int4 stay so
-//! in flash where the core has kernels for that; the report says why or why not.
+//! one in cycles or, as `20ms@120MHz`, in time; `energy` is what a cycle costs (`79uA/MHz@3V` or `237pJ`). Layers
+//! whose weights are stored as a palette, sparse or in int4 stay so in flash where the core has kernels for
+//! that; the report says why or why not. Where a budget of RAM asks for it, neighbouring layers run row by row and
+//! keep only the rows that are still wanted; `ram = min` takes as little as there can be. `optimize = size` is about
+//! flash alone: rows cost code. `optimize = speed` convolves 3x3 windows by Winograd's tiles, which take more flash.
 //!
 //! ```
 //! use paring_backend::{Backend, CompileOptions};

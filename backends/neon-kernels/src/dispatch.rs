@@ -120,14 +120,16 @@ impl Kernels for NeonKernels {
 
     fn i8_sparse_pays(&self, e: &Extents) -> bool {
         // By instructions: a weight takes about eleven of each 32 pixels, an element that is brought to where the
-        // weights find it one half, a result two; a dense product has 26 for 128 of its own, or eight of 116 with
-        // the dot product, and as much for a result.
-        let dense = match self.level {
-            Level::Baseline => 26 * e.rows * e.depth * e.channels / 128,
-            Level::Dot => 8 * e.rows * e.depth * e.channels / 116,
-        };
+        // weights find it one half; a dense product has 26 for 128 of its own, or eight of 116 with the dot product.
+        let all = e.rows * e.depth * e.channels;
+        let (dense, dot) = (26 * all / 128, 8 * all / 116);
         let sparse = 11 * e.rows * e.weights / 32 + e.rows * e.depth / 2;
-        e.rows >= 16 && sparse < dense
+        let pays = match self.level {
+            // A package serves processors with the dot product, too: they may not lose much.
+            Level::Baseline => sparse < dense && sparse < dot + dot / 3,
+            Level::Dot => sparse < dot,
+        };
+        e.rows >= 16 && pays
     }
 
     fn i8_sparse_scratch(&self, depth: usize) -> usize {

@@ -3,6 +3,9 @@
 //! Compiling gives a package: one file that the runtime library maps, and a C header with its inputs and
 //! outputs. It holds packed weights for every level of instructions.
 //!
+//! The form of a layer is chosen when it is lowered: convolutions of one pixel leave zeros out where about a third of the
+//! weights of `f32`, or three quarters of those of `i8`, are zero.
+//!
 //! On an aarch64 machine it runs in this process; nodes that the engine has no step for are run by the
 //! reference interpreter, where the program links it. The environment variable `PARING_NEON` names a lower
 //! level of instructions to use (`neon`, `dot`).
@@ -20,11 +23,11 @@ mod header;
 pub use paring_neon_kernels::{Level, NeonKernels};
 
 use paring_backend::{
-    Backend, CompileError, CompileOptions, ExecOptions, Package, SizeReport, Target, backend_named,
-    register_backend,
+    Backend, CompileError, CompileOptions, ExecOptions, LayerSize, Package, SizeReport, Target,
+    backend_named, register_backend,
 };
 use paring_engine::{Engine, refusal};
-use paring_ir::{ExecError, Executor, Graph, Node, Verified};
+use paring_ir::{ExecError, Executor, Graph, Node, Verified, macs};
 use paring_kernels::Kernels;
 
 /// The NEON backend.
@@ -102,7 +105,8 @@ impl Backend for Neon {
             return Err(CompileError::Options(format!("the NEON backend has no setting `{key}`")));
         }
         let engine = self.executor_at(level(), ExecOptions::default());
-        let program = engine.program(graph).map_err(|e| match e {
+        let traced = engine.traced_program(graph.clone());
+        let (program, nodes) = traced.map_err(|e| match e {
             ExecError::Unsupported { refused, .. } => {
                 CompileError::Unsupported { target: TARGET.to_owned(), refused }
             }
@@ -111,8 +115,18 @@ impl Backend for Neon {
         })?;
         let bytes = program.to_package(Kernels::family(&NeonKernels::new(level())));
         let prefix = &options.prefix;
+        let layer = |id| {
+            let node = graph.graph().node(id);
+            LayerSize {
+                name: node.name.clone(),
+                op: node.op.name().to_owned(),
+                macs: macs(graph.graph(), node).unwrap_or(0),
+                ..LayerSize::default()
+            }
+        };
+        let layers = nodes.into_iter().map(layer).collect();
         let (ram_bytes, weight_bytes) = (program.arena, bytes.len());
-        let sizes = SizeReport { ram_bytes, weight_bytes, ..SizeReport::default() };
+        let sizes = SizeReport { ram_bytes, weight_bytes, layers, ..SizeReport::default() };
         let files = vec![
             (format!("{prefix}.prt"), bytes),
             (format!("{prefix}.h"), header::of(&program, prefix).into_bytes()),

@@ -564,6 +564,28 @@ fn element(dtype: DType) -> Option<Element> {
 }
 
 impl Plan {
+    /// The node that each step begins with: of those that are one step, the product.
+    pub(crate) fn step_nodes(&self, graph: &Graph) -> Vec<NodeId> {
+        let shown: HashSet<ValueId> =
+            self.items.iter().flat_map(|i| &i.shown).map(|t| t.value).collect();
+        let mut nodes = Vec::new();
+        for item in &self.items {
+            let Work::Steps(steps) = &item.work else { continue };
+            let mut node = item.shown.last().and_then(|t| graph.producer(t.value));
+            // What is not shown was computed in the same step.
+            while let Some(before) = node.and_then(|n| {
+                let inside = n.inputs().iter().find(|v| !shown.contains(*v));
+                inside.and_then(|v| graph.producer(*v))
+            }) {
+                node = Some(before);
+            }
+            if let Some(node) = node {
+                nodes.extend(std::iter::repeat_n(node.id, steps.len()));
+            }
+        }
+        nodes
+    }
+
     /// The plan as the runtime takes it.
     pub(crate) fn into_program(self, graph: &Graph, backend: &str) -> Result<Program, ExecError> {
         let mut refused: Vec<Refusal> = Vec::new();

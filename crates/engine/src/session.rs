@@ -1,6 +1,6 @@
 use crate::plan::{Options, Plan, Typed, Work, build};
 use paring_backend::ExecOptions;
-use paring_ir::{ExecError, Executor, Graph, Node, Observer, Session, Timed, Verified};
+use paring_ir::{ExecError, Executor, Graph, Node, NodeId, Observer, Session, Timed, Verified};
 use paring_kernels::Kernels;
 use paring_runtime::{Blob, Buffer, Program, Source, threads};
 use paring_tensor::Tensor;
@@ -57,7 +57,17 @@ impl Engine {
     /// [`ExecError::Unsupported`] with every node that the engine has no step for, or what else is in the
     /// way of a plan.
     pub fn program(&self, graph: Verified<'_>) -> Result<Program, ExecError> {
-        self.shared.plan(&graph, true, THREADS)?.into_program(graph.graph(), self.shared.name)
+        Ok(self.traced_program(graph)?.0)
+    }
+
+    /// As [`Engine::program`], with the node that each step begins with.
+    ///
+    /// # Errors
+    /// See [`Engine::program`].
+    pub fn traced_program(&self, graph: Verified<'_>) -> Result<(Program, Vec<NodeId>), ExecError> {
+        let plan = self.shared.plan(&graph, true, THREADS)?;
+        let nodes = plan.step_nodes(graph.graph());
+        Ok((plan.into_program(graph.graph(), self.shared.name)?, nodes))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::schema::{self, BuiltinOptions};
 use crate::sparse;
 use crate::version::version;
 use paring_format::FormatError;
-use paring_ir::{Def, Graph, Node, NodeId, Refusal, ValueId};
+use paring_ir::{Def, Graph, Node, NodeId, Port, Refusal, ValueId};
 use paring_tensor::{Bytes, ConstData, DType, Quant, Tensor, TensorType};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -304,6 +304,12 @@ impl Export<'_> {
             version: *version,
             ..Default::default()
         });
+        let signature = schema::SignatureDef {
+            inputs: Some(signature(self.graph.inputs(), &inputs)),
+            outputs: Some(signature(self.graph.outputs(), &outputs)),
+            signature_key: Some("serving_default".to_owned()),
+            ..Default::default()
+        };
         let subgraph = schema::SubGraph {
             tensors: Some(self.tensors),
             inputs: Some(inputs),
@@ -320,9 +326,27 @@ impl Export<'_> {
             buffers: Some(
                 buffers.map(|data| schema::Buffer { data, ..Default::default() }).collect(),
             ),
+            signature_defs: Some(vec![signature]),
         };
         flat::write(&model, *b"TFL3")
     }
+}
+
+/// By which names a caller may give inputs and take outputs: those of the ports, numbered where several
+/// have one name.
+fn signature(ports: &[Port], tensors: &[i32]) -> Vec<schema::TensorMap> {
+    let mut names = HashSet::new();
+    let named = |(i, (port, tensor)): (usize, (&Port, &i32))| {
+        let name = match names.insert(port.name.clone()) {
+            true => port.name.clone(),
+            false => format!("{}:{i}", port.name),
+        };
+        schema::TensorMap {
+            name: Some(name),
+            tensor_index: u32::try_from(*tensor).unwrap_or_default(),
+        }
+    };
+    ports.iter().zip(tensors).enumerate().map(named).collect()
 }
 
 /// What the writer of one node works with.

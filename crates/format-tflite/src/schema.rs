@@ -247,6 +247,19 @@ tables! {
         2 subgraphs: tables(SubGraph, SubGraphRef),
         3 description: text(),
         4 buffers: tables(Buffer, BufferRef),
+        7 signature_defs: tables(SignatureDef, SignatureDefRef),
+    }
+
+    SignatureDef, SignatureDefRef {
+        0 inputs: tables(TensorMap, TensorMapRef),
+        1 outputs: tables(TensorMap, TensorMapRef),
+        2 signature_key: text(),
+        4 subgraph_index: number(u32 = 0),
+    }
+
+    TensorMap, TensorMapRef {
+        0 name: text(),
+        1 tensor_index: number(u32 = 0),
     }
 }
 

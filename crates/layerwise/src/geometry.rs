@@ -83,6 +83,38 @@ impl Geometry {
         self.input[2] / self.groups.max(1)
     }
 
+    /// The inputs of the filters of a group at every output position, one position after another.
+    pub fn columns(&self, image: &[f32], group: usize, out: &mut Vec<f32>) {
+        out.clear();
+        let mut one = Vec::new();
+        for at in 0..self.positions() {
+            self.gather(image, at, group, &mut one);
+            out.extend_from_slice(&one);
+        }
+    }
+
+    /// The reverse of [`columns`](Self::columns): adds what each position has for each of its inputs to
+    /// the image.
+    pub fn scatter(&self, columns: &[f32], group: usize, image: &mut [f32]) {
+        let [height, width, channels] = self.input;
+        let per_group = self.per_group();
+        for (at, column) in columns.chunks_exact(self.depth().max(1)).enumerate() {
+            let (oy, ox) = (at / self.output[1], at % self.output[1]);
+            let taps =
+                (0..self.kernel[0]).flat_map(|ky| (0..self.kernel[1]).map(move |kx| (ky, kx)));
+            for ((ky, kx), from) in taps.zip(column.chunks_exact(per_group.max(1))) {
+                let y = (oy * self.stride[0] + ky * self.dilation[0]).checked_sub(self.before[0]);
+                let x = (ox * self.stride[1] + kx * self.dilation[1]).checked_sub(self.before[1]);
+                let (Some(y), Some(x)) = (y, x) else { continue };
+                if y < height && x < width {
+                    let to = (y * width + x) * channels + group * per_group;
+                    let to = &mut image[to..to + per_group];
+                    to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
+                }
+            }
+        }
+    }
+
     /// The inputs of the filters of a group at an output position, in the order of the weights.
     pub(crate) fn gather(&self, image: &[f32], at: usize, group: usize, out: &mut Vec<f32>) {
         out.clear();

@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 pub struct Outcome {
     /// Signal and noise of each output.
     pub outputs: Vec<(f64, f64)>,
+    /// For each output that a softmax computes, how far the probabilities are from the original ones:
+    /// the sum of the Kullback-Leibler divergences.
+    pub divergences: Vec<Option<f64>>,
     /// Samples, and those for which the largest number of the first output is the same one.
     pub samples: usize,
     /// See `samples`.
@@ -56,6 +59,18 @@ impl Outcome {
         self.outputs.iter().map(|(signal, noise)| noise / signal.max(1e-300)).sum()
     }
 
+    /// What the change costs: mean divergences of outputs that a softmax computes, and the noise of
+    /// others in parts of their signal.
+    #[must_use]
+    pub fn loss(&self) -> f64 {
+        let each = self.outputs.iter().zip(&self.divergences);
+        each.map(|((signal, noise), divergence)| match divergence {
+            Some(sum) => sum / self.samples.max(1) as f64,
+            None => noise / signal.max(1e-300),
+        })
+        .sum()
+    }
+
     /// Runs the original and its variants on samples and compares them.
     ///
     /// # Errors
@@ -68,7 +83,10 @@ impl Outcome {
         what: &str,
     ) -> Result<Vec<Self>, PassError> {
         let graphs: Vec<&Graph> = std::iter::once(reference).chain(variants).collect();
-        let judged: Vec<Vec<ValueId>> = graphs.iter().map(|g| judged(g)).collect();
+        let both: Vec<(Vec<ValueId>, Vec<Option<usize>>)> =
+            graphs.iter().map(|g| judged(g)).collect();
+        let soft = both[0].1.clone();
+        let judged: Vec<Vec<ValueId>> = both.into_iter().map(|(values, _)| values).collect();
         let outputs = judged[0].len();
         let scales: Vec<_> = graphs
             .iter()
@@ -76,9 +94,13 @@ impl Outcome {
             .map(|(g, values)| values.iter().map(|v| g.ty(*v).quant.clone()).collect::<Vec<_>>())
             .collect();
         let mut stream = Stream::open_all(host, &graphs, data, limit)?;
-        let fresh = || {
-            vec![Self { outputs: vec![(0.0, 0.0); outputs], samples: 0, same: 0 }; variants.len()]
+        let none = Self {
+            outputs: vec![(0.0, 0.0); outputs],
+            divergences: soft.iter().map(|s| s.map(|_| 0.0)).collect(),
+            samples: 0,
+            same: 0,
         };
+        let fresh = || vec![none.clone(); variants.len()];
         let mut lanes = stream.accumulators(|| (fresh(), BTreeMap::<usize, Vec<f32>>::new()));
         let all = 0..stream.len();
         stream.run_all(what, all, &mut lanes, |(sums, kept), _, network, v, tensor| {
@@ -91,6 +113,10 @@ impl Outcome {
                     if i == 0 {
                         sum.samples += 1;
                         sum.same += usize::from(largest(original) == largest(&numbers));
+                    }
+                    if let (Some(sum), Some(row)) = (&mut sum.divergences[i], soft[i]) {
+                        let rows = original.chunks(row).zip(numbers.chunks(row));
+                        *sum += rows.map(|(a, b)| softmax_divergence(a, b)).sum::<f64>();
                     }
                     let (signal, noise) = &mut sum.outputs[i];
                     for (a, b) in original.iter().zip(&numbers) {
@@ -107,6 +133,9 @@ impl Outcome {
                 for (to, from) in to.outputs.iter_mut().zip(&from.outputs) {
                     (to.0, to.1) = (to.0 + from.0, to.1 + from.1);
                 }
+                for (to, from) in to.divergences.iter_mut().zip(&from.divergences) {
+                    *to = to.zip(*from).map(|(a, b)| a + b);
+                }
             }
         }
         Ok(total)
@@ -121,8 +150,28 @@ fn real(tensor: &Tensor, quant: Option<&paring_tensor::Quant>) -> Vec<f32> {
     }
 }
 
-/// The value that each output is compared at: itself, or what is given to the softmax that computes it.
-fn judged(graph: &Graph) -> Vec<ValueId> {
+/// The Kullback-Leibler divergence of probabilities from original ones.
+#[must_use]
+pub fn divergence(original: &[f32], changed: &[f32]) -> f64 {
+    let log = |x: f32| f64::from(x.max(1e-30)).ln();
+    let each = original.iter().zip(changed).filter(|(p, _)| **p > 0.0);
+    each.map(|(p, q)| f64::from(*p) * (log(*p) - log(*q))).sum()
+}
+
+/// The divergence of the probabilities that a softmax makes of two vectors.
+fn softmax_divergence(original: &[f32], changed: &[f32]) -> f64 {
+    let logs = |x: &[f32]| -> Vec<f64> {
+        let most = x.iter().fold(f32::NEG_INFINITY, |a, b| a.max(*b));
+        let sum: f64 = x.iter().map(|x| f64::from(x - most).exp()).sum();
+        x.iter().map(|x| f64::from(x - most) - sum.ln()).collect()
+    };
+    let (p, q) = (logs(original), logs(changed));
+    p.iter().zip(&q).map(|(p, q)| p.exp() * (p - q)).sum()
+}
+
+/// The value that each output is compared at: itself, or what is given to the softmax that computes it;
+/// and the number of probabilities in a row there.
+fn judged(graph: &Graph) -> (Vec<ValueId>, Vec<Option<usize>>) {
     graph
         .outputs()
         .iter()
@@ -132,14 +181,19 @@ fn judged(graph: &Graph) -> Vec<ValueId> {
                 let onward = node.op.is::<Reshape>()
                     || node.op.is::<Dequantize>()
                     || node.op.is::<Quantize>();
-                let softmax = node.op.is::<Softmax>();
+                let softmax = node.op_as::<Softmax>();
                 match node.inputs().first() {
-                    Some(v) if softmax => return *v,
+                    Some(v) if softmax.is_some() => {
+                        let dims = graph.ty(*v).shape.dims();
+                        let last = softmax.is_some_and(|s| s.axis + 1 == dims.len());
+                        let row = dims.last().and_then(|d| d.fixed()).filter(|n| last && *n > 0);
+                        return (*v, row);
+                    }
                     Some(v) if onward && graph.producer(*v).is_some() => at = *v,
                     _ => break,
                 }
             }
-            port.value
+            (port.value, None)
         })
-        .collect()
+        .unzip()
 }

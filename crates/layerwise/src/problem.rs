@@ -185,7 +185,10 @@ impl Problem {
             }
         }
         let mean_variance = (0..n).map(|i| h[i * n + i].max(0.0)).sum::<f64>() / n.max(1) as f64;
-        let damp = if mean_variance > 0.0 { damping * mean_variance } else { 1.0 };
+        // Covariances of few observations are known badly: where there are not many times as many of them
+        // as inputs, more is added.
+        let scarcity = n as f64 / count;
+        let damped = |by: f64| if mean_variance > 0.0 { by * mean_variance } else { 1.0 };
         let correction = (correct && !sums.zx.is_empty()).then(|| {
             let mut d = vec![0.0; n * n];
             for i in 0..n {
@@ -194,17 +197,18 @@ impl Problem {
                     d[i * n + j] = cross - h[i * n + j];
                 }
             }
-            d
-        });
-        for i in 0..n {
-            h[i * n + i] = h[i * n + i].max(0.0) + damp;
-        }
-        let correction = correction.map(|mut d| {
+            let ridge = damped(damping.max(scarcity));
+            let mut h = h.clone();
+            (0..n).for_each(|i| h[i * n + i] = h[i * n + i].max(0.0) + ridge);
             let identity: Vec<usize> = (0..n).collect();
             let l = cholesky(&h, n, &identity);
             solve_columns(&l, n, &mut d);
             d
         });
+        let damp = damped(damping.max(scarcity / 4.0));
+        for i in 0..n {
+            h[i * n + i] = h[i * n + i].max(0.0) + damp;
+        }
         let mut order: Vec<usize> = (0..n).collect();
         order.sort_by(|a, b| h[b * n + b].total_cmp(&h[a * n + a]).then(a.cmp(b)));
         let reversed: Vec<usize> = order.iter().rev().copied().collect();

@@ -26,20 +26,33 @@ pub fn rounded(graph: &Graph, dtype: DType) -> Result<Graph, PassError> {
                 .into(),
         ));
     }
-    for (v, (low, high)) in values {
-        let value = working.value(v);
-        let ty = TensorType {
-            dtype,
-            shape: value.ty.shape.clone(),
-            quant: Some(Quant::covering(low, high, dtype)),
-        };
-        let name = value.name.clone();
-        let mut patch = Patch::new(&working, "round");
-        let stored =
-            patch.typed_node(format!("{name}/stored"), Quantize::default(), &[v], vec![ty]);
-        let real = patch.node(&working, format!("{name}/real"), Dequantize::default(), &stored)?;
-        patch.replace(v, real[0]);
-        working.apply(patch)?;
+    for (v, range) in values {
+        round_value(&mut working, v, range, dtype)?;
     }
     Ok(working)
+}
+
+/// Rounds one value of a network to integers of a range and back, for all that read it.
+///
+/// # Errors
+/// If the value is not one of real numbers.
+pub fn round_value(
+    graph: &mut Graph,
+    v: ValueId,
+    (low, high): (f32, f32),
+    dtype: DType,
+) -> Result<(), PassError> {
+    let value = graph.value(v);
+    let ty = TensorType {
+        dtype,
+        shape: value.ty.shape.clone(),
+        quant: Some(Quant::covering(low, high, dtype)),
+    };
+    let name = value.name.clone();
+    let mut patch = Patch::new(graph, "round");
+    let stored = patch.typed_node(format!("{name}/stored"), Quantize::default(), &[v], vec![ty]);
+    let real = patch.node(graph, format!("{name}/real"), Dequantize::default(), &stored)?;
+    patch.replace(v, real[0]);
+    graph.apply(patch)?;
+    Ok(())
 }

@@ -120,6 +120,19 @@ impl Runner {
     /// # Errors
     /// If there are not as many slices of the lengths that the network has.
     pub fn run(&mut self, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Result<(), RunError> {
+        self.run_watched(inputs, outputs, || ())
+    }
+
+    /// As [`Runner::run`]; `watch` is called before the first step and after each one.
+    ///
+    /// # Errors
+    /// See [`Runner::run`].
+    pub fn run_watched(
+        &mut self,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+        mut watch: impl FnMut(),
+    ) -> Result<(), RunError> {
         let program = &self.shared.program;
         check(["inputs", "input"], &program.inputs, inputs.iter().map(|x| x.len()))?;
         check(["outputs", "output"], &program.outputs, outputs.iter().map(|y| y.len()))?;
@@ -136,8 +149,10 @@ impl Runner {
         }
         // What a checked package still could do wrong is caught by the steps' own checks.
         let steps = AssertUnwindSafe(|| {
+            watch();
             for run in &program.runs {
                 run.run(kernels, &program.consts, arena);
+                watch();
             }
         });
         catch_unwind(steps).map_err(|_| RunError::Step)?;

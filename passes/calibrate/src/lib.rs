@@ -10,8 +10,9 @@
 //! | `{ percentile = 99.99 }` | without half of the remaining 0.01 % at each end |
 //! | `"mse"` | the range whose 8-bit quantization has the least squared error |
 //! | `"entropy"` | the range whose 8-bit quantization loses the least information (Kullback-Leibler) |
+//! | `"readers"` | the range whose 8-bit quantization changes least what the nodes that read the value compute from it |
 //!
-//! Memory does not grow with the number of samples: the last three keep one histogram a value, whose
+//! Memory does not grow with the number of samples: the last four keep one histogram a value, whose
 //! bins double in width when a number falls outside. A bin is `[i * 2^k, (i + 1) * 2^k)`, so a
 //! histogram depends only on the numbers seen, not on their order, and the result is the same from
 //! one thread or many.
@@ -26,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 mod histogram;
+mod readers;
 mod search;
 
 use histogram::Histogram;
@@ -61,6 +63,8 @@ pub enum Observer {
     Mse,
     /// The least loss of information of 8 bits.
     Entropy,
+    /// The least change of what the readers of the value compute.
+    Readers,
 }
 
 register_pass!(
@@ -111,7 +115,7 @@ impl Seen {
         match observer {
             Observer::MinMax => {}
             Observer::MovingAverage(_) => self.each.push((sample, low, high)),
-            Observer::Percentile(_) | Observer::Mse | Observer::Entropy => {
+            Observer::Percentile(_) | Observer::Mse | Observer::Entropy | Observer::Readers => {
                 self.histogram.get_or_insert_default().add(&numbers, low, high);
             }
         }
@@ -212,6 +216,12 @@ impl Pass for Calibrate {
         self.check()?;
         let mut stream = Stream::open(cx.host(), graph, self.data.as_deref(), self.samples)?;
         let (all, means) = self.observe(&mut stream)?;
+        let judged = match self.observer {
+            Observer::Readers => {
+                readers::choose(graph, &all, self.data.as_deref(), stream.len(), cx)?
+            }
+            _ => BTreeMap::new(),
+        };
         let mut patch = Patch::new(graph, "calibrate");
         let mut clipped = 0;
         for (v, seen) in &all {
@@ -231,6 +241,10 @@ impl Pass for Calibrate {
                 (Observer::Percentile(p), Some(h)) => search::percentile(h, whole, p),
                 (Observer::Mse, Some(h)) => search::mse(h, whole),
                 (Observer::Entropy, Some(h)) => search::entropy(h, whole),
+                (Observer::Readers, Some(h)) => match judged.get(v) {
+                    Some(range) => *range,
+                    None => search::mse(h, whole),
+                },
                 _ => whole,
             };
             clipped += usize::from(range != whole);

@@ -5,7 +5,7 @@ use paring_ir::ops::{
 use paring_ir::{Def, Graph, Node, NodeId, ValueId};
 use paring_pass::{PassContext, consts};
 use paring_tensor::{ConstData, DType};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Values whose channels share their factors. Index `i` of a value's last axis has the factor
 /// `i % channels`.
@@ -14,6 +14,8 @@ pub(crate) struct Class {
     pub(crate) values: Vec<ValueId>,
     /// Layers that read one of them.
     pub(crate) readers: Vec<NodeId>,
+    /// Those that a ReLU6 clamps, whose channels may only grow as far as no sample comes to 6.
+    pub(crate) clamped: Vec<ValueId>,
 }
 
 /// What is known of a value while classes are found.
@@ -27,6 +29,9 @@ struct Entry {
 struct Sets<'g> {
     graph: &'g Graph,
     entries: BTreeMap<ValueId, Entry>,
+    /// Whether channels before a ReLU6 may be scaled, and what such clamps compute.
+    through_relu6: bool,
+    clamped: BTreeSet<ValueId>,
 }
 
 impl Sets<'_> {
@@ -91,8 +96,9 @@ pub(crate) fn layer(graph: &Graph, node: &Node) -> Option<Activation> {
 }
 
 /// The classes whose factors may be chosen, in the order of their first values.
-pub(crate) fn find(graph: &Graph, cx: &PassContext<'_>) -> Vec<Class> {
-    let mut sets = Sets { graph, entries: BTreeMap::new() };
+pub(crate) fn find(graph: &Graph, cx: &PassContext<'_>, through_relu6: bool) -> Vec<Class> {
+    let (entries, clamped) = (BTreeMap::new(), BTreeSet::new());
+    let mut sets = Sets { graph, entries, through_relu6, clamped };
     for port in graph.inputs().iter().chain(graph.outputs()) {
         sets.fix(port.value);
     }
@@ -123,8 +129,10 @@ pub(crate) fn find(graph: &Graph, cx: &PassContext<'_>) -> Vec<Class> {
             channels: entry.channels,
             values: Vec::new(),
             readers: Vec::new(),
+            clamped: Vec::new(),
         });
         class.values.push(v);
+        class.clamped.extend(sets.clamped.contains(&v).then_some(v));
         class.readers.extend(readers.get(&v).into_iter().flatten());
     }
     classes.into_values().filter(|c| !c.readers.is_empty()).collect()
@@ -138,6 +146,8 @@ fn visit(sets: &mut Sets<'_>, node: &Node, cx: &PassContext<'_>) {
         if !cx.selects(node) {
             sets.fix(inputs[0]);
             sets.fix(output);
+        } else if activation == Activation::Relu6 && sets.through_relu6 {
+            sets.clamped.insert(output);
         } else if !homogeneous(activation) {
             sets.fix(output);
         }

@@ -19,6 +19,9 @@ const EIGHTHS: usize = 8;
 /// Channels that reach less far than this part of the widest one are not raised further.
 const LEAST: f64 = 1.0 / 4096.0;
 
+/// What clamped channels are kept below, in parts of the clamp.
+const BELOW: f64 = 0.96;
+
 /// What a layer makes of the channels that it reads.
 struct Reader {
     /// Sum of squares of the weights on each channel.
@@ -89,6 +92,13 @@ pub(crate) fn choose(
         }
     }
     let most = widest.iter().copied().fold(0.0, f64::max);
+    // Channels before a ReLU6 may grow until the sample that reaches furthest comes near to 6.
+    let mut least = vec![0.0_f64; n];
+    for r in class.clamped.iter().filter_map(|v| reach.get(v)) {
+        for (c, peak) in r.peak.iter().enumerate() {
+            least[c % n] = least[c % n].max(peak / (6.0 * BELOW));
+        }
+    }
     let one = Found { factors: vec![1.0; n], exponent: 0.0, gain: 0.0 };
     if most <= 0.0 {
         return one;
@@ -117,8 +127,11 @@ pub(crate) fn choose(
         spread * through + readers.iter().map(|r| r.weight_noise(factors, limit)).sum::<f64>()
     };
     let candidates = (0..=EIGHTHS).map(|i| i as f64 / EIGHTHS as f64).map(|exponent| {
-        let factor = |r: &f64| if *r > 0.0 { (r / most).max(LEAST).powf(exponent) } else { 1.0 };
-        let factors: Vec<f64> = widest.iter().map(factor).collect();
+        let factor = |(r, least): (&f64, &f64)| match *r > 0.0 {
+            true => (r / most).max(LEAST).powf(exponent).max(*least).min(1.0),
+            false => 1.0,
+        };
+        let factors: Vec<f64> = widest.iter().zip(&least).map(factor).collect();
         (noise(&factors), exponent, factors)
     });
     let plain = noise(&vec![1.0; n]);

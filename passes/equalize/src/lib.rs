@@ -15,7 +15,8 @@
 //! of both errors, white noise of the rounding steps, is least.
 //!
 //! ReLU6 does not commute with factors. `relu6 = "replace"` makes it a ReLU in layers whose results
-//! stay below 6 on all samples, so that their channels take part; that is exact on the samples alone.
+//! stay below 6 on all samples, so that their channels take part; `relu6 = "scale"` leaves the clamp and
+//! scales single channels as far as they stay below 6. Both are exact on the samples alone.
 //!
 //! ```
 //! use paring_pass_equalize as _;
@@ -55,6 +56,8 @@ pub enum Relu6 {
     Keep,
     /// It becomes ReLU where no sample reaches 6.
     Replace,
+    /// It stays, and channels before it are scaled as far as no sample comes to 6 that did not before.
+    Scale,
 }
 
 impl Default for Equalize {
@@ -85,7 +88,7 @@ impl Pass for Equalize {
         if self.relu6 == Relu6::Replace {
             scale::replace_relu6(self, graph, cx)?;
         }
-        let classes = classes::find(graph, cx);
+        let classes = classes::find(graph, cx, self.relu6 == Relu6::Scale);
         if classes.is_empty() {
             cx.note("no channels can be scaled");
             return Ok(());

@@ -4,20 +4,21 @@ use paring_pass::{PassError, Stream};
 use paring_tensor::Tensor;
 use std::collections::BTreeMap;
 
-/// How far the channels of a value reach: means over the samples of each sample's extremes, and the
-/// mean square.
+/// How far the channels of a value reach: means over the samples of each sample's extremes, the largest
+/// number of all, and the mean square.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reach {
     pub(crate) low: Vec<f64>,
     pub(crate) high: Vec<f64>,
     pub(crate) square: Vec<f64>,
+    pub(crate) peak: Vec<f64>,
     samples: f64,
 }
 
 impl Reach {
     fn new(channels: usize) -> Self {
         let zeros = || vec![0.0; channels];
-        Self { low: zeros(), high: zeros(), square: zeros(), samples: 0.0 }
+        Self { low: zeros(), high: zeros(), square: zeros(), peak: zeros(), samples: 0.0 }
     }
 
     fn add(&mut self, tensor: &Tensor) {
@@ -36,6 +37,7 @@ impl Reach {
         for c in 0..channels {
             self.low[c] += f64::from(low[c]);
             self.high[c] += f64::from(high[c]);
+            self.peak[c] = self.peak[c].max(f64::from(high[c]));
             self.square[c] += square[c] / places;
         }
         self.samples += 1.0;
@@ -50,6 +52,7 @@ impl Reach {
         for (to, from) in pairs {
             to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
         }
+        self.peak.iter_mut().zip(&other.peak).for_each(|(t, f)| *t = t.max(*f));
         self.samples += other.samples;
     }
 

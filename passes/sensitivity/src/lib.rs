@@ -12,13 +12,12 @@
 //! ```
 #![forbid(unsafe_code)]
 
-use paring_ir::ops::{Dequantize, Quantize};
 use paring_ir::{Def, Graph, Node, Patch, ValueId};
-use paring_layerwise::{Outcome, decibels, is_layer, weights};
+use paring_layerwise::{Outcome, decibels, is_layer, round_value, weights};
 use paring_pass::{
     Effect, LayerReport, Pass, PassContext, PassError, PassInfo, consts, facts, register_pass,
 };
-use paring_tensor::{DType, Quant, TensorType};
+use paring_tensor::DType;
 
 /// Settings of the pass.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -150,19 +149,8 @@ impl Sensitivity {
         else {
             return Ok(None);
         };
-        let ty = TensorType {
-            dtype: self.activations,
-            shape: value.ty.shape.clone(),
-            quant: Some(Quant::covering(low, high, self.activations)),
-        };
         let mut variant = graph.clone();
-        let mut patch = Patch::new(&variant, "sensitivity");
-        let name = format!("{}/stored", value.name);
-        let stored = patch.typed_node(name, Quantize::default(), &[v], vec![ty]);
-        let name = format!("{}/real", value.name);
-        let real = patch.node(&variant, name, Dequantize::default(), &stored)?;
-        patch.replace(v, real[0]);
-        variant.apply(patch)?;
+        round_value(&mut variant, v, (low, high), self.activations)?;
         Ok(Some(variant))
     }
 }

@@ -2,7 +2,8 @@
 //! QEMU.
 
 use crate::tools::{self, HOST_CC};
-use crate::{EmulatorError, read, write};
+use crate::{EmulatorError, a57, read, write};
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -73,7 +74,7 @@ pub fn missing_aarch64_packages() -> Vec<&'static str> {
 }
 
 /// What the measured run of a package gave.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PackageReport {
     /// The outputs of all samples, one after another.
@@ -84,6 +85,44 @@ pub struct PackageReport {
     pub level: String,
     /// Bytes of the stripped shared library.
     pub library_bytes: u64,
+    /// What each step took, in the order in which they run.
+    pub steps: Vec<StepCost>,
+}
+
+/// What a step took.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StepCost {
+    /// Instructions.
+    pub instructions: u64,
+    /// Cycles on a Cortex-A57 or A72 by a model of the throughput of their units, everything in the cache.
+    pub cycles: f64,
+}
+
+/// A board whose speed is estimated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Board {
+    /// Its name.
+    pub name: &'static str,
+    /// The clock of its cores.
+    pub clock_hz: f64,
+    /// Bytes a second that one core is taken to read from memory: a third of what the memory can do.
+    pub bytes_per_second: f64,
+}
+
+impl Board {
+    /// The boards.
+    pub const ALL: [Self; 2] = [
+        // LPDDR4-3200, 32 bits.
+        Self { name: "raspberry-pi-4", clock_hz: 1.5e9, bytes_per_second: 12.8e9 / 3.0 },
+        // LPDDR4-3200, 64 bits.
+        Self { name: "jetson-nano", clock_hz: 1.43e9, bytes_per_second: 25.6e9 / 3.0 },
+    ];
+
+    /// Milliseconds of an inference on one core: the cycles, and after them the reading of the package once.
+    #[must_use]
+    pub fn milliseconds(&self, cycles: f64, package_bytes: usize) -> f64 {
+        1e3 * (cycles / self.clock_hz + package_bytes as f64 / self.bytes_per_second)
+    }
 }
 
 /// A package and the inputs of its samples, one after another.
@@ -179,7 +218,7 @@ pub struct Runtime {
     built: PathBuf,
 }
 
-fn temporary() -> Result<tempfile::TempDir, EmulatorError> {
+pub(crate) fn temporary() -> Result<tempfile::TempDir, EmulatorError> {
     tempfile::tempdir().map_err(|source| EmulatorError::Io { path: std::env::temp_dir(), source })
 }
 
@@ -205,7 +244,7 @@ impl Runtime {
         self.built.join("libparing_rt.a")
     }
 
-    fn runner(&self) -> PathBuf {
+    pub(crate) fn runner(&self) -> PathBuf {
         self.built.join("paring-rt-run")
     }
 
@@ -250,10 +289,13 @@ impl Runtime {
         let plugin = tools::build_user_plugin(dir)?;
         write(&dir.join("model.prt"), &job.package)?;
         write(&dir.join("inputs"), &job.samples)?;
-        let plugin = format!("{},out=count", plugin.display());
+        let (counter, layers) = (
+            format!("{},out=count", plugin.display()),
+            format!("{},layers=layers", plugin.display()),
+        );
         let count = |repeat: u32| -> Result<(u64, String), EmulatorError> {
             let args = ["model.prt", "inputs", "outputs", &repeat.to_string()];
-            let said = run_program(&self.runner(), &args, dir, cpu, Some(&plugin))?;
+            let said = run_program(&self.runner(), &args, dir, cpu, Some(&counter))?;
             let text = String::from_utf8_lossy(&read(&dir.join("count"))?).trim().to_owned();
             let what = || EmulatorError::Process { cpu, what: format!("was counted as {text}") };
             let n = text.parse().map_err(|_| what())?;
@@ -263,15 +305,69 @@ impl Runtime {
         const MORE: u32 = 2;
         let (first, level) = count(1)?;
         let (second, _) = count(1 + MORE)?;
+        let outputs = read(&dir.join("outputs"))?;
+        let args = ["--layers", "model.prt", "inputs", "outputs"];
+        run_program(&self.runner(), &args, dir, cpu, Some(&layers))?;
+        let steps = step_costs(&String::from_utf8_lossy(&read(&dir.join("layers"))?));
         let library = self.shared_library();
         let library_bytes = std::fs::metadata(&library)
             .map_err(|source| EmulatorError::Io { path: library, source })?
             .len();
         Ok(PackageReport {
-            outputs: read(&dir.join("outputs"))?,
+            outputs,
             instructions: second.saturating_sub(first) / u64::from(MORE),
             level,
             library_bytes,
+            steps,
         })
+    }
+}
+
+/// What the plugin wrote of the blocks of each step, as costs.
+fn step_costs(text: &str) -> Vec<StepCost> {
+    let mut blocks: HashMap<&str, (u64, f64)> = HashMap::new();
+    for line in text.lines().filter(|l| !l.starts_with('=')) {
+        let mut fields = line.split(' ');
+        let Some(number) = fields.next() else { continue };
+        let words: Vec<u32> =
+            fields.filter_map(|word| u32::from_str_radix(word, 16).ok()).collect();
+        blocks.insert(number, (words.len() as u64, a57::cycles(&words)));
+    }
+    let step = |line: &str| {
+        let fields: Vec<&str> = line.split(' ').skip(1).collect();
+        let mut cost = StepCost::default();
+        for pair in fields.chunks_exact(2) {
+            let (n, cycles) = blocks.get(pair[0]).copied().unwrap_or_default();
+            let times: u64 = pair[1].parse().unwrap_or(0);
+            cost.instructions += n * times;
+            cost.cycles += cycles * times as f64;
+        }
+        cost
+    };
+    // The first part is everything before the first step.
+    text.lines().filter(|l| l.starts_with('=')).skip(1).map(step).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Board, step_costs};
+
+    #[test]
+    fn blocks_are_counted_in_their_steps() {
+        // Two blocks: eight products of vectors, and two additions of integers.
+        let fmla = "4f821020 ".repeat(8);
+        let text =
+            format!("= 0 5 1 9\n= 0 3\n= 0 1 1 10\n0 {}\n1 8b020020 8b020020\n", fmla.trim_end());
+        let steps = step_costs(&text);
+        assert_eq!(steps.len(), 2);
+        assert_eq!((steps[0].instructions, steps[0].cycles), (24, 24.0));
+        assert_eq!((steps[1].instructions, steps[1].cycles), (28, 18.0));
+    }
+
+    #[test]
+    fn a_board_computes_and_then_reads() {
+        let pi = Board::ALL[0];
+        assert!((pi.milliseconds(1.5e6, 0) - 1.0).abs() < 1e-9);
+        assert!((pi.milliseconds(0.0, 12_800_000) - 3.0).abs() < 1e-9);
     }
 }

@@ -29,8 +29,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod a57;
 mod aarch64;
 mod board;
+mod cycles;
 mod timing;
 mod tools;
 
@@ -39,9 +41,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub use aarch64::{
-    Cpu, Job, PackageReport, Runtime, cross_build, cross_compile_c, missing_aarch64_packages,
-    run_program,
+    Board, Cpu, Job, PackageReport, Runtime, StepCost, cross_build, cross_compile_c,
+    missing_aarch64_packages, run_program,
 };
+pub use cycles::{Estimate, missing_analyser};
 pub use paring_cortex_m_kernels::Core;
 pub use tools::missing_packages;
 

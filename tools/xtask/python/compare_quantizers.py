@@ -1,10 +1,10 @@
-"""Quantizes the same networks with the same data by several tools and writes one table.
+"""Quantizes the same networks with the same data by several tools and writes tables.
 
     compare_quantizers.py PARING DATA WORK PAGE
 
 PARING is the program, DATA the folder with `models` and `datasets`, WORK a scratch folder, PAGE the
-Markdown file whose part between the two markers is rewritten. Each tool runs in a process of its own,
-whose time and peak memory are taken; each result is judged by its own runtime on the same samples.
+Markdown file whose parts between markers are rewritten. Each tool runs in a process of its own, whose
+time and peak memory are taken; each result is judged by its own runtime on the same samples.
 """
 
 import glob
@@ -17,7 +17,17 @@ import time
 import numpy as np
 
 SAMPLES = 512
-BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+# Draws of calibration images that each recipe is judged over.
+DRAWS = {"int8": 5, "int4": 1, "int3": 1, "mixed3": 1}
+# Pictures of `imagenet200` that calibrate and judge: the ones at even places and those at odd ones.
+HALVES = [("offset=0,stride=2", "offset=1,stride=2"), ("offset=1,stride=2", "offset=0,stride=2")]
+# Networks whose outputs are no classes, or whose classes have no labels here.
+OTHERS = {
+    "Ultraface": ("onnx/ultraface_slim_320.onnx", "size=240x320,mean=127,std=128", 24, 8),
+    "Super resolution": ("onnx/super_resolution_10.onnx", "color=gray,range=0..1,size=224x224", 8, 4),
+    "BlazeFace": ("tflite/face_detection_short_range_fp16w.tflite", "range=-1..1,size=128x128", 32, 16),
+    "Mini-Xception": ("keras/fer2013_mini_xception.h5", "color=gray,range=-1..1,size=64x64", 64, 32),
+}
 
 
 def cifar(data, names, count):
@@ -49,7 +59,7 @@ def cases(data):
             "model": f"{data}/models/keras/ic_resnet8.h5",
             "calibration": train,
             "test": test,
-            "spec": f"cifar10:{data}/datasets/cifar10:train,limit={SAMPLES}",
+            "spec": f"cifar10:{data}/datasets/cifar10:train,limit={{n}}",
             "judge": f"cifar10:{data}/datasets/cifar10:test",
         },
         "KWS DS-CNN": {
@@ -147,10 +157,36 @@ def timed(command):
     return time.time() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output
 
 
-def main(paring, data, work, page):
-    os.makedirs(work, exist_ok=True)
-    lines = ["| network | tool | accuracy | agreement with float | bytes | seconds | CPU seconds | peak MiB |",
-             "|---|---|---|---|---|---|---|---|"]
+def row(*cells):
+    return "| " + " | ".join(cells) + " |"
+
+
+def head(*cells):
+    return [row(*cells), "|" + "---|" * len(cells)]
+
+
+def compress(paring, model, recipe, spec, out):
+    """Seconds, processor seconds and peak MiB."""
+    command = [paring, "compress", model, "--recipe", recipe, "--backend", "auto", "--calib", spec,
+               "-o", out, "--json", "--quiet"]
+    return timed(command)[:3]
+
+
+def verdict(paring, model, data, against):
+    """What `paring eval` says of a model beside the original."""
+    command = [paring, "eval", model, "--backend", "auto", "--data", data, "--against", against,
+               "--json", "--quiet"]
+    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+
+
+def db(x):
+    return "" if x is None else f"{x:.1f} dB"
+
+
+def side_by_side(paring, data, work):
+    """Ours beside other tools."""
+    lines = head("network", "tool", "accuracy", "agreement with float", "bytes", "seconds",
+                 "CPU seconds", "peak MiB")
     for name, case in cases(data).items():
         images, labels = case["test"]
         stem = f"{work}/{name.split()[0]}"
@@ -163,28 +199,23 @@ def main(paring, data, work, page):
             accuracy = 100 * np.mean(np.array(classes) == labels)
             agreement = 100 * np.mean(np.array(classes) == np.array(float_classes))
             took = ["", "", ""] if cost is None else [f"{c:.1f}" for c in cost]
-            lines.append(f"| {name} | {tool} | {accuracy:.2f} % | {agreement:.2f} % | {size:,} | "
-                         + " | ".join(took) + " |")
+            lines.append(row(name, tool, f"{accuracy:.2f} %", f"{agreement:.2f} %", f"{size:,}", *took))
 
         add("float", float_classes, os.path.getsize(f"{stem}.tflite"), None)
-        for recipe in ("int8", "int4", "int3", "mixed3"):
+        for recipe in DRAWS:
             out = f"{stem}-{recipe}"
-            *cost, _ = timed([paring, "compress", case["model"], "--recipe", recipe, "--calib",
-                              case["spec"], "-o", out, "--json"])
+            spec = case["spec"].format(n=1024 if recipe == "mixed3" else SAMPLES)
+            cost = compress(paring, case["model"], recipe, spec, out)
             form = f"{out}.tflite"
             made = subprocess.run([paring, "convert", f"{out}/model.paring", "-o", form],
                                   capture_output=True)
             if recipe == "int8" and made.returncode == 0:
-                classes = judge_litert(form, images)
-                add("paring `int8`, as TFLite in LiteRT", classes, os.path.getsize(form), cost)
-            verdict = subprocess.run([paring, "eval", f"{out}/model.paring", "--data", case["judge"],
-                                      "--against", case["model"], "--json"],
-                                     capture_output=True, check=True)
-            verdict = json.loads(verdict.stdout)
+                add("paring `int8`, as TFLite in LiteRT", judge_litert(form, images),
+                    os.path.getsize(form), cost)
+            found = verdict(paring, f"{out}/model.paring", case["judge"], case["model"])
             size = os.path.getsize(f"{out}/model.paring")
-            lines.append(f"| {name} | paring `{recipe}` | {verdict['top1']:.2f} % | "
-                         f"{verdict['agreement']:.2f} % | {size:,} | "
-                         + " | ".join(f"{c:.1f}" for c in cost) + " |")
+            lines.append(row(name, f"paring `{recipe}`", f"{found['top1']:.2f} %",
+                             f"{found['agreement']:.2f} %", f"{size:,}", *[f"{c:.1f}" for c in cost]))
         for tool, form, judge in (("litert", "tflite", judge_litert),
                                   ("onnxruntime", "onnx", judge_onnxruntime)):
             target = f"{stem}-{tool}.{form}"
@@ -194,12 +225,92 @@ def main(paring, data, work, page):
                                   target, f"{stem}.npy"])
                 add(shown, judge(target, images), os.path.getsize(target), cost)
             except Exception as error:  # a peer that fails is a result too
-                lines.append(f"| {name} | {shown} | failed: {str(error).splitlines()[-1][:80]} | | | | | |")
-    table = "\n".join(lines)
-    print(table)
-    text = open(page).read()
-    before, rest = text.split(BEGIN)
-    open(page, "w").write(before + BEGIN + "\n" + table + "\n" + END + rest.split(END)[1])
+                why = str(error).splitlines()[-1][:80]
+                lines.append(row(name, shown, f"failed: {why}", "", "", "", "", ""))
+    return lines
+
+
+def draws(paring, data, work):
+    """ResNet-8 over several draws of the training images."""
+    case = cases(data)["ResNet-8"]
+    lines = head("recipe", "draws", "accuracy, mean", "worst", "agreement, mean", "worst")
+    for recipe, count in DRAWS.items():
+        limit = 1024 if recipe == "mixed3" else SAMPLES
+        found = []
+        for draw in range(1, count + 1):
+            spec = f"cifar10:{data}/datasets/cifar10:train,shuffle={draw},limit={limit}"
+            compress(paring, case["model"], recipe, spec, f"{work}/draw")
+            found.append(verdict(paring, f"{work}/draw/model.paring", case["judge"], case["model"]))
+        cells = [[f[key] for f in found] for key in ("top1", "agreement")]
+        cells = [f"{x:.2f} %" for v in cells for x in (sum(v) / len(v), min(v))]
+        lines.append(row(f"`{recipe}`", str(count), *cells))
+    return lines
+
+
+def calibration(paring, data, work):
+    """What calibrating ResNet-8 takes by the number of images."""
+    recipe = f"{work}/calibrate.toml"
+    steps = "".join(f'[[pass]]\nuse = "{name}"\n' for name in ("cleanup", "layout", "fold-bn", "fuse"))
+    with open(recipe, "w") as file:
+        file.write(f'version = 1\n{steps}[[pass]]\nuse = "calibrate"\nobserver = "readers"\n')
+    model = f"{data}/models/keras/ic_resnet8.h5"
+    lines = head("images", "seconds", "CPU seconds", "peak MiB")
+    for count in (100, 1000, 10000):
+        spec = f"cifar10:{data}/datasets/cifar10:train,limit={count}"
+        cost = compress(paring, model, recipe, spec, f"{work}/calibrated")
+        lines.append(row(f"{count:,}", *[f"{c:.1f}" for c in cost]))
+    return lines
+
+
+def halves(paring, data, work):
+    """Networks for pictures, calibrated on one half of them and judged on the other."""
+    pictures = f"images:{data}/datasets/imagenet200"
+    cifar = f"cifar10:{data}/datasets/cifar10:train,size=96,range=0..1,limit=2000"
+    lines = head("network", "judged on", "float", "int8", "agreement with float")
+    for name, model, how, labelled in (
+        ("MCUNet", "onnx/mcunet_320kb_bn.onnx", "size=176,range=-1..1", True),
+        ("VWW", "keras/vww_mnv1.h5", "size=96,range=0..1", False),
+    ):
+        model, out = f"{data}/models/{model}", f"{work}/half"
+        found, real, other = [], [], []
+        for ours, theirs in HALVES:
+            compress(paring, model, "int8", f"{pictures},{how},{ours}", out)
+            found.append(verdict(paring, f"{out}/model.paring", f"{pictures},{how},{theirs}", model))
+            if labelled:
+                real.append(verdict(paring, model, f"{pictures},{how},{theirs}", model))
+            else:
+                other.append(verdict(paring, f"{out}/model.paring", cifar, model))
+        mean = lambda all, key: f"{sum(f[key] for f in all) / len(all):.2f} %"
+        tops = [mean(real, "top1"), mean(found, "top1")] if labelled else ["", ""]
+        lines.append(row(name, "the other half of 200 pictures", *tops, mean(found, "agreement")))
+        if other:
+            lines.append(row(name, "2,000 CIFAR-10 pictures", "", "", mean(other, "agreement")))
+    return lines
+
+
+def others(paring, data, work):
+    """How far every output of other networks is off in int8."""
+    lines = head("network", "output", "SQNR", "PSNR")
+    for name, (model, how, calibrating, judging) in OTHERS.items():
+        pictures, model = f"images:{data}/datasets/imagenet200,{how}", f"{data}/models/{model}"
+        out = f"{work}/other"
+        compress(paring, model, "int8", f"{pictures},offset=0,stride=2,limit={calibrating}", out)
+        judge = f"{pictures},offset=1,stride=2,limit={judging}"
+        for output in verdict(paring, f"{out}/model.paring", judge, model)["outputs"]:
+            lines.append(row(name, f"`{output['name']}`", db(output["snr_db"]), db(output["psnr_db"])))
+    return lines
+
+
+def main(paring, data, work, page):
+    os.makedirs(work, exist_ok=True)
+    for make in (side_by_side, draws, calibration, halves, others):
+        name = make.__name__.replace("_", "-")
+        table = "\n".join(make(paring, data, work))
+        print(table, flush=True)
+        begin, end = f"<!-- {name}: begin -->\n", f"\n<!-- {name}: end -->"
+        text = open(page).read()
+        before, rest = text.split(begin)
+        open(page, "w").write(before + begin + table + end + rest.split(end)[1])
 
 
 if __name__ == "__main__":

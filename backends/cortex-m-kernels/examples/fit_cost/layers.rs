@@ -124,7 +124,11 @@ fn any_conv(r: &mut Random, round: usize) -> Conv2d<'static> {
 
 fn depthwise(r: &mut Random, round: usize) -> DepthwiseConv2d<'static> {
     loop {
-        let kernel = if round % 3 < 2 { [3, 3] } else { r.of(&[[5, 5], [7, 7], [3, 5], [1, 3]]) };
+        let kernel = if round % 3 < 2 {
+            [3, 3]
+        } else {
+            r.of(&[[5, 5], [5, 5], [7, 7], [7, 7], [3, 5], [1, 3]])
+        };
         let stride = r.of(&[[1, 1], [1, 1], [2, 2]]);
         let pad = kernel.map(|k| r.below(k / 2 + 1));
         // Large images are done in bands.
@@ -149,6 +153,27 @@ fn depthwise(r: &mut Random, round: usize) -> DepthwiseConv2d<'static> {
             requant: requant(r, channels),
             by_rows: false,
         };
+    }
+}
+
+/// 3x3 windows in tiles.
+fn tiles(r: &mut Random) -> Conv2d<'static> {
+    let (depth, channels) = (r.of(&[4, 8, 16, 16, 24, 32]), r.of(&[4, 8, 16, 24, 32]));
+    let pad = [r.below(2), r.below(2)];
+    let input = [size(r, 4, 22), size(r, 4, 22), depth];
+    Conv2d {
+        input,
+        output: [out(input[0], 3, 1, pad[0]), out(input[1], 3, 1, pad[1]), channels],
+        kernel: [3, 3],
+        stride: [1, 1],
+        dilation: [1, 1],
+        pad,
+        groups: 1,
+        in_zero: 3,
+        weights: weights(r, Coding::Winograd, [channels, 9, depth]),
+        bias: vec![5; channels].leak(),
+        requant: requant(r, channels),
+        coding: Coding::Winograd,
     }
 }
 
@@ -230,7 +255,7 @@ pub fn layers(isa: Isa) -> Vec<Box<dyn Layer>> {
         all.push(Box::new(dense(r, round, Coding::Plain)));
     }
     // Layers without a kernel for a coding are left out later.
-    for coding in Coding::ALL.into_iter().skip(1) {
+    for coding in Coding::ALL.into_iter().skip(1).filter(|&c| c != Coding::Winograd) {
         for round in 0..24 {
             all.push(Box::new(conv(r, round, coding, slow)));
             all.push(Box::new(dense(r, round, coding)));
@@ -239,7 +264,7 @@ pub fn layers(isa: Isa) -> Vec<Box<dyn Layer>> {
     for round in 0..12 {
         all.push(Box::new(any_conv(r, round)));
     }
-    for round in 0..90 {
+    for round in 0..120 {
         all.push(Box::new(depthwise(r, round)));
     }
     for round in 0..60 {
@@ -290,6 +315,9 @@ pub fn layers(isa: Isa) -> Vec<Box<dyn Layer>> {
             }),
         ];
         all.extend(rest);
+    }
+    for _ in 0..30 {
+        all.push(Box::new(tiles(r)));
     }
     all
 }

@@ -76,7 +76,9 @@ impl Use {
 #[must_use]
 pub fn family(function: &str) -> &str {
     let starts = |prefix: &str| function.starts_with(prefix);
-    if starts("pr_pointwise") || (starts("pr_conv2d") && function != "pr_conv2d_any") {
+    if starts("pr_pointwise")
+        || (starts("pr_conv2d") && !starts("pr_conv2d_any") && !starts("pr_conv2d_winograd"))
+    {
         "product"
     } else if starts("pr_depthwise") {
         "plane"

@@ -86,7 +86,9 @@ fn window(graph: &Graph, node: &Node) -> Option<(Window, Vec<ValueId>)> {
         || node.op_as::<Unary>().is_some()
         || node.op_as::<Quantize>().is_some()
     {
-        let same = data.iter().all(|&v| graph.ty(v).shape.fixed().as_ref() == Some(&shape));
+        // An operand that is a constant has no rows of its own.
+        let same = data.len() == node.inputs().len()
+            && data.iter().all(|&v| graph.ty(v).shape.fixed().as_ref() == Some(&shape));
         same.then_some(Window { kernel: 1, stride: 1, pad: 0 })?
     } else {
         return None;

@@ -1,5 +1,8 @@
 //! Models, compilation and emulation for the tests of this folder.
 
+// Each test program that includes this uses a part of it.
+#![allow(dead_code)]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -19,6 +19,7 @@ pub struct Difference {
     absolute: f64,
     largest: f64,
     unequal: u64,
+    peak: f64,
 }
 
 impl Difference {
@@ -34,6 +35,9 @@ impl Difference {
         }
         for (&r, &v) in reference.iter().zip(values) {
             self.count += 1;
+            if r.is_finite() {
+                self.peak = self.peak.max(f64::from(r.abs()));
+            }
             if r == v || (r.is_nan() && v.is_nan()) {
                 let finite = if r.is_finite() { f64::from(r) } else { 0.0 };
                 self.signal += finite * finite;
@@ -58,6 +62,7 @@ impl Difference {
         self.absolute += other.absolute;
         self.largest = self.largest.max(other.largest);
         self.unequal += other.unequal;
+        self.peak = self.peak.max(other.peak);
     }
 
     /// Values compared.
@@ -70,6 +75,12 @@ impl Difference {
     #[must_use]
     pub fn unequal(&self) -> u64 {
         self.unequal
+    }
+
+    /// The largest magnitude in the reference, which a picture's peak is known from.
+    #[must_use]
+    pub fn peak(&self) -> Option<f64> {
+        (self.count > 0).then_some(self.peak)
     }
 
     /// Root of the mean squared error.

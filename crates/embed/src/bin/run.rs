@@ -4,6 +4,9 @@
 //! another, and `OUTPUTS` is written likewise. With `REPEAT` the last sample is run that many times more. It
 //! prints the level of instructions and the nanoseconds of loading.
 //!
+//! `paring-rt-run --layers PACKAGE INPUTS OUTPUTS` runs the last sample once more and executes the instruction
+//! `hint #100`, which does nothing, before its first step and after each one: marks for a tool that counts.
+//!
 //! `paring-rt-run --list FILE` runs many: each line names a package, its inputs and its outputs. For each it
 //! prints a line, `ok` or what went wrong.
 
@@ -31,18 +34,21 @@ fn run() -> Result<(), Box<dyn Error>> {
                 let [package, inputs, outputs] = names[..] else {
                     return Err(format!("{list}: `{line}` does not name three files").into());
                 };
-                match samples(package, inputs, outputs, 0) {
+                match samples(package, inputs, outputs, 0, false) {
                     Ok(_) => println!("ok"),
                     Err(e) => println!("{}", e.to_string().replace('\n', " ")),
                 }
             }
             Ok(())
         }
-        [package, inputs, outputs] => tell(samples(package, inputs, outputs, 0)?),
+        ["--layers", package, inputs, outputs] => tell(samples(package, inputs, outputs, 0, true)?),
+        [package, inputs, outputs] => tell(samples(package, inputs, outputs, 0, false)?),
         [package, inputs, outputs, repeat] => {
-            tell(samples(package, inputs, outputs, repeat.parse()?)?)
+            tell(samples(package, inputs, outputs, repeat.parse()?, false)?)
         }
-        _ => Err("usage: paring-rt-run PACKAGE INPUTS OUTPUTS [REPEAT] | --list FILE".into()),
+        _ => Err("usage: paring-rt-run PACKAGE INPUTS OUTPUTS [REPEAT] | --layers PACKAGE INPUTS \
+                  OUTPUTS | --list FILE"
+            .into()),
     }
 }
 
@@ -51,12 +57,23 @@ fn tell(loaded: u128) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Runs a package on all samples, and on the last one so many times more; the nanoseconds of loading.
+/// A mark in the run of the program.
+fn mark() {
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: a hint that no processor gives a meaning does nothing.
+    unsafe {
+        std::arch::asm!("hint #100", options(nomem, nostack, preserves_flags));
+    }
+}
+
+/// Runs a package on all samples, and on the last one so many times more, and once more with marks where they
+/// are asked for; the nanoseconds of loading.
 fn samples(
     package: &str,
     inputs: &str,
     outputs: &str,
     repeat: usize,
+    layers: bool,
 ) -> Result<u128, Box<dyn Error>> {
     let start = Instant::now();
     let model = paring_rt::open(package)?;
@@ -83,6 +100,9 @@ fn samples(
         let mut places: Vec<&mut [u8]> = results.iter_mut().map(Vec::as_mut_slice).collect();
         for _ in 0..=more {
             runner.run(&parts, &mut places)?;
+        }
+        if layers && i + 1 == count {
+            runner.run_watched(&parts, &mut places, mark)?;
         }
         all.extend(results.iter().flatten());
     }

@@ -100,7 +100,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         (
             "same answer as float",
             "-".into(),
-            or_dash(after.against.map(|a| format!("{:.2} %", a.0))),
+            or_dash(after.against.as_ref().map(|a| format!("{:.2} %", a.agreement))),
         ),
         (
             "weights, bytes",
@@ -120,7 +120,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         "float": { "top1": before.top1, "weight_bytes": packed.before.weight_bytes },
         "int8": {
             "top1": after.top1,
-            "agreement": after.against.map(|a| a.0),
+            "agreement": after.against.as_ref().map(|a| a.agreement),
             "weight_bytes": package.sizes.weight_bytes,
             "container_bytes": packed.container_bytes,
             "ram_bytes": package.sizes.ram_bytes,

@@ -2,7 +2,7 @@
 
 use crate::data::{Fitted, open};
 use crate::error::BoundFailed;
-use crate::model::{BackendArgs, ModelArgs, RoundingArg, prepare, read, real};
+use crate::model::{BackendArgs, ModelArgs, RoundingArg, prepare, read, real, to_external};
 use crate::ui::Ui;
 use anyhow::{Context, Result};
 use paring_data::metrics::{Agreement, Difference, TopK};
@@ -44,8 +44,48 @@ pub struct Scores {
     /// Mean over the samples of the mean square difference of the last output and the first input,
     /// where they have one size: the score of an autoencoder.
     pub reconstruction: Option<f64>,
-    /// Comparison with another model: (agreement percent, SNR in dB, RMSE, largest difference).
-    pub against: Option<(f64, f64, f64, f64)>,
+    /// Comparison with another model.
+    pub against: Option<Against>,
+}
+
+/// How a model's outputs differ from those of another one.
+pub struct Against {
+    /// Percent of samples for which the largest number of the first output is the same one.
+    pub agreement: f64,
+    /// Name and difference of each output.
+    pub outputs: Vec<(String, Difference)>,
+}
+
+impl Against {
+    fn json(&self) -> Vec<serde_json::Value> {
+        let each = self.outputs.iter();
+        each.map(|(name, d)| {
+            json!({
+                "name": name, "snr_db": d.snr_db(), "psnr_db": d.peak().and_then(|p| d.psnr_db(p)),
+                "rmse": d.rmse(), "max_abs_difference": d.max_abs(),
+            })
+        })
+        .collect()
+    }
+
+    fn text(&self) -> String {
+        let mut out = format!("against the other model: agreement {:.2} %\n", self.agreement);
+        let shown = |x: Option<f64>, digits: usize| match x {
+            Some(x) => format!("{x:.digits$}"),
+            None => "-".to_owned(),
+        };
+        for (name, d) in &self.outputs {
+            out += &format!(
+                "  `{name}`: SNR {} dB, PSNR {} dB (peak {}), RMSE {}, largest difference {}\n",
+                shown(d.snr_db(), 2),
+                shown(d.peak().and_then(|p| d.psnr_db(p)), 2),
+                shown(d.peak(), 4),
+                shown(d.rmse(), 6),
+                shown(d.max_abs(), 6)
+            );
+        }
+        out
+    }
 }
 
 /// Runs the command.
@@ -63,14 +103,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         other.as_ref(),
         ui,
     )?;
-    let (agreement, snr, rmse, worst) = match scores.against {
-        Some((a, s, r, w)) => (Some(a), Some(s), Some(r), Some(w)),
-        None => (None, None, None, None),
-    };
+    let against = scores.against.as_ref();
+    let first = against.and_then(|a| a.outputs.first()).map(|(_, d)| d);
     let object = json!({
         "top1": scores.top1, "top5": scores.top5, "samples": scores.samples,
         "reconstruction_mse": scores.reconstruction,
-        "agreement": agreement, "snr_db": snr, "rmse": rmse, "max_abs_difference": worst,
+        "agreement": against.map(|a| a.agreement), "snr_db": first.and_then(|d| d.snr_db()),
+        "rmse": first.and_then(|d| d.rmse()), "max_abs_difference": first.and_then(|d| d.max_abs()),
+        "outputs": against.map(Against::json),
     });
     ui.result(&object, || {
         let mut out = format!("{} samples\n", scores.samples);
@@ -80,12 +120,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         if let Some(mse) = scores.reconstruction {
             out += &format!("mean square reconstruction error {mse:.4}\n");
         }
-        if let Some((a, s, r, w)) = scores.against {
-            out += &format!(
-                "against the other model: agreement {a:.2} %, SNR {s:.2} dB, RMSE {r:.6}, largest \
-                 difference {w:.6}\n"
-            );
-        }
+        out += &against.map(Against::text).unwrap_or_default();
         out
     });
     match (args.min_top1, scores.top1) {
@@ -104,7 +139,7 @@ struct Tally {
     mse: f64,
     mse_samples: usize,
     agreement: Agreement,
-    difference: Difference,
+    differences: Vec<Difference>,
 }
 
 /// Evaluates a graph on data, on all cores.
@@ -125,6 +160,12 @@ pub fn evaluate(
         Some((graph, _)) => Some(prepare(graph, backend, rounding)?),
         None => None,
     };
+    if let Some((other, _)) = &other
+        && other.outputs().len() != graph.outputs().len()
+    {
+        let (ours, theirs) = (graph.outputs().len(), other.outputs().len());
+        anyhow::bail!("the model has {ours} outputs and the one to compare with {theirs}");
+    }
     let count = data.len().min(limit.unwrap_or(usize::MAX));
     let session = prepare(graph, backend, rounding)?;
     let bar = ui.bar("evaluating", count);
@@ -141,21 +182,22 @@ pub fn evaluate(
                 mse: 0.0,
                 mse_samples: 0,
                 agreement: Agreement::default(),
-                difference: Difference::default(),
+                differences: vec![Difference::default(); graph.outputs().len()],
             };
             for index in (worker..count).step_by(workers) {
                 let sample = data.get(index)?;
                 session.reset();
                 let outputs = session.run(&data.stored(&sample)?)?;
-                let scores = score(graph, &outputs)?;
+                let numbers = numbers(graph, &outputs)?;
+                let scores = numbers.first().context("the model has no outputs")?;
                 if let Some(label) = sample.label {
-                    tally.top1.push(&scores, label);
-                    tally.top5.push(&scores, label);
+                    tally.top1.push(scores, label);
+                    tally.top5.push(scores, label);
                 }
                 if let [input] = sample.inputs.as_slice()
                     && input.len() == scores.len()
                 {
-                    let squares = input.to_f32().into_iter().zip(&scores).map(|(a, b)| {
+                    let squares = input.to_f32().into_iter().zip(scores).map(|(a, b)| {
                         let d = f64::from(a) - f64::from(*b);
                         d * d
                     });
@@ -165,9 +207,11 @@ pub fn evaluate(
                 if let (Some(rival), Some((other, fitted))) = (rival.as_mut(), other.as_ref()) {
                     let sample = fitted.get(index)?;
                     rival.reset();
-                    let theirs = score(other, &rival.run(&fitted.stored(&sample)?)?)?;
-                    tally.agreement.push(&scores, &theirs);
-                    tally.difference.push(&theirs, &scores)?;
+                    let theirs = self::numbers(other, &rival.run(&fitted.stored(&sample)?)?)?;
+                    tally.agreement.push(scores, theirs.first().context("no outputs")?);
+                    for ((d, a), b) in tally.differences.iter_mut().zip(&theirs).zip(&numbers) {
+                        d.push(a, b)?;
+                    }
                 }
                 bar.inc(1);
             }
@@ -181,18 +225,15 @@ pub fn evaluate(
             all.mse += one.mse;
             all.mse_samples += one.mse_samples;
             all.agreement.merge(&one.agreement);
-            all.difference.merge(&one.difference);
+            all.differences.iter_mut().zip(&one.differences).for_each(|(a, b)| a.merge(b));
             all
         })
         .context("there are no samples")?;
     bar.finish_and_clear();
-    let against = other.is_some().then(|| {
-        (
-            tally.agreement.percent().unwrap_or(f64::NAN),
-            tally.difference.snr_db().unwrap_or(f64::NAN),
-            tally.difference.rmse().unwrap_or(f64::NAN),
-            tally.difference.max_abs().unwrap_or(f64::NAN),
-        )
+    let names = graph.outputs().iter().map(|port| port.name.clone());
+    let against = other.is_some().then(|| Against {
+        agreement: tally.agreement.percent().unwrap_or(f64::NAN),
+        outputs: names.zip(tally.differences).collect(),
     });
     Ok(Scores {
         samples: count,
@@ -203,9 +244,8 @@ pub fn evaluate(
     })
 }
 
-/// The real numbers of the first output.
-fn score(graph: &Graph, outputs: &[paring_tensor::Tensor]) -> Result<Vec<f32>> {
-    let (port, tensor) =
-        graph.outputs().iter().zip(outputs).next().context("the model has no outputs")?;
-    real(tensor, graph.ty(port.value))
+/// The real numbers of the outputs, in the model's own layout.
+fn numbers(graph: &Graph, outputs: &[paring_tensor::Tensor]) -> Result<Vec<Vec<f32>>> {
+    let ports = graph.outputs().iter().zip(outputs);
+    ports.map(|(port, tensor)| real(&to_external(port, tensor)?, graph.ty(port.value))).collect()
 }

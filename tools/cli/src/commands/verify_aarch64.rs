@@ -4,9 +4,9 @@ use crate::commands::compile::LowerArgs;
 use crate::commands::verify::joined;
 use crate::error::BoundFailed;
 use crate::model::{RoundingArg, prepare};
-use crate::ui::{Ui, grouped};
+use crate::ui::{Ui, grouped, table};
 use anyhow::{Context, Result, bail};
-use paring_emulator::{Cpu, Job, Runtime};
+use paring_emulator::{Board, Cpu, Job, Runtime};
 use paring_ir::Graph;
 use paring_tensor::{DType, Tensor};
 use serde_json::json;
@@ -72,7 +72,21 @@ pub fn run(
         different += usize::from(!same);
     }
     let equal = different == 0 && !expected.is_empty();
+    let cycles: f64 = report.steps.iter().map(|s| s.cycles).sum();
+    let estimates = Board::ALL.map(|b| (b.name, b.milliseconds(cycles, bytes.len())));
+    let layers = &package.sizes.layers;
+    let layers: Vec<_> = layers
+        .iter()
+        .zip(&report.steps)
+        .map(|(layer, step)| {
+            json!({ "name": layer.name, "op": layer.op, "macs": layer.macs,
+                    "instructions": step.instructions, "cycles": step.cycles.round() as u64 })
+        })
+        .collect();
     let object = json!({
+        "cycles": cycles.round() as u64,
+        "estimates": estimates.iter().map(|(name, ms)| json!({ "board": name, "ms": ms })).collect::<Vec<_>>(),
+        "layers": layers,
         "equal": equal, "samples": expected.len(), "different": different,
         "instructions": report.instructions, "max_relative_error": error,
         "ram_bytes": package.sizes.ram_bytes, "package_bytes": bytes.len(),
@@ -80,8 +94,19 @@ pub fn run(
         "target": lower.target,
     });
     ui.result(&object, || {
-        format!(
-            "{} samples on the emulated {cpu}: {}\ninstructions {}\nRAM {} bytes of arena, package {} \
+        let rows: Vec<_> = layers
+            .iter()
+            .map(|l| {
+                let number = |key: &str| grouped(l[key].as_u64().unwrap_or(0));
+                let text = |key: &str| l[key].as_str().unwrap_or_default().to_owned();
+                vec![text("name"), text("op"), number("macs"), number("instructions"), number("cycles")]
+            })
+            .collect();
+        let boards: Vec<String> =
+            estimates.iter().map(|(name, ms)| format!("{name} {ms:.2} ms")).collect();
+        table(&["layer", "op", "MACs", "instructions", "cycles"], &rows) + &format!(
+            "\n{} samples on the emulated {cpu}: {}\ninstructions {}\ncycles {}, estimated for an A57 or \
+             A72 with everything in the cache; one core: {}\nRAM {} bytes of arena, package {} \
              bytes, library {} bytes\n",
             expected.len(),
             match (equal, error > 0.0) {
@@ -90,6 +115,8 @@ pub fn run(
                 (false, _) => format!("{different} differ from the reference"),
             },
             grouped(report.instructions),
+            grouped(cycles.round() as u64),
+            boards.join(", "),
             grouped(package.sizes.ram_bytes as u64),
             grouped(bytes.len() as u64),
             grouped(report.library_bytes),

@@ -1,0 +1,478 @@
+use super::product::{Left, add_product};
+use paring_ir::ops::{
+    Activation, Binary, BinaryFn, Conv2d, Dense, Pool, PoolKind, Reduce, ReduceFn, Reshape, Unary,
+};
+use paring_ir::{Graph, Node, NodeId, ValueId};
+use paring_layerwise::Geometry;
+use paring_tensor::{DType, Quant};
+use std::collections::HashMap;
+
+/// A block of a network, for runs of single samples forward and back.
+pub(crate) struct Program {
+    steps: Vec<Step>,
+    slots: Vec<Slot>,
+    pub(crate) output: usize,
+    /// The layers of the block, as steps refer to them.
+    pub(crate) layers: Vec<NodeId>,
+}
+
+/// A value of the block; the first is its input.
+struct Slot {
+    len: usize,
+    /// Step and least and largest multiple, where readers see the value rounded.
+    rounding: Option<(f32, f32, f32)>,
+}
+
+struct Step {
+    kind: Kind,
+    inputs: Vec<usize>,
+    output: usize,
+    /// The clamp of the result.
+    bounds: (f32, f32),
+}
+
+enum Kind {
+    Layer {
+        layer: usize,
+        geometry: Geometry,
+    },
+    Add,
+    Copy,
+    /// Means over places: for each result, which numbers it is the mean of.
+    Mean(Vec<Vec<u32>>),
+    Max(Vec<Vec<u32>>),
+}
+
+/// The weights of a layer as a run uses them, `[outputs, depth]`, and the same transposed for each group.
+pub(crate) struct Real {
+    pub(crate) weights: Vec<f32>,
+    pub(crate) transposed: Vec<f32>,
+    pub(crate) bias: Vec<f32>,
+}
+
+impl Real {
+    pub(crate) fn new(weights: Vec<f32>, bias: Vec<f32>, groups: usize) -> Self {
+        let outputs = bias.len();
+        let depth = weights.len() / outputs.max(1);
+        let per = outputs / groups.max(1);
+        let mut transposed = vec![0.0; weights.len()];
+        for (g, to) in transposed.chunks_exact_mut((per * depth).max(1)).enumerate() {
+            for o in 0..per {
+                for k in 0..depth {
+                    to[k * per + o] = weights[(g * per + o) * depth + k];
+                }
+            }
+        }
+        Self { weights, transposed, bias }
+    }
+}
+
+/// What a loss says of the weights and bias of a layer.
+#[derive(Clone)]
+pub(crate) struct Slope {
+    pub(crate) weights: Vec<f32>,
+    pub(crate) bias: Vec<f32>,
+}
+
+/// The values of one run: as computed, and as readers see them.
+pub(crate) struct Run {
+    raw: Vec<Vec<f32>>,
+    seen: Vec<Vec<f32>>,
+}
+
+impl Program {
+    /// The program of the nodes that lead from one value to another.
+    ///
+    /// # Errors
+    /// The node that has no program.
+    pub(crate) fn new<'g>(
+        graph: &'g Graph,
+        nodes: &[NodeId],
+        (from, to): (ValueId, ValueId),
+        activations: DType,
+    ) -> Result<Self, &'g Node> {
+        let mut slots = Vec::new();
+        let slot = |v: ValueId, slots: &mut Vec<Slot>| -> Option<usize> {
+            let value = graph.value(v);
+            let dims = value.ty.shape.dims().iter().skip(1);
+            let len = dims.map(|d| d.fixed()).product::<Option<usize>>()?;
+            let rounding = value.range.filter(|_| activations != DType::F32).and_then(|(l, h)| {
+                let (scale, zero) = Quant::covering(l, h, activations).as_per_tensor()?;
+                let (least, most) = activations.int_range()?;
+                let reach = |q: i64| (q - i64::from(zero)) as f32;
+                Some((scale, reach(least), reach(most)))
+            });
+            slots.push(Slot { len, rounding });
+            Some(slots.len() - 1)
+        };
+        let mut layers = Vec::new();
+        let mut steps = Vec::new();
+        let Some(first) = nodes.first().map(|id| graph.node(*id)) else {
+            return Ok(Self { steps, slots, output: 0, layers });
+        };
+        slot(from, &mut slots).ok_or(first)?;
+        let mut places: HashMap<ValueId, usize> = HashMap::from([(from, 0)]);
+        for &id in nodes {
+            let node = graph.node(id);
+            let (kind, bounds) = kind(graph, node, &mut layers).ok_or(node)?;
+            let operands = if matches!(kind, Kind::Add) { 2 } else { 1 };
+            let inputs = node.inputs()[..operands].iter().map(|v| places.get(v).copied());
+            let inputs = inputs.collect::<Option<Vec<_>>>().ok_or(node)?;
+            let output = slot(node.outputs()[0], &mut slots).ok_or(node)?;
+            places.insert(node.outputs()[0], output);
+            let fits = match &kind {
+                Kind::Add => inputs.iter().all(|i| slots[*i].len == slots[output].len),
+                Kind::Copy => slots[inputs[0]].len == slots[output].len,
+                _ => true,
+            };
+            if !fits || node.outputs().len() != 1 {
+                return Err(node);
+            }
+            steps.push(Step { kind, inputs, output, bounds });
+        }
+        let output = places.get(&to).copied().ok_or(first)?;
+        Ok(Self { steps, slots, output, layers })
+    }
+
+    /// Groups of the filters of a layer.
+    pub(crate) fn groups(&self, of: usize) -> usize {
+        let groups = self.steps.iter().find_map(|s| match &s.kind {
+            Kind::Layer { layer, geometry } if *layer == of => Some(geometry.groups()),
+            _ => None,
+        });
+        groups.unwrap_or(1)
+    }
+
+    /// Runs one sample.
+    pub(crate) fn run(&self, input: &[f32], layers: &[Real]) -> Run {
+        let empty = || self.slots.iter().map(|_| Vec::new()).collect::<Vec<Vec<f32>>>();
+        let mut run = Run { raw: empty(), seen: empty() };
+        self.put(&mut run, 0, input.to_vec());
+        let mut columns = Vec::new();
+        for step in &self.steps {
+            let len = self.slots[step.output].len;
+            let x = &run.seen[step.inputs[0]];
+            let mut y = match &step.kind {
+                Kind::Layer { layer, geometry } => {
+                    forward(geometry, &layers[*layer], x, &mut columns)
+                }
+                Kind::Add => x.iter().zip(&run.seen[step.inputs[1]]).map(|(a, b)| a + b).collect(),
+                Kind::Copy => x.clone(),
+                Kind::Mean(places) => {
+                    let mean = |from: &Vec<u32>| {
+                        let sum: f32 = from.iter().map(|i| x[*i as usize]).sum();
+                        sum / from.len().max(1) as f32
+                    };
+                    places.iter().map(mean).collect()
+                }
+                Kind::Max(places) => {
+                    let most = |from: &Vec<u32>| {
+                        from.iter().fold(f32::NEG_INFINITY, |m, i| m.max(x[*i as usize]))
+                    };
+                    places.iter().map(most).collect()
+                }
+            };
+            let (low, high) = step.bounds;
+            y.iter_mut().for_each(|y| *y = y.clamp(low, high));
+            y.resize(len, 0.0);
+            self.put(&mut run, step.output, y);
+        }
+        run
+    }
+
+    fn put(&self, run: &mut Run, slot: usize, raw: Vec<f32>) {
+        run.seen[slot] = match self.slots[slot].rounding {
+            Some((scale, least, most)) => {
+                raw.iter().map(|x| (x / scale).round().clamp(least, most) * scale).collect()
+            }
+            None => raw.clone(),
+        };
+        run.raw[slot] = raw;
+    }
+
+    /// Carries the slope of a loss at the output back to the weights, and adds it there.
+    pub(crate) fn back(&self, run: &Run, slope: Vec<f32>, layers: &[Real], to: &mut [Slope]) {
+        // Slopes at the values as computed.
+        let mut slopes: Vec<Vec<f32>> = self.slots.iter().map(|_| Vec::new()).collect();
+        slopes[self.output] = slope;
+        let mut columns = Vec::new();
+        for step in self.steps.iter().rev() {
+            let mut own = std::mem::take(&mut slopes[step.output]);
+            if own.is_empty() {
+                continue;
+            }
+            let (low, high) = step.bounds;
+            if low.is_finite() || high.is_finite() {
+                for (s, y) in own.iter_mut().zip(&run.raw[step.output]) {
+                    if *y <= low || *y >= high {
+                        *s = 0.0;
+                    }
+                }
+            }
+            let wanted = |slot: usize| slot != 0;
+            match &step.kind {
+                Kind::Layer { layer, geometry } => {
+                    let x = &run.seen[step.inputs[0]];
+                    let mut input =
+                        if wanted(step.inputs[0]) { vec![0.0; x.len()] } else { Vec::new() };
+                    let given = (x.as_slice(), own.as_slice());
+                    let slope = &mut to[*layer];
+                    backward(geometry, &layers[*layer], given, &mut columns, slope, &mut input);
+                    self.pass(run, &mut slopes, step.inputs[0], &input);
+                }
+                Kind::Add => {
+                    for slot in &step.inputs {
+                        self.pass(run, &mut slopes, *slot, &own);
+                    }
+                }
+                Kind::Copy => self.pass(run, &mut slopes, step.inputs[0], &own),
+                Kind::Mean(places) => {
+                    let mut input = vec![0.0; self.slots[step.inputs[0]].len];
+                    for (from, s) in places.iter().zip(&own) {
+                        let share = s / from.len().max(1) as f32;
+                        from.iter().for_each(|i| input[*i as usize] += share);
+                    }
+                    self.pass(run, &mut slopes, step.inputs[0], &input);
+                }
+                Kind::Max(places) => {
+                    let x = &run.seen[step.inputs[0]];
+                    let mut input = vec![0.0; x.len()];
+                    for ((from, s), y) in places.iter().zip(&own).zip(&run.raw[step.output]) {
+                        if let Some(i) = from.iter().find(|i| x[**i as usize] == *y) {
+                            input[*i as usize] += s;
+                        }
+                    }
+                    self.pass(run, &mut slopes, step.inputs[0], &input);
+                }
+            }
+        }
+    }
+
+    /// Adds the slope that a reader has to that of the value: none where rounding saturates.
+    fn pass(&self, run: &Run, slopes: &mut [Vec<f32>], slot: usize, slope: &[f32]) {
+        if slot == 0 || slope.is_empty() {
+            return;
+        }
+        let raw = &run.raw[slot];
+        slopes[slot].resize(raw.len(), 0.0);
+        let (low, high) = match self.slots[slot].rounding {
+            Some((scale, least, most)) => ((least - 0.5) * scale, (most + 0.5) * scale),
+            None => (f32::NEG_INFINITY, f32::INFINITY),
+        };
+        for ((to, from), x) in slopes[slot].iter_mut().zip(slope).zip(raw) {
+            if *x >= low && *x <= high {
+                *to += from;
+            }
+        }
+    }
+}
+
+impl Run {
+    /// A value as computed.
+    pub(crate) fn raw(&self, slot: usize) -> &[f32] {
+        &self.raw[slot]
+    }
+}
+
+/// What a node is in a program, and the clamp of its result.
+fn kind(graph: &Graph, node: &Node, layers: &mut Vec<NodeId>) -> Option<(Kind, (f32, f32))> {
+    let computed = |i: usize| graph.constant(node.inputs()[i]).is_none();
+    let dims = |v: ValueId| -> Option<Vec<usize>> {
+        graph.ty(v).shape.dims().iter().skip(1).map(|d| d.fixed()).collect()
+    };
+    let activation = match (node.op_as::<Conv2d>(), node.op_as::<Dense>()) {
+        (Some(conv), _) => Some(conv.activation),
+        (_, Some(dense)) => Some(dense.activation),
+        _ => None,
+    };
+    if let Some(activation) = activation {
+        let geometry = Geometry::of(graph, node)?;
+        layers.push(node.id);
+        return Some((Kind::Layer { layer: layers.len() - 1, geometry }, activation.bounds()));
+    }
+    if let Some(op) = node.op_as::<Binary>() {
+        let plain = op.f == BinaryFn::Add && computed(0) && computed(1);
+        return plain.then(|| (Kind::Add, op.activation.bounds()));
+    }
+    let none = Activation::None.bounds();
+    match node.op_as::<Unary>() {
+        Some(Unary::Relu) => return Some((Kind::Copy, Activation::Relu.bounds())),
+        Some(_) => return None,
+        None => {}
+    }
+    if node.op.is::<Reshape>() {
+        return Some((Kind::Copy, none));
+    }
+    let (input, output) = (node.inputs()[0], node.outputs()[0]);
+    if let Some(op) = node.op_as::<Reduce>() {
+        let &[h, w, c] = dims(input)?.as_slice() else { return None };
+        let places = (0..c).map(|c0| (0..h * w).map(|i| (i * c + c0) as u32).collect()).collect();
+        let over = op.f == ReduceFn::Mean && op.axes == [1, 2];
+        return over.then_some((Kind::Mean(places), none));
+    }
+    let op = node.op_as::<Pool>()?;
+    let (&[h, w, c], &[oh, ow, _]) = (dims(input)?.as_slice(), dims(output)?.as_slice()) else {
+        return None;
+    };
+    let window = [0, 1].map(|i| (op.kernel[i].max(1) - 1) * op.dilation[i] + 1);
+    let pad = op.pad.resolve([h, w], window, op.stride);
+    if op.count_include_pad && pad != [0; 4] {
+        return None;
+    }
+    let inside = |o: usize, k: usize, axis: usize, size: usize| {
+        let at = (o * op.stride[axis] + k * op.dilation[axis]).checked_sub(pad[axis])?;
+        (at < size).then_some(at)
+    };
+    let mut places = Vec::with_capacity(oh * ow * c);
+    for i in 0..oh * ow * c {
+        let (oy, ox, c0) = (i / (ow * c), i / c % ow, i % c);
+        let mut from = Vec::new();
+        for ky in 0..op.kernel[0] {
+            for kx in 0..op.kernel[1] {
+                if let (Some(y), Some(x)) = (inside(oy, ky, 0, h), inside(ox, kx, 1, w)) {
+                    from.push(((y * w + x) * c + c0) as u32);
+                }
+            }
+        }
+        places.push(from);
+    }
+    let kind = match op.kind {
+        PoolKind::Average => Kind::Mean(places),
+        PoolKind::Max => Kind::Max(places),
+        _ => return None,
+    };
+    Some((kind, op.activation.bounds()))
+}
+
+fn forward(geometry: &Geometry, layer: &Real, x: &[f32], columns: &mut Vec<f32>) -> Vec<f32> {
+    let (places, depth, groups) = (geometry.positions(), geometry.depth(), geometry.groups());
+    let outputs = layer.bias.len();
+    let per = outputs / groups.max(1);
+    let mut y: Vec<f32> = Vec::with_capacity(places * outputs);
+    (0..places).for_each(|_| y.extend_from_slice(&layer.bias));
+    let mut part = Vec::new();
+    for g in 0..groups {
+        geometry.columns(x, g, columns);
+        let weights = &layer.transposed[g * per * depth..(g + 1) * per * depth];
+        let left = Left { data: columns, steps: (depth, 1) };
+        if groups == 1 {
+            add_product((places, per, depth), left, weights, &mut y);
+            continue;
+        }
+        part.clear();
+        part.resize(places * per, 0.0);
+        add_product((places, per, depth), left, weights, &mut part);
+        for (to, from) in y.chunks_exact_mut(outputs).zip(part.chunks_exact(per)) {
+            to[g * per..(g + 1) * per].iter_mut().zip(from).for_each(|(t, f)| *t += f);
+        }
+    }
+    y
+}
+
+/// Adds the slopes of a layer's weights and bias to `slope`, and those of its input to `input` unless
+/// that is empty.
+fn backward(
+    geometry: &Geometry,
+    layer: &Real,
+    (x, own): (&[f32], &[f32]),
+    columns: &mut Vec<f32>,
+    slope: &mut Slope,
+    input: &mut [f32],
+) {
+    let (places, depth, groups) = (geometry.positions(), geometry.depth(), geometry.groups());
+    let outputs = layer.bias.len();
+    let per = outputs / groups.max(1);
+    for row in own.chunks_exact(outputs.max(1)) {
+        slope.bias.iter_mut().zip(row).for_each(|(b, s)| *b += s);
+    }
+    let mut part = Vec::new();
+    for g in 0..groups {
+        geometry.columns(x, g, columns);
+        let own: &[f32] = if groups == 1 {
+            own
+        } else {
+            part.clear();
+            for row in own.chunks_exact(outputs) {
+                part.extend_from_slice(&row[g * per..(g + 1) * per]);
+            }
+            &part
+        };
+        let range = g * per * depth..(g + 1) * per * depth;
+        let left = Left { data: own, steps: (1, per) };
+        add_product((per, depth, places), left, columns, &mut slope.weights[range.clone()]);
+        if !input.is_empty() {
+            columns.fill(0.0);
+            let left = Left { data: own, steps: (per, 1) };
+            add_product((places, depth, per), left, &layer.weights[range], columns);
+            geometry.scatter(columns, g, input);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A residual block with a strided, a grouped and a dense layer behind a mean.
+    const BLOCK: &str = "graph @g {
+      %x = input : f32[1,5,5,4]
+      %w = const fill(seed=1) : f32[4,3,3,4]
+      %b = const fill(seed=2) : f32[4]
+      %v = const fill(seed=3) : f32[4,3,3,1]
+      %u = const fill(seed=4) : f32[3,4]
+      %c = conv2d(%x, %w, %b) { activation = \"relu\", groups = 1, pad = \"same\", stride = [1, 1] } : f32[1,5,5,4]
+      %d = conv2d(%c, %v) { groups = 4, pad = \"same\", stride = [1, 1] } : f32[1,5,5,4]
+      %e = binary(%d, %c) { f = \"add\" } : f32[1,5,5,4]
+      %m = reduce(%e) { axes = [1, 2], f = \"mean\", keep_dims = false } : f32[1,4]
+      %y = dense(%m, %u) : f32[1,3]
+      output %y
+    }";
+
+    #[test]
+    fn slopes_are_those_of_small_differences() {
+        let graph = paring_ir::text::parse(BLOCK).unwrap();
+        let nodes: Vec<NodeId> = graph.topological().to_vec();
+        let ends = (graph.inputs()[0].value, graph.outputs()[0].value);
+        let program = Program::new(&graph, &nodes, ends, DType::F32).unwrap();
+        assert_eq!(program.layers.len(), 3);
+        let sizes = [(144, 4, 1), (36, 4, 4), (12, 3, 1)];
+        let number = |i: usize| ((i * 2_654_435_761 % 1000) as f32 / 500.0 - 1.0) * 0.5;
+        let real = |changed: Option<(usize, usize, f32)>| -> Vec<Real> {
+            let one = |(l, (n, outputs, groups)): (usize, &(usize, usize, usize))| {
+                let mut w: Vec<f32> = (0..*n).map(|i| number(i + 31 * l)).collect();
+                if let Some((_, i, by)) = changed.filter(|c| c.0 == l) {
+                    w[i] += by;
+                }
+                Real::new(w, (0..*outputs).map(|i| number(i + 7 * l) * 0.3).collect(), *groups)
+            };
+            sizes.iter().enumerate().map(one).collect()
+        };
+        let input: Vec<f32> = (0..100).map(|i| number(i + 999)).collect();
+        let loss = |layers: &[Real]| -> f64 {
+            let run = program.run(&input, layers);
+            run.raw(program.output).iter().map(|y| f64::from(*y).powi(2)).sum()
+        };
+        let plain = real(None);
+        let run = program.run(&input, &plain);
+        let slope: Vec<f32> = run.raw(program.output).iter().map(|y| 2.0 * y).collect();
+        let mut found: Vec<Slope> = sizes
+            .iter()
+            .map(|(n, o, _)| Slope { weights: vec![0.0; *n], bias: vec![0.0; *o] })
+            .collect();
+        program.back(&run, slope, &plain, &mut found);
+        for (l, (n, ..)) in sizes.iter().enumerate() {
+            let most = found[l].weights.iter().fold(0.0_f32, |m, s| m.max(s.abs()));
+            assert!(most > 0.0);
+            for i in (0..*n).step_by(5) {
+                let step = 1e-3;
+                let two = loss(&real(Some((l, i, step)))) - loss(&real(Some((l, i, -step))));
+                let measured = two / (2.0 * f64::from(step));
+                let slope = f64::from(found[l].weights[i]);
+                assert!(
+                    (measured - slope).abs() < 0.02 * f64::from(most),
+                    "layer {l}, weight {i}: {slope}, measured {measured}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! A network for microcontrollers with 256 KB: layers that run row by row halve its memory.
+
+mod paring;
+
+use paring::{emulator, json, shared};
+
+#[test]
+fn rows_halve_the_memory_of_mcunet() {
+    let Some(data) = shared() else { return };
+    if !emulator() {
+        return;
+    }
+    let model = data.join("models/tflite/mcunet_320kb_int8.tflite");
+    let inputs = data.join("expected/mcunet_320kb_int8.npz");
+    let verify = |more: &[&str]| {
+        let (model, inputs) = (model.to_str().unwrap(), inputs.to_str().unwrap());
+        let args = ["verify", model, "--target", "cortex-m4", "--inputs", inputs, "--limit", "1"];
+        json(&[&args[..], more].concat())
+    };
+    let layers = verify(&[]);
+    let number = |seen: &serde_json::Value, key: &str| seen[key].as_u64().unwrap();
+    let half = number(&layers, "ram_bytes") / 2;
+    let rows = verify(&["--ram", &half.to_string()]);
+    assert!(layers["equal"] == true && rows["equal"] == true, "{layers} {rows}");
+    assert!(number(&rows, "ram_bytes") <= half, "{rows}");
+    let least = verify(&["--ram", "min"]);
+    assert!(least["equal"] == true && number(&least, "ram_bytes") <= 110_000, "{least}");
+    // Nothing is computed twice; what is left is moving rows and widening some anew.
+    for seen in [&rows, &least] {
+        let (with, without) = (number(seen, "instructions"), number(&layers, "instructions"));
+        assert!(with * 100 <= without * 106, "{with} for {without}");
+        assert!(number(seen, "flash_bytes") <= number(&layers, "flash_bytes") + 6_000, "{seen}");
+    }
+}

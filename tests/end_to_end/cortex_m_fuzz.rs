@@ -48,8 +48,9 @@ struct Seen {
 /// Builds and runs one batch on a target; every output byte has to be the reference's.
 fn check(core: Core, first: u64, networks: u64, goal: (&str, &str), seen: &mut Seen) {
     let target = core.target();
-    let place =
-        |what: &str| format!("{target}, {goal:?}, seeds {first} to {}: {what}", first + networks - 1);
+    let place = |what: &str| {
+        format!("{target}, {goal:?}, seeds {first} to {}: {what}", first + networks - 1)
+    };
     let start = Instant::now();
     let backend = backend_for(target).expect("a backend");
     let graph = batch(backend, target, first, networks);

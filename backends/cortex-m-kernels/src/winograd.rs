@@ -115,7 +115,7 @@ impl Conv2d<'_> {
         let [rows, pairs, groups] = self.tiles();
         let depth = self.input[2] as u64;
         let products = rows * pairs * groups;
-        let (odd_rows, odd_pairs) = (self.output[0] % 2 > 0, self.output[1] as u64 % 4);
+        let (odd_rows, odd_pairs) = (!self.output[0].is_multiple_of(2), self.output[1] as u64 % 4);
         // Outputs that tiles have and the image has not.
         let lost = if odd_pairs > 0 { rows * groups * (4 - odd_pairs) } else { 0 };
         let below = if odd_rows { pairs * groups } else { 0 };

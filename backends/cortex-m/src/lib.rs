@@ -46,6 +46,7 @@ use paring_backend::{
     backend_named, refusals,
 };
 use paring_cortex_m_kernels::{Core, Isa};
+use paring_ir::ops::Conv2d;
 use paring_ir::{Graph, Node, Verified};
 use paring_tensor::{DType, Tensor};
 
@@ -108,6 +109,17 @@ impl Backend for CortexM {
         let policy = choose::Policy::default();
         let mut lowering = lower::Lowering::new(graph, core.isa(), &policy);
         lowering.add(node)
+    }
+
+    fn skips(&self, graph: &Graph, node: &Node, target: &str) -> Option<[usize; 2]> {
+        // The products of four channels by four inputs of the DSP extension.
+        let weights = graph.ty(*node.inputs().get(1)?).shape.fixed()?;
+        let groups = match node.op_as::<Conv2d>() {
+            Some(conv) => conv.groups,
+            None => return None,
+        };
+        let isa = target.parse::<Core>().ok()?.isa();
+        (isa == Isa::Dsp && groups == 1 && *weights.first()? >= 4).then_some([4, 4])
     }
 
     fn compile(

@@ -80,6 +80,14 @@ pub trait Backend: Send + Sync {
     /// Why not, and what to do about it.
     fn support(&self, graph: &Graph, node: &Node, target: Option<&str>) -> Result<(), String>;
 
+    /// The blocks of zero weights, filters by inputs, that a target's kernel for a layer leaves out, so
+    /// that they take neither memory nor time; `None` if zeros are weights like others. The layer may
+    /// still be one of real numbers.
+    fn skips(&self, graph: &Graph, node: &Node, target: &str) -> Option<[usize; 2]> {
+        let _ = (graph, node, target);
+        None
+    }
+
     /// Lowers a network.
     ///
     /// # Errors

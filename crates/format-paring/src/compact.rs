@@ -1,16 +1,18 @@
 //! The compact form: everything that is not weights in one deflated front.
 
-use crate::{CODED_EXPANSION, EXPANSION, HEADER_COMPACT, MARK, deflate_all, inflate};
-use paring_codec::Codec;
-use paring_format::FormatError;
+use crate::container::{Entry, Read, ReadResult};
+use crate::{EXPANSION, MARK, range};
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
 use paring_ir::{Graph, Patch, ValueId, text};
 use paring_tensor::{Bytes, DType, Quant};
-use std::cell::Cell;
 use std::collections::HashMap;
-use std::path::Path;
+use std::io::{Read as _, Write};
 
 /// Version of the compact form.
 pub(crate) const VERSION: u32 = 2;
+const HEADER: usize = 24;
 
 pub(crate) fn encode(graph: &Graph) -> Vec<u8> {
     let (plain, derived) = without_derived(graph);
@@ -31,7 +33,12 @@ pub(crate) fn encode(graph: &Graph) -> Vec<u8> {
         front.extend(crc32fast::hash(&coded.bytes).to_le_bytes());
         blobs.extend(coded.bytes);
     }
-    let front = deflate_all(&front);
+    packed(&front, &blobs)
+}
+
+/// A container of a front and blobs.
+fn packed(front: &[u8], blobs: &[u8]) -> Vec<u8> {
+    let front = deflate_all(front);
     let mut out = [
         MARK.as_slice(),
         &VERSION.to_le_bytes(),
@@ -44,60 +51,31 @@ pub(crate) fn encode(graph: &Graph) -> Vec<u8> {
     out
 }
 
-pub(crate) fn decode(file: &Bytes, path: &Path) -> Result<Graph, FormatError> {
-    let fail = |place: &str, why: String| FormatError::Malformed {
-        path: path.to_owned(),
-        place: place.to_owned(),
-        why,
-    };
-    let cut = |place: &str| fail(place, "the file is cut off".into());
-    let number = |at: usize, n: usize| file.get(at..at + n).ok_or_else(|| cut("header"));
-    let checksum = number(12, 4)?.try_into().map(u32::from_le_bytes).map_err(|_| cut("header"))?;
-    let len = number(16, 8)?.try_into().map(u64::from_le_bytes).map_err(|_| cut("header"))?;
+/// Reads the front.
+pub(crate) fn open(file: &Bytes) -> ReadResult {
+    let cut = || ("header", "the file is cut off".to_owned());
+    let number = |at: usize, n: usize| file.get(at..at + n).ok_or_else(cut);
+    let checksum = number(12, 4)?.try_into().map(u32::from_le_bytes).map_err(|_| cut())?;
+    let len = number(16, 8)?.try_into().map(u64::from_le_bytes).map_err(|_| cut())?;
     let len = usize::try_from(len).unwrap_or(usize::MAX);
-    let front = crate::range(file, HEADER_COMPACT, len).ok_or_else(|| cut("front"))?;
+    let cut = || ("front", "the file is cut off".to_owned());
+    let front = range(file, HEADER, len).ok_or_else(cut)?;
     if crc32fast::hash(&front) != checksum {
-        return Err(fail("front", "its checksum does not match: the file is damaged".into()));
+        return Err(("front", "its checksum does not match: the file is damaged".into()));
     }
     let limit = file.len().saturating_mul(EXPANSION).saturating_add(1 << 20);
-    let front = inflate(&front, limit).map_err(|why| fail("front", why))?;
-    let mut blobs_at = HEADER_COMPACT + len;
-    let parts = parts(file, &front, &mut blobs_at).ok_or_else(|| cut("front"))?;
+    let front = inflate(&front, limit).map_err(|why| ("front", why))?;
+    let mut blobs_at = HEADER + len;
+    let parts = parts(file, &front, &mut blobs_at).ok_or_else(cut)?;
     if blobs_at != file.len() {
-        return Err(fail("end", "there is more in the file than its front says".into()));
+        return Err(("end", "there is more in the file than its front says".into()));
     }
-    let left = Cell::new(file.len().saturating_mul(CODED_EXPANSION).saturating_add(1 << 26));
-    let blobs = |name: &str, dtype: DType, shape: &[usize]| {
-        let entry = parts.blobs.get(name).ok_or("there is no such blob in the file")?;
-        let size = shape.iter().try_fold(dtype.size(), |n, d| n.checked_mul(*d));
-        let rest = size.and_then(|size| left.get().checked_sub(size));
-        left.set(rest.ok_or("takes more memory than a file of this size may ask for")?);
-        if crc32fast::hash(&entry.bytes) != entry.checksum {
-            return Err("its checksum does not match: the file is damaged".to_owned());
-        }
-        let codec = Codec::from_id(entry.codec).map_err(|e| e.to_string())?;
-        paring_codec::decode(codec, &entry.bytes, dtype, shape).map_err(|e| e.to_string())
-    };
-    let parsed =
-        text::parse_limited(parts.text, &blobs, limit).map_err(|e| fail("graph", e.to_string()))?;
-    with_derived(parsed.graph, &parts.derived).map_err(|why| fail("graph", why))
+    Ok(parts)
 }
 
-struct Entry {
-    codec: u8,
-    bytes: Bytes,
-    checksum: u32,
-}
-
-struct Parts<'f> {
-    text: &'f str,
-    derived: Vec<&'f str>,
-    blobs: HashMap<&'f str, Entry>,
-}
-
-fn parts<'f>(file: &Bytes, mut front: &'f [u8], at: &mut usize) -> Option<Parts<'f>> {
+fn parts(file: &Bytes, mut front: &[u8], at: &mut usize) -> Option<Read> {
     let front = &mut front;
-    let name = |front: &mut &'f [u8]| std::str::from_utf8(take_bytes(front)?).ok();
+    let name = |front: &mut &[u8]| Some(std::str::from_utf8(take_bytes(front)?).ok()?.to_owned());
     let text = name(front)?;
     let mut derived = Vec::new();
     for _ in 0..take(front)? {
@@ -112,13 +90,13 @@ fn parts<'f>(file: &Bytes, mut front: &'f [u8], at: &mut usize) -> Option<Parts<
         let (checksum, rest) = front.split_at_checked(4)?;
         *front = rest;
         let checksum = u32::from_le_bytes(checksum.try_into().ok()?);
-        let bytes = crate::range(file, *at, len)?;
+        let bytes = range(file, *at, len)?;
         *at += len;
-        if blobs.insert(name, Entry { codec, bytes, checksum }).is_some() {
+        if blobs.insert(name, Entry { codec: codec.into(), bytes, checksum }).is_some() {
             return None;
         }
     }
-    front.is_empty().then_some(Parts { text, derived, blobs })
+    front.is_empty().then_some(Read { text, derived, blobs })
 }
 
 /// The scales of a bias, where they are the products of those of input and weights.
@@ -167,7 +145,7 @@ fn without_derived(graph: &Graph) -> (Graph, Vec<String>) {
 }
 
 /// The graph with the scales that follow from others.
-fn with_derived(mut graph: Graph, names: &[&str]) -> Result<Graph, String> {
+pub(crate) fn with_derived(mut graph: Graph, names: &[String]) -> Result<Graph, String> {
     let mut patch = Patch::new(&graph, "derive");
     for name in names {
         let fault = || format!("the scales of `{name}` do not follow from others");
@@ -180,6 +158,24 @@ fn with_derived(mut graph: Graph, names: &[&str]) -> Result<Graph, String> {
         graph.apply(patch).map_err(|e| e.to_string())?;
     }
     Ok(graph)
+}
+
+fn deflate_all(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+    // Writing into memory does not fail.
+    let _ = encoder.write_all(bytes);
+    encoder.finish().unwrap_or_default()
+}
+
+/// Unpacks a text of at most `limit` bytes.
+fn inflate(stored: &[u8], limit: usize) -> Result<Vec<u8>, String> {
+    let mut text = Vec::new();
+    let mut decoder = DeflateDecoder::new(stored).take(limit as u64 + 1);
+    decoder.read_to_end(&mut text).map_err(|e| format!("the text is damaged: {e}"))?;
+    if text.len() > limit {
+        return Err("the text takes more memory than a file of this size may ask for".to_owned());
+    }
+    Ok(text)
 }
 
 fn put(out: &mut Vec<u8>, mut number: u64) {
@@ -213,4 +209,57 @@ fn take_bytes<'f>(from: &mut &'f [u8]) -> Option<&'f [u8]> {
     let (bytes, rest) = from.split_at_checked(len)?;
     *from = rest;
     Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Container;
+
+    #[test]
+    fn damage_behind_a_right_checksum_never_panics() {
+        let graph = text::parse(
+            "graph @g {
+               %x = input : f32[1,30]
+               %w = const fill(seed=3) : f32[20,30]
+               %s = const sparse(block = [1, 4], fill = 0, mask = [85, 1], values = fill(seed=4) : f32[20]) : f32[3,12]
+               %y = dense(%x, %w) : f32[1,20]
+               output %y
+               output %s
+             }",
+        )
+        .unwrap();
+        let whole = Bytes::from(encode(&graph));
+        let len = u64::from_le_bytes(whole[16..24].try_into().unwrap()) as usize;
+        let front = inflate(&whole[HEADER..HEADER + len], 1 << 20).unwrap();
+        let blobs = &whole[HEADER + len..];
+        assert_eq!(packed(&front, blobs), whole);
+        let mut state = 11_u64;
+        let mut random = |n: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as usize % n
+        };
+        let (mut refused, rounds) = (0, 4000);
+        for _ in 0..rounds {
+            let mut damaged = front.clone();
+            for _ in 0..=random(3) {
+                let at = random(damaged.len());
+                match random(4) {
+                    0 => damaged.truncate(at.max(1)),
+                    1 => damaged.insert(at, random(256) as u8),
+                    _ => damaged[at] = [0, 1, 0x7f, 0x80, 0xff, b'9'][random(6)],
+                }
+            }
+            let file = packed(&damaged, blobs).into();
+            let read = Container::open(&file, "m.paring".as_ref());
+            if let Ok(container) = &read {
+                for name in container.constants() {
+                    let _ = container.constant(name);
+                }
+            }
+            refused += usize::from(read.and_then(|c| c.graph()).is_err());
+        }
+        // Names and literals may change without contradiction.
+        assert!(refused > rounds / 3, "{refused}");
+    }
 }

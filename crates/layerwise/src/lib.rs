@@ -31,9 +31,11 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod calibration;
 mod eliminate;
 mod geometry;
 mod importance;
+pub mod knapsack;
 mod matrix;
 mod moments;
 mod outcome;
@@ -45,6 +47,7 @@ mod survey;
 mod walk;
 pub mod weights;
 
+pub use calibration::Calibration;
 pub use eliminate::{Elimination, Strip};
 pub use geometry::{Geometry, is_layer};
 pub use importance::importance;

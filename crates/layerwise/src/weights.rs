@@ -13,6 +13,16 @@ pub enum Per {
     Tensor,
 }
 
+/// What may share a scale of a constant so that it keeps its storage: clusters of what pruning left are
+/// shared by all channels, and stay the same only at one scale.
+#[must_use]
+pub fn sharing(data: &ConstData, wanted: Per) -> Per {
+    match data {
+        ConstData::Sparse(s) if s.values().palette().is_some() => Per::Tensor,
+        _ => wanted,
+    }
+}
+
 /// How a scale of weights is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -101,6 +111,12 @@ pub fn round(
         let shape = if many == 1 { vec![entries] } else { vec![many, entries] };
         let codebook = Tensor::from_vec(shape, codebook)?.reinterpret(dtype)?;
         return Ok(ConstData::Palette(Palette::new(p.shape(), p.codes().clone(), codebook)?));
+    }
+    if let (ConstData::Sparse(s), [one]) = (data, scales)
+        && s.values().palette().is_some()
+    {
+        let values = round(s.values(), &[*one], limit, dtype)?;
+        return Ok(ConstData::Sparse(s.with_values(values)?));
     }
     let ints: Vec<i8> = data
         .dense()

@@ -110,6 +110,40 @@ pub fn with_elements(data: &ConstData, elements: &Tensor) -> Result<ConstData, T
     Ok(ConstData::Sparse(s.with_values(values.into())?))
 }
 
+/// A sparse constant whose values take the codes that they have in `old`, a constant of one palette with
+/// the same elements wherever `sparse` keeps them. As it is where `old` has no such palette.
+///
+/// # Errors
+/// If the shapes differ.
+pub fn with_palette(sparse: Sparse, old: &ConstData) -> Result<Sparse, TensorError> {
+    if old.shape() != sparse.shape() {
+        return Err(TensorError::Shape(format!("{:?} for {:?}", sparse.shape(), old.shape())));
+    }
+    // The code of each element that has one.
+    let (palette, at) = match old {
+        ConstData::Palette(p) => (p, None),
+        ConstData::Sparse(s) => match s.values().palette() {
+            Some(p) => {
+                let mut at = vec![usize::MAX; old.len()];
+                s.kept().into_iter().enumerate().for_each(|(rank, i)| at[i] = rank);
+                (p, Some(at))
+            }
+            None => return Ok(sparse),
+        },
+        ConstData::Dense(_) => return Ok(sparse),
+    };
+    if palette.codebook().shape().len() != 1 {
+        return Ok(sparse);
+    }
+    let code = |i: usize| palette.codes().get(at.as_ref().map_or(i, |at| at[i])).copied();
+    let kept = sparse.kept();
+    let Some(codes) = kept.iter().map(|i| code(*i)).collect::<Option<Vec<u8>>>() else {
+        return Ok(sparse);
+    };
+    let values = Palette::new([kept.len()], codes.into(), palette.codebook().clone())?;
+    sparse.with_values(ConstData::Palette(values))
+}
+
 /// Some indices of an axis of a constant, in the given order. Sparse storage stays sparse (with its
 /// blocks), a palette that has one codebook stays a palette.
 ///

@@ -1,5 +1,5 @@
-use crate::PassError;
 use crate::manager::{Declined, LayerReport, StepReport};
+use crate::{Lost, PassError, Structure};
 use paring_ir::{Executor, Graph, Node, Patch};
 use paring_tensor::Tensor;
 use std::sync::Arc;
@@ -39,6 +39,21 @@ pub trait Host: Sync {
     /// What is wrong with the specification or its files, or that there is no data.
     fn samples(&self, spec: Option<&str>, graph: &Graph) -> Result<Arc<dyn Samples>, PassError>;
 
+    /// The blocks of zero weights, filters by inputs, that a target's kernel for a layer leaves out;
+    /// `None` if it has no use for zeros.
+    ///
+    /// # Errors
+    /// If there is no such target.
+    fn skips(
+        &self,
+        target: &str,
+        graph: &Graph,
+        node: &Node,
+    ) -> Result<Option<[usize; 2]>, PassError> {
+        let _ = (graph, node);
+        Err(PassError::Input(format!("nothing is known of a target `{target}` here")))
+    }
+
     /// Shows how far a step is: `done` of `total` of what `what` names. May be called from any
     /// thread.
     fn progress(&self, what: &str, done: usize, total: usize) {
@@ -65,6 +80,7 @@ pub struct PassContext<'a> {
     pub(crate) seed: u64,
     pub(crate) only: &'a [WildMatch],
     pub(crate) skip: &'a [WildMatch],
+    pub(crate) allow: &'a [Structure],
     pub(crate) report: &'a mut StepReport,
     pub(crate) budget: &'a mut Option<usize>,
 }
@@ -117,6 +133,17 @@ impl<'a> PassContext<'a> {
             "`only` names {}, but there is no such {what}",
             left.join(", ")
         )))
+    }
+
+    /// Fails at once for structures that the pass is going to undo, except those that its step allows
+    /// it to undo. The manager finds what a pass does not announce, after it has run.
+    ///
+    /// # Errors
+    /// [`PassError::Undoes`] with what is not allowed.
+    pub fn undoes(&self, lost: impl IntoIterator<Item = Lost>) -> Result<(), PassError> {
+        let lost: Vec<Lost> =
+            lost.into_iter().filter(|l| !self.allow.contains(&l.structure)).collect();
+        if lost.is_empty() { Ok(()) } else { Err(PassError::Undoes(lost)) }
     }
 
     /// Applies a patch and counts it. Returns whether it was applied: when the run is to stop after a

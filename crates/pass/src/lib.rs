@@ -3,7 +3,9 @@
 //!
 //! A pass states its [`Effect`] and the facts it needs, gives and breaks; the order is checked when
 //! the pipeline is read, before a weight is touched. The manager runs each pass on a clone, verifies
-//! the result, times it and records what changed, so a failing pass leaves the graph as it was.
+//! the result, times it and records what changed, so a failing pass leaves the graph as it was. A step
+//! that would undo what pruning or clustering made of a constant ([`Structure`]) fails too, unless its
+//! `allow` names that.
 //!
 //! **Invariant**: this crate and every pass know no backend. A pass that has to run the network asks
 //! its [`PassContext`] for an executor.
@@ -65,6 +67,7 @@ mod pipeline;
 mod registry;
 mod rewrite;
 mod stream;
+mod structure;
 
 pub use context::{Host, NoHost, PassContext, Samples};
 #[doc(hidden)]
@@ -78,6 +81,7 @@ pub use registry::parse_config;
 pub use registry::{Effect, Pass, PassEntry, PassInfo, registered_passes};
 pub use rewrite::{Rewrite, Verdict, rewrite};
 pub use stream::{Stream, prepare};
+pub use structure::{Lost, Structure};
 #[doc(hidden)]
 pub use toml;
 
@@ -116,9 +120,25 @@ pub enum PassError {
     /// A setting does not make sense for this graph, or data is missing or wrong: what and what to do.
     #[error("{0}")]
     Input(String),
+    /// It would undo what pruning or clustering made of constants, and was not told to.
+    #[error(
+        "it would undo {}; `skip` the layers, change the order of steps, or tell it to with `allow = [{}]`",
+        list(.0.iter().map(ToString::to_string)),
+        list(allowed(.0))
+    )]
+    Undoes(Vec<Lost>),
     /// A fault of the pass itself.
     #[error("{0} (this is a bug in the pass; please report it)")]
     Internal(String),
+}
+
+fn list(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+fn allowed(lost: &[Lost]) -> impl Iterator<Item = String> {
+    let all: std::collections::BTreeSet<Structure> = lost.iter().map(|l| l.structure).collect();
+    all.into_iter().map(|s| format!("\"{s}\""))
 }
 
 impl From<paring_tensor::TensorError> for PassError {

@@ -1,6 +1,6 @@
 use crate::context::{Host, PassContext};
 use crate::pipeline::Pipeline;
-use crate::{Effect, PassError};
+use crate::{Effect, Lost, PassError, structure};
 use paring_ir::Graph;
 use serde::Serialize;
 use std::time::Instant;
@@ -179,11 +179,19 @@ impl Pipeline {
                     seed: self.seed ^ (i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
                     only: &step.only,
                     skip: &step.skip,
+                    allow: &step.allow,
                     report: &mut record,
                     budget: &mut budget,
                 };
                 step.pass.run(&mut next, &mut cx).map_err(fail)?;
                 next.verified().map_err(|e| fail(PassError::Faulty(e)))?;
+                let (allowed, undone): (Vec<Lost>, Vec<Lost>) = structure::lost(&graph, &next)
+                    .into_iter()
+                    .partition(|lost| step.allow.contains(&lost.structure));
+                if !undone.is_empty() {
+                    return Err(fail(PassError::Undoes(undone)));
+                }
+                record.notes.extend(allowed.iter().map(|lost| format!("undid {lost}, as allowed")));
                 record.seconds = start.elapsed().as_secs_f64();
                 record.after = Snapshot::of(&next);
                 graph = next;

@@ -1,3 +1,4 @@
+use crate::Structure;
 use crate::registry::{Pass, PassInfo, find, registered_passes};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,8 @@ pub struct Step {
     pub skip: Vec<WildMatch>,
     /// How often the pass runs.
     pub repeat: usize,
+    /// What of constants the pass may undo.
+    pub allow: Vec<Structure>,
     pub(crate) pass: Box<dyn Pass>,
 }
 
@@ -77,6 +80,8 @@ struct RawStep {
     skip: Vec<String>,
     #[serde(default = "once")]
     repeat: usize,
+    #[serde(default)]
+    allow: Vec<Structure>,
     #[serde(flatten)]
     settings: BTreeMap<String, toml::Value>,
 }
@@ -119,6 +124,7 @@ impl Pipeline {
                 only: globs(&raw.only),
                 skip: globs(&raw.skip),
                 repeat: raw.repeat,
+                allow: raw.allow,
                 pass,
             });
         }
@@ -127,7 +133,7 @@ impl Pipeline {
         Ok(pipeline)
     }
 
-    /// One pass with its settings as an inline table, its facts taken as given.
+    /// One pass with its settings (and `allow`) as an inline table, its facts taken as given.
     ///
     /// # Errors
     /// If there is no such pass or a setting is unknown.
@@ -136,12 +142,19 @@ impl Pipeline {
         let entry = find(name).map_err(fail)?;
         let mut table: toml::Table = toml::from_str(&format!("a = {settings}"))
             .map_err(|e| fail(format!("settings: {}", e.message())))?;
-        let Some(toml::Value::Table(settings)) = table.remove("a") else {
+        let Some(toml::Value::Table(mut settings)) = table.remove("a") else {
             return Err(fail("the settings are not a table".into()));
+        };
+        let allow = match settings.remove("allow") {
+            Some(names) => names.try_into().map_err(|e| fail(format!("`allow`: {e}")))?,
+            None => Vec::new(),
         };
         let pass = (entry.parse)(settings).map_err(fail)?;
         let (only, skip) = (Vec::new(), Vec::new());
-        Ok(Self { seed: 0, steps: vec![Step { info: &entry.info, only, skip, repeat: 1, pass }] })
+        Ok(Self {
+            seed: 0,
+            steps: vec![Step { info: &entry.info, only, skip, repeat: 1, allow, pass }],
+        })
     }
 
     fn check_order(&self) -> Result<(), PipelineError> {

@@ -42,10 +42,9 @@ pub use kmeans::{Points, Random, Start};
 
 use layer::{Clustered, Layer};
 use paring_ir::Graph;
-use paring_layerwise::{Observing, Problem, Walk, layers, replace_weights};
+use paring_layerwise::{Calibration, Problem, Walk, layers, replace_weights};
 use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, facts, register_pass};
 use paring_tensor::DType;
-use rayon::prelude::*;
 
 /// Settings of the pass.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -69,14 +68,9 @@ pub struct Cluster {
     /// far weights are moved to values that are frequent, and so short to code. For integers that are
     /// assigned by second order.
     pub lambda: f64,
-    /// Which data, as on the command line; the run's own data if left out.
-    pub data: Option<String>,
-    /// The most samples that are used; all if left out.
-    pub samples: Option<usize>,
-    /// Positions of an image that are looked at, for each sample.
-    pub positions: usize,
-    /// What is added to the variance of each input, relative to the mean variance.
-    pub damping: f64,
+    /// What is looked at.
+    #[serde(flatten)]
+    pub calibration: Calibration,
 }
 
 /// What shares values.
@@ -131,10 +125,7 @@ impl Default for Cluster {
             assign: Assign::default(),
             grid: None,
             lambda: 0.0,
-            data: None,
-            samples: Some(512),
-            positions: 64,
-            damping: 0.01,
+            calibration: Calibration::default(),
         }
     }
 }
@@ -180,26 +171,14 @@ impl Cluster {
         if self.per == (Per::Groups { groups: 0 }) {
             return wrong("`groups` must be at least 1");
         }
-        if !(self.damping > 0.0 && self.damping.is_finite()) {
-            return wrong("`damping` must be positive");
-        }
-        if self.positions == 0 || self.samples == Some(0) {
-            return wrong("`positions` and `samples` must be at least 1");
-        }
-        Ok(())
+        self.calibration.check()
     }
 
     fn walk(&self, graph: &Graph) -> Result<Option<Walk>, PassError> {
         if self.weighting == Weighting::None && self.assign == Assign::Nearest {
             return Ok(None);
         }
-        let observing = Observing {
-            data: self.data.clone(),
-            samples: self.samples,
-            positions: self.positions,
-            activations: DType::F32,
-        };
-        Walk::new(graph, observing).map(Some)
+        Walk::new(graph, self.calibration.observing(DType::F32)).map(Some)
     }
 
     /// The problems of a layer's groups of filters.
@@ -211,13 +190,8 @@ impl Cluster {
         what: &str,
     ) -> Result<Vec<Problem>, PassError> {
         let Some(walk) = walk else { return Ok(Vec::new()) };
-        let moments = walk.observe(layer.id, cx, what)?;
         let correct = self.assign == Assign::SecondOrder;
-        let groups = 0..moments.groups();
-        Ok(groups
-            .into_par_iter()
-            .map(|g| Problem::new(&moments, g, self.damping, correct))
-            .collect())
+        self.calibration.problems(walk, layer.id, cx, what, correct)
     }
 
     /// The number of clusters of each layer.

@@ -1,6 +1,6 @@
-use crate::knapsack::{Choice, solve};
 use crate::{Gptq, chunks};
 use paring_ir::{Graph, NodeId};
+use paring_layerwise::knapsack::{Choice, solve};
 use paring_layerwise::{Observing, Outcome, decibels, survey};
 use paring_pass::{LayerReport, PassContext, PassError};
 

@@ -42,7 +42,6 @@
 mod bits;
 mod budget;
 mod guard;
-mod knapsack;
 mod refine;
 
 pub use bits::Bits;

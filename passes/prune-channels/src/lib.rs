@@ -43,7 +43,7 @@ mod score;
 
 use paring_channels::{Families, Keep, Link, links};
 use paring_ir::{Graph, NodeId, ValueId};
-use paring_layerwise::{Observing, Problem, Walk, layers, replace_weights};
+use paring_layerwise::{Calibration, Walk, layers, replace_weights};
 use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, consts, facts, register_pass};
 use paring_tensor::{DType, Tensor};
 use rayon::prelude::*;
@@ -63,14 +63,9 @@ pub struct PruneChannels {
     pub multiple: usize,
     /// Whether the layers that read fewer channels make up for it.
     pub update: bool,
-    /// Which data, as on the command line; the run's own data if left out.
-    pub data: Option<String>,
-    /// The most samples that are used; all if left out.
-    pub samples: Option<usize>,
-    /// Positions of an image that are looked at, for each sample.
-    pub positions: usize,
-    /// What is added to the variance of each input, relative to the mean variance.
-    pub damping: f64,
+    /// What is looked at.
+    #[serde(flatten)]
+    pub calibration: Calibration,
 }
 
 /// Which channels go.
@@ -96,10 +91,7 @@ impl Default for PruneChannels {
             criterion: Criterion::default(),
             multiple: 1,
             update: true,
-            data: None,
-            samples: Some(512),
-            positions: 64,
-            damping: 0.01,
+            calibration: Calibration::default(),
         }
     }
 }
@@ -124,40 +116,15 @@ impl PruneChannels {
             (Some(_), Some(_)) | (None, None) => return wrong("give one of `channels` and `macs`"),
             _ => return wrong("`channels` and `macs` are shares: from 0 to less than 1"),
         }
-        if !(self.damping > 0.0 && self.damping.is_finite()) {
-            return wrong("`damping` must be positive");
-        }
-        if self.positions == 0 || self.samples == Some(0) || self.multiple == 0 {
-            return wrong("`positions`, `samples` and `multiple` must be at least 1");
+        self.calibration.check()?;
+        if self.multiple == 0 {
+            return wrong("`multiple` must be at least 1");
         }
         Ok(())
     }
 
     fn walk(&self, graph: &Graph) -> Result<Walk, PassError> {
-        let observing = Observing {
-            data: self.data.clone(),
-            samples: self.samples,
-            positions: self.positions,
-            activations: DType::F32,
-        };
-        Walk::new(graph, observing)
-    }
-
-    /// The problems of a layer that sees all channels.
-    fn problem(
-        &self,
-        walk: &mut Walk,
-        layer: NodeId,
-        cx: &PassContext<'_>,
-        what: &str,
-        correct: bool,
-    ) -> Result<Vec<Problem>, PassError> {
-        let moments = walk.observe(layer, cx, what)?;
-        let groups = 0..moments.groups();
-        Ok(groups
-            .into_par_iter()
-            .map(|g| Problem::new(&moments, g, self.damping, correct))
-            .collect())
+        Walk::new(graph, self.calibration.observing(DType::F32))
     }
 
     /// For each family, what its groups cost.
@@ -180,7 +147,7 @@ impl PruneChannels {
             if !matches!(links.get(&id), Some(Link::Layer(_))) {
                 continue;
             }
-            let problems = self.problem(&mut walk, id, cx, &what, false)?;
+            let problems = self.calibration.problems(&mut walk, id, cx, &what, false)?;
             if let Some(problem) = problems.first() {
                 score::add_costs(graph, id, problem, families, &mut costs);
             }
@@ -327,7 +294,7 @@ impl PruneChannels {
         let mut walk = self.walk(graph)?;
         for (i, &id) in readers.iter().enumerate() {
             let what = format!("prune-channels: layer {} of {}", i + 1, readers.len());
-            let problems = self.problem(&mut walk, id, cx, &what, true)?;
+            let problems = self.calibration.problems(&mut walk, id, cx, &what, true)?;
             let node = graph.node(id);
             let (x, w) = (node.inputs()[0], node.inputs()[1]);
             let (Some(weights), Some(data)) = (consts::dense_f32(graph, w), graph.constant(w))

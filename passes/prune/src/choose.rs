@@ -22,6 +22,15 @@ impl Plan {
         let from = strip * self.filters;
         (self.outputs - from).min(self.filters) * self.units[unit].len()
     }
+
+    /// Weights that go when so many units of each strip do.
+    pub(crate) fn gone(&self, counts: &[usize]) -> f64 {
+        let strips = self.strips.iter().zip(counts).enumerate();
+        strips
+            .flat_map(|(s, (strip, n))| strip.order[..*n].iter().map(move |u| (s, *u)))
+            .map(|(s, u)| self.weight(s, u) as f64)
+            .sum()
+    }
 }
 
 /// The order of the units of one strip.

@@ -19,6 +19,9 @@
 //! errors, as measured, move the network's outputs less. The aim is a `sparsity`, a share of multiply-accumulates that stays (`macs`),
 //! or `bytes` that weights and masks may take.
 //!
+//! With a `target` the backend says which layers have kernels that leave out zeros, and in which blocks;
+//! only they are pruned, and so.
+//!
 //! The result is in the graph: constants with sparse storage. Later passes keep it.
 //!
 //! ```
@@ -42,17 +45,23 @@
 #![forbid(unsafe_code)]
 
 mod choose;
+mod share;
 mod structure;
+#[cfg(test)]
+mod tests;
 
 pub use structure::Structure;
 
 use choose::{Plan, counts, order};
 use paring_ir::ops::Conv2d;
 use paring_ir::{Graph, NodeId};
-use paring_layerwise::{Geometry, Observing, Problem, Walk, layers, replace_weights};
-use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, facts, register_pass};
+use paring_layerwise::{Calibration, Geometry, Problem, Walk, layers, replace_weights};
+use paring_pass::{
+    Effect, Lost, Pass, PassContext, PassError, PassInfo, consts, facts, register_pass,
+};
 use paring_tensor::{DType, Sparse, Tensor};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 
 /// Settings of the pass.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -68,22 +77,20 @@ pub struct Prune {
     pub criterion: Criterion,
     /// What goes together.
     pub structure: Structure,
+    /// A target, such as `cortex-m4`: only layers are pruned whose kernels leave out zeros there, in the
+    /// blocks that they leave out.
+    pub target: Option<String>,
     /// What shares the aim.
     pub scope: Scope,
     /// Whether the other weights make up for it; by default unless the criterion is `magnitude`.
     pub update: Option<bool>,
     /// Whether depthwise convolutions are pruned, which have few weights that do much.
     pub depthwise: bool,
-    /// Which data, as on the command line; the run's own data if left out.
-    pub data: Option<String>,
-    /// The most samples that are used; all if left out.
-    pub samples: Option<usize>,
-    /// Samples that the importance of layers is measured with, where they share the aim.
+    /// Samples that what layers lose is measured with, where they share the aim.
     pub probes: usize,
-    /// Positions of an image that are looked at, for each sample.
-    pub positions: usize,
-    /// What is added to the variance of each input, relative to the mean variance.
-    pub damping: f64,
+    /// What is looked at.
+    #[serde(flatten)]
+    pub calibration: Calibration,
 }
 
 /// Which weights go.
@@ -118,14 +125,12 @@ impl Default for Prune {
             bytes: None,
             criterion: Criterion::default(),
             structure: Structure::default(),
+            target: None,
             scope: Scope::default(),
             update: None,
             depthwise: false,
-            data: None,
-            samples: Some(512),
-            probes: 32,
-            positions: 128,
-            damping: 0.003,
+            probes: 128,
+            calibration: Calibration::default(),
         }
     }
 }
@@ -199,11 +204,12 @@ impl Prune {
         if [self.sparsity, self.macs].iter().flatten().any(|s| !(0.0..1.0).contains(s)) {
             return wrong("`sparsity` and `macs` are shares: from 0 to less than 1");
         }
-        if !(self.damping > 0.0 && self.damping.is_finite()) {
-            return wrong("`damping` must be positive");
+        self.calibration.check()?;
+        if self.target.is_some() && self.structure != Structure::Unstructured {
+            return wrong("`target` says what the structure is; leave `structure` out");
         }
-        if self.positions == 0 || self.probes == 0 || self.samples == Some(0) {
-            return wrong("`positions`, `probes` and `samples` must be at least 1");
+        if self.probes == 0 {
+            return wrong("`probes` must be at least 1");
         }
         Ok(())
     }
@@ -216,13 +222,7 @@ impl Prune {
         if self.criterion == Criterion::Magnitude && !self.updates() {
             return Ok(None);
         }
-        let observing = Observing {
-            data: self.data.clone(),
-            samples: self.samples,
-            positions: self.positions,
-            activations: DType::F32,
-        };
-        Walk::new(graph, observing).map(Some)
+        Walk::new(graph, self.calibration.observing(DType::F32)).map(Some)
     }
 
     fn problems(
@@ -234,12 +234,7 @@ impl Prune {
         correct: bool,
     ) -> Result<Vec<Problem>, PassError> {
         let Some(walk) = walk else { return Ok(Vec::new()) };
-        let moments = walk.observe(layer.id, cx, what)?;
-        let groups = 0..moments.groups();
-        Ok(groups
-            .into_par_iter()
-            .map(|g| Problem::new(&moments, g, self.damping, correct))
-            .collect())
+        self.calibration.problems(walk, layer.id, cx, what, correct)
     }
 
     /// In which order the units of a layer go.
@@ -260,43 +255,6 @@ impl Prune {
             .collect();
         Plan { strips, units, filters, outputs: layer.outputs() }
     }
-
-    /// How many weights of each layer go, where the layers share the aim.
-    fn shares(
-        &self,
-        graph: &Graph,
-        found: &[Layer],
-        budget: f64,
-        cx: &PassContext<'_>,
-    ) -> Result<Vec<f64>, PassError> {
-        let mut walk = self.walk(graph)?;
-        let (mut plans, mut price, mut scale) = (Vec::new(), Vec::new(), Vec::new());
-        for (i, layer) in found.iter().enumerate() {
-            let what = format!("prune: looking at layer {} of {}", i + 1, found.len());
-            let problems = self.problems(&mut walk, layer, cx, &what, false)?;
-            let targets = targets(layer, &problems);
-            plans.push(self.plan(layer, &problems, &targets, 1.0));
-            price.push(if self.macs.is_some() { layer.positions as f64 } else { 1.0 });
-            scale.push(if self.criterion == Criterion::Magnitude {
-                1.0
-            } else {
-                let data = self.data.as_deref();
-                paring_layerwise::importance(graph, layer.id, &problems, data, self.probes, cx)?
-            });
-        }
-        let counts = counts(&plans.iter().collect::<Vec<_>>(), &price, &scale, budget);
-        Ok(plans
-            .iter()
-            .zip(&counts)
-            .map(|(plan, counts)| {
-                let strips = counts.iter().enumerate();
-                strips
-                    .flat_map(|(s, n)| plan.strips[s].order[..*n].iter().map(move |u| (s, *u)))
-                    .map(|(s, u)| plan.weight(s, u) as f64)
-                    .sum()
-            })
-            .collect())
-    }
 }
 
 /// What the filters of a layer should be.
@@ -310,6 +268,41 @@ fn targets(layer: &Layer, problems: &[Problem]) -> Vec<Vec<f64>> {
         .collect()
 }
 
+impl Prune {
+    /// Prunes the layers that a target's kernels leave zeros out of, in the blocks that they leave out.
+    fn run_for(
+        &self,
+        target: &str,
+        ids: &[NodeId],
+        graph: &mut Graph,
+        cx: &mut PassContext<'_>,
+    ) -> Result<(), PassError> {
+        let mut blocks: BTreeMap<[usize; 2], Vec<NodeId>> = BTreeMap::new();
+        for id in ids {
+            let node = graph.node(*id);
+            match cx.host().skips(target, graph, node)? {
+                Some(block) => blocks.entry(block).or_default().push(*id),
+                None => {
+                    cx.decline(&node.name, format!("`{target}` computes zeros of it like others"));
+                }
+            }
+        }
+        if blocks.is_empty() {
+            cx.note(format!("no layer has zeros that `{target}` leaves out"));
+        }
+        for (&[filters, inputs], ids) in &blocks {
+            let structure = match (filters, inputs) {
+                (1, 1) => Structure::Unstructured,
+                (filters, inputs) => Structure::Block { filters, inputs },
+            };
+            let own = Self { structure, target: None, ..self.clone() };
+            cx.note(format!("`{target}` leaves out blocks of {filters}x{inputs}"));
+            own.run_on(ids.clone(), graph, cx)?;
+        }
+        Ok(())
+    }
+}
+
 impl Pass for Prune {
     fn run(&self, graph: &mut Graph, cx: &mut PassContext<'_>) -> Result<(), PassError> {
         self.check()?;
@@ -317,6 +310,20 @@ impl Pass for Prune {
         if !refused.is_empty() {
             return Err(PassError::Unsupported(refused));
         }
+        match &self.target {
+            Some(target) => self.run_for(target, &ids, graph, cx),
+            None => self.run_on(ids, graph, cx),
+        }
+    }
+}
+
+impl Prune {
+    fn run_on(
+        &self,
+        ids: Vec<NodeId>,
+        graph: &mut Graph,
+        cx: &mut PassContext<'_>,
+    ) -> Result<(), PassError> {
         let mut found = Vec::new();
         for id in ids {
             let node = graph.node(id);
@@ -340,6 +347,9 @@ impl Pass for Prune {
                 Some(layer) => found.push(layer),
                 None => {}
             }
+        }
+        if self.updates() {
+            cx.undoes(Lost::clusters(graph, found.iter().map(|l| graph.node(l.id).inputs()[1])))?;
         }
         let weights: f64 = found.iter().map(|l| l.weights.len() as f64).sum();
         let work = |l: &Layer| l.weights.len() as f64 * l.positions as f64;
@@ -387,21 +397,19 @@ impl Pass for Prune {
             let counts = counts(&[&plan], &[1.0], &[1.0], budgets[i]);
             let (values, noise, signal) =
                 self.values(layer, &problems, &targets, &plan, &counts[0]);
-            let shifts: Vec<f64> = if self.updates() {
-                (0..layer.outputs())
-                    .map(|o| problems[layer.group(o)].shift(layer.filter(o), &values[o]))
-                    .collect()
-            } else {
-                vec![0.0; layer.outputs()]
-            };
+            let shifts = self.shifts(layer, &problems, &values);
             let flat: Vec<f32> = values.iter().flatten().map(|v| *v as f32 + 0.0).collect();
             let gone = flat.iter().filter(|v| **v == 0.0).count();
             zeros += gone as f64;
             let dense = Tensor::from_vec(layer.shape.clone(), flat)?;
             let block = self.structure.block(layer.shape.len());
             let sparse = Sparse::from_dense(&dense, &block, 0)?;
-            let data = paring_tensor::ConstData::Sparse(sparse);
             let node = graph.node(layer.id);
+            let sparse = match graph.constant(node.inputs()[1]) {
+                Some(old) if !self.updates() => consts::with_palette(sparse, old)?,
+                _ => sparse,
+            };
+            let data = paring_tensor::ConstData::Sparse(sparse);
             let mut note = format!(
                 "`{}`: {:.1} % of {} weights are zero",
                 node.name,
@@ -431,6 +439,17 @@ impl Pass for Prune {
 }
 
 impl Prune {
+    /// What is added to the bias of each filter.
+    fn shifts(&self, layer: &Layer, problems: &[Problem], values: &[Vec<f64>]) -> Vec<f64> {
+        let filters = values.iter().enumerate();
+        filters
+            .map(|(o, values)| match problems.get(layer.group(o)) {
+                Some(problem) if self.updates() => problem.shift(layer.filter(o), values),
+                _ => 0.0,
+            })
+            .collect()
+    }
+
     /// The weights of each filter without the units that go; their error and the variance of the
     /// result.
     fn values(

@@ -295,7 +295,8 @@ impl<'a> Emitter<'a> {
                 }
                 let how = &self.settings.weights;
                 let channels = data.shape().first().copied().unwrap_or(1);
-                let mut scales = weights::scales(&real, channels, self.limit, how.per, how.range);
+                let per = weights::sharing(data, how.per);
+                let mut scales = weights::scales(&real, channels, self.limit, per, how.range);
                 if let Some(bias) = &bias {
                     widen_for_bias(&mut scales, bias, input);
                 }

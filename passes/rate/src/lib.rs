@@ -26,10 +26,9 @@ mod layer;
 
 use layer::{Layer, Rounded};
 use paring_ir::Graph;
-use paring_layerwise::{Observing, Problem, Walk, layers, replace_weights};
-use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, facts, register_pass};
+use paring_layerwise::{Calibration, Walk, layers, replace_weights};
+use paring_pass::{Effect, Lost, Pass, PassContext, PassError, PassInfo, facts, register_pass};
 use paring_tensor::DType;
-use rayon::prelude::*;
 
 /// Settings of the pass.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -37,16 +36,11 @@ use rayon::prelude::*;
 pub struct Rate {
     /// The relative square error of the outputs that a bit for every weight is worth.
     pub lambda: f64,
-    /// Which data, as on the command line; the run's own data if left out.
-    pub data: Option<String>,
-    /// The most samples that are used; all if left out.
-    pub samples: Option<usize>,
     /// Samples that the importance of layers is measured with.
     pub probes: usize,
-    /// Positions of an image that are looked at, for each sample.
-    pub positions: usize,
-    /// What is added to the variance of each input, relative to the mean variance.
-    pub damping: f64,
+    /// What is looked at.
+    #[serde(flatten)]
+    pub calibration: Calibration,
     /// Whether the inputs of layers are rounded as calibrated: `i8`, or `f32` for not at all.
     pub activations: DType,
     /// What has a step of its own.
@@ -68,11 +62,8 @@ impl Default for Rate {
     fn default() -> Self {
         Self {
             lambda: 0.01,
-            data: None,
-            samples: Some(512),
             probes: 32,
-            positions: 64,
-            damping: 0.01,
+            calibration: Calibration::default(),
             activations: DType::I8,
             per: Per::default(),
         }
@@ -97,41 +88,14 @@ impl Rate {
         if !(self.lambda > 0.0 && self.lambda.is_finite()) {
             return wrong("`lambda` must be positive");
         }
-        if !(self.damping > 0.0 && self.damping.is_finite()) {
-            return wrong("`damping` must be positive");
-        }
-        if self.positions == 0 || self.probes == 0 || self.samples == Some(0) {
-            return wrong("`positions`, `probes` and `samples` must be at least 1");
+        self.calibration.check()?;
+        if self.probes == 0 {
+            return wrong("`probes` must be at least 1");
         }
         if !matches!(self.activations, DType::I8 | DType::I16 | DType::F32) {
             return wrong("`activations` is i8, i16 or f32");
         }
         Ok(())
-    }
-
-    fn observing(&self, activations: DType) -> Observing {
-        Observing {
-            data: self.data.clone(),
-            samples: self.samples,
-            positions: self.positions,
-            activations,
-        }
-    }
-
-    fn problems(
-        &self,
-        walk: &mut Walk,
-        layer: &Layer,
-        cx: &PassContext<'_>,
-        what: &str,
-        correct: bool,
-    ) -> Result<Vec<Problem>, PassError> {
-        let moments = walk.observe(layer.id, cx, what)?;
-        let groups = 0..moments.groups();
-        Ok(groups
-            .into_par_iter()
-            .map(|g| Problem::new(&moments, g, self.damping, correct))
-            .collect())
     }
 
     /// How much the relative square error of the outputs grows with the error of each layer.
@@ -141,12 +105,12 @@ impl Rate {
         found: &[Layer],
         cx: &PassContext<'_>,
     ) -> Result<Vec<f64>, PassError> {
-        let mut walk = Walk::new(graph, self.observing(DType::F32))?;
+        let mut walk = Walk::new(graph, self.calibration.observing(DType::F32))?;
         let mut importance = Vec::with_capacity(found.len());
         for (i, layer) in found.iter().enumerate() {
             let what = format!("rate: looking at layer {} of {}", i + 1, found.len());
-            let problems = self.problems(&mut walk, layer, cx, &what, false)?;
-            let data = self.data.as_deref();
+            let problems = self.calibration.problems(&mut walk, layer.id, cx, &what, false)?;
+            let data = self.calibration.data.as_deref();
             let found =
                 paring_layerwise::importance(graph, layer.id, &problems, data, self.probes, cx)?;
             importance.push(found);
@@ -162,23 +126,15 @@ impl Pass for Rate {
         if !refused.is_empty() {
             return Err(PassError::Unsupported(refused));
         }
-        if let Some(id) = ids.iter().find(|id| {
-            graph.constant(graph.node(**id).inputs()[1]).is_some_and(|c| c.palette().is_some())
-        }) {
-            return Err(PassError::Input(format!(
-                "the weights of `{}` are clustered, and rounding would undo that; `skip` it, or leave \
-                 `rate` out and let `cluster` choose integers (`grid`)",
-                graph.node(*id).name
-            )));
-        }
+        cx.undoes(Lost::clusters(graph, ids.iter().map(|id| graph.node(*id).inputs()[1])))?;
         let found: Vec<Layer> = ids.into_iter().filter_map(|id| Layer::of(graph, id)).collect();
         let importance = self.importance(graph, &found, cx)?;
         let weights: usize = found.iter().map(Layer::len).sum();
-        let mut walk = Walk::new(graph, self.observing(self.activations))?;
+        let mut walk = Walk::new(graph, self.calibration.observing(self.activations))?;
         let (mut bits, mut error) = (0.0, 0.0);
         for (i, (layer, importance)) in found.iter().zip(importance).enumerate() {
             let what = format!("rate: layer {} of {}", i + 1, found.len());
-            let problems = self.problems(&mut walk, layer, cx, &what, true)?;
+            let problems = self.calibration.problems(&mut walk, layer.id, cx, &what, true)?;
             // What a bit costs, in units of the layer's error.
             let price = self.lambda / weights.max(1) as f64 / importance.max(1e-30);
             let Rounded { data, quant, shifts, coded, noise, signal } =

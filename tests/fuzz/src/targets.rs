@@ -81,7 +81,13 @@ pub const ALL: &[Target] = &[
         name: "paring",
         multiple: 1200,
         floor: 68 * MIB,
-        seeds: || graphs().iter().map(paring_format_paring::encode).collect(),
+        seeds: || {
+            let mappable = paring_format_paring::Storage { mappable: true };
+            let both = |g: &Graph| {
+                [paring_format_paring::encode(g), paring_format_paring::encode_with(g, mappable)]
+            };
+            graphs().iter().flat_map(both).collect()
+        },
         read: |bytes| {
             let decode =
                 |s: &Source, _: &ReadOptions<'_>| paring_format_paring::decode(&s.bytes, &s.path);

@@ -4,7 +4,7 @@ use crate::data::{Fitted, open};
 use crate::ui::Ui;
 use indicatif::ProgressBar;
 use paring_backend::ExecOptions;
-use paring_ir::{Executor, Graph};
+use paring_ir::{Executor, Graph, Node};
 use paring_pass::{Host, PassError, Samples};
 use paring_tensor::Tensor;
 use sha2::{Digest, Sha256};
@@ -71,6 +71,16 @@ impl Host for CliHost<'_> {
         let mut used = self.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         used.push(recorded.clone());
         Ok(recorded)
+    }
+
+    fn skips(
+        &self,
+        target: &str,
+        graph: &Graph,
+        node: &Node,
+    ) -> Result<Option<[usize; 2]>, PassError> {
+        let backend = paring_backend::backend_for(target).map_err(PassError::Input)?;
+        Ok(backend.skips(graph, node, target))
     }
 
     fn progress(&self, what: &str, done: usize, total: usize) {

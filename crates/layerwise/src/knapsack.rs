@@ -3,9 +3,11 @@
 
 /// What an item costs and loses if this is chosen for it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Choice {
-    pub(crate) weight: u64,
-    pub(crate) loss: f64,
+pub struct Choice {
+    /// What it costs.
+    pub weight: u64,
+    /// What it loses.
+    pub loss: f64,
 }
 
 /// A way to choose for the first items that no other beats in both weight and loss.
@@ -22,7 +24,8 @@ struct Partial {
 ///
 /// Dynamic programming over the undominated partial choices, of which those are dropped whose bound
 /// (from the relaxation with a price on weight) is above a choice that is already known.
-pub(crate) fn solve(items: &[Vec<Choice>], capacity: u64) -> Option<Vec<usize>> {
+#[must_use]
+pub fn solve(items: &[Vec<Choice>], capacity: u64) -> Option<Vec<usize>> {
     let lightest: u64 =
         items.iter().map(|c| c.iter().map(|c| c.weight).min()).sum::<Option<u64>>()?;
     if lightest > capacity {

@@ -1,0 +1,85 @@
+use paring_ir::{Executor, Graph, Node, text};
+use paring_pass::{Done, Host, PassError, Pipeline, Samples, StepError};
+use std::sync::Arc;
+
+/// Knows one target, which leaves out blocks of the layers named `fast`.
+struct Targets;
+
+impl Host for Targets {
+    fn executor(&self) -> Result<&dyn Executor, PassError> {
+        Err(PassError::Input("there is none".into()))
+    }
+
+    fn samples(&self, _: Option<&str>, _: &Graph) -> Result<Arc<dyn Samples>, PassError> {
+        Err(PassError::Input("there are none".into()))
+    }
+
+    fn skips(&self, target: &str, _: &Graph, node: &Node) -> Result<Option<[usize; 2]>, PassError> {
+        if target != "t" {
+            return Err(PassError::Input(format!("no target `{target}`")));
+        }
+        Ok((node.name == "fast").then_some([4, 2]))
+    }
+}
+
+fn network() -> Graph {
+    text::parse(
+        "graph @g {
+           %x = input : f32[1,8,8,8]
+           %w = const fill(seed=1) : f32[16,1,1,8]
+           %h = conv2d(%x, %w) { pad = \"valid\", stride = [1, 1] } : f32[1,8,8,16] @\"fast\"
+           %m = reduce(%h) { axes = [1, 2], f = \"mean\", keep_dims = false } : f32[1,16]
+           %v = const fill(seed=2) : f32[8,16]
+           %y = dense(%m, %v) : f32[1,8] @\"slow\"
+           output %y
+         }",
+    )
+    .unwrap()
+}
+
+fn prune(settings: &str) -> Result<Done, StepError> {
+    let settings = format!("{{ criterion = \"magnitude\", {settings} }}");
+    Pipeline::single("prune", &settings).unwrap().run(&network(), &Targets, &mut Default::default())
+}
+
+fn kept(done: &Done, name: &str) -> Option<usize> {
+    let data = done.graph.value_named(name)?.constant()?;
+    Some(data.sparse()?.kept().len())
+}
+
+#[test]
+fn weights_and_masks_take_no_more_than_asked_for() {
+    for (scope, bytes) in [("layer", 700), ("global", 700), ("global", 200)] {
+        let done = prune(&format!("bytes = {bytes}, scope = \"{scope}\"")).unwrap();
+        let packed: usize =
+            done.graph.values().filter_map(|v| v.constant()).map(|c| c.packed_bytes()).sum();
+        // Rounding to whole weights leaves less than a weight for each layer.
+        assert!(packed <= bytes + 8 && packed + 16 >= bytes, "{scope}: {packed} of {bytes}");
+    }
+    let error = prune("bytes = 30").unwrap_err().to_string();
+    assert!(error.contains("masks alone"), "{error}");
+}
+
+#[test]
+fn work_is_shared_by_what_each_weight_does() {
+    // A weight of the convolution works at 64 positions.
+    let done = prune("macs = 0.25, scope = \"global\"").unwrap();
+    let (conv, dense) = (kept(&done, "w").unwrap(), kept(&done, "v").unwrap());
+    let (work, all) = (64 * conv + dense, 64 * 128 + 128);
+    assert!(work * 4 <= all + 4 * 64 && work * 4 > all - 4 * 128, "{conv} {dense}");
+}
+
+#[test]
+fn only_layers_that_a_target_has_a_use_for_are_pruned() {
+    let done = prune("sparsity = 0.5, target = \"t\"").unwrap();
+    let data = done.graph.value_named("w").unwrap().constant().unwrap();
+    assert_eq!(data.sparse().unwrap().block(), [4, 1, 1, 2]);
+    assert_eq!(kept(&done, "w"), Some(64));
+    assert_eq!(kept(&done, "v"), None);
+    let declined: Vec<&str> =
+        done.report.steps[0].declined.iter().map(|d| d.node.as_str()).collect();
+    assert_eq!(declined, ["slow"]);
+    assert!(prune("sparsity = 0.5, target = \"u\"").is_err());
+    let error = prune("target = \"t\", structure = \"2:4\"").unwrap_err().to_string();
+    assert!(error.contains("`target` says"), "{error}");
+}

@@ -449,9 +449,9 @@ mod tests {
     use super::*;
     use crate::moments::Sums;
 
-    /// Three inputs, the first two almost the same, each of the four observations a thousand times.
+    /// Three inputs, the first two almost the same, each of the four observations a million times.
     fn moments() -> Moments {
-        let times = 1000.0;
+        let times = 1e6;
         let rows = [[1.0, 1.1, 0.3], [-0.5, -0.6, 1.0], [2.0, 1.9, -0.4], [0.1, 0.0, 0.2]];
         let n = 3;
         let mut sums =

@@ -449,25 +449,26 @@ mod tests {
     use super::*;
     use crate::moments::Sums;
 
-    /// Three inputs, the first two almost the same.
+    /// Three inputs, the first two almost the same, each of the four observations a million times.
     fn moments() -> Moments {
+        let times = 1e6;
         let rows = [[1.0, 1.1, 0.3], [-0.5, -0.6, 1.0], [2.0, 1.9, -0.4], [0.1, 0.0, 0.2]];
         let n = 3;
         let mut sums =
             Sums { zz: vec![0.0; 9], zx: vec![0.0; 9], z: vec![0.0; 3], x: vec![0.0; 3] };
         for row in rows {
             for i in 0..n {
-                sums.z[i] += row[i];
-                sums.x[i] += row[i];
+                sums.z[i] += times * row[i];
+                sums.x[i] += times * row[i];
                 for j in 0..n {
-                    sums.zx[i * n + j] += row[i] * row[j];
+                    sums.zx[i * n + j] += times * row[i] * row[j];
                     if j >= i {
-                        sums.zz[i * n + j] += row[i] * row[j];
+                        sums.zz[i * n + j] += times * row[i] * row[j];
                     }
                 }
             }
         }
-        Moments { depth: n, groups: vec![sums], count: 4.0 }
+        Moments { depth: n, groups: vec![sums], count: 4.0 * times }
     }
 
     #[test]

@@ -130,9 +130,7 @@ impl Probe {
             let given = to.session.run(&inputs)?;
             for (i, (original, given)) in originals.iter().zip(&given).enumerate() {
                 let given = given.view::<f32>()?;
-                // The root, so that each sample counts by how far it is off: squares would keep ranges wide
-                // for the sake of few samples.
-                losses[i] += f64::sqrt(match self.rows[i] {
+                losses[i] += match self.rows[i] {
                     Some(row) => {
                         let pairs = original.chunks(row).zip(given.chunks(row));
                         pairs.map(|(p, q)| divergence(p, q)).sum::<f64>().max(0.0)
@@ -141,7 +139,7 @@ impl Probe {
                         let pairs = original.iter().zip(given.iter());
                         pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>()
                     }
-                });
+                };
             }
         }
         Ok(())
@@ -156,7 +154,7 @@ impl Probe {
                     let (loss, signal) = all.fold((0.0, 0.0), |(loss, signal), f| {
                         (loss + f.losses[range][i], signal + f.signals[i])
                     });
-                    if self.rows[i].is_some() { loss } else { loss / signal.max(1e-300).sqrt() }
+                    if self.rows[i].is_some() { loss } else { loss / signal.max(1e-300) }
                 })
                 .sum()
         };

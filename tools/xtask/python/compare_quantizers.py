@@ -235,6 +235,8 @@ def draws(paring, data, work):
     case = cases(data)["ResNet-8"]
     lines = head("recipe", "draws", "accuracy, mean", "worst", "agreement, mean", "worst")
     for recipe, count in DRAWS.items():
+        if count == 1:
+            continue
         limit = 1024 if recipe == "mixed3" else SAMPLES
         found = []
         for draw in range(1, count + 1):
@@ -303,7 +305,7 @@ def others(paring, data, work):
 
 def main(paring, data, work, page):
     os.makedirs(work, exist_ok=True)
-    for make in (side_by_side, draws, calibration, halves, others):
+    for make in (calibration, draws, side_by_side, halves, others):
         name = make.__name__.replace("_", "-")
         table = "\n".join(make(paring, data, work))
         print(table, flush=True)

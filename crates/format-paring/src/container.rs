@@ -96,7 +96,9 @@ impl Container {
             compact::VERSION => compact::open(file),
             mappable::VERSION => mappable::open(file),
             other => {
-                let why = format!("version {other}; this program reads versions 1 and 2: use a newer one");
+                let why = format!(
+                    "version {other}; this program reads versions 1 and 2: use a newer one"
+                );
                 return Err(fail("header", why));
             }
         };

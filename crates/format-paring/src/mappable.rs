@@ -50,7 +50,6 @@ pub(crate) fn encode(graph: &Graph) -> Vec<u8> {
     out
 }
 
-
 /// Takes numbers off the front of bytes.
 struct Cursor<'b>(&'b [u8]);
 
@@ -84,8 +83,7 @@ pub(crate) fn open(file: &Bytes) -> ReadResult {
         return Err(("directory", "its checksum does not match: the file is damaged".into()));
     }
     let mut blobs = read_directory(file, &directory).map_err(|why| ("directory", why))?;
-    let graph =
-        blobs.remove(GRAPH).ok_or_else(|| ("directory", "there is no graph".to_owned()))?;
+    let graph = blobs.remove(GRAPH).ok_or_else(|| ("directory", "there is no graph".to_owned()))?;
     let stored = graph.checked().map_err(|why| ("graph", why))?;
     let text = std::str::from_utf8(stored).map_err(|e| ("graph", e.to_string()))?.to_owned();
     Ok(Read { text, derived: Vec::new(), blobs })

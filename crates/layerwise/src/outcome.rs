@@ -96,8 +96,7 @@ impl Outcome {
         let mut stream = Stream::open_all(host, &graphs, data, limit)?;
         let fresh = || {
             let divergence = soft.contains(&true).then_some(0.0);
-            let none =
-                Self { outputs: vec![(0.0, 0.0); outputs], samples: 0, same: 0, divergence };
+            let none = Self { outputs: vec![(0.0, 0.0); outputs], samples: 0, same: 0, divergence };
             vec![none; variants.len()]
         };
         let mut lanes = stream.accumulators(|| (fresh(), BTreeMap::<usize, Vec<f32>>::new()));

@@ -1,5 +1,5 @@
-use crate::{Lost, PassError, Structure};
 use crate::manager::{Declined, LayerReport, StepReport};
+use crate::{Lost, PassError, Structure};
 use paring_ir::{Executor, Graph, Node, Patch};
 use paring_tensor::Tensor;
 use std::sync::Arc;

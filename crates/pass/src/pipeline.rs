@@ -151,7 +151,10 @@ impl Pipeline {
         };
         let pass = (entry.parse)(settings).map_err(fail)?;
         let (only, skip) = (Vec::new(), Vec::new());
-        Ok(Self { seed: 0, steps: vec![Step { info: &entry.info, only, skip, repeat: 1, allow, pass }] })
+        Ok(Self {
+            seed: 0,
+            steps: vec![Step { info: &entry.info, only, skip, repeat: 1, allow, pass }],
+        })
     }
 
     fn check_order(&self) -> Result<(), PipelineError> {

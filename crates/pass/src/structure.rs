@@ -72,7 +72,10 @@ pub(crate) fn lost(before: &Graph, after: &Graph) -> Vec<Lost> {
             add(Structure::Sparsity, new.sparse().is_some_and(|new| zeros_kept(old, new)));
         }
         if let Some(old) = palette(old) {
-            add(Structure::Clusters, palette(new).is_some_and(|new| new.entries() <= old.entries()));
+            add(
+                Structure::Clusters,
+                palette(new).is_some_and(|new| new.entries() <= old.entries()),
+            );
         }
     }
     lost.sort_by(|a, b| (a.structure, &a.constant).cmp(&(b.structure, &b.constant)));

@@ -27,8 +27,7 @@ impl Prune {
         budget: f64,
         cx: &mut PassContext<'_>,
     ) -> Result<Vec<f64>, PassError> {
-        let price =
-            |layer: &Layer| if self.macs.is_some() { layer.positions as f64 } else { 1.0 };
+        let price = |layer: &Layer| if self.macs.is_some() { layer.positions as f64 } else { 1.0 };
         let mut walk = self.walk(graph)?;
         if walk.is_none() && self.criterion == Criterion::Magnitude {
             let plans: Vec<_> = found
@@ -85,7 +84,10 @@ impl Prune {
             let all = size * price(layer);
             let choice = |step: usize| {
                 let share = step as f64 / STEPS as f64;
-                Choice { weight: ((1.0 - share) * all).ceil() as u64, loss: between(&losses, share) }
+                Choice {
+                    weight: ((1.0 - share) * all).ceil() as u64,
+                    loss: between(&losses, share),
+                }
             };
             items.push((0..STEPS).map(choice).collect::<Vec<_>>());
         }

@@ -14,12 +14,7 @@ impl Host for Targets {
         Err(PassError::Input("there are none".into()))
     }
 
-    fn skips(
-        &self,
-        target: &str,
-        _: &Graph,
-        node: &Node,
-    ) -> Result<Option<[usize; 2]>, PassError> {
+    fn skips(&self, target: &str, _: &Graph, node: &Node) -> Result<Option<[usize; 2]>, PassError> {
         if target != "t" {
             return Err(PassError::Input(format!("no target `{target}`")));
         }

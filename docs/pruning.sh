@@ -40,6 +40,15 @@ are no others; MCUNet sees every second one of 200 ImageNet pictures and is coun
 TEXT
 model=$models/keras/ic_resnet8.h5 calib=cifar10:$sets/cifar10:train test=cifar10:$sets/cifar10:test limit=1017
 table ResNet-8
+echo
+echo "The whole network with other calibration pictures (those from the 5,000th and from the 10,000th on):"
+echo
+echo '```'
+for first in 5000 10000; do
+    calib=cifar10:$sets/cifar10:train,offset=$first
+    sweep --vary prune.scope=global
+done
+echo '```'
 model=$models/keras/kws_dscnn.h5 calib=kws01:$sets/kws01,stride=2 test=kws01:$sets/kws01 limit=
 table KWS
 model=$models/onnx/lenet5.onnx calib=mnist:$sets/mnist:train,range=0..1 test=mnist:$sets/mnist:test,range=0..1

@@ -373,7 +373,9 @@ impl Prune {
             }
             _ => 1.0,
         };
-        let budgets: Vec<f64> = if self.scope == Scope::Global {
+        // So many of so many are the same share everywhere.
+        let alike = matches!(self.structure, Structure::Of { .. });
+        let budgets: Vec<f64> = if self.scope == Scope::Global && !alike {
             let all = if self.macs.is_some() { found.iter().map(work).sum() } else { weights };
             self.shares(graph, &found, share * all, cx)?
         } else {

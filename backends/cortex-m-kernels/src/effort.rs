@@ -97,7 +97,8 @@ impl Product {
                 let (instructions, cycles) = match self.coding {
                     Coding::Plain => (30, 42),
                     Coding::Nibbles | Coding::Sparse => (34, 48),
-                    _ => (46, 64),
+                    _ if self.isa == Isa::V6m => (42, 60),
+                    _ => (56, 76),
                 };
                 Effort::of(groups, 110, 150) + Effort::of(steps, instructions, cycles)
             }

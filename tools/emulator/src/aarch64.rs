@@ -218,7 +218,7 @@ pub struct Runtime {
     built: PathBuf,
 }
 
-pub(crate) fn temporary() -> Result<tempfile::TempDir, EmulatorError> {
+fn temporary() -> Result<tempfile::TempDir, EmulatorError> {
     tempfile::tempdir().map_err(|source| EmulatorError::Io { path: std::env::temp_dir(), source })
 }
 
@@ -244,7 +244,7 @@ impl Runtime {
         self.built.join("libparing_rt.a")
     }
 
-    pub(crate) fn runner(&self) -> PathBuf {
+    fn runner(&self) -> PathBuf {
         self.built.join("paring-rt-run")
     }
 

@@ -32,7 +32,6 @@
 mod a57;
 mod aarch64;
 mod board;
-mod cycles;
 mod timing;
 mod tools;
 
@@ -44,7 +43,6 @@ pub use aarch64::{
     Board, Cpu, Job, PackageReport, Runtime, StepCost, cross_build, cross_compile_c,
     missing_aarch64_packages, run_program,
 };
-pub use cycles::{Estimate, missing_analyser};
 pub use paring_cortex_m_kernels::Core;
 pub use tools::missing_packages;
 

@@ -82,11 +82,6 @@ pub(crate) fn build_user_plugin(dir: &Path) -> Result<PathBuf, EmulatorError> {
     plugin(dir, "emu_total", include_str!("c/total.c"))
 }
 
-/// Builds the plugin that tells the blocks of a whole program into `dir`.
-pub(crate) fn build_blocks_plugin(dir: &Path) -> Result<PathBuf, EmulatorError> {
-    plugin(dir, "emu_blocks", include_str!("c/blocks.c"))
-}
-
 fn plugin(dir: &Path, name: &str, text: &str) -> Result<PathBuf, EmulatorError> {
     crate::write(&dir.join(format!("{name}.c")), text.as_bytes())?;
     let shared = format!("{name}.so");

@@ -25,6 +25,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("make", "make"),
     ("qemu-aarch64", "qemu-user"),
     ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+    ("llvm-mca-19", "llvm-19"),
 ];
 
 /// Packages without a program of their own, and a file that shows they are there.

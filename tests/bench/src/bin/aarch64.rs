@@ -6,7 +6,7 @@ use paring_backend::{CompileOptions, LayerSize, backend_for};
 use paring_bundle as _;
 use paring_emulator::{Board, Cpu, Job, PackageReport, Runtime};
 use paring_ir::Graph;
-use paring_opsuite::networks::{input, mobilenet_v1, mobilenet_v2};
+use paring_opsuite::networks::{Kind, input, mobilenet_v1, mobilenet_v2};
 use std::fmt::Write;
 use std::path::Path;
 use std::time::Instant;
@@ -141,11 +141,16 @@ fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let path = std::env::args().nth(1).map_or_else(|| root.join("docs/aarch64.md"), Into::into);
     let runtime = Runtime::build(&root)?;
+    let sparse = |int8, sparsity| mobilenet_v1(Kind { sparsity, ..Kind::from(int8) });
     let rows = [
         row("MobileNet V1 f32", &mobilenet_v1(false), &runtime)?,
         row("MobileNet V2 f32", &mobilenet_v2(false), &runtime)?,
+        row("MobileNet V1 f32, 1x1 layers 80 % sparse", &sparse(false, 80), &runtime)?,
+        row("MobileNet V1 f32, 1x1 layers 90 % sparse", &sparse(false, 90), &runtime)?,
         row("MobileNet V1 int8", &mobilenet_v1(true), &runtime)?,
         row("MobileNet V2 int8", &mobilenet_v2(true), &runtime)?,
+        row("MobileNet V1 int8, 1x1 layers 80 % sparse", &sparse(true, 80), &runtime)?,
+        row("MobileNet V1 int8, 1x1 layers 90 % sparse", &sparse(true, 90), &runtime)?,
     ];
     std::fs::write(&path, page(&rows)?).with_context(|| path.display().to_string())
 }

@@ -2,7 +2,7 @@ use crate::{Bits, Gptq, Prefix};
 use paring_ir::{Graph, NodeId};
 use paring_layerwise::{Observing, Outcome, Walk, decibels, layers, survey};
 use paring_pass::{
-    Effect, LayerReport, Pass, PassContext, PassError, PassInfo, facts, register_pass,
+    Effect, LayerReport, Lost, Pass, PassContext, PassError, PassInfo, facts, register_pass,
 };
 use paring_tensor::DType;
 
@@ -159,6 +159,7 @@ impl Pass for AccuracyGuard {
             return Err(PassError::Unsupported(refused));
         }
         cx.all_named(layers.iter().map(|id| graph.node(*id)), crate::LAYER)?;
+        cx.undoes(Lost::clusters(graph, layers.iter().map(|id| graph.node(*id).inputs()[1])))?;
         let order = self.ranking(graph, &layers, cx)?;
         let with = |raised: usize| {
             let mut bits = vec![self.bits; layers.len()];

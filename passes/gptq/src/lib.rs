@@ -54,7 +54,7 @@ use paring_layerwise::{
     Geometry, Moments, Observing, Problem, Row, Walk, decibels, layers, replace_weights, survey,
 };
 use paring_pass::{
-    Effect, LayerReport, Pass, PassContext, PassError, PassInfo, Stream, consts, facts,
+    Effect, LayerReport, Lost, Pass, PassContext, PassError, PassInfo, Stream, consts, facts,
     register_pass,
 };
 use paring_tensor::{ConstData, DType, Quant, Tensor};
@@ -163,6 +163,7 @@ impl Pass for Gptq {
             return Err(PassError::Unsupported(refused));
         }
         cx.all_named(layers.iter().map(|id| graph.node(*id)), LAYER)?;
+        cx.undoes(Lost::clusters(graph, layers.iter().map(|id| graph.node(*id).inputs()[1])))?;
         let observing = Observing {
             data: self.data.clone(),
             samples: self.samples,
@@ -311,13 +312,6 @@ impl Gptq {
     ) -> Result<Option<Choice>, PassError> {
         let node = graph.node(id);
         let Some(data) = graph.constant(node.inputs()[1]) else { return Ok(None) };
-        if data.palette().is_some() {
-            return Err(PassError::Input(format!(
-                "the weights of `{}` are clustered, and rounding would undo that; `skip` it, or leave \
-                 `gptq` out and let `cluster` choose integers (`grid`)",
-                node.name
-            )));
-        }
         let weights = data.dense().to_f32();
         let outputs = data.shape()[0];
         let per_filter = weights.len() / outputs.max(1);

@@ -6,7 +6,7 @@ typedef struct {
     uint16_t height;                 /* rows in all */
     int8_t inputs[2], users[2];      /* layers that it reads and that read it, -1 for none */
     uint8_t stride, pad, reach;      /* in rows: step, padding above, window without that */
-} pr_rows;
+} pr_stream;
 
 /* Rows of a layer's output: the first that is kept, the end of those that are done, and of those
  * wanted now. */
@@ -22,7 +22,7 @@ typedef struct {
 } pr_band;
 
 /* Lets the last layer advance by a number of rows; whether anything is left to do. */
-static int32_t pr_rows_want(const pr_rows *l, pr_done *d, int32_t last, int32_t rows)
+static int32_t pr_rows_want(const pr_stream *l, pr_done *d, int32_t last, int32_t rows)
 {
     if (d[last].done >= l[last].height) {
         return 0;
@@ -44,7 +44,7 @@ static int32_t pr_rows_want(const pr_rows *l, pr_done *d, int32_t last, int32_t 
 }
 
 /* The band that layer i has to do; whether there is one. */
-static int32_t pr_rows_next(int8_t *arena, const pr_rows *l, pr_done *d, int32_t i, pr_band *b)
+static int32_t pr_rows_next(int8_t *arena, const pr_stream *l, pr_done *d, int32_t i, pr_band *b)
 {
     int32_t done = d[i].done, want = d[i].want, low = done;
     if (want <= done) {

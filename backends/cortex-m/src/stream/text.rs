@@ -17,7 +17,7 @@ pub(crate) fn write(
 ) -> String {
     let name = format!("pr_stream_{first}");
     let last = stream.links.len() - 1;
-    let _ = writeln!(text, "static const pr_rows {name}_layers[{}] = {{", last + 1);
+    let _ = writeln!(text, "static const pr_stream {name}_layers[{}] = {{", last + 1);
     for (at, link) in stream.links.iter().enumerate() {
         let pair = |links: &[usize]| {
             let one = |i: usize| links.get(i).map_or(-1, |&l| l as i64);

@@ -115,10 +115,7 @@ impl Conv2d<'_> {
         let [rows, pairs, groups] = self.tiles();
         let depth = self.input[2] as u64;
         let products = rows * pairs * groups;
-        let (odd_rows, odd_pairs) = (!self.output[0].is_multiple_of(2), self.output[1] as u64 % 4);
-        // Outputs that tiles have and the image has not.
-        let lost = if odd_pairs > 0 { rows * groups * (4 - odd_pairs) } else { 0 };
-        let below = if odd_rows { pairs * groups } else { 0 };
+        let [out_h, out_w, out_c] = self.output.map(|v| v as u64);
         vec![
             ("call", 1),
             ("tile_row", rows),
@@ -128,8 +125,9 @@ impl Conv2d<'_> {
             ("group", products),
             ("step", products * 8 * depth),
             ("unrolled", products * 16 * (depth / 2).div_ceil(8)),
-            ("lost_column", lost),
-            ("lost_row", below),
+            // Of the two tiles of a pair those with a column inside, and what of them is inside.
+            ("tile", rows * groups * out_w.div_ceil(2)),
+            ("output", out_h * out_w * out_c),
         ]
     }
 }

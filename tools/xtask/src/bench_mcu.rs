@@ -115,7 +115,7 @@ const METHOD: &str = "
 - **Energy** is cycles times what a part's data sheet states for run mode at 3 V, where one is cited: STM32L072 (M0+) 93 uA/MHz,
   STM32L152xB (M3) 214, STM32L412 (M4) 79. `--energy` states another.
 - The compressed networks are made from the float Keras files by the pipelines below; their weights are chosen by simple rules
-  and without regard to accuracy, since what is measured here is the code. Beside them stand the int8 files of the same networks.
+  and without regard to accuracy, since what is measured here is the code. They are lowered `--as-is`. Beside them stand the int8 files of the same networks.
 
 ## Limits
 
@@ -184,10 +184,11 @@ impl Bench {
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
-    fn measure(&self, file: &Path, core: &str, goal: &str) -> Result<Row> {
+    /// What `how` adds are arguments of both `verify` and `compile`.
+    fn measure(&self, file: &Path, core: &str, goal: &str, how: &[&str]) -> Result<Row> {
         let (target, file) = (format!("cortex-{core}"), file.to_string_lossy());
         let out = self.scratch.join(core).to_string_lossy().into_owned();
-        let how = ["--target", &target, "--optimize", goal];
+        let how = [&["--target", &target, "--optimize", goal], how].concat();
         let v = self.json(&[&["verify", &file, "--limit", "2"], &how[..]].concat())?;
         let c = self.json(&[&["compile", &file, "-o", &out], &how[..]].concat())?;
         if v["equal"].as_bool() != Some(true) {
@@ -301,7 +302,7 @@ pub fn run(root: &Path) -> Result<()> {
     for peers in &CORES {
         let rows: Vec<Row> = MODELS
             .iter()
-            .map(|(_, _, name)| bench.measure(&file(name), peers.core, "balanced"))
+            .map(|(_, _, name)| bench.measure(&file(name), peers.core, "balanced", &[]))
             .collect::<Result<_>>()?;
         table(peers, &rows, &mut text);
     }
@@ -311,7 +312,7 @@ pub fn run(root: &Path) -> Result<()> {
     );
     for (short, _, name) in MODELS {
         for goal in ["speed", "size"] {
-            let row = bench.measure(&file(name), "m4", goal)?;
+            let row = bench.measure(&file(name), "m4", goal, &[])?;
             let (instructions, own) = (millions(row.instructions), own_columns(&row));
             let _ = writeln!(text, "| {short} | {goal} | {instructions} | {own} |");
         }
@@ -323,8 +324,9 @@ pub fn run(root: &Path) -> Result<()> {
     for (index, (name, model, weights, calib)) in COMPRESSED.into_iter().enumerate() {
         let plain = if model.contains("ad_") { MODELS[3] } else { MODELS[0] };
         let made = bench.compress(index, model, weights, calib)?;
-        for (name, path) in [(name, made), (&*format!("{}, int8", plain.0), file(plain.2))] {
-            let row = bench.measure(&path, "m4", "balanced")?;
+        let int8 = format!("{}, int8", plain.0);
+        for (name, path, how) in [(name, made, &["--as-is"][..]), (&*int8, file(plain.2), &[])] {
+            let row = bench.measure(&path, "m4", "balanced", how)?;
             let (instructions, own) = (millions(row.instructions), own_columns(&row));
             let _ = writeln!(text, "| {name} | {instructions} | {own} |");
         }

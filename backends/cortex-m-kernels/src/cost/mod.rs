@@ -108,7 +108,8 @@ impl<'a> Calls<'a> {
             let function = loops.function.as_str();
             *all.calls.entry(function).or_default() += 1;
             all.families.entry(family(function)).or_default().insert(function);
-            all.any_zero |= loops.rounds.iter().any(|r| r.0 == "group" && r.1 > 0);
+            all.any_zero |= family(function) == "product"
+                && loops.rounds.iter().any(|r| r.0 == "group" && r.1 > 0);
         }
         all
     }

@@ -145,7 +145,7 @@ pub fn with_palette(sparse: Sparse, old: &ConstData) -> Result<Sparse, TensorErr
 }
 
 /// Some indices of an axis of a constant, in the given order. Sparse storage stays sparse (with its
-/// blocks), a palette that has one codebook stays a palette.
+/// blocks), a palette that has one codebook stays a palette, also below a mask.
 ///
 /// # Errors
 /// If the axis or an index is out of range.
@@ -159,10 +159,7 @@ pub fn select(data: &ConstData, axis: usize, indices: &[usize]) -> Result<ConstD
             ConstData::Palette(palette)
         }
         ConstData::Palette(_) => select_tensor(&data.dense(), axis, indices)?.into(),
-        ConstData::Sparse(s) => {
-            let dense = select_tensor(&data.dense(), axis, indices)?;
-            ConstData::Sparse(Sparse::from_dense(&dense, s.block(), s.fill())?)
-        }
+        ConstData::Sparse(s) => moved(s, s.block(), &|t| select_tensor(t, axis, indices))?,
     })
 }
 
@@ -184,7 +181,7 @@ pub fn reshape(data: &ConstData, shape: &[usize]) -> Result<ConstData, TensorErr
 }
 
 /// The constant with its axes in another order, as [`Tensor::transpose`]. A palette of one codebook
-/// and sparsity are kept.
+/// and sparsity are kept, also both at once.
 ///
 /// # Errors
 /// If `perm` is not a permutation of the axes.
@@ -196,12 +193,39 @@ pub fn permute(data: &ConstData, perm: &[usize]) -> Result<ConstData, TensorErro
             Ok(ConstData::Palette(palette))
         }
         ConstData::Sparse(s) => {
-            let dense = data.dense().transpose(perm)?;
             let block: Vec<usize> = perm.iter().map(|&p| s.block()[p]).collect();
-            Sparse::from_dense(&dense, &block, s.fill()).map(ConstData::Sparse)
+            moved(s, &block, &|t| t.transpose(perm))
         }
         other => other.dense().transpose(perm).map(ConstData::Dense),
     }
+}
+
+/// A sparse constant whose elements a function moves, in blocks of another shape.
+fn moved(
+    s: &Sparse,
+    block: &[usize],
+    by: &dyn Fn(&Tensor) -> Result<Tensor, TensorError>,
+) -> Result<ConstData, TensorError> {
+    let dense = by(&ConstData::Sparse(s.clone()).dense())?;
+    let sparse = Sparse::from_dense(&dense, block, s.fill())?;
+    let Some(palette) = s.values().palette().filter(|p| p.codebook().shape().len() == 1) else {
+        return Ok(ConstData::Sparse(sparse));
+    };
+    // Codes take the way of their elements; what has none can only be the fill.
+    let mut codes = vec![-1_i16; s.shape().iter().product()];
+    for (i, code) in s.kept().into_iter().zip(palette.codes().iter()) {
+        codes[i] = i16::from(*code);
+    }
+    let codes = by(&Tensor::from_vec(s.shape(), codes)?)?.to_f64();
+    let book = palette.codebook().to_f64();
+    let fill = book.iter().position(|c| *c == s.fill() as f64).and_then(|at| u8::try_from(at).ok());
+    let kept = sparse.kept();
+    let code = |i: &usize| if codes[*i] < 0.0 { fill } else { Some(codes[*i] as u8) };
+    let Some(codes) = kept.iter().map(code).collect::<Option<Vec<u8>>>() else {
+        return Ok(ConstData::Sparse(sparse));
+    };
+    let values = Palette::new([kept.len()], codes.into(), palette.codebook().clone())?;
+    sparse.with_values(ConstData::Palette(values)).map(ConstData::Sparse)
 }
 
 fn select_tensor(t: &Tensor, axis: usize, indices: &[usize]) -> Result<Tensor, TensorError> {
@@ -230,6 +254,23 @@ fn select_tensor(t: &Tensor, axis: usize, indices: &[usize]) -> Result<Tensor, T
 mod tests {
     use super::*;
     use paring_tensor::Bytes;
+
+    #[test]
+    fn selecting_and_permuting_keep_codes_below_a_mask() {
+        let dense = Tensor::from_vec([2, 3], vec![1.0_f32, 0.0, 2.0, 0.0, 2.0, 1.0]).unwrap();
+        let sparse = Sparse::from_dense(&dense, &[1, 1], 0).unwrap();
+        let book = Tensor::from_vec([2], vec![1.0_f32, 2.0]).unwrap();
+        let values = Palette::new([4], Bytes::from_static(&[0, 1, 1, 0]), book).unwrap();
+        let old = ConstData::Sparse(sparse.with_values(ConstData::Palette(values)).unwrap());
+        let entries = |data: &ConstData| {
+            let palette = data.sparse().unwrap().values().palette().unwrap().clone();
+            (data.dense().to_f32(), palette.codes().to_vec())
+        };
+        let some = select(&old, 1, &[2, 1]).unwrap();
+        assert_eq!(entries(&some), (vec![2.0, 0.0, 1.0, 2.0], vec![1, 0, 1]));
+        let turned = permute(&old, &[1, 0]).unwrap();
+        assert_eq!(entries(&turned), (vec![1.0, 0.0, 0.0, 2.0, 2.0, 1.0], vec![0, 1, 1, 0]));
+    }
 
     #[test]
     fn scaling_keeps_masks_and_codes() {

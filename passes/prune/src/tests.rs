@@ -27,7 +27,7 @@ fn network() -> Graph {
         "graph @g {
            %x = input : f32[1,8,8,8]
            %w = const fill(seed=1) : f32[16,1,1,8]
-           %h = conv2d(%x, %w) { pad = \"valid\", stride = [1, 1] } : f32[1,8,8,16] @\"fast\"
+           %h = conv2d(%x, %w) { groups = 1, pad = \"valid\", stride = [1, 1] } : f32[1,8,8,16] @\"fast\"
            %m = reduce(%h) { axes = [1, 2], f = \"mean\", keep_dims = false } : f32[1,16]
            %v = const fill(seed=2) : f32[8,16]
            %y = dense(%m, %v) : f32[1,8] @\"slow\"

@@ -111,7 +111,9 @@ impl QuantizeWeights {
                 }
                 return Ok(None);
             }
-            other => return wrong(format!("weights of {other}; i8, i4, f16 and bf16 are possible")),
+            other => {
+                return wrong(format!("weights of {other}; i8, i4, f16 and bf16 are possible"));
+            }
         };
         if self.per == Per::Block(0) {
             return wrong("blocks of 0 weights; a block has at least one".to_owned());
@@ -143,7 +145,8 @@ impl QuantizeWeights {
         };
         let real = data.dense().to_f32();
         let Some(block) = block else {
-            let per = if self.per == Per::Tensor { weights::Per::Tensor } else { weights::Per::Channel };
+            let per =
+                if self.per == Per::Tensor { weights::Per::Tensor } else { weights::Per::Channel };
             let outer = data.shape().first().copied().unwrap_or(1);
             let per = weights::sharing(data, per);
             let scales = weights::scales(&real, outer, limit, per, self.range);
@@ -230,8 +233,7 @@ impl Pass for QuantizeWeights {
                     Some(quant) => format!("{}, scales: {}", self.dtype, quant.scales().len()),
                     None => self.dtype.to_string(),
                 });
-                report.weights_db =
-                    Some(weights::ratio(&real.to_f32(), &back.to_f32()));
+                report.weights_db = Some(weights::ratio(&real.to_f32(), &back.to_f32()));
                 report.note = "error of the weights".into();
                 report.result = Some("f32".into());
                 cx.layer(report);

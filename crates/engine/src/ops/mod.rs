@@ -17,6 +17,7 @@ mod transpose;
 mod unary;
 mod unsigned;
 
+use crate::unpack::constant;
 use paring_ir::ops::{
     Binary, Concat, Conv2d, Dense, Dequantize, Pad, Pool, Quantize, Reduce, Reshape, Resize,
     Softmax, Transpose, Unary,
@@ -128,7 +129,7 @@ impl Lower<'_> {
         }
         if node.op_as::<Reshape>().is_some() {
             let x = node.inputs()[0];
-            return match self.graph.constant(x) {
+            return match constant(self.graph, x) {
                 None => Some(Lowered::Alias(x)),
                 Some(_) => Some(Part::unary(Copy {}, x).into()),
             };

@@ -7,6 +7,7 @@ mod dense;
 mod depthwise;
 mod pad;
 mod pairs;
+mod pick;
 mod pool;
 mod quantize;
 mod reduce;
@@ -16,10 +17,12 @@ mod table;
 mod transpose;
 mod unary;
 mod unsigned;
+mod whole;
 
 use paring_ir::ops::{
-    Binary, Concat, Conv2d, Dense, Dequantize, Pad, Pool, Quantize, Reduce, Reshape, Resize,
-    Softmax, Transpose, Unary,
+    Binary, BroadcastTo, Concat, Conv2d, Dense, DepthToSpace, Dequantize, Gather, GatherElements,
+    GatherNd, Pad, Pool, Quantize, Reduce, Reshape, Resize, Reverse, Slice, Softmax, SpaceToDepth,
+    Tile, Transpose, Trilu, Unary,
 };
 use paring_ir::{Executor, Graph, Node, NodeId, ValueId};
 use paring_kernels::Kernels;
@@ -80,6 +83,20 @@ impl From<Part> for Lowered {
     }
 }
 
+/// Whether a node puts elements of its first operand to other places.
+fn moves(node: &Node) -> bool {
+    node.op_as::<BroadcastTo>().is_some()
+        || node.op_as::<DepthToSpace>().is_some()
+        || node.op_as::<Gather>().is_some()
+        || node.op_as::<GatherElements>().is_some()
+        || node.op_as::<GatherNd>().is_some()
+        || node.op_as::<Reverse>().is_some()
+        || node.op_as::<Slice>().is_some()
+        || node.op_as::<SpaceToDepth>().is_some()
+        || node.op_as::<Tile>().is_some()
+        || node.op_as::<Trilu>().is_some()
+}
+
 impl Lower<'_> {
     /// How a node is run; `None` where the engine has no step for it.
     pub(crate) fn lower(&self, node: &Node, tail: Tail) -> Option<Lowered> {
@@ -112,7 +129,7 @@ impl Lower<'_> {
             return self.reduce(op, node).map(Into::into);
         }
         if let Some(op) = node.op_as::<Pad>() {
-            return self.pad(op, node).map(Into::into);
+            return self.pad(op, node).or_else(|| self.pick(node)).map(Into::into);
         }
         if let Some(op) = node.op_as::<Concat>() {
             return self.concat(op, node);
@@ -125,6 +142,9 @@ impl Lower<'_> {
         }
         if let Some(op) = node.op_as::<Transpose>() {
             return self.transpose(op, node).map(Into::into);
+        }
+        if moves(node) {
+            return self.pick(node).map(Into::into);
         }
         if node.op_as::<Reshape>().is_some() {
             let x = node.inputs()[0];

@@ -78,8 +78,8 @@ fn is_general(m: Multiplier, bias: i32, weights: impl Iterator<Item = i8>) -> bo
 
 /// Whether scaled sums of a channel that needs no general form fit 16 bits.
 fn is_narrow(m: Multiplier, bias: i32, weights: impl Iterator<Item = i8>) -> bool {
-    let scaled = i128::from(reach(bias, weights)) * i128::from(m.mantissa) >> 31;
-    scaled >> m.shift.unsigned_abs().min(63) < i128::from(i16::MAX)
+    let scaled = (i128::from(reach(bias, weights)) * i128::from(m.mantissa)) >> 31;
+    (scaled >> m.shift.unsigned_abs().min(63)) < i128::from(i16::MAX)
 }
 
 pub(crate) fn put_constants(to: &mut [u8], zero_point: i32, bounds: (i8, i8), mut flags: u32) {

@@ -61,11 +61,13 @@ impl Lower<'_> {
             if place == 0 && fill.is_empty() {
                 return None;
             }
-            if let Some([first, count]) = runs.last_chunk_mut() {
-                if place == if *first == 0 { 0 } else { *first + *count } {
-                    *count += 1;
-                    continue;
-                }
+            // The fill follows itself, an element the one before it.
+            let follows = |first: u32, count: u32| if first == 0 { 0 } else { first + count };
+            if let Some([first, count]) = runs.last_chunk_mut()
+                && place == follows(*first, *count)
+            {
+                *count += 1;
+                continue;
             }
             runs.extend([place, 1]);
         }

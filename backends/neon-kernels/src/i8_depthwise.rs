@@ -127,7 +127,7 @@ pub(crate) fn rows(
             };
             let products = match (lanes, level, flags & LARGE) {
                 (8, ..) => Products::Half,
-                (_, Level::Dot, _) => Products::Dot(short),
+                (_, Level::Dot | Level::Matrix, _) => Products::Dot(short),
                 (_, Level::Baseline, 0) if narrow => Products::Pairs(short),
                 (_, Level::Baseline, _) => Products::Single,
             };

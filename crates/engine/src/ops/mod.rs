@@ -1,10 +1,13 @@
 //! From nodes to steps, one file an op.
 
+mod arg;
 mod binary;
+mod channels;
 mod concat;
 mod conv2d;
 mod dense;
 mod depthwise;
+mod matmul;
 mod pad;
 mod pairs;
 mod pick;
@@ -12,22 +15,27 @@ mod pool;
 mod quantize;
 mod reduce;
 mod resize;
+mod select;
 mod softmax;
 mod table;
 mod transpose;
+mod transposed;
 mod unary;
 mod unsigned;
 mod whole;
 
+use crate::plan::element;
 use paring_ir::ops::{
-    Binary, BroadcastTo, Concat, Conv2d, Dense, DepthToSpace, Dequantize, Gather, GatherElements,
-    GatherNd, Pad, Pool, Quantize, Reduce, Reshape, Resize, Reverse, Slice, Softmax, SpaceToDepth,
-    Tile, Transpose, Trilu, Unary,
+    Arg, BatchNorm, Binary, BroadcastTo, Cast, Concat, Conv2d, ConvTranspose2d, Dense,
+    DepthToSpace, Dequantize, Gather, GatherElements, GatherNd, MatMul, Pad, Pool, Quantize,
+    Reduce, Reshape, Resize, Reverse, Select, Slice, Softmax, SpaceToDepth, Tile, Transpose, Trilu,
+    Unary,
 };
 use paring_ir::{Executor, Graph, Node, NodeId, ValueId};
 use paring_kernels::Kernels;
 use paring_qmath::Rounding;
 use paring_runtime::steps::AnyStep;
+use paring_runtime::steps::cast::Cast as CastStep;
 use paring_runtime::steps::copy::Copy;
 use paring_tensor::{DType, TensorType};
 use std::collections::HashSet;
@@ -142,6 +150,26 @@ impl Lower<'_> {
         }
         if let Some(op) = node.op_as::<Transpose>() {
             return self.transpose(op, node).map(Into::into);
+        }
+        if node.op_as::<MatMul>().is_some() {
+            return self.matmul(node).map(Into::into);
+        }
+        if let Some(op) = node.op_as::<Arg>() {
+            return self.arg(op, node).map(Into::into);
+        }
+        if node.op_as::<Select>().is_some() {
+            return self.select(node);
+        }
+        if let Some(op) = node.op_as::<BatchNorm>() {
+            return self.batch_norm(op, node).map(Into::into);
+        }
+        if let Some(op) = node.op_as::<ConvTranspose2d>() {
+            return self.conv_transpose2d(op, node).map(Into::into);
+        }
+        if let Some(op) = node.op_as::<Cast>() {
+            let x = node.inputs()[0];
+            let (from, to) = (element(self.ty(x).dtype)?, element(op.to)?);
+            return Some(Part::unary(CastStep { from, to }, x).into());
         }
         if moves(node) {
             return self.pick(node).map(Into::into);

@@ -127,7 +127,7 @@ impl Kernels for NeonKernels {
         let pays = match self.level {
             // A package serves processors with the dot product, too: they may not lose much.
             Level::Baseline => sparse < dense && sparse < dot + dot / 3,
-            Level::Dot => sparse < dot,
+            Level::Dot | Level::Matrix => sparse < dot,
         };
         e.rows >= 16 && pays
     }

@@ -559,7 +559,7 @@ impl Builder<'_> {
 }
 
 /// The element type of the runtime for one of the graph's.
-fn element(dtype: DType) -> Option<Element> {
+pub(crate) fn element(dtype: DType) -> Option<Element> {
     Some(match dtype {
         DType::F32 => Element::F32,
         DType::I8 => Element::I8,

@@ -158,7 +158,10 @@ impl Layer for FullyConnected<'_> {
         let kernel = match self.eights(unit, name, &folded) {
             Some(kernel) => kernel,
             // A pixel of a 1x1 convolution, with one multiplier an output and every coding.
-            None if unit.isa() == Isa::Dsp && self.outputs >= 4 || self.coding != Coding::Plain => {
+            None if unit.isa() == Isa::Dsp && self.outputs >= 4
+                || unit.isa() == Isa::Helium
+                || self.coding != Coding::Plain =>
+            {
                 return pointwise.lower(unit, name);
             }
             None => self.plain(unit, name, &folded),

@@ -1,6 +1,6 @@
 use crate::conv::BAND_FIELDS;
 use crate::helpers::Helper;
-use crate::pack::Channels;
+use crate::pack::{Channels, Scales};
 use crate::requant::Requant;
 use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Unit};
 use crate::{Coding, Conv2d, KernelError};
@@ -152,8 +152,9 @@ impl DepthwiseConv2d<'_> {
         let helium = unit.isa() == Isa::Helium;
         let channels = self.output[2];
         let per_output = self.kernel[0] * self.kernel[1];
+        let (zero, requant) = (self.in_zero, &self.requant);
         let settled =
-            Channels::settle(self.weights, self.bias, per_output, self.in_zero, &self.requant)?;
+            Channels::settle(self.weights, self.bias, per_output, zero, requant, Scales::Right)?;
         let small = self.kernel.iter().chain(&self.stride).chain(&self.pad).all(|&v| v <= 127);
         if self.dilation != [1, 1] || !small {
             return None;

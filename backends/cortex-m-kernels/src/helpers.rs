@@ -8,6 +8,9 @@ pub(crate) enum Helper {
     Base,
     Helium,
     MulHr,
+    /// Some product's multiplier is a half or more.
+    Left,
+    MmScale,
     ScaleAny,
     Clamp,
     Move,
@@ -77,9 +80,11 @@ impl Helper {
             | H::MmParams
             | H::Plane
             | H::Pool => &[],
+            H::Left => &[H::MmScale],
+            H::MmScale => &[H::Base],
             H::ScaleAny | H::Table | H::Copy | H::Dequantize => &[],
             H::Pack => &[H::Helium],
-            H::Mm42 => &[H::Base, H::Helium, H::MmParams],
+            H::Mm42 => &[H::MmScale, H::Helium, H::MmParams],
             H::Mm42Any | H::Mm42Relu => &[H::Mm42, H::MmChoice],
             H::MmChoice => &[],
             H::Conv => &[H::Move, H::Pack],
@@ -143,6 +148,11 @@ impl Helper {
             Self::Helium if mve => include_str!("c/helium.c"),
             Self::Helium => "",
             Self::MulHr => include_str!("c/mulhr.c"),
+            Self::Left => "",
+            Self::MmScale if present.contains(&Self::Left) => include_str!("c/requant_left.c"),
+            Self::MmScale => {
+                "#define PR_REQUANT(acc, multiplier, shift, zero) pr_requant(acc, multiplier, (shift) & 31, zero)\n"
+            }
             Self::ScaleAny => include_str!("c/requant_any.c"),
             Self::Clamp => include_str!("c/clamp.c"),
             Self::Move => include_str!("c/move.c"),

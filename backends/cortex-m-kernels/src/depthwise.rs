@@ -154,13 +154,14 @@ impl DepthwiseConv2d<'_> {
         let per_output = self.kernel[0] * self.kernel[1];
         let (zero, requant) = (self.in_zero, &self.requant);
         let settled =
-            Channels::settle(self.weights, self.bias, per_output, zero, requant, Scales::Right)?;
+            Channels::settle(self.weights, self.bias, per_output, zero, requant, Scales::Either)?;
         let small = self.kernel.iter().chain(&self.stride).chain(&self.pad).all(|&v| v <= 127);
         if self.dilation != [1, 1] || !small {
             return None;
         }
         if helium
             && self.kernel == [3, 3]
+            && !settled.any_left()
             && let Some(kernel) = self.strips(unit, name, &settled)
         {
             return Some(kernel);
@@ -188,6 +189,9 @@ impl DepthwiseConv2d<'_> {
             return None;
         }
         unit.bytes(&format!("{name}_w"), &records);
+        if settled.any_left() {
+            unit.need(Helper::ChannelLeft);
+        }
         if three {
             unit.need(Helper::Depthwise3x3);
             if dsp {

@@ -251,6 +251,14 @@ impl Matrix<'_> {
         out.extend(multipliers);
     }
 
+    /// What `pr_dense8_each` has behind the weights of a group.
+    pub(crate) fn each_tail(&self, first: usize, out: &mut Vec<u32>) {
+        if !self.fast.is_empty() {
+            self.tail(first, out);
+            self.tail(first + 4, out);
+        }
+    }
+
     /// The weight stream of `pr_mm42`, when the fast path can do this layer.
     pub fn stream(&self, isa: Isa, coding: Coding) -> Option<Vec<u32>> {
         if self.folded.len() < 4 && isa != Isa::Helium {
@@ -292,6 +300,7 @@ impl Matrix<'_> {
                     }
                 }
             }
+            self.each_tail(first, &mut out);
         }
         Some(out)
     }

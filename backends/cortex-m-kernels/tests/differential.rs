@@ -277,6 +277,36 @@ fn large_case(p: &mut Program, coding: Coding) {
     p.push(&layer, &[raw(&x)], &raw(&expected), what);
 }
 
+fn large_dense_case(p: &mut Program, coding: Coding) {
+    let r = &mut p.random;
+    let (inputs, outputs) = (4 * r.size(1, 12), 8 * r.size(1, 3));
+    let mut weights = r.bytes(inputs * outputs, -8, 7);
+    fit(r, &mut weights, outputs, coding);
+    if coding == Coding::Nibbles {
+        weights = r.bytes(weights.len(), -8, 7);
+    } else if coding == Coding::Palette {
+        weights.iter_mut().for_each(|w| *w /= 16);
+    }
+    let bias = deep(r, outputs);
+    let in_zero = r.range(-128, 127) as i32;
+    let zero = if r.size(0, 2) == 0 { -128 } else { r.range(-128, 127) as i32 };
+    let count = if r.size(0, 3) == 0 { 1 } else { outputs };
+    let requant = Requant { multipliers: large(r, count), zero, low: -128, high: 127 };
+    let layer = FullyConnected {
+        inputs,
+        outputs,
+        in_zero,
+        weights: &weights,
+        bias: &bias,
+        requant,
+        coding,
+    };
+    let near = |v: i8| (i32::from(v) / 8 + in_zero).clamp(-128, 127) as i8;
+    let x: Vec<i8> = p.random.bytes(inputs, -128, 127).into_iter().map(near).collect();
+    let expected = common::dense(&layer, &x);
+    p.push(&layer, &[raw(&x)], &raw(&expected), format!("dense {coding:?} {inputs} to {outputs}"));
+}
+
 #[test]
 fn multipliers_of_a_half_and_more_keep_their_products() {
     for isa in ISAS {
@@ -286,10 +316,14 @@ fn multipliers_of_a_half_and_more_keep_their_products() {
             let coding = Coding::ALL[case % 5];
             large_case(&mut p, coding);
         }
-        let kept = p.names.iter().filter(|n| !n.1.contains("[any]")).count();
-        assert!(kept == p.names.len(), "{kept} of {} layers", p.names.len());
         let least = if isa == Isa::Helium { 12 } else { 50 };
         assert!(p.names.len() >= least, "{} layers", p.names.len());
+        for case in 0..20 {
+            depthwise_case(&mut p, true);
+            large_dense_case(&mut p, Coding::ALL[case % 3]);
+        }
+        let any = p.names.iter().filter(|n| n.1.contains("[any]")).count();
+        assert_eq!(any, 0, "{any} of {} layers", p.names.len());
         p.everywhere();
     }
 }
@@ -398,7 +432,7 @@ fn winograd_tiles_equal_the_oracle() {
     p.everywhere();
 }
 
-fn depthwise_case(p: &mut Program) {
+fn depthwise_case(p: &mut Program, wide_scales: bool) {
     let r = &mut p.random;
     let kernel = match r.size(0, 5) {
         0 => [r.size(1, 5), r.size(1, 4)],
@@ -422,10 +456,14 @@ fn depthwise_case(p: &mut Program) {
     let out_c = channels * per_input;
     let output = [out(0), out(1), out_c];
     let per_output = kernel[0] * kernel[1];
-    let weights = r.bytes(out_c * per_output, -128, 127);
-    let bias: Vec<i32> = (0..out_c).map(|_| r.range(-5_000, 5_000) as i32).collect();
+    let most = if wide_scales { 4 } else { 127 };
+    let weights = r.bytes(out_c * per_output, -1 - most, most);
+    let bias: Vec<i32> = (0..out_c).map(|_| r.range(-40 * most, 40 * most) as i32).collect();
     let in_zero = r.range(-128, 127) as i32;
-    let requant = p.requant(out_c, per_output, false);
+    let mut requant = p.requant(out_c, per_output, false);
+    if wide_scales {
+        requant.multipliers = large(&mut p.random, out_c);
+    }
     let layer = DepthwiseConv2d {
         input,
         output,
@@ -517,7 +555,7 @@ fn depthwise_convolutions_equal_the_oracle() {
     for isa in ISAS {
         let mut p = Program::new(isa, 22);
         for _ in 0..40 {
-            depthwise_case(&mut p);
+            depthwise_case(&mut p, false);
         }
         p.everywhere();
     }

@@ -8,5 +8,3 @@ static inline int32_t pr_requant_left(int32_t acc, int32_t multiplier, uint32_t 
     }
     return pr_requant(acc, multiplier, shift & 31, zero);
 }
-#define PR_REQUANT pr_requant_left
-#define PR_LEFT

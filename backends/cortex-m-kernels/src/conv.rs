@@ -175,6 +175,14 @@ impl Conv2d<'_> {
         Some(matrix.kept_blocks())
     }
 
+    /// How many channels' multipliers are a half or more.
+    pub(crate) fn left_channels(&self) -> usize {
+        let per_output = self.weights.len() / self.output[2].max(1);
+        let (zero, requant) = (self.in_zero, &self.requant);
+        Channels::settle(self.weights, self.bias, per_output, zero, requant, Scales::Either)
+            .map_or(0, |c| c.left())
+    }
+
     fn fast(&self, unit: &mut Unit, name: &str) -> Option<Kernel> {
         if self.coding == Coding::Winograd {
             return self.winograd(unit, name);
@@ -213,7 +221,7 @@ impl Conv2d<'_> {
         if self.coding == Coding::Plain {
             unit.need(if relu { Helper::Mm42Relu } else { Helper::Mm42Any });
         }
-        if channels.any_left() {
+        if channels.left() > 0 {
             unit.need(Helper::Left);
         }
         let suffix = self.coding.suffix();

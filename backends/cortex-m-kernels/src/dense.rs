@@ -113,7 +113,7 @@ impl FullyConnected<'_> {
             };
             let stream = matrix.dense8(coding)?;
             unit.need(Helper::Dense8Each(coding));
-            if channels.any_left() {
+            if channels.left() > 0 {
                 unit.need(Helper::Left);
             }
             (stream, "_each", format!("0, 0, {}", self.requant.zero_term()))

@@ -1,4 +1,5 @@
 use crate::conv::BAND_FIELDS;
+use crate::cost::Loops;
 use crate::helpers::Helper;
 use crate::pack::{Channels, Scales};
 use crate::requant::Requant;
@@ -161,7 +162,7 @@ impl DepthwiseConv2d<'_> {
         }
         if helium
             && self.kernel == [3, 3]
-            && !settled.any_left()
+            && settled.left() == 0
             && let Some(kernel) = self.strips(unit, name, &settled)
         {
             return Some(kernel);
@@ -189,7 +190,7 @@ impl DepthwiseConv2d<'_> {
             return None;
         }
         unit.bytes(&format!("{name}_w"), &records);
-        if settled.any_left() {
+        if settled.left() > 0 {
             unit.need(Helper::ChannelLeft);
         }
         if three {
@@ -340,6 +341,14 @@ impl DepthwiseConv2d<'_> {
         )
     }
 
+    /// How many channels' multipliers are a half or more.
+    pub(crate) fn left_channels(&self) -> usize {
+        let per_output = self.kernel[0] * self.kernel[1];
+        let (zero, requant) = (self.in_zero, &self.requant);
+        Channels::settle(self.weights, self.bias, per_output, zero, requant, Scales::Either)
+            .map_or(0, |c| c.left())
+    }
+
     /// The same layer as a grouped convolution.
     pub(crate) fn grouped(&self) -> Conv2d<'_> {
         Conv2d {
@@ -384,6 +393,10 @@ impl Layer for DepthwiseConv2d<'_> {
 
     fn rounds(&self, function: &str, isa: Isa) -> Vec<(&'static str, u64)> {
         Self::rounds(self, function, isa)
+    }
+
+    fn other_rounds(&self, function: &str, isa: Isa) -> Option<Loops> {
+        self.left_rounds(function, isa)
     }
 
     fn clamp_rounds(&self) -> Option<Vec<(&'static str, u64)>> {

@@ -93,9 +93,9 @@ impl Channels {
         sums_fit(&settled.weights, &settled.folded, per_output).then_some(settled)
     }
 
-    /// Whether a channel's multiplier is a half or more.
-    pub fn any_left(&self) -> bool {
-        self.fast.iter().any(|f| f.1 & LEFT != 0)
+    /// How many channels' multipliers are a half or more.
+    pub fn left(&self) -> usize {
+        self.fast.iter().filter(|f| f.1 & LEFT != 0).count()
     }
 }
 

@@ -1,9 +1,7 @@
 use crate::conv::TABLE;
 use crate::effort::Effort;
 use crate::helpers::Helper;
-use crate::pack::{
-    Channels, FAST_LIMIT, Matrix, Scales, fold_bias, plain_order, sums_below,
-};
+use crate::pack::{Channels, FAST_LIMIT, Matrix, Scales, fold_bias, plain_order, sums_below};
 use crate::requant::Requant;
 use crate::unit::{Isa, Kernel, Layer, Unit};
 use crate::{Coding, Conv2d, KernelError};

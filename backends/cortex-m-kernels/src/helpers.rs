@@ -297,10 +297,13 @@ impl Helper {
                     .replace("PR_DENSE_SCALE(sum[i], c)", &scale.replace("FIRST", "sum[i]"))
                     .replace("\", PR_DENSE_TWO)", "\")")
                     .replace("\", PR_DENSE_PLAIN)", "\")")
-                    .replace("PR_DENSE_END(", match coding {
-                        Coding::Palette => "PR_DENSE_END_EACH_PLAIN(",
-                        _ => "PR_DENSE_END_EACH_TWO(",
-                    })
+                    .replace(
+                        "PR_DENSE_END(",
+                        match coding {
+                            Coding::Palette => "PR_DENSE_END_EACH_PLAIN(",
+                            _ => "PR_DENSE_END_EACH_TWO(",
+                        },
+                    )
                     .replace("pr_dense8", "pr_dense8_each");
             }
             Self::Dense1 if matches!(isa, Isa::V6m | Isa::V7m) => include_str!("c/dense_c4.c"),

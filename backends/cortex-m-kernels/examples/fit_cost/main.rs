@@ -81,7 +81,11 @@ type Members<'a> = BTreeMap<&'a str, Vec<&'a dyn Layer>>;
 fn programs(core: Core, members: &BTreeMap<String, Vec<Box<dyn Layer>>>) -> Vec<Program> {
     let left = |layer: &dyn Layer| {
         let kernel = Unit::new(core.isa()).add(layer, "layer");
-        kernel.iter().flat_map(|k| &k.loops).flat_map(|l| &l.rounds).any(|r| r.0 == "left" && r.1 > 0)
+        kernel
+            .iter()
+            .flat_map(|k| &k.loops)
+            .flat_map(|l| &l.rounds)
+            .any(|r| r.0 == "left" && r.1 > 0)
     };
     let mut all = Vec::new();
     for with_left in [false, true] {

@@ -125,7 +125,8 @@ impl<'a> Calls<'a> {
         let mut loops = loops.clone();
         let asked = family(&loops.function) == "product" || loops.function.contains("_each");
         if self.any_left && asked {
-            let groups = loops.rounds.iter().filter(|r| r.0.starts_with("group")).map(|r| r.1).sum();
+            let groups =
+                loops.rounds.iter().filter(|r| r.0.starts_with("group")).map(|r| r.1).sum();
             loops.rounds.push(("tested", groups));
         }
         if isa == Isa::Helium && self.any_zero {

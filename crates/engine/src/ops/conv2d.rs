@@ -1,4 +1,5 @@
 use super::{Lower, Part, Tail};
+use crate::unpack::constant;
 use paring_backend::requantize::channel_multipliers;
 use paring_ir::ops::Conv2d;
 use paring_ir::{Node, ValueId};
@@ -112,7 +113,7 @@ impl Lower<'_> {
 
     /// The elements of a `f32` constant.
     pub(super) fn f32_const(&self, v: ValueId) -> Option<Vec<f32>> {
-        let data = self.graph.constant(v)?;
+        let data = constant(self.graph, v)?;
         (data.dtype() == DType::F32).then(|| data.dense().to_f32())
     }
 

@@ -25,6 +25,7 @@ mod unsigned;
 mod whole;
 
 use crate::plan::element;
+use crate::unpack::constant;
 use paring_ir::ops::{
     Arg, BatchNorm, Binary, BroadcastTo, Cast, Concat, Conv2d, ConvTranspose2d, Dense,
     DepthToSpace, Dequantize, Gather, GatherElements, GatherNd, MatMul, Pad, Pool, Quantize,
@@ -176,7 +177,7 @@ impl Lower<'_> {
         }
         if node.op_as::<Reshape>().is_some() {
             let x = node.inputs()[0];
-            return match self.graph.constant(x) {
+            return match constant(self.graph, x) {
                 None => Some(Lowered::Alias(x)),
                 Some(_) => Some(Part::unary(Copy {}, x).into()),
             };

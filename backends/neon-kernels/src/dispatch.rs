@@ -200,6 +200,14 @@ impl Kernels for NeonKernels {
         Portable.i8_sum(sum, &a[done..], &b[done..], &mut out[done..]);
     }
 
+    fn i16_dot(&self, x: &[i16], w: &[i8]) -> i64 {
+        #[cfg(target_arch = "aarch64")]
+        let (sum, done) = crate::i16::dot(x, w);
+        #[cfg(not(target_arch = "aarch64"))]
+        let (sum, done) = (0, 0);
+        sum + Portable.i16_dot(&x[done..], &w[done..])
+    }
+
     fn table(&self, table: &[u8; 256], x: &[u8], out: &mut [u8]) {
         let n = out.len().min(x.len());
         let (x, out) = (&x[..n], &mut out[..n]);

@@ -26,6 +26,8 @@ mod f32_depthwise;
 #[cfg(target_arch = "aarch64")]
 mod f32_sparse;
 #[cfg(target_arch = "aarch64")]
+mod i16;
+#[cfg(target_arch = "aarch64")]
 mod i8_depthwise;
 #[cfg(target_arch = "aarch64")]
 mod i8_sparse;

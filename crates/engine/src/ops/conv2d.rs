@@ -1,3 +1,4 @@
+use super::wide::Wide;
 use super::{Lower, Part, Tail};
 use crate::unpack::constant;
 use paring_backend::requantize::channel_multipliers;
@@ -23,12 +24,16 @@ pub(super) struct Geometry {
 
 impl Geometry {
     pub(super) fn window(&self, op: &Conv2d) -> Window {
+        self.window_by(op.stride, op.dilation)
+    }
+
+    pub(super) fn window_by(&self, stride: [usize; 2], dilation: [usize; 2]) -> Window {
         Window {
             input: self.input,
             channels: self.channels,
             kernel: self.kernel,
-            stride: op.stride,
-            dilation: op.dilation,
+            stride,
+            dilation,
             pad: [self.pad[0], self.pad[1]],
             out_width: self.out[1],
         }
@@ -87,6 +92,10 @@ impl Lower<'_> {
         }
         if self.ty(x).dtype == DType::U8 {
             return self.u8_conv2d(op, &g, depthwise, x, w, bias, y);
+        }
+        if self.ty(x).dtype == DType::I16 {
+            let operands = Wide { x, w, bias, y, activation: op.activation, dense: false };
+            return self.i16_conv(&operands, &g, g.window(op), op.groups);
         }
         let constants = self.i8_constants(x, w, bias, y, filters, op.activation, false)?;
         let weights = self.i8_const(w)?;

@@ -23,6 +23,7 @@ mod transposed;
 mod unary;
 mod unsigned;
 mod whole;
+mod wide;
 
 use crate::plan::element;
 use crate::unpack::constant;

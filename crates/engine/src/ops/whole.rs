@@ -5,7 +5,7 @@ use super::{Lower, Part};
 use crate::plan::element;
 use paring_ir::Node;
 use paring_ir::ops::{Binary, BinaryFn};
-use paring_qmath::Multiplier;
+use paring_qmath::{Multiplier, Rounding};
 use paring_runtime::steps::AnyStep;
 use paring_runtime::steps::whole::{Compare, Comparison, Quantized16, Whole, WholeFn};
 use paring_tensor::DType;
@@ -86,7 +86,10 @@ impl Lower<'_> {
                 [real(a) / twice, real(b) / twice],
                 twice / (f64::from(1 << Quantized16::SHIFT) * real(to)),
             ),
-            WholeFn::Mul => ([0.0; 2], real(a) * real(b) / real(to)),
+            // A run that rounds once computes this factor in single precision.
+            WholeFn::Mul if self.rounding == Rounding::Double => {
+                ([0.0; 2], real(a) * real(b) / real(to))
+            }
             WholeFn::Min | WholeFn::Max if a == to && b == to => ([0.0; 2], 0.0),
             _ => return None,
         };

@@ -27,6 +27,7 @@ pub mod transpose;
 pub mod transposed;
 pub mod unary;
 pub mod whole;
+pub mod wide;
 
 use crate::step::{ByRows, Io, Step};
 use crate::wire::{Fault, Reader, Wire, Writer};
@@ -137,4 +138,5 @@ any_step! {
     ByChannel(channels::ByChannel) = 42,
     F32Transposed(transposed::F32Transposed) = 43,
     I8Transposed(transposed::I8Transposed) = 44,
+    I16Conv(wide::I16Conv) = 45,
 }

@@ -1,12 +1,12 @@
 //! Functions of `f32` line by line.
 
-use super::{Lower, Part};
+use super::{Lower, Lowered, Part};
 use paring_ir::ops::{CumSum, Hardmax, LpNormalize, Lrn, Normalize};
 use paring_ir::{Node, ValueId};
-use paring_runtime::steps::along::{Along, AlongFn, Local, Standardize};
+use paring_runtime::steps::along::{Along, AlongFn, Further, Local, Standardize};
 
 impl Lower<'_> {
-    pub(super) fn along(&self, node: &Node) -> Option<Part> {
+    pub(super) fn along(&self, node: &Node) -> Option<Lowered> {
         let (x, y) = (*node.inputs().first()?, node.outputs()[0]);
         if !self.is_f32(x) || !self.is_f32(y) {
             return None;
@@ -21,12 +21,12 @@ impl Lower<'_> {
         } else if let Some(op) = node.op_as::<Lrn>() {
             let Lrn { size, alpha, beta, bias } = *op;
             let step = Local { channels: *shape.last()?, size, alpha, beta, bias };
-            return Some(Part::unary(step, x));
+            return Some(Part::unary(step, x).into());
         } else {
             return self.standardize(node.op_as::<Normalize>()?, node, x, shape);
         };
         let inner = shape[axis + 1..].iter().product();
-        Some(Part::unary(Along { f, len: shape[axis], inner }, x))
+        Some(Part::unary(Along { f, len: shape[axis], inner }, x).into())
     }
 
     fn standardize(
@@ -35,7 +35,7 @@ impl Lower<'_> {
         node: &Node,
         x: ValueId,
         shape: Vec<usize>,
-    ) -> Option<Part> {
+    ) -> Option<Lowered> {
         // The last axis in its parts: each has statistics of its own.
         let mut dims = shape;
         let last = dims.pop()?;
@@ -51,8 +51,10 @@ impl Lower<'_> {
             steps[a] = sets;
             sets *= dims[a];
         }
-        let numbers = |v: ValueId| {
-            let (data, own) = (self.f32_const(v)?, self.shape(v)?);
+        let step = Standardize { dims: dims.clone(), steps, sets, epsilon: op.epsilon };
+        let mut parts = vec![Part { step: step.into(), a: x, b: None, scratch: 16 * sets }];
+        for (v, add) in node.inputs()[1..].iter().zip([false, true]) {
+            let own = self.shape(*v).filter(|_| self.is_f32(*v))?;
             let (missing, mut step) = ((axis + 1).checked_sub(own.len())?, 1);
             let mut steps = vec![0; axis + 1];
             for a in (0..own.len()).rev() {
@@ -64,14 +66,8 @@ impl Lower<'_> {
             // Along the parts of the last axis, and within one.
             let inside = steps.pop()?;
             steps.extend([inside * (last / op.groups), inside]);
-            Some((data, steps))
-        };
-        let operand = |i: usize| match node.inputs().get(i) {
-            None => Some(None),
-            Some(v) => numbers(*v).map(Some),
-        };
-        let (scale, bias) = (operand(1)?, operand(2)?);
-        let step = Standardize { dims, steps, sets, epsilon: op.epsilon, scale, bias };
-        Some(Part { step: step.into(), a: x, b: None, scratch: 16 * sets })
+            parts.push(Part::unary(Further { add, dims: dims.clone(), steps }, *v));
+        }
+        Some(Lowered::Steps(parts))
     }
 }

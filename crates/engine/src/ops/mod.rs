@@ -183,8 +183,8 @@ impl Lower<'_> {
         if let Some(op) = node.op_as::<OneHot>() {
             return self.one_hot(op, node).map(Into::into);
         }
-        if let Some(part) = self.along(node) {
-            return Some(part.into());
+        if let Some(lowered) = self.along(node) {
+            return Some(lowered);
         }
         if node.op_as::<Reshape>().is_some() {
             let x = node.inputs()[0];

@@ -93,7 +93,17 @@ impl Step for Local {
     }
 }
 
-/// Elements less their mean over their deviation, times and plus others. The scratch memory holds two `f64` a set.
+/// Where the elements of extents `dims` are at distances `steps`.
+fn place(dims: &[usize], steps: &[usize], mut i: usize) -> usize {
+    let mut at = 0;
+    for (dim, step) in dims.iter().zip(steps).rev() {
+        at += i % dim * step;
+        i /= dim;
+    }
+    at
+}
+
+/// Elements less their mean over their deviation. The scratch memory holds two `f64` a set.
 #[derive(Debug)]
 pub struct Standardize {
     /// Extents of the input.
@@ -102,21 +112,6 @@ pub struct Standardize {
     pub steps: Vec<usize>,
     pub sets: usize,
     pub epsilon: f32,
-    /// Numbers that the elements are multiplied with, with their distances along the axes.
-    pub scale: Option<(Vec<f32>, Vec<usize>)>,
-    /// Numbers that are added then.
-    pub bias: Option<(Vec<f32>, Vec<usize>)>,
-}
-
-impl Standardize {
-    fn place(&self, steps: &[usize], mut i: usize) -> usize {
-        let mut at = 0;
-        for (dim, step) in self.dims.iter().zip(steps).rev() {
-            at += i % dim * step;
-            i /= dim;
-        }
-        at
-    }
 }
 
 impl Step for Standardize {
@@ -124,26 +119,40 @@ impl Step for Standardize {
         let (x, out): (&[f32], &mut [f32]) = (numbers(io.a), numbers_mut(io.out));
         let (mean, rest) = numbers_mut::<f64>(io.scratch).split_at_mut(self.sets);
         let (variance, count) = (&mut rest[..self.sets], x.len() as f64 / self.sets as f64);
+        let set = |i: usize| place(&self.dims, &self.steps, i);
         mean.fill(0.0);
         variance.fill(0.0);
         for (i, x) in x.iter().enumerate() {
-            mean[self.place(&self.steps, i)] += f64::from(*x) / count;
+            mean[set(i)] += f64::from(*x) / count;
         }
         for (i, x) in x.iter().enumerate() {
-            let set = self.place(&self.steps, i);
+            let set = set(i);
             variance[set] += (f64::from(*x) - mean[set]).powi(2) / count;
         }
         for (i, (y, x)) in out.iter_mut().zip(x).enumerate() {
-            let set = self.place(&self.steps, i);
+            let set = set(i);
             let deviation = (variance[set] + f64::from(self.epsilon)).sqrt();
-            let mut real = (f64::from(*x) - mean[set]) / deviation;
-            if let Some((scale, steps)) = &self.scale {
-                real *= f64::from(scale[self.place(steps, i)]);
-            }
-            if let Some((bias, steps)) = &self.bias {
-                real += f64::from(bias[self.place(steps, i)]);
-            }
-            *y = real as f32;
+            *y = ((f64::from(*x) - mean[set]) / deviation) as f32;
+        }
+    }
+}
+
+/// What a step before left, times the operand or plus it.
+#[derive(Debug)]
+pub struct Further {
+    pub add: bool,
+    /// Extents of the output.
+    pub dims: Vec<usize>,
+    /// Distances in the operand along them.
+    pub steps: Vec<usize>,
+}
+
+impl Step for Further {
+    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
+        let (x, out): (&[f32], &mut [f32]) = (numbers(io.a), numbers_mut(io.out));
+        for (i, y) in out.iter_mut().enumerate() {
+            let x = x[place(&self.dims, &self.steps, i)];
+            *y = if self.add { *y + x } else { *y * x };
         }
     }
 }
@@ -170,4 +179,5 @@ impl Wire for AlongFn {
 
 wire!(Along { f, len, inner });
 wire!(Local { channels, size, alpha, beta, bias });
-wire!(Standardize { dims, steps, sets, epsilon, scale, bias });
+wire!(Standardize { dims, steps, sets, epsilon });
+wire!(Further { add, dims, steps });

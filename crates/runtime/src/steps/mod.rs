@@ -148,4 +148,6 @@ any_step! {
     OneHot(gather::OneHot) = 50,
     Infinite(whole::Infinite) = 51,
     Invert(whole::Invert) = 52,
+    Bilinear(resize::Bilinear) = 53,
+    Further(along::Further) = 54,
 }

@@ -112,6 +112,7 @@ paring_neon_i8_dot_4x16:
     ld1 {v24.4s, v25.4s, v26.4s, v27.4s}, [x12]
     ld1 {v20.4s, v21.4s, v22.4s}, [x13]
     tbnz w16, #0, 3f
+    tbnz w16, #4, 93f
     pi_scale2 v0, v1, v16, v17, v18, v19
     pi_scale2 v2, v3, v24, v25, v26, v27
     pi_scale2 v4, v5, v16, v17, v18, v19
@@ -196,6 +197,16 @@ paring_neon_i8_dot_4x16:
     pi_scale_any v11, v25, v29, v27
     pi_scale_any v14, v24, v28, v26
     pi_scale_any v15, v25, v29, v27
+    b 4b
+93:
+    pi_relu2 v0, v1, v16, v17, v18, v19
+    pi_relu2 v2, v3, v24, v25, v26, v27
+    pi_relu2 v4, v5, v16, v17, v18, v19
+    pi_relu2 v6, v7, v24, v25, v26, v27
+    pi_relu2 v8, v9, v16, v17, v18, v19
+    pi_relu2 v10, v11, v24, v25, v26, v27
+    pi_relu2 v12, v13, v16, v17, v18, v19
+    pi_relu2 v14, v15, v24, v25, v26, v27
     b 4b
 .size paring_neon_i8_dot_4x16, . - paring_neon_i8_dot_4x16
 

@@ -223,6 +223,14 @@
     srshl \b\().4s, \b\().4s, \t\().4s
 .endm
 
+// The same where negative results become the zero point, so that it does not matter how they are rounded.
+.macro pi_relu2 a, b, m, n, s, t
+    sqrdmulh \a\().4s, \a\().4s, \m\().4s
+    sqrdmulh \b\().4s, \b\().4s, \n\().4s
+    srshl \a\().4s, \a\().4s, \s\().4s
+    srshl \b\().4s, \b\().4s, \t\().4s
+.endm
+
 // The same for any shifts: left ones in \l, right ones in \s; v31 is overwritten.
 .macro pi_scale_any a, m, l, s
     sqshl \a\().4s, \a\().4s, \l\().4s
@@ -239,6 +247,7 @@
     ld1 {v16.4s, v17.4s, v18.4s, v19.4s}, [x12]
     ld1 {v20.4s, v21.4s, v22.4s}, [x13]
     tbnz w16, #0, 3f
+    tbnz w16, #4, 93f
     pi_scale2 v0, v1, v16, v17, v18, v19
     pi_scale2 v2, v3, v16, v17, v18, v19
     pi_scale2 v4, v5, v16, v17, v18, v19
@@ -287,6 +296,12 @@
     pi_scale_any v5, v17, v25, v19
     pi_scale_any v6, v16, v24, v18
     pi_scale_any v7, v17, v25, v19
+    b 4b
+93:
+    pi_relu2 v0, v1, v16, v17, v18, v19
+    pi_relu2 v2, v3, v16, v17, v18, v19
+    pi_relu2 v4, v5, v16, v17, v18, v19
+    pi_relu2 v6, v7, v16, v17, v18, v19
     b 4b
 .endm
 

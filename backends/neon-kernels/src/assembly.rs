@@ -251,7 +251,8 @@ pub(crate) fn i8_gemm(
     assert!(rows.taps() > 0 && depth > 0);
     assert!((width == 16 || width == 8) && cols <= width);
     assert!(fits(out.len(), rows.rows(), cols, stride));
-    assert!(level <= Level::detect());
+    // Levels come from `NeonKernels::new`, which asks the processor.
+    debug_assert!(level <= Level::detect());
     let parts = parts(rows.taps(), rows.depth(), width);
     assert_eq!(packed.len(), parts.len);
     let flags = crate::pack::get(packed, parts.constants + 48) as u32;
@@ -273,7 +274,7 @@ pub(crate) fn i8_gemm(
         constants: part(parts.constants),
         large: core::ptr::null(),
     };
-    // SAFETY: lengths and features are checked above.
+    // SAFETY: lengths are checked above, and the processor has the level.
     unsafe {
         if level >= Level::Dot {
             let matrix = level == Level::Matrix && flags & ANY_SHIFT == 0;

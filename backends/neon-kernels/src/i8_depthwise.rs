@@ -98,7 +98,8 @@ pub(crate) fn rows(
         return 0;
     }
     let (constants, packed) = packed.split_at(CONSTANTS);
-    assert!(level <= Level::detect());
+    // Levels come from `NeonKernels::new`, which asks the processor.
+    debug_assert!(level <= Level::detect());
     let three = depthwise3::serves(w);
     let bounds = get(constants, 48) as u32;
     let padding = [pad; BLOCK];
@@ -131,7 +132,7 @@ pub(crate) fn rows(
                 (_, Level::Baseline, 0) if narrow => Products::Pairs(short),
                 (_, Level::Baseline, _) => Products::Single,
             };
-            // SAFETY: the lengths and the level are checked above, the geometry by `serves`.
+            // SAFETY: the lengths are checked above, the geometry by `serves`, and the processor has the level.
             unsafe {
                 if three && flags & ANY_SHIFT == 0 {
                     depthwise3::i8_row(products, w, x, &padding, block, constants, y, first, out);

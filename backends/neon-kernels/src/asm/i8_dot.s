@@ -112,6 +112,7 @@ paring_neon_i8_dot_4x16:
     ld1 {v24.4s, v25.4s, v26.4s, v27.4s}, [x12]
     ld1 {v20.4s, v21.4s, v22.4s}, [x13]
     tbnz w16, #0, 3f
+    tbnz w16, #4, 93f
     pi_scale2 v0, v1, v16, v17, v18, v19
     pi_scale2 v2, v3, v24, v25, v26, v27
     pi_scale2 v4, v5, v16, v17, v18, v19
@@ -197,6 +198,16 @@ paring_neon_i8_dot_4x16:
     pi_scale_any v14, v24, v28, v26
     pi_scale_any v15, v25, v29, v27
     b 4b
+93:
+    pi_relu2 v0, v1, v16, v17, v18, v19
+    pi_relu2 v2, v3, v24, v25, v26, v27
+    pi_relu2 v4, v5, v16, v17, v18, v19
+    pi_relu2 v6, v7, v24, v25, v26, v27
+    pi_relu2 v8, v9, v16, v17, v18, v19
+    pi_relu2 v10, v11, v24, v25, v26, v27
+    pi_relu2 v12, v13, v16, v17, v18, v19
+    pi_relu2 v14, v15, v24, v25, v26, v27
+    b 4b
 .size paring_neon_i8_dot_4x16, . - paring_neon_i8_dot_4x16
 
 .p2align 5
@@ -240,56 +251,7 @@ paring_neon_i8_dot_4x8:
     b.ne 2b
     ldp x12, x13, [x0, #96]
     ldr w16, [x0, #88]
-    ld1 {v16.4s, v17.4s, v18.4s, v19.4s}, [x12]
-    ld1 {v20.4s, v21.4s, v22.4s}, [x13]
-    tbnz w16, #0, 3f
-    pi_scale2 v0, v1, v16, v17, v18, v19
-    pi_scale2 v2, v3, v16, v17, v18, v19
-    pi_scale2 v4, v5, v16, v17, v18, v19
-    pi_scale2 v6, v7, v16, v17, v18, v19
-4:
-    sqxtn v0.4h, v0.4s
-    sqxtn v2.4h, v2.4s
-    sqxtn v4.4h, v4.4s
-    sqxtn v6.4h, v6.4s
-    sqxtn2 v0.8h, v1.4s
-    sqxtn2 v2.8h, v3.4s
-    sqxtn2 v4.8h, v5.4s
-    sqxtn2 v6.8h, v7.4s
-    sqadd v0.8h, v0.8h, v20.8h
-    sqadd v2.8h, v2.8h, v20.8h
-    sqadd v4.8h, v4.8h, v20.8h
-    sqadd v6.8h, v6.8h, v20.8h
-    sqxtn v0.8b, v0.8h
-    sqxtn v4.8b, v4.8h
-    sqxtn2 v0.16b, v2.8h
-    sqxtn2 v4.16b, v6.8h
-    smax v0.16b, v0.16b, v21.16b
-    smax v4.16b, v4.16b, v21.16b
-    smin v0.16b, v0.16b, v22.16b
-    smin v4.16b, v4.16b, v22.16b
-    st1 {v0.d}[0], [x4], x9
-    st1 {v0.d}[1], [x4], x9
-    st1 {v4.d}[0], [x4], x9
-    st1 {v4.d}[1], [x4], x9
-    subs x8, x8, #1
-    b.ne 1b
-    pf_leave
-3:
-    movi v30.4s, #0
-    smax v24.4s, v18.4s, v30.4s
-    smax v25.4s, v19.4s, v30.4s
-    smin v18.4s, v18.4s, v30.4s
-    smin v19.4s, v19.4s, v30.4s
-    pi_scale_any v0, v16, v24, v18
-    pi_scale_any v1, v17, v25, v19
-    pi_scale_any v2, v16, v24, v18
-    pi_scale_any v3, v17, v25, v19
-    pi_scale_any v4, v16, v24, v18
-    pi_scale_any v5, v17, v25, v19
-    pi_scale_any v6, v16, v24, v18
-    pi_scale_any v7, v17, v25, v19
-    b 4b
+    pi_finish4x8 pf_leave
 .size paring_neon_i8_dot_4x8, . - paring_neon_i8_dot_4x8
 
 .p2align 5
@@ -404,28 +366,7 @@ paring_neon_i8_dot_1x8:
     b.ne 2b
     ldp x12, x13, [x0, #96]
     ldr w16, [x0, #88]
-    ld1 {v16.4s, v17.4s, v18.4s, v19.4s}, [x12]
-    ld1 {v20.4s, v21.4s, v22.4s}, [x13]
-    tbnz w16, #0, 3f
-    pi_scale2 v0, v1, v16, v17, v18, v19
-4:
-    sqxtn v0.4h, v0.4s
-    sqxtn2 v0.8h, v1.4s
-    sqadd v0.8h, v0.8h, v20.8h
-    sqxtn v0.8b, v0.8h
-    smax v0.8b, v0.8b, v21.8b
-    smin v0.8b, v0.8b, v22.8b
-    str d0, [x4]
-    pf_leave
-3:
-    movi v30.4s, #0
-    smax v28.4s, v18.4s, v30.4s
-    smax v29.4s, v19.4s, v30.4s
-    smin v18.4s, v18.4s, v30.4s
-    smin v19.4s, v19.4s, v30.4s
-    pi_scale_any v0, v16, v28, v18
-    pi_scale_any v1, v17, v29, v19
-    b 4b
+    pi_finish1x8 pf_leave
 .size paring_neon_i8_dot_1x8, . - paring_neon_i8_dot_1x8
 
 .arch_extension nodotprod

@@ -223,6 +223,14 @@
     srshl \b\().4s, \b\().4s, \t\().4s
 .endm
 
+// The same where negative results become the zero point, so that it does not matter how they are rounded.
+.macro pi_relu2 a, b, m, n, s, t
+    sqrdmulh \a\().4s, \a\().4s, \m\().4s
+    sqrdmulh \b\().4s, \b\().4s, \n\().4s
+    srshl \a\().4s, \a\().4s, \s\().4s
+    srshl \b\().4s, \b\().4s, \t\().4s
+.endm
+
 // The same for any shifts: left ones in \l, right ones in \s; v31 is overwritten.
 .macro pi_scale_any a, m, l, s
     sqshl \a\().4s, \a\().4s, \l\().4s
@@ -233,32 +241,13 @@
     srshl \a\().4s, \a\().4s, \s\().4s
 .endm
 
-.macro pi_tile4 step
-1:
-    ld1 {v0.4s, v1.4s, v2.4s, v3.4s}, [x5]
-    ld1 {v4.4s, v5.4s, v6.4s, v7.4s}, [x5]
-    ld1 {v8.4s, v9.4s, v10.4s, v11.4s}, [x5]
-    ld1 {v12.4s, v13.4s, v14.4s, v15.4s}, [x5]
-    ldr x19, [x0, #112]
-    mov x11, x10
-    mov x16, x6
-2:
-    pi_tap4 \step
-    subs x16, x16, #1
-    b.ne 2b
-    ldp x12, x13, [x0, #96]
-    ldr w16, [x0, #88]
-    addp v0.4s, v0.4s, v1.4s
-    addp v1.4s, v2.4s, v3.4s
-    addp v2.4s, v4.4s, v5.4s
-    addp v3.4s, v6.4s, v7.4s
-    addp v4.4s, v8.4s, v9.4s
-    addp v5.4s, v10.4s, v11.4s
-    addp v6.4s, v12.4s, v13.4s
-    addp v7.4s, v14.4s, v15.4s
+// The sums of four rows of eight channels in v0-v7 to bytes: factors at x12, constants of all channels at x13, flags in
+// w16. Rows that are left go on at the caller's label 1.
+.macro pi_finish4x8 leave
     ld1 {v16.4s, v17.4s, v18.4s, v19.4s}, [x12]
     ld1 {v20.4s, v21.4s, v22.4s}, [x13]
     tbnz w16, #0, 3f
+    tbnz w16, #4, 93f
     pi_scale2 v0, v1, v16, v17, v18, v19
     pi_scale2 v2, v3, v16, v17, v18, v19
     pi_scale2 v4, v5, v16, v17, v18, v19
@@ -292,7 +281,7 @@
     st1 {v4.d}[1], [x4], x9
     subs x8, x8, #1
     b.ne 1b
-    pm_leave
+    \leave
 3:
     movi v30.4s, #0
     smax v24.4s, v18.4s, v30.4s
@@ -308,6 +297,64 @@
     pi_scale_any v6, v16, v24, v18
     pi_scale_any v7, v17, v25, v19
     b 4b
+93:
+    pi_relu2 v0, v1, v16, v17, v18, v19
+    pi_relu2 v2, v3, v16, v17, v18, v19
+    pi_relu2 v4, v5, v16, v17, v18, v19
+    pi_relu2 v6, v7, v16, v17, v18, v19
+    b 4b
+.endm
+
+// The same for one row in v0 and v1.
+.macro pi_finish1x8 leave
+    ld1 {v16.4s, v17.4s, v18.4s, v19.4s}, [x12]
+    ld1 {v20.4s, v21.4s, v22.4s}, [x13]
+    tbnz w16, #0, 3f
+    pi_scale2 v0, v1, v16, v17, v18, v19
+4:
+    sqxtn v0.4h, v0.4s
+    sqxtn2 v0.8h, v1.4s
+    sqadd v0.8h, v0.8h, v20.8h
+    sqxtn v0.8b, v0.8h
+    smax v0.8b, v0.8b, v21.8b
+    smin v0.8b, v0.8b, v22.8b
+    str d0, [x4]
+    \leave
+3:
+    movi v30.4s, #0
+    smax v24.4s, v18.4s, v30.4s
+    smax v25.4s, v19.4s, v30.4s
+    smin v18.4s, v18.4s, v30.4s
+    smin v19.4s, v19.4s, v30.4s
+    pi_scale_any v0, v16, v24, v18
+    pi_scale_any v1, v17, v25, v19
+    b 4b
+.endm
+
+.macro pi_tile4 step
+1:
+    ld1 {v0.4s, v1.4s, v2.4s, v3.4s}, [x5]
+    ld1 {v4.4s, v5.4s, v6.4s, v7.4s}, [x5]
+    ld1 {v8.4s, v9.4s, v10.4s, v11.4s}, [x5]
+    ld1 {v12.4s, v13.4s, v14.4s, v15.4s}, [x5]
+    ldr x19, [x0, #112]
+    mov x11, x10
+    mov x16, x6
+2:
+    pi_tap4 \step
+    subs x16, x16, #1
+    b.ne 2b
+    ldp x12, x13, [x0, #96]
+    ldr w16, [x0, #88]
+    addp v0.4s, v0.4s, v1.4s
+    addp v1.4s, v2.4s, v3.4s
+    addp v2.4s, v4.4s, v5.4s
+    addp v3.4s, v6.4s, v7.4s
+    addp v4.4s, v8.4s, v9.4s
+    addp v5.4s, v10.4s, v11.4s
+    addp v6.4s, v12.4s, v13.4s
+    addp v7.4s, v14.4s, v15.4s
+    pi_finish4x8 pm_leave
 .endm
 
 .macro pi_tile1 step
@@ -323,28 +370,7 @@
     ldr w16, [x0, #88]
     addp v0.4s, v0.4s, v1.4s
     addp v1.4s, v2.4s, v3.4s
-    ld1 {v16.4s, v17.4s, v18.4s, v19.4s}, [x12]
-    ld1 {v20.4s, v21.4s, v22.4s}, [x13]
-    tbnz w16, #0, 3f
-    pi_scale2 v0, v1, v16, v17, v18, v19
-4:
-    sqxtn v0.4h, v0.4s
-    sqxtn2 v0.8h, v1.4s
-    sqadd v0.8h, v0.8h, v20.8h
-    sqxtn v0.8b, v0.8h
-    smax v0.8b, v0.8b, v21.8b
-    smin v0.8b, v0.8b, v22.8b
-    str d0, [x4]
-    pm_leave
-3:
-    movi v30.4s, #0
-    smax v24.4s, v18.4s, v30.4s
-    smax v25.4s, v19.4s, v30.4s
-    smin v18.4s, v18.4s, v30.4s
-    smin v19.4s, v19.4s, v30.4s
-    pi_scale_any v0, v16, v24, v18
-    pi_scale_any v1, v17, v25, v19
-    b 4b
+    pi_finish1x8 pm_leave
 .endm
 
 .text

@@ -40,9 +40,9 @@
 .endm
 
 // A row to 16 bits: the factors are in v0, v1, v4, v5, the shifts in v2, v3, v6, v7, the zero point in v8.
-.macro pm_row a, b, c, d
-    pi_scale2 \a, \b, v0, v1, v2, v3
-    pi_scale2 \c, \d, v4, v5, v6, v7
+.macro pm_row scale, a, b, c, d
+    \scale \a, \b, v0, v1, v2, v3
+    \scale \c, \d, v4, v5, v6, v7
     sqxtn \a\().4h, \a\().4s
     sqxtn \c\().4h, \c\().4s
     sqxtn2 \a\().8h, \b\().4s
@@ -123,10 +123,12 @@ paring_neon_i8_mmla_4x16:
     zip1 v27.2d, v14.2d, v15.2d
     zip2 v31.2d, v14.2d, v15.2d
     ld1 {v8.4s, v9.4s, v10.4s}, [x13]
-    pm_row v16, v17, v18, v19
-    pm_row v20, v21, v22, v23
-    pm_row v24, v25, v26, v27
-    pm_row v28, v29, v30, v31
+    tbnz w16, #4, 8f
+    pm_row pi_scale2, v16, v17, v18, v19
+    pm_row pi_scale2, v20, v21, v22, v23
+    pm_row pi_scale2, v24, v25, v26, v27
+    pm_row pi_scale2, v28, v29, v30, v31
+6:
     tbz w16, #2, 7f
     smax v16.16b, v16.16b, v9.16b
     smax v20.16b, v20.16b, v9.16b
@@ -144,6 +146,12 @@ paring_neon_i8_mmla_4x16:
     subs x8, x8, #1
     b.ne 1b
     pf_leave
+8:
+    pm_row pi_relu2, v16, v17, v18, v19
+    pm_row pi_relu2, v20, v21, v22, v23
+    pm_row pi_relu2, v24, v25, v26, v27
+    pm_row pi_relu2, v28, v29, v30, v31
+    b 6b
 .size paring_neon_i8_mmla_4x16, . - paring_neon_i8_mmla_4x16
 
 .arch_extension noi8mm

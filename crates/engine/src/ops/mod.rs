@@ -1,5 +1,6 @@
 //! From nodes to steps, one file an op.
 
+mod along;
 mod arg;
 mod binary;
 mod channels;
@@ -7,6 +8,7 @@ mod concat;
 mod conv2d;
 mod dense;
 mod depthwise;
+mod gather;
 mod matmul;
 mod pad;
 mod pairs;
@@ -29,9 +31,9 @@ use crate::plan::element;
 use crate::unpack::constant;
 use paring_ir::ops::{
     Arg, BatchNorm, Binary, BroadcastTo, Cast, Concat, Conv2d, ConvTranspose2d, Dense,
-    DepthToSpace, Dequantize, Gather, GatherElements, GatherNd, MatMul, Pad, Pool, Quantize,
-    Reduce, Reshape, Resize, Reverse, Select, Slice, Softmax, SpaceToDepth, Tile, Transpose, Trilu,
-    Unary,
+    DepthToSpace, Dequantize, Gather, GatherElements, GatherNd, MatMul, OneHot, Pad, Pool,
+    Quantize, Reduce, Reshape, Resize, Reverse, Select, Slice, Softmax, SpaceToDepth, Tile,
+    Transpose, Trilu, Unary,
 };
 use paring_ir::{Executor, Graph, Node, NodeId, ValueId};
 use paring_kernels::Kernels;
@@ -174,7 +176,15 @@ impl Lower<'_> {
             return Some(Part::unary(CastStep { from, to }, x).into());
         }
         if moves(node) {
-            return self.pick(node).map(Into::into);
+            let part = self.pick(node);
+            let computed = || self.gather(node.op_as::<Gather>()?, node);
+            return part.or_else(computed).map(Into::into);
+        }
+        if let Some(op) = node.op_as::<OneHot>() {
+            return self.one_hot(op, node).map(Into::into);
+        }
+        if let Some(lowered) = self.along(node) {
+            return Some(lowered);
         }
         if node.op_as::<Reshape>().is_some() {
             let x = node.inputs()[0];

@@ -1,7 +1,7 @@
 use super::{Lower, Part};
 use paring_ir::ops::{Resize, ResizeCoordinates, ResizeMethod};
-use paring_ir::{Graph, Node};
-use paring_runtime::steps::resize::{Nearest, Sampled, Taps, Weighted};
+use paring_ir::{Graph, Node, ValueId};
+use paring_runtime::steps::resize::{Between, Bilinear, Nearest, Sampled, Taps, Weighted};
 use paring_tensor::{DType, Tensor, TensorType};
 
 /// Longest axis whose weights are asked from the fallback.
@@ -49,6 +49,9 @@ impl Lower<'_> {
         let real = self.is_f32(x) && self.is_f32(y);
         let nearest = op.method == ResizeMethod::Nearest;
         let same = self.ty(x).dtype == self.ty(y).dtype && self.ty(x).quant == self.ty(y).quant;
+        if same && !real && !nearest {
+            return self.bilinear(op, x, &from, &to);
+        }
         if op.coordinates == ResizeCoordinates::TfCropAndResize
             || !(real || nearest && same)
             || from.iter().product::<usize>() == 0
@@ -86,5 +89,43 @@ impl Lower<'_> {
             true => Part::unary(Nearest(sampled), x),
             false => Part::unary(Weighted(sampled), x),
         })
+    }
+
+    /// TFLite's interpolation of images of signed integers.
+    fn bilinear(&self, op: &Resize, x: ValueId, from: &[usize], to: &[usize]) -> Option<Part> {
+        use ResizeCoordinates::{AlignCorners, Asymmetric, HalfPixel};
+        let (&[_, h, w, channels], &[_, rows, columns, _]) = (from, to) else { return None };
+        let wide = match self.ty(x).dtype {
+            DType::I8 => false,
+            DType::I16 => true,
+            _ => return None,
+        };
+        let fits = op.method == ResizeMethod::Linear
+            && self.ty(x).quant.as_ref()?.as_per_tensor().is_some()
+            && op.axes == [1, 2]
+            && op.scale.is_empty()
+            && !op.antialias
+            && !op.exclude_outside
+            && matches!(op.coordinates, AlignCorners | Asymmetric | HalfPixel)
+            && [h, w, rows, columns].iter().all(|n| (1..1 << 20).contains(n));
+        let taps = |n: usize, out: usize| -> Vec<Between> {
+            let (n, out) = (n as i64, out as i64);
+            let aligned = op.coordinates == AlignCorners && out > 1;
+            let (span, parts) = if aligned { (n - 1, out - 1) } else { (n, out) };
+            let scale = (span * 1024 + parts / 2) / parts;
+            let shift = if op.coordinates == HalfPixel { scale / 2 - 512 } else { 0 };
+            let tap = |i: i64| {
+                let at = i * scale + shift;
+                let (low, high) = ((at / 1024).max(0), ((at + 1023) / 1024).min(n - 1));
+                (low as usize, (high as usize, (at - 1024 * low) as i32))
+            };
+            (0..out).map(tap).collect()
+        };
+        let taps = [taps(h, rows), taps(w, columns)];
+        // Rounding may leave the first of the two positions beyond the last one.
+        let inside = |t: &[Between], n: usize| t.iter().all(|(low, (high, _))| *low.max(high) < n);
+        let inside = inside(&taps[0], h) && inside(&taps[1], w);
+        let step = Bilinear { taps, input: [h, w], channels, wide };
+        (fits && inside).then(|| Part::unary(step, x))
     }
 }

@@ -3,7 +3,7 @@ use paring_ir::Node;
 use paring_ir::ops::Unary;
 use paring_runtime::Element;
 use paring_runtime::steps::unary::{Function, Map};
-use paring_runtime::steps::whole::{Compare, Comparison};
+use paring_runtime::steps::whole::{Compare, Comparison, Infinite, Invert};
 use paring_tensor::DType;
 
 impl Lower<'_> {
@@ -26,6 +26,14 @@ impl Lower<'_> {
                 steps: vec![[1, 1]],
             };
             return Some(Part { step: step.into(), a: x, b: Some(x), scratch: 0 });
+        }
+        if let (Unary::IsInf { negative, positive }, true) = (op, self.is_f32(x)) {
+            let step = Infinite { negative: *negative, positive: *positive };
+            return Some(Part::unary(step, x));
+        }
+        if *op == Unary::BitNot && from.quant.is_none() && from.dtype.is_integer() {
+            let plain = from.dtype == to.dtype && from.dtype != DType::I4;
+            return plain.then(|| Part::unary(Invert {}, x));
         }
         if !self.is_f32(x) || !self.is_f32(y) {
             return None;

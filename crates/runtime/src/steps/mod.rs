@@ -1,5 +1,6 @@
 //! What steps compute, one file a kind. They are made by the engine.
 
+pub mod along;
 pub mod arg;
 pub mod binary;
 pub mod cast;
@@ -10,6 +11,7 @@ pub mod dense;
 pub mod depthwise;
 pub mod flipped;
 pub mod fold;
+pub mod gather;
 pub mod gemm;
 pub mod matmul;
 pub mod pad;
@@ -139,4 +141,13 @@ any_step! {
     F32Transposed(transposed::F32Transposed) = 43,
     I8Transposed(transposed::I8Transposed) = 44,
     I16Conv(wide::I16Conv) = 45,
+    Along(along::Along) = 46,
+    Local(along::Local) = 47,
+    Standardize(along::Standardize) = 48,
+    Gather(gather::Rows) = 49,
+    OneHot(gather::OneHot) = 50,
+    Infinite(whole::Infinite) = 51,
+    Invert(whole::Invert) = 52,
+    Bilinear(resize::Bilinear) = 53,
+    Further(along::Further) = 54,
 }

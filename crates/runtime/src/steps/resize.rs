@@ -78,6 +78,69 @@ impl Step for Weighted {
     }
 }
 
+/// The two positions of the input that a position of the output lies between, and how far it is from the first, in 1024ths.
+pub type Between = (usize, (usize, i32));
+
+/// TFLite's interpolation of images of `i8` or `i16`.
+#[derive(Debug)]
+pub struct Bilinear {
+    /// For each row and column of the output.
+    pub taps: [Vec<Between>; 2],
+    /// Rows and columns.
+    pub input: [usize; 2],
+    pub channels: usize,
+    /// Whether elements have 16 bits.
+    pub wide: bool,
+}
+
+impl Bilinear {
+    fn of<T: Copy + Into<i64> + Send + Sync>(
+        &self,
+        x: &[T],
+        out: &mut [T],
+        store: impl Fn(i64) -> T + Sync,
+    ) {
+        let ([height, width], c) = (self.input, self.channels);
+        let [rows, columns] = &self.taps;
+        let row = columns.len() * c;
+        divide(out.len() / row, row, 8 * out.len(), out, &|range, out| {
+            for (i, out) in range.zip(out.chunks_exact_mut(row)) {
+                let image = &x[i / rows.len() * height * width * c..][..height * width * c];
+                let (top, (bottom, down)) = rows[i % rows.len()];
+                for (pixel, (left, (right, across))) in out.chunks_exact_mut(c).zip(columns) {
+                    let part = |from: [usize; 2], weight: i32| {
+                        (&image[(from[0] * width + from[1]) * c..][..c], i64::from(weight))
+                    };
+                    let parts = [
+                        part([top, *left], (1024 - down) * (1024 - across)),
+                        part([bottom, *left], down * (1024 - across)),
+                        part([top, *right], (1024 - down) * across),
+                        part([bottom, *right], down * across),
+                    ];
+                    for (k, y) in pixel.iter_mut().enumerate() {
+                        let sum: i64 = parts.iter().map(|(x, w)| x[k].into() * w).sum();
+                        let half = if sum > 0 { 1 << 19 } else { -(1 << 19) };
+                        *y = store((sum + half) / (1 << 20));
+                    }
+                }
+            }
+        });
+    }
+}
+
+impl Step for Bilinear {
+    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
+        if self.wide {
+            let cut = |y: i64| y.clamp(i64::from(i16::MIN), i64::from(i16::MAX)) as i16;
+            self.of::<i16>(numbers(io.a), numbers_mut(io.out), cut);
+        } else {
+            let cut = |y: i64| y.clamp(i64::from(i8::MIN), i64::from(i8::MAX)) as i8;
+            self.of::<i8>(numbers(io.a), numbers_mut(io.out), cut);
+        }
+    }
+}
+
+wire!(Bilinear { taps, input, channels, wide });
 wire!(Sampled { taps, input, inner });
 
 impl Wire for Nearest {

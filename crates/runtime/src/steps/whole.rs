@@ -147,6 +147,32 @@ impl Step for Whole {
     }
 }
 
+/// Whether elements of `f32` are infinite: a byte an element.
+#[derive(Debug)]
+pub struct Infinite {
+    pub negative: bool,
+    pub positive: bool,
+}
+
+impl Step for Infinite {
+    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
+        for (y, x) in io.out.iter_mut().zip(numbers::<f32>(io.a)) {
+            let counts = if *x > 0.0 { self.positive } else { self.negative };
+            *y = u8::from(x.is_infinite() && counts);
+        }
+    }
+}
+
+/// All bits of integers, inverted.
+#[derive(Debug)]
+pub struct Invert {}
+
+impl Step for Invert {
+    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
+        io.out.iter_mut().zip(io.a).for_each(|(y, x)| *y = !x);
+    }
+}
+
 /// Sum, difference, product, minimum or maximum of two values of quantized `i16`: TFLite's integer arithmetic.
 #[derive(Debug)]
 pub struct Quantized16 {
@@ -234,5 +260,14 @@ impl Wire for WholeFn {
 }
 
 wire!(Compare { f, element, dims, steps });
+wire!(Infinite { negative, positive });
 wire!(Whole { f, element, dims, steps });
 wire!(Quantized16 { f, zeros, factors, factor, bounds, dims, steps });
+
+impl Wire for Invert {
+    fn put(&self, _: &mut Writer) {}
+
+    fn get(_: &mut Reader<'_>) -> Result<Self, Fault> {
+        Ok(Self {})
+    }
+}

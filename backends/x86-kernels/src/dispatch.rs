@@ -1,5 +1,5 @@
 use crate::{Level, depthwise, elementwise, gemm};
-use paring_kernels::{I8Depthwise, I8Panel, I8Sum, Kernels, Portable, Rows, Tile, Window};
+use paring_kernels::{I8Depthwise, I8Panel, I8Sum, Kernels, Portable, Rows, Table, Tile, Window};
 use std::ops::Range;
 
 /// The kernels of a level of instructions.
@@ -42,6 +42,10 @@ impl Kernels for X86Kernels {
             Level::Avx2 => "x86-avx2",
             Level::Avx512 => "x86-avx512",
         }
+    }
+
+    fn pieces<'a>(&self, at: &'a [u32]) -> Table<'a> {
+        gemm::table(self.level, at)
     }
 
     fn f32_tile(&self) -> Tile {

@@ -11,7 +11,7 @@
 
 use crate::depthwise::{inner_columns, lane as channel_lane};
 use crate::gemm::Lane;
-use crate::i8_avx512::{VECTOR, all_short, requantize, requantize_short, write_vectors};
+use crate::i8_avx512::{LONG, RAISED, SHORT, VECTOR, form_of, scaled, write_vectors};
 use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 use paring_kernels::{I8Depthwise, Window};
@@ -19,8 +19,8 @@ use std::ops::Range;
 
 /// Bytes that lead the packed weights: the bounds, the form of the constants, and whether weights are sums.
 const HEAD: usize = 64;
-/// Where the head says that all constants are of the short form.
-const SHORT_AT: usize = 2;
+/// Where the head says of which form all constants are.
+const FORM_AT: usize = 2;
 /// Where the head says how many bytes are added to a weight.
 const SETS_AT: usize = 3;
 
@@ -82,10 +82,10 @@ pub(crate) fn pack(p: &I8Depthwise<'_>, more: &[i8], packed: &mut [u8]) -> bool 
         }
         all.push(lanes);
     }
-    let short = all.iter().all(|lanes| all_short(lanes));
-    packed[SHORT_AT] = u8::from(short);
+    let form = form_of(all.iter().flatten().flatten());
+    packed[FORM_AT] = form;
     for (to, lanes) in packed[HEAD..].chunks_exact_mut(len).zip(&all) {
-        write_vectors(&mut to[..4 * VECTOR], lanes, short);
+        write_vectors(&mut to[..4 * VECTOR], lanes, form);
     }
     true
 }
@@ -118,7 +118,7 @@ pub(crate) unsafe fn rows(
     let channels = window.channels;
     let padding = [pad; 64];
     let bounds = (_mm512_set1_epi8(packed[0] as i8), _mm512_set1_epi8(packed[1] as i8));
-    let (first, two, short) = (rows.start, is_sum(packed), packed[SHORT_AT] == 1);
+    let (first, two, form) = (rows.start, is_sum(packed), packed[FORM_AT]);
     let len = block_len(window.kernel, 1 + usize::from(two));
     for y in rows {
         let out = out[(y - first) * window.out_width * channels..].as_mut_ptr();
@@ -136,11 +136,13 @@ pub(crate) unsafe fn rows(
                     pitch: window.input[1] * channels,
                 };
                 let (live, out) = ((channels - c).min(64), out.add(c));
-                match (short, two) {
-                    (true, false) => line::<true, false>(&block, y, live, out),
-                    (true, true) => line::<true, true>(&block, y, live, out),
-                    (false, false) => line::<false, false>(&block, y, live, out),
-                    (false, true) => line::<false, true>(&block, y, live, out),
+                match (form, two) {
+                    (RAISED, false) => line::<RAISED, false>(&block, y, live, out),
+                    (RAISED, true) => line::<RAISED, true>(&block, y, live, out),
+                    (SHORT, false) => line::<SHORT, false>(&block, y, live, out),
+                    (SHORT, true) => line::<SHORT, true>(&block, y, live, out),
+                    (_, false) => line::<LONG, false>(&block, y, live, out),
+                    (_, true) => line::<LONG, true>(&block, y, live, out),
                 }
             }
         }
@@ -148,8 +150,10 @@ pub(crate) unsafe fn rows(
 }
 
 /// A row of pixels of one block.
+// Functions of their own, so that what they call is inlined into each.
+#[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn line<const SHORT: bool, const TWO: bool>(
+unsafe fn line<const FORM: u8, const TWO: bool>(
     b: &Block<'_>,
     y: usize,
     live: usize,
@@ -191,19 +195,19 @@ unsafe fn line<const SHORT: bool, const TWO: bool>(
                     if simple {
                         let at = [at(0), at(1), at(2)];
                         match (per * w.stride[1], whole == 64) {
-                            (1, true) => three::<1, SHORT, TWO, true>(b, at, n, whole, per, out),
-                            (2, true) => three::<2, SHORT, TWO, true>(b, at, n, whole, per, out),
-                            (_, true) => three::<3, SHORT, TWO, true>(b, at, n, whole, per, out),
-                            (1, false) => three::<1, SHORT, TWO, false>(b, at, n, whole, per, out),
-                            (2, false) => three::<2, SHORT, TWO, false>(b, at, n, whole, per, out),
-                            (_, false) => three::<3, SHORT, TWO, false>(b, at, n, whole, per, out),
+                            (1, true) => three::<1, FORM, TWO, true>(b, at, n, whole, per, out),
+                            (2, true) => three::<2, FORM, TWO, true>(b, at, n, whole, per, out),
+                            (_, true) => three::<3, FORM, TWO, true>(b, at, n, whole, per, out),
+                            (1, false) => three::<1, FORM, TWO, false>(b, at, n, whole, per, out),
+                            (2, false) => three::<2, FORM, TWO, false>(b, at, n, whole, per, out),
+                            (_, false) => three::<3, FORM, TWO, false>(b, at, n, whole, per, out),
                         }
                     } else {
                         let mut all = [(b.pad, 0); MANY_ROWS];
                         for (ky, row) in all[..kh].iter_mut().enumerate() {
                             *row = at(ky);
                         }
-                        many::<SHORT, TWO>(b, all, n, whole, per, out);
+                        many::<FORM, TWO>(b, all, n, whole, per, out);
                     }
                     out = out.wrapping_add(n * per * w.channels);
                     column += n * per;
@@ -238,7 +242,7 @@ unsafe fn line<const SHORT: bool, const TWO: bool>(
                     weights = weights.add(256);
                 }
             }
-            store(finish::<SHORT>(b, &acc), out, live);
+            store(finish::<FORM>(b, &acc), out, live);
             out = out.wrapping_add(w.channels);
             column += 1;
         }
@@ -252,7 +256,10 @@ pub(crate) const MAX_SIDE: usize = 64;
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn interleave(taps: [__m512i; 4]) -> [__m512i; 4] {
-    let t = taps.map(|t| _mm512_xor_si512(t, _mm512_set1_epi8(-128)));
+    let mut t = taps;
+    for t in &mut t {
+        *t = _mm512_xor_si512(*t, _mm512_set1_epi8(-128));
+    }
     let a = _mm512_unpacklo_epi8(t[0], t[1]);
     let b = _mm512_unpackhi_epi8(t[0], t[1]);
     let c = _mm512_unpacklo_epi8(t[2], t[3]);
@@ -268,13 +275,12 @@ fn interleave(taps: [__m512i; 4]) -> [__m512i; 4] {
 /// Sums to bytes in the order of the input.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn finish<const SHORT: bool>(b: &Block<'_>, acc: &[__m512i; 4]) -> __m512i {
+unsafe fn finish<const FORM: u8>(b: &Block<'_>, acc: &[__m512i; 4]) -> __m512i {
     let mut y = *acc;
     for (v, y) in y.iter_mut().enumerate() {
         // SAFETY: a block begins with four vectors of constants.
         unsafe {
-            let vector = b.packed.add(v * VECTOR);
-            *y = if SHORT { requantize_short(*y, vector) } else { requantize(*y, vector) };
+            *y = scaled::<FORM>(*y, b.packed.add(v * VECTOR));
         }
     }
     let y = _mm512_packs_epi16(_mm512_packs_epi32(y[0], y[1]), _mm512_packs_epi32(y[2], y[3]));
@@ -343,7 +349,7 @@ type Column = [__m512i; 4];
 /// `n` vectors of pixels of a window that is inside from left to right. Columns are interleaved into a buffer
 /// first, so that each is for all pixels that see it.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn many<const SHORT: bool, const TWO: bool>(
+unsafe fn many<const FORM: u8, const TWO: bool>(
     b: &Block<'_>,
     rows: [(*const i8, usize); MANY_ROWS],
     n: usize,
@@ -377,9 +383,9 @@ unsafe fn many<const SHORT: bool, const TWO: bool>(
             while i < now {
                 let at = buffer.add(i * step * quads);
                 let count = match now - i {
-                    4.. => buffered::<4, SHORT, TWO>(b, at, step, live, per, out),
-                    2.. => buffered::<2, SHORT, TWO>(b, at, step, live, per, out),
-                    _ => buffered::<1, SHORT, TWO>(b, at, step, live, per, out),
+                    4.. => buffered::<4, FORM, TWO>(b, at, step, live, per, out),
+                    2.. => buffered::<2, FORM, TWO>(b, at, step, live, per, out),
+                    _ => buffered::<1, FORM, TWO>(b, at, step, live, per, out),
                 };
                 out = out.wrapping_add(count * per * b.hop);
                 i += count;
@@ -392,7 +398,7 @@ unsafe fn many<const SHORT: bool, const TWO: bool>(
 /// `P` vectors of pixels from the interleaved columns that the first one sees on.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn buffered<const P: usize, const SHORT: bool, const TWO: bool>(
+unsafe fn buffered<const P: usize, const FORM: u8, const TWO: bool>(
     b: &Block<'_>,
     columns: *const Column,
     step: usize,
@@ -423,7 +429,7 @@ unsafe fn buffered<const P: usize, const SHORT: bool, const TWO: bool>(
             weights = weights.add(256);
         }
         for (p, acc) in acc.iter().enumerate() {
-            store(finish::<SHORT>(b, acc), out.wrapping_add(p * per * b.hop), live);
+            store(finish::<FORM>(b, acc), out.wrapping_add(p * per * b.hop), live);
         }
     }
     P
@@ -433,7 +439,7 @@ unsafe fn buffered<const P: usize, const SHORT: bool, const TWO: bool>(
 /// each begins after the one before, 3 standing for 3 and more. `FULL` where all 64 bytes are there.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn three<const S: usize, const SHORT: bool, const TWO: bool, const FULL: bool>(
+unsafe fn three<const S: usize, const FORM: u8, const TWO: bool, const FULL: bool>(
     b: &Block<'_>,
     rows: [(*const i8, usize); 3],
     n: usize,
@@ -465,7 +471,7 @@ unsafe fn three<const S: usize, const SHORT: bool, const TWO: bool, const FULL: 
                     acc[v] = product::<TWO>(acc[v], q[kx][v], w, 3 * 256);
                 }
             }
-            let y = finish::<SHORT>(b, &acc);
+            let y = finish::<FORM>(b, &acc);
             if FULL {
                 _mm512_storeu_si512(out.cast(), y);
             } else {

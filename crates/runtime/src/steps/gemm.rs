@@ -154,13 +154,20 @@ impl Layout {
             reach: 1,
             stride: 1,
             pad: 0,
-            work: self.width * self.depth * self.channels,
+            work: weighed(self.width * self.depth * self.channels, size),
         })
     }
 
-    fn work(&self) -> usize {
-        self.rows * self.taps * self.depth * self.per_group() * self.groups
+    /// What a sample takes; `size` is the bytes of an element.
+    fn work(&self, size: usize) -> usize {
+        let row = self.taps.saturating_mul(self.depth).saturating_mul(self.channels);
+        weighed(row.saturating_mul(self.rows), size)
     }
+}
+
+/// Multiply-accumulates of `size` bytes as so many of `f32`: bytes go about four times as fast.
+fn weighed(macs: usize, size: usize) -> usize {
+    if size == 1 { macs / 4 } else { macs }
 }
 
 /// Some channels with their weights.
@@ -212,6 +219,7 @@ struct Stretch<'a> {
 /// Calls `each` for each run of rows and each panel, with the output from the run's first row and the panel's
 /// first channel on.
 fn product<T: Send>(
+    kernels: &dyn Kernels,
     layout: &Layout,
     tile: Tile,
     panels: &[Panel],
@@ -225,7 +233,7 @@ fn product<T: Send>(
         // One row: the panels are what is divided.
         let width = tile.width;
         let plain = layout.groups == 1;
-        let at = Table::new(at_all);
+        let at = kernels.pieces(at_all);
         let run = |range: std::ops::Range<usize>, out: &mut [T]| {
             let base = panels[range.start].first;
             for panel in &panels[range] {
@@ -234,7 +242,7 @@ fn product<T: Send>(
             }
         };
         if plain {
-            divide(panels.len(), width, layout.work(), out, &run);
+            divide(panels.len(), width, layout.work(size), out, &run);
         } else {
             run(0..panels.len(), out);
         }
@@ -243,7 +251,7 @@ fn product<T: Send>(
     let tiles = layout.rows.div_ceil(tile.rows);
     let bytes = tile.rows * layout.taps * layout.depth * size;
     let block = (BLOCK / bytes.max(1)).max(1);
-    divide(tiles, tile.rows * n, layout.work(), out, &|range, out| {
+    divide(tiles, tile.rows * n, layout.work(size), out, &|range, out| {
         let first = range.start;
         let mut start = first;
         while start < range.end {
@@ -261,7 +269,7 @@ fn product<T: Send>(
                 (base, at) = (row * layout.depth, &at_all[..(end - start) * per]);
             }
             let rows = (end * tile.rows).min(layout.rows) - row;
-            let stretch = Stretch { row, rows, base, at: Table::new(at) };
+            let stretch = Stretch { row, rows, base, at: kernels.pieces(at) };
             for panel in panels {
                 let out = &mut out[(start - first) * tile.rows * n + panel.first..];
                 each(&stretch, panel, out);
@@ -343,6 +351,10 @@ impl Step for F32Gemm {
         self.shape.is_some().then_some(self)
     }
 
+    fn work(&self) -> usize {
+        self.layout.work(4).saturating_mul(self.layout.samples)
+    }
+
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         let l = &self.layout;
         let x: &[f32] = numbers(io.a);
@@ -359,7 +371,7 @@ impl Step for F32Gemm {
             }
             let rest = (!rest.is_empty()).then(|| &rest[sample * result..][..result]);
             let out = &mut out[sample * result..][..result];
-            product(l, self.tile, &self.panels, 4, out, &|s, panel, out| {
+            product(kernels, l, self.tile, &self.panels, 4, out, &|s, panel, out| {
                 let a = &a[s.base + panel.group * (l.depth * (l.groups > 1) as usize)..];
                 let rows = Rows::of(a, s.at, &self.pad, l.taps, l.depth, s.rows, self.tile.rows);
                 let rest = rest.map(|r| &r[s.row * l.channels + panel.first..]);
@@ -494,6 +506,10 @@ impl Step for I8Gemm {
         self.shape.is_some().then_some(self)
     }
 
+    fn work(&self) -> usize {
+        self.layout.work(1).saturating_mul(self.layout.samples)
+    }
+
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         let l = &self.layout;
         let x: &[i8] = numbers(io.a);
@@ -509,7 +525,7 @@ impl Step for I8Gemm {
                 a = scratch;
             }
             let out = &mut out[sample * result..][..result];
-            product(l, self.tile, &self.panels, 1, out, &|s, panel, out| {
+            product(kernels, l, self.tile, &self.panels, 1, out, &|s, panel, out| {
                 let a = &a[s.base + panel.group * (l.depth * (l.groups > 1) as usize)..];
                 let rows = Rows::of(a, s.at, &self.pad, l.taps, l.depth, s.rows, self.tile.rows);
                 let weights = &packed[panel.start..panel.start + panel.len];

@@ -51,6 +51,12 @@ macro_rules! any_step {
                     $(Self::$kind(step) => step.by_rows(),)*
                 }
             }
+
+            fn work(&self) -> usize {
+                match self {
+                    $(Self::$kind(step) => step.work(),)*
+                }
+            }
         }
 
         impl AnyStep {

@@ -283,6 +283,13 @@ unsafe fn finish<const FORM: u8>(b: &Block<'_>, acc: &[__m512i; 4]) -> __m512i {
             *y = scaled::<FORM>(*y, b.packed.add(v * VECTOR));
         }
     }
+    bytes(b, &y)
+}
+
+/// Scaled sums to bytes in the order of the input.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn bytes(b: &Block<'_>, y: &[__m512i; 4]) -> __m512i {
     let y = _mm512_packs_epi16(_mm512_packs_epi32(y[0], y[1]), _mm512_packs_epi32(y[2], y[3]));
     _mm512_min_epi8(_mm512_max_epi8(y, b.bounds.0), b.bounds.1)
 }
@@ -460,35 +467,78 @@ unsafe fn three<const S: usize, const FORM: u8, const TWO: bool, const FULL: boo
             let last = tap(2);
             interleave([tap(0), tap(1), last, last])
         };
-        let weights = b.packed.add(4 * VECTOR);
-        let mut q = [column(&at, 0), column(&at, 1), column(&at, 2)];
-        for i in 0..n {
-            let mut acc = [_mm512_setzero_si512(); 4];
-            for v in 0..4 {
-                acc[v] = _mm512_loadu_si512(b.packed.add(v * VECTOR).cast());
-                for kx in 0..3 {
-                    let w = weights.add((kx * 4 + v) * 64);
-                    acc[v] = product::<TWO>(acc[v], q[kx][v], w, 3 * 256);
-                }
-            }
-            let y = finish::<FORM>(b, &acc);
+        let put = |y: __m512i, out: *mut i8| {
             if FULL {
                 _mm512_storeu_si512(out.cast(), y);
             } else {
                 store(y, out, live);
             }
-            out = out.wrapping_add(per * b.hop);
-            if i + 1 == n {
+        };
+        let hop = per * b.hop;
+        let first = [column(&at, 0), column(&at, 1), column(&at, 2)];
+        let mut q = [first[0], first[1], first[2], first[2]];
+        let mut left = n;
+        while left > 0 {
+            let now = if S == 1 && left > 1 { 2 } else { 1 };
+            if now == 2 {
+                q[3] = column(&at, 3);
+                let [y, second] = beside::<2, FORM, TWO>(b, &q);
+                put(y, out);
+                put(second, out.wrapping_add(hop));
+            } else {
+                let [y] = beside::<1, FORM, TWO>(b, &q);
+                put(y, out);
+            }
+            out = out.wrapping_add(now * hop);
+            left -= now;
+            if left == 0 {
                 break;
             }
             for ky in 0..3 {
-                at[ky] = at[ky].wrapping_add(step & moves[ky]);
+                at[ky] = at[ky].wrapping_add((now * step) & moves[ky]);
             }
-            q = match S {
-                1 => [q[1], q[2], column(&at, 2)],
-                2 => [q[2], column(&at, 1), column(&at, 2)],
-                _ => [column(&at, 0), column(&at, 1), column(&at, 2)],
+            // The columns that are seen again.
+            q = match (S, now) {
+                (1, 2) => [q[2], q[3], column(&at, 2), q[3]],
+                (1, _) => [q[1], q[2], column(&at, 2), q[3]],
+                (2, _) => [q[2], column(&at, 1), column(&at, 2), q[3]],
+                _ => [column(&at, 0), column(&at, 1), column(&at, 2), q[3]],
             };
         }
+    }
+}
+
+/// The results of `P` vectors of pixels of a 3x3 window, from the interleaved columns that the first sees on: each
+/// sees the column after those before it.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn beside<const P: usize, const FORM: u8, const TWO: bool>(
+    b: &Block<'_>,
+    q: &[Column; 4],
+) -> [__m512i; P] {
+    // SAFETY: as the caller's.
+    unsafe {
+        let weights = b.packed.add(4 * VECTOR);
+        let mut y = [[_mm512_setzero_si512(); 4]; P];
+        for v in 0..4 {
+            let bias = _mm512_loadu_si512(b.packed.add(v * VECTOR).cast());
+            for p in 0..P {
+                y[p][v] = bias;
+            }
+            for kx in 0..3 {
+                let w = weights.add((kx * 4 + v) * 64);
+                for p in 0..P {
+                    y[p][v] = product::<TWO>(y[p][v], q[p + kx][v], w, 3 * 256);
+                }
+            }
+            for p in 0..P {
+                y[p][v] = scaled::<FORM>(y[p][v], b.packed.add(v * VECTOR));
+            }
+        }
+        let mut out = [_mm512_setzero_si512(); P];
+        for p in 0..P {
+            out[p] = bytes(b, &y[p]);
+        }
+        out
     }
 }

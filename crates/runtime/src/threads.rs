@@ -206,6 +206,26 @@ mod pool {
         }
 
         #[test]
+        fn other_threads_take_part() {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+            let seen = Mutex::new(std::collections::HashSet::new());
+            let mut out = [0; 64];
+            pool.install(|| {
+                together(usize::MAX, || {
+                    divide(64, 1, usize::MAX, &mut out, &|range, out| {
+                        seen.lock().unwrap().insert(std::thread::current().id());
+                        for (i, v) in range.zip(out) {
+                            std::thread::sleep(std::time::Duration::from_millis(1));
+                            *v = i;
+                        }
+                    });
+                });
+            });
+            assert_eq!(seen.lock().unwrap().len(), 2);
+            assert!(out.iter().enumerate().all(|(i, v)| *v == i));
+        }
+
+        #[test]
         fn threads_are_let_go_where_a_step_panics() {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
             let panics = std::panic::AssertUnwindSafe(|| {
@@ -236,6 +256,7 @@ mod alone {
         work.min(1)
     }
 
+    /// One: there is no pool.
     #[must_use]
     pub fn threads() -> usize {
         1
@@ -246,6 +267,7 @@ mod alone {
         b();
     }
 
+    /// Does `f`.
     pub fn together(_: usize, f: impl FnOnce() + Send) {
         f();
     }

@@ -164,7 +164,7 @@ impl Raised {
         let whole = |acc: i64| (acc * twice) >> 32;
         let start = (0..Self::TRIED).find(|start| {
             let behind = (start * twice) & 0xFFFF_FFFF;
-            (behind - (1 << 31)).abs() < 1 << 21
+            (behind - (1 << 31)).abs() < 1 << 30
                 && begins[..n].iter().all(|(h, first)| {
                     let h = h + whole(*start);
                     let before = (first - 1).min(bound);

@@ -73,7 +73,7 @@ pub(crate) fn lane(p: &I8Depthwise<'_>, channel: usize, taps: usize, more: &[i8]
         }
     }
     let (bias, m) = (p.bias[channel], p.multipliers[channel]);
-    crate::gemm::lane(&w[..2 * taps], bias, m, p.rounding, p.zero_point)
+    crate::gemm::lane(&w[..2 * taps], bias, m, p.rounding, p.zero_point, p.bounds)
 }
 
 /// Whether there is an `i8` kernel.

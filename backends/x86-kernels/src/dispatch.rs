@@ -1,5 +1,10 @@
+#[cfg(target_arch = "x86_64")]
+use crate::sparse;
 use crate::{Level, depthwise, elementwise, gemm};
-use paring_kernels::{I8Depthwise, I8Panel, I8Sum, Kernels, Portable, Rows, Tile, Window};
+use paring_kernels::{
+    Extents, I8Depthwise, I8Panel, I8Scale, I8Sum, Kernels, Portable, Rows, Sparse, Table, Tile,
+    Window,
+};
 use std::ops::Range;
 
 /// The kernels of a level of instructions.
@@ -44,6 +49,10 @@ impl Kernels for X86Kernels {
         }
     }
 
+    fn pieces<'a>(&self, at: &'a [u32]) -> Table<'a> {
+        gemm::table(self.level, at)
+    }
+
     fn f32_tile(&self) -> Tile {
         gemm::f32_tile(self.level).unwrap_or(Portable.f32_tile())
     }
@@ -63,6 +72,33 @@ impl Kernels for X86Kernels {
             return Portable.f32_gemm(r, panel, width, rest, clamp, cols, stride, out);
         }
         gemm::f32_gemm(self.level, r, panel, width, rest, clamp, cols, stride, out);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn f32_sparse_pays(&self, extents: &Extents) -> bool {
+        sparse::f32_pays(self.level, extents)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn f32_sparse_scratch(&self, depth: usize) -> usize {
+        sparse::f32_scratch(self.level, depth).unwrap_or(0)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn f32_sparse(
+        &self,
+        a: &[f32],
+        weights: &Sparse<'_, f32>,
+        bias: &[f32],
+        rest: Option<&[f32]>,
+        clamp: (f32, f32),
+        scratch: &mut [f32],
+        out: &mut [f32],
+    ) {
+        if self.level == Level::Scalar {
+            return Portable.f32_sparse(a, weights, bias, rest, clamp, scratch, out);
+        }
+        sparse::f32_product(self.level, a, weights, bias, rest, clamp, scratch, out);
     }
 
     fn i8_tile(&self) -> Tile {
@@ -100,6 +136,31 @@ impl Kernels for X86Kernels {
             return Portable.i8_gemm(r, packed, width, cols, stride, out);
         }
         gemm::i8_gemm(self.level, r, packed, width, cols, stride, out);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn i8_sparse_pays(&self, extents: &Extents) -> bool {
+        sparse::i8_pays(self.level, extents)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn i8_sparse_scratch(&self, depth: usize) -> usize {
+        if sparse::has_i8(self.level) { sparse::i8_scratch(depth) } else { 0 }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn i8_sparse(
+        &self,
+        a: &[i8],
+        weights: &Sparse<'_, i16>,
+        scale: &I8Scale<'_>,
+        scratch: &mut [i16],
+        out: &mut [i8],
+    ) {
+        if !sparse::has_i8(self.level) {
+            return Portable.i8_sparse(a, weights, scale, scratch, out);
+        }
+        sparse::i8_product(self.level, a, weights, scale, scratch, out);
     }
 
     fn f32_depthwise(

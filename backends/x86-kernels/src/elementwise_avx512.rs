@@ -2,7 +2,7 @@
 
 use crate::elementwise::pair;
 use crate::gemm::Lane;
-use crate::i8_avx512::{VECTOR, requantize, requantize_short, write_vectors};
+use crate::i8_avx512::{LONG, SHORT, VECTOR, form_of, scaled, write_vectors};
 use crate::requant::{Affine, Short};
 use core::arch::x86_64::*;
 use paring_kernels::{I8Sum, QuickSum};
@@ -22,18 +22,19 @@ fn constants(factor: Multiplier, rounding: Rounding, zero_point: i32, bound: i64
         start: 0,
         affine: Affine::new(factor, rounding, zero_point, bound)?,
         short: Short::new(factor, rounding, zero_point, bound),
+        raised: None,
     })
 }
 
 /// Room for the constants of a vector, at a cache line.
 #[repr(align(64))]
-struct Vector([u8; VECTOR], bool);
+struct Vector([u8; VECTOR], u8);
 
 impl Vector {
     fn of(lane: Lane) -> Self {
-        let mut vector = Self([0; VECTOR], false);
-        vector.1 = lane.short.is_some();
-        write_vectors(&mut vector.0, &[[lane; 16]], vector.1);
+        let form = form_of(std::iter::once(&lane));
+        let mut vector = Self([0; VECTOR], form);
+        write_vectors(&mut vector.0, &[[lane; 16]], form);
         vector
     }
 
@@ -42,11 +43,11 @@ impl Vector {
     fn apply(&self, x: __m512i) -> __m512i {
         // SAFETY: there are `VECTOR` bytes.
         unsafe {
-            if self.1 {
+            if self.1 == SHORT {
                 let top = _mm512_set1_epi32(i32::MIN);
-                requantize_short(_mm512_xor_si512(x, top), self.0.as_ptr())
+                scaled::<SHORT>(_mm512_xor_si512(x, top), self.0.as_ptr())
             } else {
-                requantize(x, self.0.as_ptr())
+                scaled::<LONG>(x, self.0.as_ptr())
             }
         }
     }

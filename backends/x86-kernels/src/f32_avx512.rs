@@ -5,6 +5,29 @@ use paring_kernels::{PAD, Rows};
 
 const TILE: usize = 14;
 
+/// One more than where the farthest piece begins, or 0, and whether there is padding.
+#[target_feature(enable = "avx512f")]
+pub(crate) fn farthest(at: &[u32]) -> (usize, bool) {
+    // PAD wraps to 0.
+    let one = _mm512_set1_epi32(1);
+    let (mut low, mut high) = (_mm512_set1_epi32(-1), _mm512_setzero_si512());
+    let chunks = at.chunks_exact(16);
+    let rest = chunks.remainder().iter();
+    for chunk in chunks {
+        // SAFETY: there are 16 numbers.
+        let chunk = unsafe { _mm512_loadu_si512(chunk.as_ptr().cast()) };
+        let chunk = _mm512_add_epi32(chunk, one);
+        low = _mm512_min_epu32(low, chunk);
+        high = _mm512_max_epu32(high, chunk);
+    }
+    let (low, high) = (_mm512_reduce_min_epu32(low), _mm512_reduce_max_epu32(high));
+    let (low, high) = rest.fold((low, high), |(low, high), &at| {
+        let at = at.wrapping_add(1);
+        (low.min(at), high.max(at))
+    });
+    (high as usize, low == 0)
+}
+
 struct Tile<'a> {
     a: *const f32,
     pad: *const f32,
@@ -15,6 +38,8 @@ struct Tile<'a> {
     clamp: (f32, f32),
     cols: usize,
     stride: usize,
+    /// Where to bring the next panel into the cache from, and bytes of it for each element of a row.
+    ahead: (*const u8, usize),
     lives: core::marker::PhantomData<&'a f32>,
 }
 
@@ -40,25 +65,44 @@ pub(crate) unsafe fn gemm(
         clamp,
         cols,
         stride,
+        ahead: (core::ptr::null(), 0),
         lives: core::marker::PhantomData,
     };
+    // The tiles together bring in the panel after this one.
+    let tiles = rows.rows().div_ceil(TILE);
+    let share = size_of_val(panel) / tiles;
+    let most = if collide(rows.at()) { TILE / 2 } else { TILE };
     let mut done = 0;
     let mut at = rows.at().as_ptr();
     while done < rows.rows() {
         let m = (rows.rows() - done).min(TILE);
-        tile.rest = rest.map(|r| unsafe { r.as_ptr().add(done * stride) });
+        let next = panel.as_ptr_range().end.cast::<u8>();
+        tile.ahead = (next.wrapping_add(done / TILE * share), 4 * width / tiles);
         // SAFETY: the caller checked that the rows are inside their slices.
         unsafe {
-            let out = out.as_mut_ptr().add(done * stride);
-            if width == 32 {
-                by_rows::<2>(&tile, m, at, out)
-            } else {
-                by_rows::<1>(&tile, m, at, out)
+            let mut first = 0;
+            while first < m {
+                let m = (m - first).min(most);
+                tile.rest = rest.map(|r| r.as_ptr().add((done + first) * stride));
+                let (at, out) = (at.add(first), out.as_mut_ptr().add((done + first) * stride));
+                if width == 32 {
+                    by_rows::<2>(&tile, m, at, out)
+                } else {
+                    by_rows::<1>(&tile, m, at, out)
+                }
+                first += m;
             }
             at = at.add(rows.taps() * TILE);
         }
         done += m;
     }
+}
+
+/// Whether pieces are so far apart that those of a whole tile fall into the same places of a first-level cache, which
+/// has room for fewer.
+fn collide(at: &[u32]) -> bool {
+    const PLACES: u32 = 4096 / size_of::<f32>() as u32;
+    matches!(at, [a, b, ..] if a != b && a.abs_diff(*b).is_multiple_of(PLACES))
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
@@ -87,6 +131,7 @@ unsafe fn tile<const M: usize, const V: usize>(t: &Tile<'_>, at: *const u32, out
             }
         }
         let mut w = t.panel.add(16 * V);
+        let mut ahead = t.ahead.0;
         for tap in 0..t.taps {
             let mut p = [t.pad; M];
             for (m, p) in p.iter_mut().enumerate() {
@@ -100,6 +145,8 @@ unsafe fn tile<const M: usize, const V: usize>(t: &Tile<'_>, at: *const u32, out
                 for (v, b) in b.iter_mut().enumerate() {
                     *b = _mm512_loadu_ps(w.add(16 * v));
                 }
+                _mm_prefetch::<_MM_HINT_T1>(ahead.cast());
+                ahead = ahead.wrapping_add(t.ahead.1);
                 for m in 0..M {
                     let x = _mm512_set1_ps(*p[m].add(k));
                     for v in 0..V {

@@ -1,13 +1,27 @@
 //! Products of an indirect left side with packed panels.
 
 use crate::Level;
-use crate::requant::{Affine, Short};
-use paring_kernels::{I8Panel, Rows, Tile};
+use crate::requant::{Affine, Raised, Short};
+use paring_kernels::{I8Panel, Rows, Table, Tile};
 use paring_qmath::{Multiplier, Rounding};
 
 /// Whether `rows` rows of `cols` elements that are `stride` apart fit a slice.
 pub(crate) fn fits(len: usize, rows: usize, cols: usize, stride: usize) -> bool {
     rows > 0 && cols > 0 && cols <= stride && len >= (rows - 1) * stride + cols
+}
+
+/// A table of pieces.
+pub(crate) fn table(level: Level, at: &[u32]) -> Table<'_> {
+    #[cfg(target_arch = "x86_64")]
+    if level == Level::Avx512 && level.is_available() {
+        // SAFETY: the processor has the features; all pieces are looked at.
+        return unsafe {
+            let (end, padded) = crate::f32_avx512::farthest(at);
+            Table::checked(at, end, padded)
+        };
+    }
+    let _ = level;
+    Table::new(at)
 }
 
 /// The tile of `f32` products; `None` where there is no kernel.
@@ -77,7 +91,7 @@ pub(crate) fn i8_step(level: Level) -> usize {
 /// The first value of a channel's accumulator when the left side is offset by 128, and its requantization.
 pub(crate) fn panel_lane(p: &I8Panel<'_>, channel: usize, weights: &[i8]) -> Option<Lane> {
     let (bias, m) = (p.bias[channel], p.multipliers[channel]);
-    lane(weights, bias, m, p.rounding, p.zero_point)
+    lane(weights, bias, m, p.rounding, p.zero_point, p.bounds)
 }
 
 /// The constants of a channel whose accumulator begins at `start`.
@@ -86,6 +100,7 @@ pub(crate) struct Lane {
     pub(crate) start: i32,
     pub(crate) affine: Affine,
     pub(crate) short: Option<Short>,
+    pub(crate) raised: Option<Raised>,
 }
 
 impl Lane {
@@ -94,6 +109,7 @@ impl Lane {
         start: 0,
         affine: Affine { m: 0, k: 0, t: 31, sign: 0 },
         short: Some(Short { m: 0, c: 0, e: 1 }),
+        raised: Some(Raised::constant(0)),
     };
 }
 
@@ -105,6 +121,7 @@ pub(crate) fn lane(
     multiplier: Multiplier,
     rounding: Rounding,
     zero_point: i32,
+    bounds: (i8, i8),
 ) -> Option<Lane> {
     let sum: i64 = weights.iter().map(|w| i64::from(*w)).sum();
     let magnitude: i64 = weights.iter().map(|w| i64::from(w.unsigned_abs())).sum();
@@ -118,6 +135,7 @@ pub(crate) fn lane(
             affine: Affine { m: 0, k: i64::from(result) << 31, t: 31, sign: 0 },
             // Odd, so that the sign of the sum changes nothing.
             short: Some(Short { m: 0, c: 2 * result + 1, e: 1 }),
+            raised: Some(Raised::constant(result)),
         });
     }
     if start.abs() + 255 * magnitude > i64::from(i32::MAX) {
@@ -127,6 +145,7 @@ pub(crate) fn lane(
         start: start as i32,
         affine: Affine::new(multiplier, rounding, zero_point, bound)?,
         short: Short::new(multiplier, rounding, zero_point, bound),
+        raised: Raised::new(multiplier, rounding, zero_point, bounds, bound),
     })
 }
 
@@ -198,7 +217,7 @@ mod tests {
     #[test]
     fn a_channel_that_gives_one_byte_needs_no_room_for_its_sums() {
         let tiny = Multiplier::from_real(1e-9);
-        let lane = lane(&[0, 0], 1 << 30, tiny, Rounding::Double, 5).unwrap();
+        let lane = lane(&[0, 0], 1 << 30, tiny, Rounding::Double, 5, (-128, 127)).unwrap();
         for acc in [i32::MIN, -1, 0, 1, i32::MAX] {
             assert_eq!(lane.affine.apply(acc), 6);
             assert_eq!(lane.short.unwrap().apply(acc), 6);

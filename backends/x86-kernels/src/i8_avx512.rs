@@ -44,33 +44,56 @@ fn place(width: usize, v: usize, lane: usize, k: usize) -> usize {
     (k / 8 * 2 + pair) * 64 + 16 * quarter + 8 * slot + k % 8
 }
 
-/// Whether all channels have the short form.
-pub(crate) fn all_short(lanes: &[[Lane; 16]]) -> bool {
-    lanes.iter().flatten().all(|l| l.short.is_some())
+/// The forms of the constants of channels; the head of packed weights says which one all of them have.
+pub(crate) const LONG: u8 = 0;
+/// See [`requantize_short`].
+pub(crate) const SHORT: u8 = 1;
+/// See [`requantize_raised`].
+pub(crate) const RAISED: u8 = 2;
+
+/// The best form that all channels have.
+pub(crate) fn form_of<'a>(lanes: impl Iterator<Item = &'a Lane> + Clone) -> u8 {
+    if lanes.clone().all(|l| l.raised.is_some()) {
+        RAISED
+    } else if lanes.clone().all(|l| l.short.is_some()) {
+        SHORT
+    } else {
+        LONG
+    }
 }
 
-/// Writes the constants of vectors of channels, in the short form or in the other one.
-pub(crate) fn write_vectors(to: &mut [u8], lanes: &[[Lane; 16]], short: bool) {
+/// Writes the constants of vectors of channels in a form that all of them have.
+pub(crate) fn write_vectors(to: &mut [u8], lanes: &[[Lane; 16]], form: u8) {
     for (to, lanes) in to.chunks_exact_mut(VECTOR).zip(lanes) {
         let mut put = |block: usize, at: usize, bytes: &[u8]| {
             to[block * 64 + at..][..bytes.len()].copy_from_slice(bytes);
         };
         for (i, lane) in lanes.iter().enumerate() {
             let (odd, at) = (i % 2, 8 * (i / 2));
-            if let Some(s) = lane.short.filter(|_| short) {
-                // See [`requantize_short`]. The product of odd lanes takes the mantissas from even
-                // places.
-                put(0, 4 * i, &lane.start.wrapping_add(i32::MIN).to_le_bytes());
-                put(1 + odd, at, &(2 * s.m as u32).to_le_bytes());
-                put(3, 4 * i, &s.c.wrapping_sub(s.m).wrapping_sub(1).to_le_bytes());
-                put(4, 4 * i, &s.e.to_le_bytes());
-            } else {
-                // See [`requantize`].
-                let a = lane.affine;
-                put(0, 4 * i, &lane.start.to_le_bytes());
-                put(1, 4 * i, &a.m.to_le_bytes());
-                put(2 + odd, at, &a.k.to_le_bytes());
-                put(4, 4 * i, &(a.t | a.sign).to_le_bytes());
+            // The last two forms want 2^31 added to accumulators. The product of odd lanes takes the factors
+            // from even places.
+            let top = lane.start.wrapping_add(i32::MIN);
+            match (form, lane.short, lane.raised) {
+                (RAISED, _, Some(r)) => {
+                    put(0, 4 * i, &top.wrapping_add(r.start).to_le_bytes());
+                    put(1 + odd, at, &r.m.to_le_bytes());
+                    put(3, 4 * i, &r.c.wrapping_sub((r.m / 2) as i32).to_le_bytes());
+                    put(4, 4 * i, &r.e.to_le_bytes());
+                }
+                (SHORT, Some(s), _) => {
+                    put(0, 4 * i, &top.to_le_bytes());
+                    put(1 + odd, at, &(2 * s.m as u32).to_le_bytes());
+                    put(3, 4 * i, &s.c.wrapping_sub(s.m).wrapping_sub(1).to_le_bytes());
+                    put(4, 4 * i, &s.e.to_le_bytes());
+                }
+                _ => {
+                    // See [`requantize`].
+                    let a = lane.affine;
+                    put(0, 4 * i, &lane.start.to_le_bytes());
+                    put(1, 4 * i, &a.m.to_le_bytes());
+                    put(2 + odd, at, &a.k.to_le_bytes());
+                    put(4, 4 * i, &(a.t | a.sign).to_le_bytes());
+                }
             }
         }
     }
@@ -103,9 +126,9 @@ pub(crate) fn pack(p: &I8Panel<'_>, panel: &mut [u8]) -> bool {
         }
     }
     let constants = &mut panel[HEAD..][..vectors * VECTOR];
-    let short = all_short(&lanes[..vectors]);
-    write_vectors(constants, &lanes[..vectors], short);
-    panel[2] = u8::from(short);
+    let form = form_of(lanes[..vectors].iter().flatten());
+    write_vectors(constants, &lanes[..vectors], form);
+    panel[2] = form;
     true
 }
 
@@ -175,7 +198,7 @@ unsafe fn by_rows<const V: usize>(t: &Tile, m: usize, at: *const u32, out: *mut 
 /// Sixteen accumulators to numbers in the output's quantization, not yet cut to its range.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-pub(crate) unsafe fn requantize(acc: __m512i, vector: *const u8) -> __m512i {
+unsafe fn requantize(acc: __m512i, vector: *const u8) -> __m512i {
     // SAFETY: the caller gives constants of `VECTOR` bytes.
     unsafe {
         let get = |block: usize| _mm512_loadu_si512(vector.add(64 * block).cast());
@@ -205,7 +228,7 @@ pub(crate) unsafe fn requantize(acc: __m512i, vector: *const u8) -> __m512i {
 /// mantissa, in the upper half of each product.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-pub(crate) unsafe fn requantize_short(acc: __m512i, vector: *const u8) -> __m512i {
+unsafe fn requantize_short(acc: __m512i, vector: *const u8) -> __m512i {
     // SAFETY: the caller gives constants of `VECTOR` bytes.
     unsafe {
         let get = |block: usize| _mm512_loadu_si512(vector.add(64 * block).cast());
@@ -221,6 +244,38 @@ pub(crate) unsafe fn requantize_short(acc: __m512i, vector: *const u8) -> __m512
         // The top bit is set where the sum is not negative.
         let c = _mm512_sub_epi32(get(3), _mm512_srai_epi32::<31>(acc));
         _mm512_srav_epi32(_mm512_add_epi32(h, c), get(4))
+    }
+}
+
+/// As [`requantize`] with constants of the raised form, for accumulators with 2^31 added.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn requantize_raised(acc: __m512i, vector: *const u8) -> __m512i {
+    // SAFETY: the caller gives constants of `VECTOR` bytes.
+    unsafe {
+        let get = |block: usize| _mm512_loadu_si512(vector.add(64 * block).cast());
+        let even = _mm512_mul_epu32(acc, get(1));
+        let odd = _mm512_mul_epu32(_mm512_srli_epi64::<32>(acc), get(2));
+        let h = _mm512_castps_si512(_mm512_mask_movehdup_ps(
+            _mm512_castsi512_ps(odd),
+            0x5555,
+            _mm512_castsi512_ps(even),
+        ));
+        _mm512_srav_epi32(_mm512_add_epi32(h, get(3)), get(4))
+    }
+}
+
+/// By the form of the constants.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(crate) unsafe fn scaled<const FORM: u8>(acc: __m512i, vector: *const u8) -> __m512i {
+    // SAFETY: as the caller's.
+    unsafe {
+        match FORM {
+            RAISED => requantize_raised(acc, vector),
+            SHORT => requantize_short(acc, vector),
+            _ => requantize(acc, vector),
+        }
     }
 }
 
@@ -268,10 +323,10 @@ unsafe fn tile<const M: usize>(t: &Tile, at: *const u32, out: *mut i8) {
                 w = w.add(128);
             }
         }
-        if *t.panel.add(2) == 1 {
-            finish::<M, 2, true>(t, &acc, out);
-        } else {
-            finish::<M, 2, false>(t, &acc, out);
+        match *t.panel.add(2) {
+            RAISED => finish::<M, 2, RAISED>(t, &acc, out),
+            SHORT => finish::<M, 2, SHORT>(t, &acc, out),
+            _ => finish::<M, 2, LONG>(t, &acc, out),
         }
     }
 }
@@ -312,10 +367,10 @@ unsafe fn narrow<const M: usize>(t: &Tile, at: *const u32, out: *mut i8) {
             };
         }
         rows!(0 1 2 3 4 5 6 7 8 9 10 11 12 13);
-        if *t.panel.add(2) == 1 {
-            finish::<M, 1, true>(t, &sums, out);
-        } else {
-            finish::<M, 1, false>(t, &sums, out);
+        match *t.panel.add(2) {
+            RAISED => finish::<M, 1, RAISED>(t, &sums, out),
+            SHORT => finish::<M, 1, SHORT>(t, &sums, out),
+            _ => finish::<M, 1, LONG>(t, &sums, out),
         }
     }
 }
@@ -343,7 +398,7 @@ unsafe fn store(y: __m256i, to: *mut i8, n: usize, mask: __mmask32) {
 /// Requantizes and writes the sums of a tile.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn finish<const M: usize, const V: usize, const SHORT: bool>(
+unsafe fn finish<const M: usize, const V: usize, const FORM: u8>(
     t: &Tile,
     acc: &[[__m512i; V]; M],
     out: *mut i8,
@@ -354,10 +409,7 @@ unsafe fn finish<const M: usize, const V: usize, const SHORT: bool>(
         let low = _mm256_set1_epi8(*t.panel as i8);
         let high = _mm256_set1_epi8(*t.panel.add(1) as i8);
         let mask = ((1_u64 << t.cols) - 1) as __mmask32;
-        let scaled = |sum: __m512i, v: usize| {
-            let vector = vector.add(v * VECTOR);
-            if SHORT { requantize_short(sum, vector) } else { requantize(sum, vector) }
-        };
+        let scaled = |sum: __m512i, v: usize| scaled::<FORM>(sum, vector.add(v * VECTOR));
         let row = |sums: [__m512i; V], m: usize| {
             let y = if V == 2 {
                 _mm512_cvtsepi16_epi8(_mm512_packs_epi32(

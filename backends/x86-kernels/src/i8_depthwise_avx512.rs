@@ -11,7 +11,7 @@
 
 use crate::depthwise::{inner_columns, lane as channel_lane};
 use crate::gemm::Lane;
-use crate::i8_avx512::{VECTOR, all_short, requantize, requantize_short, write_vectors};
+use crate::i8_avx512::{LONG, RAISED, SHORT, VECTOR, form_of, scaled, write_vectors};
 use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 use paring_kernels::{I8Depthwise, Window};
@@ -19,8 +19,8 @@ use std::ops::Range;
 
 /// Bytes that lead the packed weights: the bounds, the form of the constants, and whether weights are sums.
 const HEAD: usize = 64;
-/// Where the head says that all constants are of the short form.
-const SHORT_AT: usize = 2;
+/// Where the head says of which form all constants are.
+const FORM_AT: usize = 2;
 /// Where the head says how many bytes are added to a weight.
 const SETS_AT: usize = 3;
 
@@ -82,10 +82,10 @@ pub(crate) fn pack(p: &I8Depthwise<'_>, more: &[i8], packed: &mut [u8]) -> bool 
         }
         all.push(lanes);
     }
-    let short = all.iter().all(|lanes| all_short(lanes));
-    packed[SHORT_AT] = u8::from(short);
+    let form = form_of(all.iter().flatten().flatten());
+    packed[FORM_AT] = form;
     for (to, lanes) in packed[HEAD..].chunks_exact_mut(len).zip(&all) {
-        write_vectors(&mut to[..4 * VECTOR], lanes, short);
+        write_vectors(&mut to[..4 * VECTOR], lanes, form);
     }
     true
 }
@@ -118,7 +118,7 @@ pub(crate) unsafe fn rows(
     let channels = window.channels;
     let padding = [pad; 64];
     let bounds = (_mm512_set1_epi8(packed[0] as i8), _mm512_set1_epi8(packed[1] as i8));
-    let (first, two, short) = (rows.start, is_sum(packed), packed[SHORT_AT] == 1);
+    let (first, two, form) = (rows.start, is_sum(packed), packed[FORM_AT]);
     let len = block_len(window.kernel, 1 + usize::from(two));
     for y in rows {
         let out = out[(y - first) * window.out_width * channels..].as_mut_ptr();
@@ -136,11 +136,13 @@ pub(crate) unsafe fn rows(
                     pitch: window.input[1] * channels,
                 };
                 let (live, out) = ((channels - c).min(64), out.add(c));
-                match (short, two) {
-                    (true, false) => line::<true, false>(&block, y, live, out),
-                    (true, true) => line::<true, true>(&block, y, live, out),
-                    (false, false) => line::<false, false>(&block, y, live, out),
-                    (false, true) => line::<false, true>(&block, y, live, out),
+                match (form, two) {
+                    (RAISED, false) => line::<RAISED, false>(&block, y, live, out),
+                    (RAISED, true) => line::<RAISED, true>(&block, y, live, out),
+                    (SHORT, false) => line::<SHORT, false>(&block, y, live, out),
+                    (SHORT, true) => line::<SHORT, true>(&block, y, live, out),
+                    (_, false) => line::<LONG, false>(&block, y, live, out),
+                    (_, true) => line::<LONG, true>(&block, y, live, out),
                 }
             }
         }
@@ -148,8 +150,10 @@ pub(crate) unsafe fn rows(
 }
 
 /// A row of pixels of one block.
+// Functions of their own, so that what they call is inlined into each.
+#[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn line<const SHORT: bool, const TWO: bool>(
+unsafe fn line<const FORM: u8, const TWO: bool>(
     b: &Block<'_>,
     y: usize,
     live: usize,
@@ -191,19 +195,19 @@ unsafe fn line<const SHORT: bool, const TWO: bool>(
                     if simple {
                         let at = [at(0), at(1), at(2)];
                         match (per * w.stride[1], whole == 64) {
-                            (1, true) => three::<1, SHORT, TWO, true>(b, at, n, whole, per, out),
-                            (2, true) => three::<2, SHORT, TWO, true>(b, at, n, whole, per, out),
-                            (_, true) => three::<3, SHORT, TWO, true>(b, at, n, whole, per, out),
-                            (1, false) => three::<1, SHORT, TWO, false>(b, at, n, whole, per, out),
-                            (2, false) => three::<2, SHORT, TWO, false>(b, at, n, whole, per, out),
-                            (_, false) => three::<3, SHORT, TWO, false>(b, at, n, whole, per, out),
+                            (1, true) => three::<1, FORM, TWO, true>(b, at, n, whole, per, out),
+                            (2, true) => three::<2, FORM, TWO, true>(b, at, n, whole, per, out),
+                            (_, true) => three::<3, FORM, TWO, true>(b, at, n, whole, per, out),
+                            (1, false) => three::<1, FORM, TWO, false>(b, at, n, whole, per, out),
+                            (2, false) => three::<2, FORM, TWO, false>(b, at, n, whole, per, out),
+                            (_, false) => three::<3, FORM, TWO, false>(b, at, n, whole, per, out),
                         }
                     } else {
                         let mut all = [(b.pad, 0); MANY_ROWS];
                         for (ky, row) in all[..kh].iter_mut().enumerate() {
                             *row = at(ky);
                         }
-                        many::<SHORT, TWO>(b, all, n, whole, per, out);
+                        many::<FORM, TWO>(b, all, n, whole, per, out);
                     }
                     out = out.wrapping_add(n * per * w.channels);
                     column += n * per;
@@ -238,7 +242,7 @@ unsafe fn line<const SHORT: bool, const TWO: bool>(
                     weights = weights.add(256);
                 }
             }
-            store(finish::<SHORT>(b, &acc), out, live);
+            store(finish::<FORM>(b, &acc), out, live);
             out = out.wrapping_add(w.channels);
             column += 1;
         }
@@ -252,7 +256,10 @@ pub(crate) const MAX_SIDE: usize = 64;
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn interleave(taps: [__m512i; 4]) -> [__m512i; 4] {
-    let t = taps.map(|t| _mm512_xor_si512(t, _mm512_set1_epi8(-128)));
+    let mut t = taps;
+    for t in &mut t {
+        *t = _mm512_xor_si512(*t, _mm512_set1_epi8(-128));
+    }
     let a = _mm512_unpacklo_epi8(t[0], t[1]);
     let b = _mm512_unpackhi_epi8(t[0], t[1]);
     let c = _mm512_unpacklo_epi8(t[2], t[3]);
@@ -268,15 +275,21 @@ fn interleave(taps: [__m512i; 4]) -> [__m512i; 4] {
 /// Sums to bytes in the order of the input.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn finish<const SHORT: bool>(b: &Block<'_>, acc: &[__m512i; 4]) -> __m512i {
+unsafe fn finish<const FORM: u8>(b: &Block<'_>, acc: &[__m512i; 4]) -> __m512i {
     let mut y = *acc;
     for (v, y) in y.iter_mut().enumerate() {
         // SAFETY: a block begins with four vectors of constants.
         unsafe {
-            let vector = b.packed.add(v * VECTOR);
-            *y = if SHORT { requantize_short(*y, vector) } else { requantize(*y, vector) };
+            *y = scaled::<FORM>(*y, b.packed.add(v * VECTOR));
         }
     }
+    bytes(b, &y)
+}
+
+/// Scaled sums to bytes in the order of the input.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn bytes(b: &Block<'_>, y: &[__m512i; 4]) -> __m512i {
     let y = _mm512_packs_epi16(_mm512_packs_epi32(y[0], y[1]), _mm512_packs_epi32(y[2], y[3]));
     _mm512_min_epi8(_mm512_max_epi8(y, b.bounds.0), b.bounds.1)
 }
@@ -343,7 +356,7 @@ type Column = [__m512i; 4];
 /// `n` vectors of pixels of a window that is inside from left to right. Columns are interleaved into a buffer
 /// first, so that each is for all pixels that see it.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn many<const SHORT: bool, const TWO: bool>(
+unsafe fn many<const FORM: u8, const TWO: bool>(
     b: &Block<'_>,
     rows: [(*const i8, usize); MANY_ROWS],
     n: usize,
@@ -377,9 +390,9 @@ unsafe fn many<const SHORT: bool, const TWO: bool>(
             while i < now {
                 let at = buffer.add(i * step * quads);
                 let count = match now - i {
-                    4.. => buffered::<4, SHORT, TWO>(b, at, step, live, per, out),
-                    2.. => buffered::<2, SHORT, TWO>(b, at, step, live, per, out),
-                    _ => buffered::<1, SHORT, TWO>(b, at, step, live, per, out),
+                    4.. => buffered::<4, FORM, TWO>(b, at, step, live, per, out),
+                    2.. => buffered::<2, FORM, TWO>(b, at, step, live, per, out),
+                    _ => buffered::<1, FORM, TWO>(b, at, step, live, per, out),
                 };
                 out = out.wrapping_add(count * per * b.hop);
                 i += count;
@@ -392,7 +405,7 @@ unsafe fn many<const SHORT: bool, const TWO: bool>(
 /// `P` vectors of pixels from the interleaved columns that the first one sees on.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn buffered<const P: usize, const SHORT: bool, const TWO: bool>(
+unsafe fn buffered<const P: usize, const FORM: u8, const TWO: bool>(
     b: &Block<'_>,
     columns: *const Column,
     step: usize,
@@ -423,7 +436,7 @@ unsafe fn buffered<const P: usize, const SHORT: bool, const TWO: bool>(
             weights = weights.add(256);
         }
         for (p, acc) in acc.iter().enumerate() {
-            store(finish::<SHORT>(b, acc), out.wrapping_add(p * per * b.hop), live);
+            store(finish::<FORM>(b, acc), out.wrapping_add(p * per * b.hop), live);
         }
     }
     P
@@ -433,7 +446,7 @@ unsafe fn buffered<const P: usize, const SHORT: bool, const TWO: bool>(
 /// each begins after the one before, 3 standing for 3 and more. `FULL` where all 64 bytes are there.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn three<const S: usize, const SHORT: bool, const TWO: bool, const FULL: bool>(
+unsafe fn three<const S: usize, const FORM: u8, const TWO: bool, const FULL: bool>(
     b: &Block<'_>,
     rows: [(*const i8, usize); 3],
     n: usize,
@@ -454,35 +467,78 @@ unsafe fn three<const S: usize, const SHORT: bool, const TWO: bool, const FULL: 
             let last = tap(2);
             interleave([tap(0), tap(1), last, last])
         };
-        let weights = b.packed.add(4 * VECTOR);
-        let mut q = [column(&at, 0), column(&at, 1), column(&at, 2)];
-        for i in 0..n {
-            let mut acc = [_mm512_setzero_si512(); 4];
-            for v in 0..4 {
-                acc[v] = _mm512_loadu_si512(b.packed.add(v * VECTOR).cast());
-                for kx in 0..3 {
-                    let w = weights.add((kx * 4 + v) * 64);
-                    acc[v] = product::<TWO>(acc[v], q[kx][v], w, 3 * 256);
-                }
-            }
-            let y = finish::<SHORT>(b, &acc);
+        let put = |y: __m512i, out: *mut i8| {
             if FULL {
                 _mm512_storeu_si512(out.cast(), y);
             } else {
                 store(y, out, live);
             }
-            out = out.wrapping_add(per * b.hop);
-            if i + 1 == n {
+        };
+        let hop = per * b.hop;
+        let first = [column(&at, 0), column(&at, 1), column(&at, 2)];
+        let mut q = [first[0], first[1], first[2], first[2]];
+        let mut left = n;
+        while left > 0 {
+            let now = if S == 1 && left > 1 { 2 } else { 1 };
+            if now == 2 {
+                q[3] = column(&at, 3);
+                let [y, second] = beside::<2, FORM, TWO>(b, &q);
+                put(y, out);
+                put(second, out.wrapping_add(hop));
+            } else {
+                let [y] = beside::<1, FORM, TWO>(b, &q);
+                put(y, out);
+            }
+            out = out.wrapping_add(now * hop);
+            left -= now;
+            if left == 0 {
                 break;
             }
             for ky in 0..3 {
-                at[ky] = at[ky].wrapping_add(step & moves[ky]);
+                at[ky] = at[ky].wrapping_add((now * step) & moves[ky]);
             }
-            q = match S {
-                1 => [q[1], q[2], column(&at, 2)],
-                2 => [q[2], column(&at, 1), column(&at, 2)],
-                _ => [column(&at, 0), column(&at, 1), column(&at, 2)],
+            // The columns that are seen again.
+            q = match (S, now) {
+                (1, 2) => [q[2], q[3], column(&at, 2), q[3]],
+                (1, _) => [q[1], q[2], column(&at, 2), q[3]],
+                (2, _) => [q[2], column(&at, 1), column(&at, 2), q[3]],
+                _ => [column(&at, 0), column(&at, 1), column(&at, 2), q[3]],
             };
         }
+    }
+}
+
+/// The results of `P` vectors of pixels of a 3x3 window, from the interleaved columns that the first sees on: each
+/// sees the column after those before it.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn beside<const P: usize, const FORM: u8, const TWO: bool>(
+    b: &Block<'_>,
+    q: &[Column; 4],
+) -> [__m512i; P] {
+    // SAFETY: as the caller's.
+    unsafe {
+        let weights = b.packed.add(4 * VECTOR);
+        let mut y = [[_mm512_setzero_si512(); 4]; P];
+        for v in 0..4 {
+            let bias = _mm512_loadu_si512(b.packed.add(v * VECTOR).cast());
+            for p in 0..P {
+                y[p][v] = bias;
+            }
+            for kx in 0..3 {
+                let w = weights.add((kx * 4 + v) * 64);
+                for p in 0..P {
+                    y[p][v] = product::<TWO>(y[p][v], q[p + kx][v], w, 3 * 256);
+                }
+            }
+            for p in 0..P {
+                y[p][v] = scaled::<FORM>(y[p][v], b.packed.add(v * VECTOR));
+            }
+        }
+        let mut out = [_mm512_setzero_si512(); P];
+        for p in 0..P {
+            out[p] = bytes(b, &y[p]);
+        }
+        out
     }
 }

@@ -30,6 +30,8 @@ mod f32_avx512;
 mod f32_depthwise;
 #[cfg(target_arch = "x86_64")]
 mod f32_depthwise3;
+#[cfg(target_arch = "x86_64")]
+mod f32_sparse;
 mod gemm;
 #[cfg(target_arch = "x86_64")]
 mod i8_avx2;
@@ -39,7 +41,11 @@ mod i8_avx512;
 mod i8_depthwise_avx2;
 #[cfg(target_arch = "x86_64")]
 mod i8_depthwise_avx512;
+#[cfg(target_arch = "x86_64")]
+mod i8_sparse_avx512;
 mod requant;
+#[cfg(target_arch = "x86_64")]
+mod sparse;
 
 pub use dispatch::X86Kernels;
 

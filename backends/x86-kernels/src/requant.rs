@@ -107,6 +107,83 @@ impl Short {
     }
 }
 
+/// Rounding twice where no result below the zero point is asked for: `((acc + start) * m / 2^32 + c) >> e`,
+/// rounded down. It takes fewer steps than [`Short`].
+///
+/// Of the results that are asked for, each begins at some accumulator, and on this side of the zero point they all
+/// lie along one line. `h` of [`Short`] rounds with a half, which `start * m / 2^32` has as the part behind its
+/// point, near enough: [`Raised::new`] looks for a `start` with which every result begins where it has to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raised {
+    /// What is added to the accumulator.
+    pub start: i32,
+    /// The factor times 2^32, an even number.
+    pub m: u32,
+    /// Rounding and zero point, less what `start` adds.
+    pub c: i32,
+    /// The right shift.
+    pub e: u32,
+}
+
+impl Raised {
+    /// Values of `start` that are tried.
+    const TRIED: i64 = 1 << 14;
+
+    /// One that always gives `result`.
+    pub const fn constant(result: i32) -> Self {
+        Self { start: 0, m: 0, c: result, e: 0 }
+    }
+
+    /// As [`Short::new`], for results that are cut to `bounds`.
+    pub fn new(
+        multiplier: Multiplier,
+        rounding: Rounding,
+        zero_point: i32,
+        bounds: (i8, i8),
+        bound: i64,
+    ) -> Option<Self> {
+        let short = Short::new(multiplier, rounding, zero_point, bound)?;
+        let (low, high) = (i32::from(bounds.0), i32::from(bounds.1));
+        if low < zero_point || bound + Self::TRIED + i64::from(short.c.unsigned_abs()) >= 1 << 30 {
+            return None;
+        }
+        let (m, e) = (i64::from(short.m), short.e);
+        // For each result `h` and the accumulator that it begins with.
+        let mut begins = [(0, 0); 256];
+        let mut n = 0;
+        for y in low + 1..=high {
+            let h = (i64::from(y - zero_point) << e) - (1 << (e - 1));
+            let first = ((h << 31) - (1 << 30) + m - 1).div_euclid(m);
+            begins[n] = (h, first);
+            n += 1;
+            if first > bound {
+                break;
+            }
+        }
+        let twice = 2 * m;
+        let whole = |acc: i64| (acc * twice) >> 32;
+        let start = (0..Self::TRIED).find(|start| {
+            let behind = (start * twice) & 0xFFFF_FFFF;
+            (behind - (1 << 31)).abs() < 1 << 30
+                && begins[..n].iter().all(|(h, first)| {
+                    let h = h + whole(*start);
+                    let before = (first - 1).min(bound);
+                    (*first > bound || whole(first + start) >= h)
+                        && (before < -bound || whole(before + start) < h)
+                })
+        })?;
+        let c = i64::from(short.c) - whole(start);
+        Some(Self { start: start as i32, m: twice as u32, c: i32::try_from(c).ok()?, e })
+    }
+
+    /// The result for an accumulator within the bound, before it is cut.
+    #[cfg(test)]
+    pub fn apply(self, acc: i32) -> i32 {
+        let acc = i64::from(acc) + i64::from(self.start);
+        (((acc * i64::from(self.m)) >> 32) as i32 + self.c) >> self.e
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +223,40 @@ mod tests {
             }
         }
         assert!(tried > 100_000 && tried_short > 40_000, "{tried} {tried_short}");
+    }
+
+    #[test]
+    fn results_above_the_zero_point_are_those_of_the_definition() {
+        let mut state = 7_u64;
+        let mut next = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as i32
+        };
+        let (mut tried, mut found) = (0, 0);
+        for round in 0..400 {
+            let shift = -1 - next().rem_euclid(14);
+            let m = Multiplier { mantissa: (next() & 0x3FFF_FFFF) | 0x4000_0000, shift };
+            let bound = i64::from(next() & 0x3_FFFF) + 1;
+            let zero = next().rem_euclid(200) - 128;
+            let low = zero + next().rem_euclid(3);
+            let bounds = (low as i8, if round % 3 == 0 { 100 } else { 127 });
+            tried += 1;
+            let Some(raised) = Raised::new(m, Rounding::Double, zero, bounds, bound) else {
+                continue;
+            };
+            found += 1;
+            let cut = |y: i32| y.max(low).min(i32::from(bounds.1));
+            for acc in -bound..=bound {
+                let want = cut(m.apply(acc as i32, Rounding::Double) + zero);
+                assert_eq!(cut(raised.apply(acc as i32)), want, "{acc} {m:?} {raised:?}");
+            }
+        }
+        assert!(found * 100 >= tried * 95, "{found} of {tried}");
+        let m = Multiplier { mantissa: 1 << 30, shift: -3 };
+        assert_eq!(Raised::new(m, Rounding::Double, 3, (2, 127), 1000), None);
+        assert_eq!(Raised::new(m, Rounding::Single, 3, (3, 127), 1000), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use paring_backend::{Backend, ExecOptions};
 use paring_engine::Engine;
 use paring_ir::ops::{Activation, Conv2d, Padding};
 use paring_ir::{Graph, OpRef};
+use paring_kernels::{Extents, Kernels};
 use paring_opsuite::random::{Grower, Random, compare};
 use paring_qmath::Rounding;
 use paring_tensor::{DType, Quant, Tensor, TensorType};
@@ -107,4 +108,67 @@ fn joined_steps() {
             }
         }
     }
+}
+
+/// A convolution of single pixels with most weights zero, and its extents.
+fn pruned(r: &mut Random, int8: bool) -> (Graph, Extents) {
+    let mut graph = Graph::new("pruned");
+    let form = |shape: &[usize]| match int8 {
+        true => TensorType::new(DType::I8, shape).with_quant(Quant::per_tensor(0.05, 3)),
+        false => TensorType::new(DType::F32, shape),
+    };
+    let ([h, w], c, filters) = ([r.below(14) + 7, 9], r.of(&[64, 130, 200]), r.of(&[33, 64, 96]));
+    let x = graph.add_input("x", form(&[1, h, w, c])).unwrap();
+    let n = filters * c;
+    let kept: Vec<bool> = (0..n).map(|_| r.below(12) == 0).collect();
+    let shape = [filters, 1, 1, c];
+    let weights = match int8 {
+        true => {
+            let kept = r.bytes(n).into_iter().zip(&kept).map(|(w, k)| if *k { w } else { 0 });
+            Tensor::from_vec(shape, kept.collect::<Vec<i8>>())
+        }
+        false => {
+            let kept = r.reals(n).into_iter().zip(&kept).map(|(w, k)| if *k { w } else { 0.0 });
+            Tensor::from_vec(shape, kept.collect::<Vec<f32>>())
+        }
+    };
+    let quant = int8.then(|| Quant::symmetric(0, vec![0.002; filters]));
+    let weights = graph.add_const("w", weights.unwrap(), quant).unwrap();
+    let activation = r.of(&[Activation::None, Activation::Relu6]);
+    let op: OpRef = Arc::new(Conv2d {
+        stride: [1; 2],
+        pad: Padding::SAME,
+        dilation: [1, 1],
+        groups: 1,
+        activation,
+    });
+    let outputs = vec![("y".to_owned(), form(&[1, h, w, filters]))];
+    let y = graph.add_typed_node("y", &op, &[x, weights], outputs).unwrap()[0];
+    graph.add_output("y", y);
+    let weights = kept.into_iter().filter(|k| *k).count();
+    (graph, Extents { rows: h * w, depth: c, channels: filters, weights })
+}
+
+#[test]
+fn sparse_products() {
+    let options = ExecOptions::default();
+    let reference = paring_reference::Reference.executor(options).unwrap();
+    let mut served = 0;
+    for seed in 0..60 {
+        let int8 = seed % 2 == 1;
+        let (graph, extents) = pruned(&mut Random(seed), int8);
+        for level in Level::ALL.into_iter().filter(|l| l.is_available()) {
+            let kernels = X86Kernels::new(level);
+            served += usize::from(match int8 {
+                true => kernels.i8_sparse_pays(&extents),
+                false => kernels.f32_sparse_pays(&extents),
+            });
+            let tested = X86.executor_at(level, options);
+            if let Err(why) = compare(&graph, &mut Random(seed), &*reference, &tested, 2e-6) {
+                panic!("seed {seed}, {}: {why}\n{graph}", level.name());
+            }
+        }
+    }
+    let any = Level::detect() != Level::Scalar;
+    assert!(!any || served >= 30, "sparse kernels served {served} products");
 }

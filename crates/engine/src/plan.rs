@@ -54,6 +54,8 @@ pub(crate) struct Plan {
     pub(crate) outputs: Vec<Typed>,
     /// The state's place, what becomes of it, and its initial bytes.
     pub(crate) states: Vec<(Typed, Typed, Vec<u8>)>,
+    /// What a run takes; see [`Run::work`].
+    pub(crate) work: usize,
 }
 
 /// What a plan is made with.
@@ -523,7 +525,7 @@ impl Builder<'_> {
             Source::Arena(span) => span,
             Source::Const(_) => Span::default(),
         };
-        let items = drafts
+        let items: Vec<Item> = drafts
             .into_iter()
             .map(|(work, shown)| {
                 let work = match work {
@@ -554,7 +556,12 @@ impl Builder<'_> {
             .collect();
         let (inputs, outputs) = (ports(self.graph.inputs()), ports(self.graph.outputs()));
         let arena = placed.size * UNIT;
-        Plan { items, arena, inputs, outputs, states, foreign, consts: self.consts }
+        let runs = items.iter().flat_map(|item| match &item.work {
+            Work::Steps(runs) => runs.as_slice(),
+            Work::Foreign(_) => &[],
+        });
+        let work = runs.fold(0, |all: usize, r| all.saturating_add(r.work()));
+        Plan { items, arena, inputs, outputs, states, foreign, consts: self.consts, work }
     }
 }
 

@@ -2,7 +2,7 @@ use crate::plan::{Options, Plan, Typed, Work, build};
 use paring_backend::ExecOptions;
 use paring_ir::{ExecError, Executor, Graph, Node, NodeId, Observer, Session, Timed, Verified};
 use paring_kernels::Kernels;
-use paring_runtime::{Blob, Buffer, Program, Source, threads};
+use paring_runtime::{Blob, Buffer, Program, Source, threads, together};
 use paring_tensor::Tensor;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -173,12 +173,69 @@ fn tensor(plan: &Plan, arena: &[u8], t: &Typed) -> Option<Tensor> {
     Tensor::new(t.dtype, t.shape.clone(), data.get(..len)?.to_vec().into()).ok()
 }
 
+/// Does the steps of a plan.
+fn steps(
+    prepared: &Prepared,
+    plan: &Plan,
+    arena: &mut [u8],
+    foreign: &mut [Box<dyn Session>],
+    mut observer: Option<Observer<'_>>,
+    mut times: Option<&mut Vec<Timed>>,
+) -> Result<(), ExecError> {
+    let mut show = |arena: &[u8], shown: &[Typed]| -> Result<(), ExecError> {
+        if let Some(observer) = &mut observer {
+            for t in shown {
+                let value = tensor(plan, arena, t).ok_or_else(|| missing(prepared, t))?;
+                observer(t.value, &value);
+            }
+        }
+        Ok(())
+    };
+    for (t, ..) in &plan.states {
+        show(arena, std::slice::from_ref(t))?;
+    }
+    for item in &plan.items {
+        let start = times.is_some().then(Instant::now);
+        match &item.work {
+            Work::Steps(steps) => {
+                for step in steps {
+                    step.run(&*prepared.shared.kernels, &plan.consts, arena);
+                }
+            }
+            Work::Foreign(index) => {
+                let node = &plan.foreign[*index];
+                let find = |t: &Typed| tensor(plan, arena, t).ok_or_else(|| missing(prepared, t));
+                let operands: Vec<Tensor> =
+                    node.inputs.iter().map(find).collect::<Result<_, _>>()?;
+                let results = foreign[*index].run(&operands)?;
+                for (t, result) in node.outputs.iter().zip(results) {
+                    match t.source {
+                        Source::Arena(span) if span.len == result.bytes().len() => {
+                            span.of_mut(arena).copy_from_slice(result.bytes());
+                        }
+                        _ => return Err(internal(&node.name, "a result of another size")),
+                    }
+                }
+            }
+        }
+        if let (Some(times), Some(start)) = (&mut times, start) {
+            times.push(Timed {
+                values: item.shown.iter().map(|t| t.value).collect(),
+                time: start.elapsed(),
+                foreign: matches!(item.work, Work::Foreign(_)),
+            });
+        }
+        show(arena, &item.shown)?;
+    }
+    Ok(())
+}
+
 impl Running {
     fn execute(
         &mut self,
         inputs: &[Tensor],
         mut observer: Option<Observer<'_>>,
-        mut times: Option<&mut Vec<Timed>>,
+        times: Option<&mut Vec<Timed>>,
     ) -> Result<Vec<Tensor>, ExecError> {
         let prepared = Arc::clone(&self.prepared);
         check(&prepared.graph, inputs)?;
@@ -216,51 +273,14 @@ impl Running {
                 span.of_mut(arena).copy_from_slice(state);
             }
         }
-        let mut show = |arena: &[u8], shown: &[Typed]| -> Result<(), ExecError> {
-            if let Some(observer) = &mut observer {
-                for t in shown {
-                    let value = tensor(plan, arena, t).ok_or_else(|| missing(&prepared, t))?;
-                    observer(t.value, &value);
-                }
-            }
-            Ok(())
-        };
-        for (t, ..) in &plan.states {
-            show(arena, std::slice::from_ref(t))?;
-        }
-        for item in &plan.items {
-            let start = times.is_some().then(Instant::now);
-            match &item.work {
-                Work::Steps(steps) => {
-                    for step in steps {
-                        step.run(&*prepared.shared.kernels, &plan.consts, arena);
-                    }
-                }
-                Work::Foreign(index) => {
-                    let node = &plan.foreign[*index];
-                    let find =
-                        |t: &Typed| tensor(plan, arena, t).ok_or_else(|| missing(&prepared, t));
-                    let operands: Vec<Tensor> =
-                        node.inputs.iter().map(find).collect::<Result<_, _>>()?;
-                    let results = foreign[*index].run(&operands)?;
-                    for (t, result) in node.outputs.iter().zip(results) {
-                        match t.source {
-                            Source::Arena(span) if span.len == result.bytes().len() => {
-                                span.of_mut(arena).copy_from_slice(result.bytes());
-                            }
-                            _ => return Err(internal(&node.name, "a result of another size")),
-                        }
-                    }
-                }
-            }
-            if let (Some(times), Some(start)) = (&mut times, start) {
-                times.push(Timed {
-                    values: item.shown.iter().map(|t| t.value).collect(),
-                    time: start.elapsed(),
-                    foreign: matches!(item.work, Work::Foreign(_)),
-                });
-            }
-            show(arena, &item.shown)?;
+        if observer.is_some() {
+            steps(&prepared, plan, arena, foreign, observer, times)?;
+        } else {
+            let mut result = Ok(());
+            together(plan.work, || {
+                result = steps(&prepared, plan, arena, foreign, None, times);
+            });
+            result?;
         }
         for ((_, next, _), state) in plan.states.iter().zip(&mut self.states) {
             let n = state.len();

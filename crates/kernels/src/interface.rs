@@ -36,6 +36,17 @@ impl<'a> Table<'a> {
         });
         Self { at, end: high as usize, padded: low == 0 }
     }
+
+    /// The same for who looked for the farthest piece already: no piece but padding begins at `end` or after it,
+    /// and there is padding only where `padded` says so.
+    ///
+    /// # Safety
+    /// Kernels read where `at` says, as far as `end` allows.
+    #[must_use]
+    #[allow(unsafe_code)]
+    pub unsafe fn checked(at: &'a [u32], end: usize, padded: bool) -> Self {
+        Self { at, end, padded }
+    }
 }
 
 /// The left side of a product: rows of `taps` pieces of `depth` elements each.
@@ -364,6 +375,11 @@ pub trait Kernels: Send + Sync + 'static {
     /// The name of the packed form: packages for one family run with all of its kernels.
     fn family(&self) -> &'static str {
         "portable"
+    }
+
+    /// A table of pieces; see [`Table::new`].
+    fn pieces<'a>(&self, at: &'a [u32]) -> Table<'a> {
+        Table::new(at)
     }
 
     /// The tile of `f32` products.

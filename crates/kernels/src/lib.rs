@@ -17,7 +17,7 @@
 //! assert_eq!(out, [7.0, 2.0]);
 //! ```
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod interface;
 mod portable;

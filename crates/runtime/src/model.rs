@@ -1,6 +1,7 @@
 use crate::buffer::Buffer;
 use crate::package::PackageError;
 use crate::program::{Port, Program, Source};
+use crate::threads::together;
 use paring_kernels::Kernels;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub struct Model {
 struct Shared {
     program: Program,
     kernels: Box<dyn Kernels>,
+    /// What a run takes.
+    work: usize,
 }
 
 impl Model {
@@ -57,7 +60,8 @@ impl Model {
         kernels: Box<dyn Kernels>,
     ) -> Result<Self, PackageError> {
         let program = Program::of_package(Arc::new(package), kernels.family())?;
-        Ok(Self { shared: Arc::new(Shared { program, kernels }) })
+        let work = program.runs.iter().fold(0, |all: usize, r| all.saturating_add(r.work()));
+        Ok(Self { shared: Arc::new(Shared { program, kernels, work }) })
     }
 
     /// The inputs.
@@ -120,7 +124,13 @@ impl Runner {
     /// # Errors
     /// If there are not as many slices of the lengths that the network has.
     pub fn run(&mut self, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Result<(), RunError> {
-        self.run_watched(inputs, outputs, || ())
+        self.run_by(inputs, outputs, |shared, arena| {
+            together(shared.work, || {
+                for run in &shared.program.runs {
+                    run.run(&*shared.kernels, &shared.program.consts, arena);
+                }
+            });
+        })
     }
 
     /// As [`Runner::run`]; `watch` is called before the first step and after each one.
@@ -133,10 +143,26 @@ impl Runner {
         outputs: &mut [&mut [u8]],
         mut watch: impl FnMut(),
     ) -> Result<(), RunError> {
+        self.run_by(inputs, outputs, |shared, arena| {
+            watch();
+            for run in &shared.program.runs {
+                run.run(&*shared.kernels, &shared.program.consts, arena);
+                watch();
+            }
+        })
+    }
+
+    /// Brings the inputs in, lets `steps` compute, and brings the outputs out.
+    fn run_by(
+        &mut self,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+        steps: impl FnOnce(&Shared, &mut [u8]),
+    ) -> Result<(), RunError> {
         let program = &self.shared.program;
         check(["inputs", "input"], &program.inputs, inputs.iter().map(|x| x.len()))?;
         check(["outputs", "output"], &program.outputs, outputs.iter().map(|y| y.len()))?;
-        let (arena, kernels) = (self.arena.bytes_mut(), &*self.shared.kernels);
+        let arena = self.arena.bytes_mut();
         for (port, x) in program.inputs.iter().zip(inputs) {
             if let Source::Arena(span) = port.source {
                 span.of_mut(arena)[..port.len].copy_from_slice(x);
@@ -148,13 +174,7 @@ impl Runner {
             }
         }
         // What a checked package still could do wrong is caught by the steps' own checks.
-        let steps = AssertUnwindSafe(|| {
-            watch();
-            for run in &program.runs {
-                run.run(kernels, &program.consts, arena);
-                watch();
-            }
-        });
+        let steps = AssertUnwindSafe(|| steps(&self.shared, arena));
         catch_unwind(steps).map_err(|_| RunError::Step)?;
         let arena = self.arena.bytes();
         for (state, bytes) in program.states.iter().zip(&mut self.states) {

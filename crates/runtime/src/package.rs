@@ -7,7 +7,8 @@ use crate::wire::{Reader, Wire, Writer};
 use std::sync::Arc;
 
 const MAGIC: [u8; 8] = *b"PARINGRT";
-/// Changes whenever an older runtime could misread a newer package.
+/// Changes whenever one runtime could misread the packages of another: with the form of the program, of a step or of
+/// packed weights.
 const VERSION: u32 = 2;
 
 /// Why bytes are no package that can be run.
@@ -18,7 +19,10 @@ pub enum PackageError {
     #[error("this is no package of a network; make one with `paring compile --target aarch64`")]
     Magic,
     /// Another version.
-    #[error("the package has version {found}, this runtime reads {VERSION}; compile it again")]
+    #[error(
+        "the package has version {found}, this runtime reads version {VERSION}; compile the model again with the \
+         `paring` that this runtime belongs to, or take the runtime that belongs to the package"
+    )]
     Version {
         /// The version of the package.
         found: u32,

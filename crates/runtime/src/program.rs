@@ -46,6 +46,12 @@ pub struct Run {
 wire!(Run { step, a, slack, b, out, scratch });
 
 impl Run {
+    /// What it takes, in `f32` multiply-accumulates or the like, as far as that is worth counting.
+    #[must_use]
+    pub fn work(&self) -> usize {
+        self.step.work()
+    }
+
     /// Computes the result in the arena.
     pub fn run(&self, kernels: &dyn Kernels, consts: &[Blob], arena: &mut [u8]) {
         let constant = |source: Source| match source {

@@ -20,6 +20,11 @@ pub(crate) trait Step {
     fn by_rows(&self) -> Option<&dyn ByRows> {
         None
     }
+
+    /// What the step takes, in `f32` multiply-accumulates or the like; 0 where it is not worth counting.
+    fn work(&self) -> usize {
+        self.by_rows().map_or(0, |s| s.shape().total())
+    }
 }
 
 /// What a row of an image's output needs.
@@ -35,13 +40,18 @@ pub(crate) struct RowShape {
     pub(crate) stride: usize,
     /// Rows of padding above.
     pub(crate) pad: usize,
-    /// Multiply-accumulates or the like of a row of the output.
+    /// What a row of the output takes, as [`Step::work`] counts.
     pub(crate) work: usize,
 }
 
 wire!(RowShape { rows, bytes, reach, stride, pad, work });
 
 impl RowShape {
+    /// What all rows take.
+    pub(crate) fn total(&self) -> usize {
+        self.work.saturating_mul(self.rows[1])
+    }
+
     /// The rows of the input that some rows of the output need.
     pub(crate) fn needed(&self, rows: &Range<usize>) -> Range<usize> {
         let from = (rows.start * self.stride).saturating_sub(self.pad);

@@ -196,7 +196,8 @@ pub(super) fn layout(op: &Conv2d, g: &Geometry, tile: Tile, few: usize) -> Optio
         at,
         frame,
         width: ow,
-        side_by_side: false,
+        again: 0,
+        shift: 0,
     };
     if merge {
         let size = [

@@ -56,7 +56,8 @@ impl Lower<'_> {
                 at: Layout::table(tile, rows, 1, |row, _| Some(row * depth))?,
                 frame: None,
                 width: 0,
-                side_by_side: false,
+                again: 0,
+                shift: 0,
             })
         };
         if self.is_f32(x) && self.is_f32(w) && self.is_f32(y) {

@@ -26,8 +26,7 @@ impl Images {
         let row = w.out_width * w.channels;
         let images = x.chunks_exact(image).zip(out.chunks_exact_mut(row * self.out_rows));
         for (x, out) in images.take(self.batch) {
-            // A multiply-accumulate takes about as long here as four of a product do.
-            let work = 4 * self.out_rows * row * w.taps();
+            let work = self.shape(size_of::<T>()).total();
             divide(self.out_rows, row, work, out, &|rows, out| each(x, rows, out));
         }
     }
@@ -44,7 +43,8 @@ impl Images {
             reach: w.kernel[0].saturating_sub(1).saturating_mul(w.dilation[0]).saturating_add(1),
             stride: w.stride[0],
             pad: w.pad[0],
-            work: [4, w.out_width, w.channels, w.kernel[0], w.kernel[1]]
+            // A multiply-accumulate takes about as long here as two of a product of `f32` do.
+            work: [2, w.out_width, w.channels, w.kernel[0], w.kernel[1]]
                 .into_iter()
                 .fold(1, usize::saturating_mul),
         }

@@ -71,8 +71,10 @@ pub struct Layout {
     pub frame: Option<Frame>,
     /// Rows that are one row of an image; 0 where they are no image.
     pub width: usize,
-    /// Whether the rows lie side by side, so that the table is for the first tiles of any run of them.
-    pub side_by_side: bool,
+    /// Tiles that the table is for, where it holds again for those after them; 0 where it is for all.
+    pub again: usize,
+    /// Elements of the left side from where it holds to where it holds again.
+    pub shift: usize,
 }
 
 /// Rows that the table of rows which lie side by side is for.
@@ -121,18 +123,37 @@ impl Layout {
         self.channels / self.groups
     }
 
-    /// The same with a short table where rows lie side by side.
+    /// The same with a short table where rows lie side by side, or rows of the image all look alike.
     fn shortened(mut self, tile: Tile) -> Self {
         let at: &[u32] = self.at.numbers();
+        if self.groups != 1 || tile.rows > MOST_ROWS {
+            return self;
+        }
         let straight = self.taps == 1
-            && self.groups == 1
             && self.frame.is_none()
-            && tile.rows <= MOST_ROWS
-            && self.rows > tiles_of_a_stretch(tile) * tile.rows
             && at.iter().zip(0..self.rows).all(|(at, row)| *at as usize == row * self.depth);
-        if straight {
-            self.at = Blob::of(&at[..tiles_of_a_stretch(tile) * tile.rows]);
-            self.side_by_side = true;
+        let (again, shift) = if straight {
+            (tiles_of_a_stretch(tile), tiles_of_a_stretch(tile) * tile.rows * self.depth)
+        } else {
+            let again = self.width / tile.rows;
+            let period = self.width * self.taps;
+            // Shorter rows would bring the weights in too often.
+            let whole = self.width >= STRETCH / 4
+                && self.width.is_multiple_of(tile.rows)
+                && self.rows.is_multiple_of(self.width);
+            let (Some(first), Some(second)) = (at.first(), at.get(period)) else { return self };
+            let Some(shift) = second.checked_sub(*first).filter(|_| whole) else { return self };
+            let alike = |(from, to): (&u32, &u32)| {
+                *from != PAD && *to != PAD && to.checked_sub(*from) == Some(shift)
+            };
+            if !at.iter().zip(&at[period..]).all(alike) {
+                return self;
+            }
+            (again, shift as usize)
+        };
+        if self.rows > again * tile.rows {
+            self.at = Blob::of(&at[..again * tile.rows * self.taps]);
+            (self.again, self.shift) = (again, shift);
         }
         self
     }
@@ -154,13 +175,22 @@ impl Layout {
             reach: 1,
             stride: 1,
             pad: 0,
-            work: self.width * self.depth * self.channels,
+            work: weighed(self.depth, self.width * self.channels, size),
         })
     }
 
-    fn work(&self) -> usize {
-        self.rows * self.taps * self.depth * self.per_group() * self.groups
+    /// What a sample takes; `size` is the bytes of an element.
+    fn work(&self, size: usize) -> usize {
+        let depth = self.taps.saturating_mul(self.depth);
+        weighed(depth, self.rows.saturating_mul(self.channels), size)
     }
+}
+
+/// What `results` of `depth` products each take, as multiply-accumulates of `f32`: those of bytes go about four times
+/// as fast, and each result takes some time of its own.
+fn weighed(depth: usize, results: usize, size: usize) -> usize {
+    let products = if size == 1 { depth / 4 } else { depth };
+    products.saturating_add(8).saturating_mul(results)
 }
 
 /// Some channels with their weights.
@@ -212,6 +242,7 @@ struct Stretch<'a> {
 /// Calls `each` for each run of rows and each panel, with the output from the run's first row and the panel's
 /// first channel on.
 fn product<T: Send>(
+    kernels: &dyn Kernels,
     layout: &Layout,
     tile: Tile,
     panels: &[Panel],
@@ -225,7 +256,7 @@ fn product<T: Send>(
         // One row: the panels are what is divided.
         let width = tile.width;
         let plain = layout.groups == 1;
-        let at = Table::new(at_all);
+        let at = kernels.pieces(at_all);
         let run = |range: std::ops::Range<usize>, out: &mut [T]| {
             let base = panels[range.start].first;
             for panel in &panels[range] {
@@ -234,7 +265,7 @@ fn product<T: Send>(
             }
         };
         if plain {
-            divide(panels.len(), width, layout.work(), out, &run);
+            divide(panels.len(), width, layout.work(size), out, &run);
         } else {
             run(0..panels.len(), out);
         }
@@ -243,25 +274,27 @@ fn product<T: Send>(
     let tiles = layout.rows.div_ceil(tile.rows);
     let bytes = tile.rows * layout.taps * layout.depth * size;
     let block = (BLOCK / bytes.max(1)).max(1);
-    divide(tiles, tile.rows * n, layout.work(), out, &|range, out| {
+    divide(tiles, tile.rows * n, layout.work(size), out, &|range, out| {
         let first = range.start;
         let mut start = first;
         while start < range.end {
             let mut end = (start + block).min(range.end);
             let (row, per) = (start * tile.rows, layout.taps * tile.rows);
             let (last, base, at);
-            if !layout.side_by_side {
+            if layout.again == 0 {
                 (base, at) = (0, &at_all[start * per..end * per]);
             } else if row + tile.rows > layout.rows {
                 // The rows that are left fill no tile.
                 last = last_tile(layout.rows - row, layout.depth);
                 (base, at) = (row * layout.depth, &last[..tile.rows]);
             } else {
-                end = end.min(start + tiles_of_a_stretch(tile)).min(layout.rows / tile.rows);
-                (base, at) = (row * layout.depth, &at_all[..(end - start) * per]);
+                let (turn, from) = (start / layout.again, start % layout.again);
+                end = end.min(start + layout.again - from).min(layout.rows / tile.rows);
+                let to = from + end - start;
+                (base, at) = (turn * layout.shift, &at_all[from * per..to * per]);
             }
             let rows = (end * tile.rows).min(layout.rows) - row;
-            let stretch = Stretch { row, rows, base, at: Table::new(at) };
+            let stretch = Stretch { row, rows, base, at: kernels.pieces(at) };
             for panel in panels {
                 let out = &mut out[(start - first) * tile.rows * n + panel.first..];
                 each(&stretch, panel, out);
@@ -343,6 +376,10 @@ impl Step for F32Gemm {
         self.shape.is_some().then_some(self)
     }
 
+    fn work(&self) -> usize {
+        self.layout.work(4).saturating_mul(self.layout.samples)
+    }
+
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         let l = &self.layout;
         let x: &[f32] = numbers(io.a);
@@ -359,7 +396,7 @@ impl Step for F32Gemm {
             }
             let rest = (!rest.is_empty()).then(|| &rest[sample * result..][..result]);
             let out = &mut out[sample * result..][..result];
-            product(l, self.tile, &self.panels, 4, out, &|s, panel, out| {
+            product(kernels, l, self.tile, &self.panels, 4, out, &|s, panel, out| {
                 let a = &a[s.base + panel.group * (l.depth * (l.groups > 1) as usize)..];
                 let rows = Rows::of(a, s.at, &self.pad, l.taps, l.depth, s.rows, self.tile.rows);
                 let rest = rest.map(|r| &r[s.row * l.channels + panel.first..]);
@@ -494,6 +531,10 @@ impl Step for I8Gemm {
         self.shape.is_some().then_some(self)
     }
 
+    fn work(&self) -> usize {
+        self.layout.work(1).saturating_mul(self.layout.samples)
+    }
+
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         let l = &self.layout;
         let x: &[i8] = numbers(io.a);
@@ -509,7 +550,7 @@ impl Step for I8Gemm {
                 a = scratch;
             }
             let out = &mut out[sample * result..][..result];
-            product(l, self.tile, &self.panels, 1, out, &|s, panel, out| {
+            product(kernels, l, self.tile, &self.panels, 1, out, &|s, panel, out| {
                 let a = &a[s.base + panel.group * (l.depth * (l.groups > 1) as usize)..];
                 let rows = Rows::of(a, s.at, &self.pad, l.taps, l.depth, s.rows, self.tile.rows);
                 let weights = &packed[panel.start..panel.start + panel.len];
@@ -561,7 +602,8 @@ wire!(Layout {
     at,
     frame,
     width,
-    side_by_side
+    again,
+    shift
 });
 wire!(Panel { start, len, width, first, cols, group });
 wire!(F32Gemm { layout, shape, tile, panels, packed, pad, clamp });

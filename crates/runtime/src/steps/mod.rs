@@ -63,6 +63,12 @@ macro_rules! any_step {
                     $(Self::$kind(step) => step.by_rows(),)*
                 }
             }
+
+            fn work(&self) -> usize {
+                match self {
+                    $(Self::$kind(step) => step.work(),)*
+                }
+            }
         }
 
         impl AnyStep {

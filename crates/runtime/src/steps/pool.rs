@@ -96,7 +96,7 @@ macro_rules! whole {
     ($($t:ty),*) => {$(
         impl Step for PoolStep<$t> {
             fn run(&self, _: &dyn Kernels, io: Io<'_>) {
-                const BLOCK: usize = 512;
+                const BLOCK: usize = 64;
                 let (low, high) = (i32::from(self.clamp.0), i32::from(self.clamp.1));
                 let n = self.batch * self.window.input[0] * self.window.input[1] * self.window.channels;
                 let (x, out) = (numbers(&io.a[..n * size_of::<$t>()]), numbers_mut(io.out));

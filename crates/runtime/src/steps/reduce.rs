@@ -45,16 +45,22 @@ pub struct I8Mean {
 impl Step for I8Mean {
     fn run(&self, _: &dyn Kernels, io: Io<'_>) {
         const BLOCK: usize = 64;
+        // So many bytes add up to 16 bits.
+        const MOST: usize = 255;
         let Extents { len, inner } = self.extents;
         let x: &[i8] = numbers(io.a);
         let out: &mut [i8] = numbers_mut(io.out);
         for (x, out) in x.chunks_exact(len * inner).zip(out.chunks_exact_mut(inner)) {
             for (block, out) in out.chunks_mut(BLOCK).enumerate() {
                 let mut sums = [-self.x_zero * len as i32; BLOCK];
-                for row in x.chunks_exact(inner) {
-                    for (sum, x) in sums.iter_mut().zip(&row[block * BLOCK..][..out.len()]) {
-                        *sum += i32::from(*x);
+                for rows in x.chunks(MOST * inner) {
+                    let mut part = [0_i16; BLOCK];
+                    for row in rows.chunks_exact(inner) {
+                        for (sum, x) in part.iter_mut().zip(&row[block * BLOCK..][..out.len()]) {
+                            *sum += i16::from(*x);
+                        }
                     }
+                    sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += i32::from(part));
                 }
                 for (y, sum) in out.iter_mut().zip(sums) {
                     let scaled = self.factor.apply(sum, Rounding::Double);

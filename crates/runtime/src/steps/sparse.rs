@@ -67,10 +67,14 @@ impl Weights {
         Sparse::new(counts, index, self.weights.numbers(), self.depth)
     }
 
+    fn work(&self) -> usize {
+        let weights: &[u32] = self.index.numbers();
+        self.rows.saturating_mul(weights.len())
+    }
+
     /// How many threads the product is worth.
     fn parts(&self) -> usize {
-        let weights: &[u32] = self.index.numbers();
-        worth(self.rows * weights.len()).min(self.lanes)
+        worth(self.work()).min(self.lanes)
     }
 
     /// Calls `each` with some rows, what is added to their results, scratch memory, and the results, in parts that
@@ -135,6 +139,10 @@ impl F32Sparse {
 }
 
 impl Step for F32Sparse {
+    fn work(&self) -> usize {
+        self.weights.work()
+    }
+
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         let (w, sparse) = (&self.weights, self.weights.sparse());
         let bias = self.bias.numbers();
@@ -212,6 +220,10 @@ impl I8Sparse {
 }
 
 impl Step for I8Sparse {
+    fn work(&self) -> usize {
+        self.weights.work()
+    }
+
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         let (w, sparse) = (&self.weights, self.weights.sparse());
         let scale = I8Scale {

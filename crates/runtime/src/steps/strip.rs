@@ -186,11 +186,13 @@ impl Strip {
 }
 
 impl Step for Strip {
+    fn work(&self) -> usize {
+        self.shapes.iter().fold(0, |all, s| all.saturating_add(s.total()))
+    }
+
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         let total = self.shapes[self.shapes.len() - 1].rows[1];
-        let work = |all: usize, s: &RowShape| all.saturating_add(s.work.saturating_mul(s.rows[1]));
-        let work = self.shapes.iter().fold(0, work);
-        let parts = worth(work).min(self.lanes);
+        let parts = worth(self.work()).min(self.lanes);
         self.divided(kernels, 0..total, parts, io.a, io.b, io.scratch, io.out);
     }
 }

@@ -1,0 +1,217 @@
+//! Products of `i8` with sparse weights and VNNI: tiles of 64 rows, transposed to bytes.
+//!
+//! The bytes of four elements that a channel has weights for are interleaved, so that `VPDPBUSD` adds four products
+//! to the sums of 16 rows. Bytes become unsigned by flipping their top bit, which adds 128; the same
+//! product of 128 with the weights is taken off.
+
+use core::arch::x86_64::*;
+use paring_kernels::{Extents, I8Scale, Sparse};
+use paring_qmath::{Multiplier, Rounding};
+
+/// Rows of a tile.
+const ROWS: usize = 64;
+/// Channels whose results are transposed together, and the sides of what is transposed.
+const BLOCK: usize = 16;
+
+/// Whether sparse beats dense, by the cycles of both.
+pub(crate) fn pays(e: &Extents) -> bool {
+    let macs = |n: usize, speed: usize| n.saturating_mul(e.rows) / speed;
+    let dense = macs(e.depth.saturating_mul(e.channels), 100) + macs(e.channels, 4);
+    let sparse = macs(e.weights, 44) + macs(e.depth, 4) + macs(e.channels, 2);
+    e.rows >= ROWS / 2 && sparse < dense
+}
+
+/// Elements of scratch memory for rows of `depth` elements.
+pub(crate) fn scratch(depth: usize) -> usize {
+    ROWS / 2 * depth
+}
+
+type Square = [__m128i; BLOCK];
+
+/// Transposes 16 rows of 16 bytes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn transposed(square: Square) -> Square {
+    // Four times over, each row is interleaved with the one half of them further on.
+    let mut from = square;
+    for _ in 0..4 {
+        let mut to = from;
+        for i in 0..BLOCK / 2 {
+            to[2 * i] = _mm_unpacklo_epi8(from[i], from[BLOCK / 2 + i]);
+            to[2 * i + 1] = _mm_unpackhi_epi8(from[i], from[BLOCK / 2 + i]);
+        }
+        from = to;
+    }
+    from
+}
+
+/// `to[k * ROWS + r] = a[r * depth + k] + 128` for `rows` rows, the last of which stands for those up to a whole tile.
+///
+/// `a` has `rows * depth` elements and `to` has room for `ROWS * depth`.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn turn(a: &[i8], rows: usize, depth: usize, to: *mut i8) {
+    let flip = _mm_set1_epi8(-128);
+    for r in (0..ROWS).step_by(BLOCK) {
+        for k in (0..depth).step_by(BLOCK) {
+            let live = (depth - k).min(BLOCK);
+            let mask = ((1_u32 << live) - 1) as __mmask16;
+            let mut square = [_mm_setzero_si128(); BLOCK];
+            // SAFETY: only elements that are there are read, and `live` places of the result written.
+            unsafe {
+                for (i, row) in square.iter_mut().enumerate() {
+                    let at = a.as_ptr().add((r + i).min(rows - 1) * depth + k);
+                    *row = if live == BLOCK {
+                        _mm_loadu_si128(at.cast())
+                    } else {
+                        _mm_maskz_loadu_epi8(mask, at)
+                    };
+                }
+                for (i, row) in transposed(square).into_iter().enumerate().take(live) {
+                    let at = to.add((k + i) * ROWS + r);
+                    _mm_storeu_si128(at.cast(), _mm_xor_si128(row, flip));
+                }
+            }
+        }
+    }
+}
+
+/// See [`crate::sparse::i8_product`], which checks the lengths.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+pub(crate) unsafe fn product(
+    a: &[i8],
+    w: &Sparse<'_, i16>,
+    scale: &I8Scale<'_>,
+    scratch: &mut [i16],
+    out: &mut [i8],
+) {
+    let (depth, channels) = (w.depth(), w.counts().len());
+    let turned = scratch.as_mut_ptr().cast::<i8>();
+    let total = a.len() / depth;
+    for row in (0..total).step_by(ROWS) {
+        let rows = (total - row).min(ROWS);
+        let mut done = 0;
+        // SAFETY: the scratch memory is for a tile, and elements of a row are inside of it.
+        unsafe {
+            turn(&a[row * depth..(row + rows) * depth], rows, depth, turned);
+            let mut results = [_mm512_setzero_si512(); BLOCK];
+            for first in (0..channels).step_by(BLOCK) {
+                let live = (channels - first).min(BLOCK);
+                for (c, result) in (first..first + live).zip(&mut results) {
+                    let n = w.counts()[c] as usize;
+                    let (index, weights) =
+                        (&w.index()[done..done + n], &w.weights()[done..done + n]);
+                    done += n;
+                    let sums = channel(turned, index, weights, scale.bias[c]);
+                    *result = requantized(sums, scale, c);
+                }
+                put(&results, rows, live, channels, &mut out[row * channels + first..]);
+            }
+        }
+    }
+}
+
+/// The sums of a channel, in the order that interleaving leaves.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn channel(x: *const i8, index: &[u32], weights: &[i16], bias: i32) -> [__m512i; 4] {
+    let (mut sums, mut over) = ([_mm512_set1_epi32(bias); 4], _mm512_setzero_si512());
+    let top = _mm512_set1_epi8(-128);
+    let quads = index.chunks_exact(4).zip(weights.chunks_exact(4));
+    let (mut last, mut last_weights) = ([0; 4], [0; 4]);
+    let rest = index.len() % 4;
+    last[..rest].copy_from_slice(&index[index.len() - rest..]);
+    last_weights[..rest].copy_from_slice(&weights[weights.len() - rest..]);
+    let last = (rest > 0).then_some((&last[..], &last_weights[..]));
+    for (index, weights) in quads.chain(last) {
+        // SAFETY: there are four numbers, and rows for the elements.
+        unsafe {
+            let w = _mm_loadl_epi64(weights.as_ptr().cast());
+            let w = _mm512_broadcastd_epi32(_mm_packs_epi16(w, w));
+            let row = |i: usize| _mm512_loadu_si512(x.add(index[i] as usize * ROWS).cast());
+            let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+            let (low, high) = (_mm512_unpacklo_epi8(a, b), _mm512_unpackhi_epi8(a, b));
+            let (low_2, high_2) = (_mm512_unpacklo_epi8(c, d), _mm512_unpackhi_epi8(c, d));
+            sums[0] = _mm512_dpbusd_epi32(sums[0], _mm512_unpacklo_epi16(low, low_2), w);
+            sums[1] = _mm512_dpbusd_epi32(sums[1], _mm512_unpackhi_epi16(low, low_2), w);
+            sums[2] = _mm512_dpbusd_epi32(sums[2], _mm512_unpacklo_epi16(high, high_2), w);
+            sums[3] = _mm512_dpbusd_epi32(sums[3], _mm512_unpackhi_epi16(high, high_2), w);
+            over = _mm512_dpbusd_epi32(over, top, w);
+        }
+    }
+    for sum in &mut sums {
+        *sum = _mm512_sub_epi32(*sum, over);
+    }
+    sums
+}
+
+/// A byte a row, in order.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn requantized(sums: [__m512i; 4], scale: &I8Scale<'_>, c: usize) -> __m512i {
+    let m = Multiplier { mantissa: scale.mantissas[c], shift: scale.shifts[c] };
+    let mut y = sums;
+    if m.shift < 0 {
+        let (mantissa, half) = (_mm512_set1_epi32(m.mantissa), _mm512_set1_epi64(1 << 30));
+        let (e, zero) = (-m.shift as u32, _mm512_set1_epi32(scale.zero_point));
+        let (nudge, count) = (_mm512_set1_epi32(1 << (e - 1)), _mm_cvtsi32_si128(e as i32));
+        for y in &mut y {
+            let even = _mm512_add_epi64(_mm512_mul_epi32(*y, mantissa), half);
+            let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(*y), mantissa);
+            let odd = _mm512_add_epi64(odd, half);
+            let even = _mm512_srli_epi64::<31>(even);
+            let h = _mm512_mask_mov_epi32(even, 0xAAAA, _mm512_slli_epi64::<1>(odd));
+            // Ties round away from zero.
+            let h = _mm512_add_epi32(h, _mm512_add_epi32(nudge, _mm512_srai_epi32::<31>(h)));
+            *y = _mm512_add_epi32(_mm512_sra_epi32(h, count), zero);
+        }
+    } else {
+        for y in &mut y {
+            let mut lanes = [0_i32; 16];
+            // SAFETY: there are 16 lanes.
+            unsafe {
+                _mm512_storeu_si512(lanes.as_mut_ptr().cast(), *y);
+                for lane in &mut lanes {
+                    let scaled = m.apply(*lane, Rounding::Double);
+                    *lane = scaled.saturating_add(scale.zero_point);
+                }
+                *y = _mm512_loadu_si512(lanes.as_ptr().cast());
+            }
+        }
+    }
+    let y = _mm512_packs_epi16(_mm512_packs_epi32(y[0], y[1]), _mm512_packs_epi32(y[2], y[3]));
+    let (low, high) = (_mm512_set1_epi8(scale.bounds.0), _mm512_set1_epi8(scale.bounds.1));
+    _mm512_min_epi8(_mm512_max_epi8(y, low), high)
+}
+
+/// Writes the results of up to 16 channels to rows of `channels`, from the first of them on.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn put(
+    results: &[__m512i; BLOCK],
+    rows: usize,
+    live: usize,
+    channels: usize,
+    out: &mut [i8],
+) {
+    let mask = ((1_u32 << live) - 1) as __mmask16;
+    let quarters: *const __m128i = results.as_ptr().cast();
+    for quarter in 0..rows.div_ceil(BLOCK) {
+        let mut square = [_mm_setzero_si128(); BLOCK];
+        for (c, row) in square.iter_mut().enumerate().take(live) {
+            // SAFETY: a result has four quarters.
+            *row = unsafe { quarters.add(4 * c + quarter).read() };
+        }
+        let first = quarter * BLOCK;
+        let square = transposed(square);
+        for (r, bytes) in square.into_iter().enumerate().take((rows - first).min(BLOCK)) {
+            let out = &mut out[(first + r) * channels..][..live];
+            // SAFETY: the row has `live` places.
+            unsafe {
+                if live == BLOCK {
+                    _mm_storeu_si128(out.as_mut_ptr().cast(), bytes);
+                } else {
+                    _mm_mask_storeu_epi8(out.as_mut_ptr(), mask, bytes);
+                }
+            }
+        }
+    }
+}

@@ -1,7 +1,7 @@
 use paring_qmath::Rounding;
 
 use crate::Coding;
-use crate::requant::Requant;
+use crate::requant::{LEFT, Requant};
 use crate::unit::Isa;
 
 /// The largest sum the fast requantization takes.
@@ -45,8 +45,17 @@ pub(crate) struct Channels {
     pub weights: Vec<i8>,
     /// Biases with the input's zero point folded in.
     pub folded: Vec<i32>,
-    /// Mantissa and right shift minus one of each.
+    /// Mantissa and shift of each, as [`Requant::fast`] or [`Requant::either`] gives them.
     pub fast: Vec<(i32, u32)>,
+}
+
+/// Multipliers that a kernel takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scales {
+    /// Below a half.
+    Right,
+    /// Any.
+    Either,
 }
 
 impl Channels {
@@ -61,6 +70,7 @@ impl Channels {
         per_output: usize,
         in_zero: i32,
         requant: &Requant,
+        scales: Scales,
     ) -> Option<Self> {
         let mut settled = Self {
             weights: weights.to_vec(),
@@ -74,10 +84,18 @@ impl Channels {
                 settled.folded[channel] = 4 * (value - requant.zero);
                 settled.fast.push((1 << 30, 0));
             } else {
-                settled.fast.push(requant.fast(channel)?);
+                settled.fast.push(match scales {
+                    Scales::Right => requant.fast(channel)?,
+                    Scales::Either => requant.either(channel)?,
+                });
             }
         }
         sums_fit(&settled.weights, &settled.folded, per_output).then_some(settled)
+    }
+
+    /// How many channels' multipliers are a half or more.
+    pub fn left(&self) -> usize {
+        self.fast.iter().filter(|f| f.1 & LEFT != 0).count()
     }
 }
 
@@ -113,7 +131,7 @@ fn lane(lower: i8, upper: i8) -> Option<u16> {
 pub(crate) struct Matrix<'a> {
     pub weights: &'a [i8],
     pub folded: &'a [i32],
-    /// Mantissa and right shift minus one of each output; unused where one multiplier serves all.
+    /// Mantissa and shift of each output, as [`Channels`] has them; unused where one multiplier serves all.
     pub fast: &'a [(i32, u32)],
     pub per_output: usize,
     pub order: &'a [[Option<usize>; 4]],
@@ -200,7 +218,8 @@ impl Matrix<'_> {
             self.helium_group(first, 4, &mut out);
             let fast = |i: usize| self.fast.get(first + i).copied().unwrap_or((0, 0));
             out.extend((0..4).map(|i| fast(i).0 as u32));
-            let shifts = std::array::from_fn(|i| (-1 - fast(i).1 as i8) as u8);
+            let shift = |by: u32| if by & LEFT == 0 { -1 - by as i8 } else { (by & 31) as i8 - 1 };
+            let shifts = std::array::from_fn(|i| shift(fast(i).1) as u8);
             out.push(u32::from_le_bytes(shifts));
         }
         out
@@ -230,6 +249,14 @@ impl Matrix<'_> {
         let back = first.next_multiple_of(4) - first;
         out.push(u32::from_le_bytes(shifts) | (back as u32) << 30);
         out.extend(multipliers);
+    }
+
+    /// What `pr_dense8_each` has behind the weights of a group.
+    pub(crate) fn each_tail(&self, first: usize, out: &mut Vec<u32>) {
+        if !self.fast.is_empty() {
+            self.tail(first, out);
+            self.tail(first + 4, out);
+        }
     }
 
     /// The weight stream of `pr_mm42`, when the fast path can do this layer.
@@ -273,6 +300,7 @@ impl Matrix<'_> {
                     }
                 }
             }
+            self.each_tail(first, &mut out);
         }
         Some(out)
     }

@@ -1,4 +1,5 @@
 use super::{Lower, Part};
+use crate::unpack::constant;
 use paring_ir::Node;
 use paring_ir::ops::BatchNorm;
 use paring_runtime::Blob;
@@ -10,7 +11,7 @@ impl Lower<'_> {
         if !self.is_f32(x) || !self.is_f32(node.outputs()[0]) {
             return None;
         }
-        let numbers = |v| self.is_f32(v).then(|| self.graph.constant(v)).flatten();
+        let numbers = |v| self.is_f32(v).then(|| constant(self.graph, v)).flatten();
         let numbers = |v| numbers(v).map(|data| data.dense().to_f32());
         let factor = numbers(scale)?.into_iter().zip(numbers(variance)?);
         let factor: Vec<f32> = factor.map(|(s, v)| s / (v + op.epsilon).sqrt()).collect();

@@ -1,4 +1,5 @@
 use super::{Lower, Part};
+use crate::unpack::constant;
 use paring_backend::requantize::channel_multipliers;
 use paring_ir::Node;
 use paring_ir::ops::ConvTranspose2d;
@@ -26,10 +27,10 @@ impl Lower<'_> {
             pad: [op.pad[0], op.pad[1]],
             groups: op.groups,
         };
-        let weights = self.graph.constant(w)?.dense();
+        let weights = constant(self.graph, w)?.dense();
         let bias = match node.inputs().get(2) {
             None => None,
-            Some(b) => Some(self.graph.constant(*b)?.dense()),
+            Some(b) => Some(constant(self.graph, *b)?.dense()),
         };
         if [x, w, y].iter().all(|v| self.is_f32(*v)) {
             let bias = bias.map_or_else(|| vec![0.0; filters], |b| b.to_f32());

@@ -9,17 +9,27 @@ const BLOCK: usize = 8;
 /// Rows of the largest tile.
 const MOST: usize = 64;
 
-/// Whether sparse beats dense, by the cycles of both: `lanes` are those of a vector.
+/// Bytes of transposed rows that a first-level cache has room for.
+const NEAR: usize = 40 << 10;
+
+/// Whether sparse beats dense, by the cycles of both as they were measured: `lanes` are those of a vector.
 pub(crate) fn pays(lanes: usize, e: &Extents) -> bool {
-    let macs = |n: usize, speed: usize| n.saturating_mul(e.rows) / speed;
-    let dense = macs(e.depth.saturating_mul(e.channels), 15 * lanes / 8);
-    let sparse = macs(e.weights, 9 * lanes / 8) + macs(e.depth + e.channels, 2);
+    let tile = vectors(lanes, e.depth) * lanes;
+    let whole = e.rows.next_multiple_of(tile);
+    let near = 4 * tile * e.depth <= NEAR;
+    let dense = e.depth.saturating_mul(e.channels).saturating_mul(e.rows) / 31;
+    let speed = match (near, lanes) {
+        (true, 8) => 16,
+        (true, _) => 9,
+        _ => 7,
+    };
+    let sparse = whole.saturating_mul(e.weights / speed + (e.depth + e.channels) * 2 / 5);
     e.rows >= 2 * lanes && sparse < dense
 }
 
 /// Vectors of a tile, such that the transposed rows stay in the first-level cache where they can.
 fn vectors(lanes: usize, depth: usize) -> usize {
-    if 4 * lanes * depth <= 10 << 10 { 4 } else { 2 }
+    if 16 * lanes * depth <= NEAR { 4 } else { 2 }
 }
 
 /// Elements of scratch memory for rows of `depth` elements.
@@ -133,7 +143,7 @@ unsafe fn put(
 
 macro_rules! sparse {
     ($name:ident, $features:literal, $lanes:literal,
-     $load:ident, $store:ident, $set1:ident, $fma:ident) => {
+     $load:ident, $store:ident, $set1:ident, $fma:ident, $sum:ident) => {
         pub(crate) mod $name {
             use super::*;
 
@@ -192,15 +202,26 @@ macro_rules! sparse {
                         done += n;
                         // SAFETY: every element of a row has its place among the turned ones.
                         unsafe {
-                            let mut acc = [$set1(bias[first + c]); V];
-                            for (k, w) in index.iter().zip(weights) {
-                                let (x, w) = (turned.as_ptr().add(*k as usize * wide), $set1(*w));
+                            // Two sums, so that one product need not wait for the one before.
+                            let mut acc = [[$set1(bias[first + c]); V], [$set1(0.0); V]];
+                            let add = |acc: &mut [_; V], k: u32, w: f32| {
+                                let (x, w) = (turned.as_ptr().add(k as usize * wide), $set1(w));
                                 for v in 0..V {
                                     acc[v] = $fma(w, $load(x.add(v * LANES)), acc[v]);
                                 }
+                            };
+                            let (pairs, last) = index.as_chunks::<2>();
+                            let (weights, last_weights) = weights.as_chunks::<2>();
+                            for (k, w) in pairs.iter().zip(weights) {
+                                add(&mut acc[0], k[0], w[0]);
+                                add(&mut acc[1], k[1], w[1]);
+                            }
+                            for (k, w) in last.iter().zip(last_weights) {
+                                add(&mut acc[0], *k, *w);
                             }
                             for v in 0..V {
-                                $store(sums[c * wide + v * LANES..][..LANES].as_mut_ptr(), acc[v]);
+                                let sum = $sum(acc[0][v], acc[1][v]);
+                                $store(sums[c * wide + v * LANES..][..LANES].as_mut_ptr(), sum);
                             }
                         }
                     }
@@ -215,7 +236,16 @@ macro_rules! sparse {
     };
 }
 
-sparse!(avx2, "avx2,fma", 8, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps, _mm256_fmadd_ps);
+sparse!(
+    avx2,
+    "avx2,fma",
+    8,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_set1_ps,
+    _mm256_fmadd_ps,
+    _mm256_add_ps
+);
 sparse!(
     avx512,
     "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma",
@@ -223,5 +253,6 @@ sparse!(
     _mm512_loadu_ps,
     _mm512_storeu_ps,
     _mm512_set1_ps,
-    _mm512_fmadd_ps
+    _mm512_fmadd_ps,
+    _mm512_add_ps
 );

@@ -13,11 +13,13 @@ const ROWS: usize = 64;
 /// Channels whose results are transposed together, and the sides of what is transposed.
 const BLOCK: usize = 16;
 
-/// Whether sparse beats dense, by the cycles of both.
+/// Whether sparse beats dense, by the cycles of both as they were measured.
 pub(crate) fn pays(e: &Extents) -> bool {
-    let macs = |n: usize, speed: usize| n.saturating_mul(e.rows) / speed;
-    let dense = macs(e.depth.saturating_mul(e.channels), 100) + macs(e.channels, 4);
-    let sparse = macs(e.weights, 44) + macs(e.depth, 4) + macs(e.channels, 2);
+    let whole = e.rows.next_multiple_of(ROWS);
+    // Transposed rows that the first-level cache has no room for take longer.
+    let speed = if ROWS * e.depth <= 40 << 10 { 36 } else { 24 };
+    let dense = e.rows.saturating_mul(e.depth.saturating_mul(e.channels) / 115 + e.channels / 4);
+    let sparse = whole.saturating_mul(e.weights / speed + (e.depth + e.channels) * 11 / 20);
     e.rows >= ROWS / 2 && sparse < dense
 }
 

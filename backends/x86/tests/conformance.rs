@@ -117,7 +117,12 @@ fn pruned(r: &mut Random, int8: bool) -> (Graph, Extents) {
         true => TensorType::new(DType::I8, shape).with_quant(Quant::per_tensor(0.05, 3)),
         false => TensorType::new(DType::F32, shape),
     };
-    let ([h, w], c, filters) = ([r.below(14) + 7, 9], r.of(&[64, 130, 200]), r.of(&[33, 64, 96]));
+    let (h, w) = (r.below(8) + 7, 9);
+    // Dense products of bytes are the faster ones where there are fewer weights.
+    let (c, filters) = match int8 {
+        true => (r.of(&[301, 400]), r.of(&[209, 256])),
+        false => (r.of(&[64, 130, 200]), r.of(&[33, 64, 96])),
+    };
     let x = graph.add_input("x", form(&[1, h, w, c])).unwrap();
     let n = filters * c;
     let kept: Vec<bool> = (0..n).map(|_| r.below(12) == 0).collect();
@@ -153,13 +158,13 @@ fn pruned(r: &mut Random, int8: bool) -> (Graph, Extents) {
 fn sparse_products() {
     let options = ExecOptions::default();
     let reference = paring_reference::Reference.executor(options).unwrap();
-    let mut served = 0;
-    for seed in 0..60 {
+    let mut served = [0; 2];
+    for seed in 0..40 {
         let int8 = seed % 2 == 1;
         let (graph, extents) = pruned(&mut Random(seed), int8);
         for level in Level::ALL.into_iter().filter(|l| l.is_available()) {
             let kernels = X86Kernels::new(level);
-            served += usize::from(match int8 {
+            served[usize::from(int8)] += usize::from(match int8 {
                 true => kernels.i8_sparse_pays(&extents),
                 false => kernels.f32_sparse_pays(&extents),
             });
@@ -169,6 +174,10 @@ fn sparse_products() {
             }
         }
     }
-    let any = Level::detect() != Level::Scalar;
-    assert!(!any || served >= 30, "sparse kernels served {served} products");
+    let least = match Level::detect() {
+        Level::Scalar => [0, 0],
+        Level::Avx2 => [10, 0],
+        Level::Avx512 => [20, 10],
+    };
+    assert!(served[0] >= least[0] && served[1] >= least[1], "sparse kernels served {served:?}");
 }

@@ -59,6 +59,31 @@ fn keyword_spotting_in_int8_keeps_its_accuracy() {
 }
 
 #[test]
+fn small_weights_below_real_activations_need_no_data_and_keep_the_accuracy() {
+    let Some(shared) = shared() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let model = shared.join("models/keras/kws_dscnn.h5");
+    let data = format!("kws01:{}", shared.join("datasets/kws01").display());
+    // Bytes of a weight, and the least signal to noise of the scores in decibels.
+    for (recipe, width, least) in [("weights8", 1.0, 30.0), ("float16", 2.0, 60.0)] {
+        let (source, out) = (model.to_str().unwrap(), dir.path().join(recipe));
+        let report = json(&["compress", source, "--recipe", recipe, "-o", out.to_str().unwrap()]);
+        let bytes = report["after"]["weight_bytes"].as_f64().unwrap();
+        let weights = report["after"]["parameters"].as_f64().unwrap();
+        assert!(bytes < weights * (width + 0.2), "{recipe}: {bytes} bytes for {weights} weights");
+        let written = out.join("model.tflite");
+        let (done, written) = (out.join("model.paring"), written.to_str().unwrap());
+        let output = paring(&["convert", done.to_str().unwrap(), "-o", written]);
+        assert!(output.status.success());
+        for form in [done.to_str().unwrap(), written] {
+            let scores = json(&["eval", form, "--data", &data, "--against", source]);
+            at_least(&scores, "top1", 91.0);
+            at_least(&scores, "snr_db", least);
+        }
+    }
+}
+
+#[test]
 fn sensitivity_leaves_the_network_and_names_every_layer() {
     let Some(shared) = shared() else { return };
     let dir = tempfile::tempdir().unwrap();

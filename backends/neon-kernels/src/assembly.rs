@@ -1,7 +1,7 @@
 //! The products in assembly.
 
 use crate::Level;
-use crate::pack::{LARGE, parts};
+use crate::pack::{ANY_SHIFT, LARGE, parts};
 use core::arch::global_asm;
 use paring_kernels::Rows;
 
@@ -11,6 +11,7 @@ global_asm!(
     include_str!("asm/f32_sparse.s"),
     include_str!("asm/i8_mlal.s"),
     include_str!("asm/i8_dot.s"),
+    include_str!("asm/i8_mmla.s"),
     include_str!("asm/i8_sparse.s"),
     include_str!("asm/depthwise3.s"),
     include_str!("asm/depthwise3_dot.s"),
@@ -56,6 +57,7 @@ unsafe extern "C" {
     fn paring_neon_i8_mlal_4x8(call: &Call);
     fn paring_neon_i8_mlal_1x8_of16(call: &Call);
     fn paring_neon_i8_mlal_1x8(call: &Call);
+    fn paring_neon_i8_mmla_4x16(call: &Call);
     fn paring_neon_i8_dot_4x16(call: &Call);
     fn paring_neon_i8_dot_4x8(call: &Call);
     fn paring_neon_i8_dot_1x16(call: &Call);
@@ -273,11 +275,12 @@ pub(crate) fn i8_gemm(
     };
     // SAFETY: lengths and features are checked above.
     unsafe {
-        if level == Level::Dot {
-            let kernels: [Kernel; 2] = if width == 16 {
-                [paring_neon_i8_dot_4x16, paring_neon_i8_dot_1x16]
-            } else {
-                [paring_neon_i8_dot_4x8, paring_neon_i8_dot_1x8]
+        if level >= Level::Dot {
+            let matrix = level == Level::Matrix && flags & ANY_SHIFT == 0;
+            let kernels: [Kernel; 2] = match width {
+                16 if matrix => [paring_neon_i8_mmla_4x16, paring_neon_i8_dot_1x16],
+                16 => [paring_neon_i8_dot_4x16, paring_neon_i8_dot_1x16],
+                _ => [paring_neon_i8_dot_4x8, paring_neon_i8_dot_1x8],
             };
             return all::<i8>(call, rows.rows(), cols, width, kernels, false);
         }

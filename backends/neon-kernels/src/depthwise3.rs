@@ -32,12 +32,20 @@ pub(crate) struct Row {
 unsafe extern "C" {
     fn paring_neon_i8_depthwise3_1(row: &Row);
     fn paring_neon_i8_depthwise3_2(row: &Row);
+    fn paring_neon_i8_depthwise3_bounded_1(row: &Row);
+    fn paring_neon_i8_depthwise3_bounded_2(row: &Row);
+    fn paring_neon_i8_depthwise3_open_1(row: &Row);
+    fn paring_neon_i8_depthwise3_open_2(row: &Row);
     fn paring_neon_i8_depthwise3_large_1(row: &Row);
     fn paring_neon_i8_depthwise3_large_2(row: &Row);
     fn paring_neon_i8_depthwise3_half_1(row: &Row);
     fn paring_neon_i8_depthwise3_half_2(row: &Row);
     fn paring_neon_i8_depthwise3_dot_1(row: &Row);
     fn paring_neon_i8_depthwise3_dot_2(row: &Row);
+    fn paring_neon_i8_depthwise3_dot_bounded_1(row: &Row);
+    fn paring_neon_i8_depthwise3_dot_bounded_2(row: &Row);
+    fn paring_neon_i8_depthwise3_dot_open_1(row: &Row);
+    fn paring_neon_i8_depthwise3_dot_open_2(row: &Row);
     fn paring_neon_f32_depthwise3_1(row: &Row);
     fn paring_neon_f32_depthwise3_2(row: &Row);
 }
@@ -77,15 +85,26 @@ fn row<T>(w: &Window, x: &[T], padding: &[T], y: usize, first: usize, out: &mut 
     }
 }
 
+/// How sums are brought back to bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finish {
+    /// With results on both sides of the zero point.
+    Signed,
+    /// With no results below the zero point, which 16 bits hold before they are cut.
+    Bounded,
+    /// The same, and the bounds are those of the type.
+    Open,
+}
+
 /// How products of bytes are added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Products {
-    /// By pairs in 16 bits.
-    Pairs,
+    /// By pairs in 16 bits; these also hold the results before they are cut.
+    Pairs(Finish),
     /// Each in 32 bits.
     Single,
     /// By the dot product instruction.
-    Dot,
+    Dot(Finish),
     /// Each in 32 bits, of the first eight channels only.
     Half,
 }
@@ -109,19 +128,30 @@ pub(crate) unsafe fn i8_row(
 ) {
     let mut row = row(w, x, padding, y, first, out);
     (row.weights, row.constants) = (block.as_ptr(), constants.as_ptr());
-    // SAFETY: the caller's promise.
-    unsafe {
-        match (products, w.stride[1]) {
-            (Products::Pairs, 1) => paring_neon_i8_depthwise3_1(&row),
-            (Products::Pairs, _) => paring_neon_i8_depthwise3_2(&row),
-            (Products::Single, 1) => paring_neon_i8_depthwise3_large_1(&row),
-            (Products::Single, _) => paring_neon_i8_depthwise3_large_2(&row),
-            (Products::Dot, 1) => paring_neon_i8_depthwise3_dot_1(&row),
-            (Products::Dot, _) => paring_neon_i8_depthwise3_dot_2(&row),
-            (Products::Half, 1) => paring_neon_i8_depthwise3_half_1(&row),
-            (Products::Half, _) => paring_neon_i8_depthwise3_half_2(&row),
+    let [one, two]: [unsafe extern "C" fn(&Row); 2] = match products {
+        Products::Pairs(Finish::Signed) => {
+            [paring_neon_i8_depthwise3_1, paring_neon_i8_depthwise3_2]
         }
-    }
+        Products::Pairs(Finish::Bounded) => {
+            [paring_neon_i8_depthwise3_bounded_1, paring_neon_i8_depthwise3_bounded_2]
+        }
+        Products::Pairs(Finish::Open) => {
+            [paring_neon_i8_depthwise3_open_1, paring_neon_i8_depthwise3_open_2]
+        }
+        Products::Single => [paring_neon_i8_depthwise3_large_1, paring_neon_i8_depthwise3_large_2],
+        Products::Dot(Finish::Signed) => {
+            [paring_neon_i8_depthwise3_dot_1, paring_neon_i8_depthwise3_dot_2]
+        }
+        Products::Dot(Finish::Bounded) => {
+            [paring_neon_i8_depthwise3_dot_bounded_1, paring_neon_i8_depthwise3_dot_bounded_2]
+        }
+        Products::Dot(Finish::Open) => {
+            [paring_neon_i8_depthwise3_dot_open_1, paring_neon_i8_depthwise3_dot_open_2]
+        }
+        Products::Half => [paring_neon_i8_depthwise3_half_1, paring_neon_i8_depthwise3_half_2],
+    };
+    // SAFETY: the caller's promise.
+    unsafe { if w.stride[1] == 1 { one(&row) } else { two(&row) } }
 }
 
 /// Channels of a row of `f32`, four at a time; the last four may overlap those before.

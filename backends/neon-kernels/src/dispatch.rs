@@ -127,7 +127,7 @@ impl Kernels for NeonKernels {
         let pays = match self.level {
             // A package serves processors with the dot product, too: they may not lose much.
             Level::Baseline => sparse < dense && sparse < dot + dot / 3,
-            Level::Dot => sparse < dot,
+            Level::Dot | Level::Matrix => sparse < dot,
         };
         e.rows >= 16 && pays
     }
@@ -198,6 +198,14 @@ impl Kernels for NeonKernels {
         #[cfg(not(target_arch = "aarch64"))]
         let done = 0;
         Portable.i8_sum(sum, &a[done..], &b[done..], &mut out[done..]);
+    }
+
+    fn i16_dot(&self, x: &[i16], w: &[i8]) -> i64 {
+        #[cfg(target_arch = "aarch64")]
+        let (sum, done) = crate::i16::dot(x, w);
+        #[cfg(not(target_arch = "aarch64"))]
+        let (sum, done) = (0, 0);
+        sum + Portable.i16_dot(&x[done..], &w[done..])
     }
 
     fn table(&self, table: &[u8; 256], x: &[u8], out: &mut [u8]) {

@@ -1,10 +1,10 @@
 //! Depthwise convolutions of `i8`, sixteen or eight channels at a time: windows of 3x3 in assembly, others tap by tap.
 
 use crate::Level;
-use crate::depthwise3::{self, Products};
+use crate::depthwise3::{self, Finish as Short, Products};
 use crate::pack::{
-    ANY_SHIFT, BLOCK, CONSTANTS, LARGE, TAPS, block_len, block_start, depthwise_len, flags_at, get,
-    lanes,
+    ANY_SHIFT, BLOCK, BOUNDED, CONSTANTS, LARGE, NARROW, ONE_SIDED, TAPS, block_len, block_start,
+    depthwise_len, flags_at, get, lanes,
 };
 use core::arch::aarch64::*;
 use core::ops::Range;
@@ -100,6 +100,7 @@ pub(crate) fn rows(
     let (constants, packed) = packed.split_at(CONSTANTS);
     assert!(level <= Level::detect());
     let three = depthwise3::serves(w);
+    let bounds = get(constants, 48) as u32;
     let padding = [pad; BLOCK];
     let row_len = w.out_width * w.channels;
     if row_len == 0 {
@@ -118,10 +119,16 @@ pub(crate) fn rows(
             };
             let first = block_start(w.channels, i);
             let flags = get(block, flags_at(w.taps())) as u32;
+            let narrow = flags & NARROW != 0;
+            let short = match bounds {
+                _ if !narrow || bounds & ONE_SIDED == 0 => Short::Signed,
+                _ if bounds & BOUNDED != 0 => Short::Bounded,
+                _ => Short::Open,
+            };
             let products = match (lanes, level, flags & LARGE) {
                 (8, ..) => Products::Half,
-                (_, Level::Dot, _) => Products::Dot,
-                (_, Level::Baseline, 0) => Products::Pairs,
+                (_, Level::Dot | Level::Matrix, _) => Products::Dot(short),
+                (_, Level::Baseline, 0) if narrow => Products::Pairs(short),
                 (_, Level::Baseline, _) => Products::Single,
             };
             // SAFETY: the lengths and the level are checked above, the geometry by `serves`.

@@ -26,6 +26,8 @@ mod f32_depthwise;
 #[cfg(target_arch = "aarch64")]
 mod f32_sparse;
 #[cfg(target_arch = "aarch64")]
+mod i16;
+#[cfg(target_arch = "aarch64")]
 mod i8_depthwise;
 #[cfg(target_arch = "aarch64")]
 mod i8_sparse;
@@ -41,11 +43,13 @@ pub enum Level {
     Baseline,
     /// The dot product of bytes (Cortex-A55, A76 and later).
     Dot,
+    /// Products of matrices of bytes, too (Cortex-A510, A710, X2, Neoverse V1 and N2, and later).
+    Matrix,
 }
 
 impl Level {
     /// Every level, lowest first.
-    pub const ALL: [Self; 2] = [Self::Baseline, Self::Dot];
+    pub const ALL: [Self; 3] = [Self::Baseline, Self::Dot, Self::Matrix];
 
     /// The name for messages and settings.
     #[must_use]
@@ -53,6 +57,7 @@ impl Level {
         match self {
             Self::Baseline => "neon",
             Self::Dot => "dot",
+            Self::Matrix => "i8mm",
         }
     }
 
@@ -61,7 +66,8 @@ impl Level {
     pub fn detect() -> Self {
         #[cfg(all(target_arch = "aarch64", feature = "std"))]
         if std::arch::is_aarch64_feature_detected!("dotprod") {
-            return Self::Dot;
+            let matrix = std::arch::is_aarch64_feature_detected!("i8mm");
+            return if matrix { Self::Matrix } else { Self::Dot };
         }
         Self::Baseline
     }

@@ -23,6 +23,10 @@ pub(crate) const ANY_SHIFT: u32 = 1;
 pub(crate) const LARGE: u32 = 2;
 /// The bounds cut more than the type does.
 pub(crate) const BOUNDED: u32 = 4;
+/// Scaled sums fit 16 bits.
+pub(crate) const NARROW: u32 = 8;
+/// The lower bound is not below the zero point: how negative sums are rounded does not matter.
+pub(crate) const ONE_SIDED: u32 = 16;
 
 /// Bytes of the constants of all channels.
 pub(crate) const CONSTANTS: usize = 64;
@@ -60,16 +64,30 @@ pub(crate) fn get(from: &[u8], at: usize) -> i32 {
     i32::from_le_bytes([from[at], from[at + 1], from[at + 2], from[at + 3]])
 }
 
+/// The largest magnitude of a sum.
+fn reach(bias: i32, weights: impl Iterator<Item = i8>) -> i64 {
+    let reach: i64 = weights.map(|w| i64::from(w.unsigned_abs()) * 128).sum();
+    i64::from(bias).abs() + reach
+}
+
 /// Whether requantization of a channel needs the general form: the short one asks for a right shift
 /// and for products above the least number.
 fn is_general(m: Multiplier, bias: i32, weights: impl Iterator<Item = i8>) -> bool {
-    let reach: i64 = weights.map(|w| i64::from(w.unsigned_abs()) * 128).sum();
-    m.shift >= 0 || i64::from(bias).abs() + reach >= i64::from(i32::MAX)
+    m.shift >= 0 || reach(bias, weights) >= i64::from(i32::MAX)
+}
+
+/// Whether scaled sums of a channel that needs no general form fit 16 bits.
+fn is_narrow(m: Multiplier, bias: i32, weights: impl Iterator<Item = i8>) -> bool {
+    let scaled = (i128::from(reach(bias, weights)) * i128::from(m.mantissa)) >> 31;
+    (scaled >> m.shift.unsigned_abs().min(63)) < i128::from(i16::MAX)
 }
 
 pub(crate) fn put_constants(to: &mut [u8], zero_point: i32, bounds: (i8, i8), mut flags: u32) {
     if bounds != (i8::MIN, i8::MAX) {
         flags |= BOUNDED;
+    }
+    if i32::from(bounds.0) >= zero_point {
+        flags |= ONE_SIDED;
     }
     for i in 0..8 {
         to[2 * i..2 * i + 2].copy_from_slice(&(zero_point as i16).to_le_bytes());
@@ -183,19 +201,23 @@ pub(crate) const TAPS: usize = 3 * 4 * BLOCK;
 /// weights and a zero of each.
 const COLUMNS: usize = 3 * 4 * BLOCK;
 
+/// Where the sums, mantissas and shifts of a block for windows of 3x3 are once more, those of even channels first.
+const HALVES: usize = TAPS + 9 * BLOCK + COLUMNS;
+
 /// Where the flags of a block are.
 pub(crate) fn flags_at(taps: usize) -> usize {
-    TAPS + taps * BLOCK + if taps == 9 { COLUMNS } else { 0 }
+    if taps == 9 { HALVES + TAPS } else { TAPS + taps * BLOCK }
 }
 
 /// Bytes of a block of depthwise weights: for 16 channels the sums that they begin with, the mantissas,
-/// the shifts, and 16 weights a tap; nine taps once more for the dot product; flags.
+/// the shifts, and 16 weights a tap; nine taps once more for the dot product, and the numbers before them in another
+/// order; flags.
 pub(crate) fn block_len(taps: usize) -> usize {
     flags_at(taps) + 16
 }
 
 /// The taps of a window of 3x3 whose products are added in 16 bits.
-const PAIRS: [(usize, usize); 4] = [(0, 1), (3, 4), (6, 7), (2, 5)];
+const PAIRS: [(usize, usize); 4] = [(0, 1), (3, 4), (2, 6), (5, 7)];
 
 /// Bytes of depthwise weights: the constants, then the blocks.
 pub(crate) fn depthwise_len(taps: usize, channels: usize) -> usize {
@@ -213,7 +235,7 @@ pub(crate) fn pack_depthwise(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
     packed.fill(0);
     let (constants, blocks) = packed.split_at_mut(CONSTANTS);
     for (i, block) in blocks.chunks_exact_mut(block_len(taps)).enumerate() {
-        let mut flags = 0;
+        let mut flags = NARROW;
         for lane in 0..BLOCK {
             let c = block_start(p.channels, i) + lane;
             put(block, 8 * BLOCK + 4 * lane, -1);
@@ -232,6 +254,9 @@ pub(crate) fn pack_depthwise(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
             if is_general(m, bias, all.clone()) {
                 flags |= ANY_SHIFT;
             }
+            if !is_narrow(m, bias, all.clone()) {
+                flags &= !NARROW;
+            }
             for (tap, w) in all.enumerate() {
                 block[TAPS + tap * BLOCK + lane] = w as u8;
                 if taps == 9 {
@@ -243,6 +268,12 @@ pub(crate) fn pack_depthwise(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
             let least = |tap| weight(tap) == i8::MIN;
             if taps == 9 && PAIRS.iter().any(|(a, b)| least(*a) && least(*b)) {
                 flags |= LARGE;
+            }
+        }
+        if taps == 9 {
+            for (part, lane) in (0..3 * BLOCK).map(|k| (k / BLOCK, k % BLOCK)) {
+                let number = get(block, 4 * (part * BLOCK + lane));
+                put(block, HALVES + 4 * (part * BLOCK + lane % 2 * 8 + lane / 2), number);
             }
         }
         put(block, flags_at(taps), flags as i32);

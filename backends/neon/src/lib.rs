@@ -8,7 +8,7 @@
 //!
 //! On an aarch64 machine it runs in this process; nodes that the engine has no step for are run by the
 //! reference interpreter, where the program links it. The environment variable `PARING_NEON` names a lower
-//! level of instructions to use (`neon`, `dot`).
+//! level of instructions to use (`neon`, `dot`, `i8mm`).
 //!
 //! ```
 //! use paring_backend::{Backend, ExecOptions};

@@ -31,6 +31,7 @@ use paring_pass_layout as _;
 use paring_pass_prune as _;
 use paring_pass_prune_channels as _;
 use paring_pass_quantize as _;
+use paring_pass_quantize_weights as _;
 use paring_pass_rate as _;
 use paring_pass_recognise as _;
 use paring_pass_sensitivity as _;

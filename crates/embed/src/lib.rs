@@ -45,7 +45,7 @@ pub enum OpenError {
 }
 
 /// Maps a package with the best kernels that the processor has, or fewer where the environment variable
-/// `PARING_NEON` names a level (`neon`, `dot`).
+/// `PARING_NEON` names a level (`neon`, `dot`, `i8mm`).
 ///
 /// The file must not change while it is in use.
 ///

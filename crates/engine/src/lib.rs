@@ -36,6 +36,7 @@
 mod ops;
 mod plan;
 mod session;
+mod unpack;
 
 pub use paring_kernels::{Kernels, Portable};
 pub use paring_runtime as runtime;

@@ -1,6 +1,7 @@
 //! From a graph to steps over one arena.
 
 use crate::ops::{Lower, Lowered, Part, Tail};
+use crate::unpack::{constant, unpacks};
 use paring_backend::planner::{Block, plan};
 use paring_ir::ops::{Activation, Binary, BinaryFn, Conv2d, Dense, Unary};
 use paring_ir::{ExecError, Executor, Graph, Node, NodeId, Refusal, Session, ValueId, Verified};
@@ -202,8 +203,8 @@ impl Builder<'_> {
             block.last = block.last.max(at);
             return;
         }
-        if let Some(data) = self.graph.constant(v)
-            && !self.const_of.contains_key(&v)
+        if !self.const_of.contains_key(&v)
+            && let Some(data) = constant(self.graph, v)
         {
             let slack = self.slack(self.graph.ty(v));
             self.consts.push(Buffer::of(data.dense().bytes(), slack).into());
@@ -224,10 +225,10 @@ impl Builder<'_> {
         let mut known: HashMap<ValueId, ValueId> = HashMap::new();
         for v in node.inputs() {
             let value = self.graph.value(*v);
-            let new = match (known.get(v), value.constant()) {
+            let new = match (known.get(v), constant(self.graph, *v)) {
                 (Some(new), _) => Ok(*new),
                 (None, Some(data)) => {
-                    graph.add_const(&*value.name, data.clone(), value.ty.quant.clone())
+                    graph.add_const(&*value.name, data.into_owned(), value.ty.quant.clone())
                 }
                 (None, None) => {
                     inputs.push(*v);
@@ -323,6 +324,14 @@ pub(crate) fn build(verified: &Verified<'_>, options: Options<'_>) -> Result<Pla
     let mut alone: HashSet<NodeId> = HashSet::new();
     for &id in verified.order() {
         if lower.pads.contains(&id) {
+            continue;
+        }
+        // Where values are looked at, what a constant stands for is computed as well.
+        let node = graph.node(id);
+        if options.fuse
+            && unpacks(graph, node)
+            && !node.outputs().iter().any(|v| graph.is_visible(*v))
+        {
             continue;
         }
         let ended = chains.get(&id);
@@ -550,7 +559,7 @@ impl Builder<'_> {
 }
 
 /// The element type of the runtime for one of the graph's.
-fn element(dtype: DType) -> Option<Element> {
+pub(crate) fn element(dtype: DType) -> Option<Element> {
     Some(match dtype {
         DType::F32 => Element::F32,
         DType::I8 => Element::I8,

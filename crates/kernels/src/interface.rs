@@ -526,6 +526,11 @@ pub trait Kernels: Send + Sync + 'static {
         portable::i8_depthwise(window, x, pad, packed, rows, out);
     }
 
+    /// The sum of the products of as many elements; of fewer than 2^24.
+    fn i16_dot(&self, x: &[i16], w: &[i8]) -> i64 {
+        portable::i16_dot(x, w)
+    }
+
     /// The sum or difference of two values, element by element.
     fn i8_sum(&self, sum: &I8Sum, a: &[i8], b: &[i8], out: &mut [i8]) {
         for ((y, a), b) in out.iter_mut().zip(a).zip(b) {

@@ -302,6 +302,11 @@ pub(crate) fn i8_depthwise(
     }
 }
 
+pub(crate) fn i16_dot(x: &[i16], w: &[i8]) -> i64 {
+    let product = |(x, w): (&i16, &i8)| i64::from(i32::from(*x) * i32::from(*w));
+    x.iter().zip(w).map(product).sum()
+}
+
 pub(crate) fn table(table: &[u8; 256], x: &[u8], out: &mut [u8]) {
     for (out, x) in out.iter_mut().zip(x) {
         *out = table[usize::from(*x)];

@@ -171,7 +171,7 @@ fn softmax_divergence(original: &[f32], changed: &[f32]) -> f64 {
 
 /// The value that each output is compared at: itself, or what is given to the softmax that computes it;
 /// and the number of probabilities in a row there.
-fn judged(graph: &Graph) -> (Vec<ValueId>, Vec<Option<usize>>) {
+pub(crate) fn judged(graph: &Graph) -> (Vec<ValueId>, Vec<Option<usize>>) {
     graph
         .outputs()
         .iter()

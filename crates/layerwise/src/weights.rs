@@ -141,9 +141,14 @@ pub fn quant(scales: Vec<f32>) -> Quant {
 /// The ratio of signal to quantization error of weights, in decibels; infinite if there is no error.
 #[must_use]
 pub fn sqnr(real: &[f32], stored: &Tensor, quant: &Quant) -> f64 {
-    let Ok(back) = quant.dequantize(stored) else { return f64::NAN };
+    quant.dequantize(stored).map_or(f64::NAN, |back| ratio(real, &back.to_f32()))
+}
+
+/// The ratio of signal to difference of two lists of numbers, in decibels; infinite if they are equal.
+#[must_use]
+pub fn ratio(real: &[f32], other: &[f32]) -> f64 {
     let (mut signal, mut noise) = (0.0_f64, 0.0_f64);
-    for (x, y) in real.iter().zip(back.to_f32()) {
+    for (x, y) in real.iter().zip(other) {
         signal += f64::from(*x).powi(2);
         noise += f64::from(x - y).powi(2);
     }

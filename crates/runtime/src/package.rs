@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 const MAGIC: [u8; 8] = *b"PARINGRT";
 /// Changes whenever an older runtime could misread a newer package.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Why bytes are no package that can be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -37,8 +37,7 @@ impl Plan {
 pub(crate) fn order(
     criterion: Criterion,
     structure: Structure,
-    problem: Option<&Problem>,
-    targets: &[&[f64]],
+    (problem, targets, scores): (Option<&Problem>, &[&[f64]], &[&[f64]]),
     units: &[Vec<usize>],
     most: usize,
 ) -> Elimination {
@@ -54,6 +53,9 @@ pub(crate) fn order(
         _ => vec![1.0; depth],
     };
     let cost = |unit: &[usize]| -> f64 {
+        if criterion == Criterion::Taylor {
+            return scores.iter().flat_map(|s| unit.iter().map(|&i| s[i])).sum();
+        }
         targets.iter().flat_map(|t| unit.iter().map(|&i| t[i] * t[i] * squares[i])).sum()
     };
     let mut scored: Vec<(f64, usize)> =

@@ -5,6 +5,7 @@
 //! - `magnitude`: the smallest weights;
 //! - `activation`: the smallest products of weight and root mean square of the input, filter by filter
 //!   (Wanda: Sun and others, 2023);
+//! - `taylor`: those that move the network's outputs least, to first order, by slopes of the outputs;
 //! - `second-order`: those that cost least when the others make up for them (optimal brain surgeon:
 //!   Hassibi and Stork, 1993; with calibration data, filter by filter: Frantar and Alistarh, 2022).
 //!
@@ -55,7 +56,10 @@ pub use structure::Structure;
 use choose::{Plan, counts, order};
 use paring_ir::ops::Conv2d;
 use paring_ir::{Graph, NodeId};
-use paring_layerwise::{Calibration, Geometry, Problem, Walk, layers, replace_weights};
+use paring_layerwise::{
+    Calibration, Geometry, Movable, Problem, Restore, Walk, decibels, layers, replace_weights,
+    restore, taylor,
+};
 use paring_pass::{
     Effect, Lost, Pass, PassContext, PassError, PassInfo, consts, facts, register_pass,
 };
@@ -86,6 +90,9 @@ pub struct Prune {
     pub update: Option<bool>,
     /// Whether depthwise convolutions are pruned, which have few weights that do much.
     pub depthwise: bool,
+    /// How the weights that are left, and the biases, are fitted to the whole network's outputs in the end;
+    /// by default where they make up for the others, and with `epochs = 0` not at all.
+    pub restore: Option<Restore>,
     /// Samples that what layers lose is measured with, where they share the aim.
     pub probes: usize,
     /// What is looked at.
@@ -101,6 +108,8 @@ pub enum Criterion {
     Magnitude,
     /// The smallest times the root mean square of their input.
     Activation,
+    /// Those that move the network's outputs least, to first order.
+    Taylor,
     /// Those that cost least when the others make up for them.
     #[default]
     SecondOrder,
@@ -129,6 +138,7 @@ impl Default for Prune {
             scope: Scope::default(),
             update: None,
             depthwise: false,
+            restore: None,
             probes: 128,
             calibration: Calibration::default(),
         }
@@ -139,7 +149,7 @@ register_pass!(
     Prune,
     PassInfo {
         name: "prune",
-        summary: "weights set to zero by magnitude, activation or second order, singly, in blocks or n:m",
+        summary: "weights set to zero by magnitude, activation, first or second order, singly, in blocks or n:m",
         effect: Effect::Lossy,
         needs: &[],
         gives: &[],
@@ -154,6 +164,8 @@ struct Layer {
     shape: Vec<usize>,
     positions: usize,
     groups: usize,
+    /// How far each weight moves the outputs, for the criterion that goes by it.
+    scores: Vec<f64>,
 }
 
 impl Layer {
@@ -167,6 +179,7 @@ impl Layer {
             shape: data.shape().to_vec(),
             positions: geometry.positions(),
             groups: geometry.groups(),
+            scores: Vec::new(),
         })
     }
 
@@ -211,6 +224,14 @@ impl Prune {
         if self.probes == 0 {
             return wrong("`probes` must be at least 1");
         }
+        if let Some(restore) = &self.restore {
+            restore.check()?;
+            if restore.epochs > 0 && !self.updates() {
+                return wrong(
+                    "`restore` changes the weights that are left; `update = false` forbids it",
+                );
+            }
+        }
         Ok(())
     }
 
@@ -219,7 +240,7 @@ impl Prune {
     }
 
     fn walk(&self, graph: &Graph) -> Result<Option<Walk>, PassError> {
-        if self.criterion == Criterion::Magnitude && !self.updates() {
+        if matches!(self.criterion, Criterion::Magnitude | Criterion::Taylor) && !self.updates() {
             return Ok(None);
         }
         Walk::new(graph, self.calibration.observing(DType::F32)).map(Some)
@@ -250,7 +271,9 @@ impl Prune {
             .enumerate()
             .map(|(i, chunk)| {
                 let problem = problems.get(layer.group(i * filters));
-                order(self.criterion, self.structure, problem, chunk, &units, most)
+                let scores = layer.scores.chunks_exact(layer.depth().max(1));
+                let scores: Vec<&[f64]> = scores.skip(i * filters).take(chunk.len()).collect();
+                order(self.criterion, self.structure, (problem, chunk, &scores), &units, most)
             })
             .collect();
         Plan { strips, units, filters, outputs: layer.outputs() }
@@ -351,6 +374,14 @@ impl Prune {
         if self.updates() {
             cx.undoes(Lost::clusters(graph, found.iter().map(|l| graph.node(l.id).inputs()[1])))?;
         }
+        if self.criterion == Criterion::Taylor && !found.is_empty() {
+            let ids: Vec<NodeId> = found.iter().map(|l| l.id).collect();
+            let data = (self.calibration.data.as_deref(), self.calibration.samples);
+            let with = (cx.host(), cx.seed(), "prune: slopes of the outputs");
+            let scores = taylor(graph, &ids, data, with)?
+                .map_err(|why| PassError::Input(format!("`criterion = \"taylor\"`: {why}")))?;
+            found.iter_mut().zip(scores).for_each(|(layer, own)| layer.scores = own);
+        }
         let weights: f64 = found.iter().map(|l| l.weights.len() as f64).sum();
         let work = |l: &Layer| l.weights.len() as f64 * l.positions as f64;
         let share = match (self.sparsity, self.macs, self.bytes) {
@@ -381,6 +412,7 @@ impl Prune {
         } else {
             found.iter().map(|l| (share * l.weights.len() as f64).round()).collect()
         };
+        let original = graph.clone();
         let mut walk = self.walk(graph)?;
         let mut zeros = 0.0;
         for (i, layer) in found.iter().enumerate() {
@@ -431,11 +463,74 @@ impl Prune {
                 walk.adopt(graph, layer.id)?;
             }
         }
+        drop(walk);
         cx.note(format!(
             "{:.1} % of the weights of {} layers are zero",
             100.0 * zeros / weights.max(1.0),
             found.len()
         ));
+        self.restore(&original, &found, graph, cx)
+    }
+
+    /// Brings what is left of the layers closer to what the original network computes.
+    fn restore(
+        &self,
+        original: &Graph,
+        found: &[Layer],
+        graph: &mut Graph,
+        cx: &mut PassContext<'_>,
+    ) -> Result<(), PassError> {
+        let how = self.restore.unwrap_or_default();
+        if how.epochs == 0 || !self.updates() || found.is_empty() {
+            return Ok(());
+        }
+        let sparse = |layer: &Layer| graph.constant(graph.node(layer.id).inputs()[1])?.sparse();
+        let movable: Vec<Movable> = found
+            .iter()
+            .map(|layer| {
+                let mut zero = vec![true; layer.weights.len()];
+                let kept = sparse(layer).map(Sparse::kept).unwrap_or_default();
+                kept.into_iter().for_each(|i| zero[i] = false);
+                Movable { layer: layer.id, zero }
+            })
+            .collect();
+        let data = (self.calibration.data.as_deref(), self.calibration.samples);
+        let with = (cx.host(), cx.seed(), "prune: fitting what is left");
+        let restored = match restore(&how, (original, graph), &movable, data, with)? {
+            Ok(restored) => restored,
+            Err(why) => {
+                cx.note(format!("what is left was not fitted to the outputs: {why}"));
+                return Ok(());
+            }
+        };
+        let (before, after) = restored.error;
+        let helped = after < before;
+        cx.note(format!(
+            "fitting what is left to the outputs: {:.1} dB above their error, from {:.1} dB{}",
+            decibels(1.0, after),
+            decibels(1.0, before),
+            if helped { "" } else { "; left as it was" }
+        ));
+        if !helped {
+            return Ok(());
+        }
+        for (layer, (weights, bias)) in found.iter().zip(restored.layers) {
+            let node = graph.node(layer.id);
+            let dense = Tensor::from_vec(layer.shape.clone(), weights)?;
+            let block = self.structure.block(layer.shape.len());
+            let sparse = Sparse::from_dense(&dense, &block, 0)?;
+            let old = node.inputs().get(2).and_then(|b| consts::dense_f32(graph, *b));
+            let shift = |(o, b): (usize, &f32)| {
+                let old = old.as_ref().and_then(|all| all.get(o)).copied().unwrap_or(0.0);
+                f64::from(*b) - f64::from(old)
+            };
+            let shifts: Vec<f64> = bias.iter().enumerate().map(shift).collect();
+            let data = paring_tensor::ConstData::Sparse(sparse);
+            let patch = replace_weights(graph, layer.id, data, None, &shifts, "prune")?;
+            if !cx.apply(graph, patch)? {
+                return Ok(());
+            }
+        }
         Ok(())
     }
 }

@@ -29,7 +29,7 @@ impl Prune {
     ) -> Result<Vec<f64>, PassError> {
         let price = |layer: &Layer| if self.macs.is_some() { layer.positions as f64 } else { 1.0 };
         let mut walk = self.walk(graph)?;
-        if walk.is_none() && self.criterion == Criterion::Magnitude {
+        if walk.is_none() || self.criterion == Criterion::Taylor {
             let plans: Vec<_> = found
                 .iter()
                 .map(|layer| self.plan(layer, &[], &targets(layer, &[]), 1.0))

@@ -1,6 +1,6 @@
 use crate::groups::Plan;
 use crate::role::{Role, packed};
-use crate::weights::{bias as store_bias, widen_for_bias};
+use crate::weights::{bias as store_bias, unsigned, widen_for_bias};
 use crate::{Io, Quantize, lstm};
 use paring_ir::ops::{Dequantize, Quantize as ToQuantized};
 use paring_ir::{Def, Graph, GraphError, Node, Patch, ValueId};
@@ -254,10 +254,16 @@ impl<'a> Emitter<'a> {
                     Some(q) => q.is_symmetric() && q.as_per_tensor().is_some(),
                     None => false,
                 };
-                if !usable || !matches!(ty.dtype, DType::I8 | DType::I4) {
+                let unsigned = self.settings.activations.dtype == DType::U8;
+                if unsigned || !usable || !matches!(ty.dtype, DType::I8 | DType::I4) {
+                    let taken = if unsigned {
+                        "layers between u8 activations take weights that no step has rounded before"
+                    } else {
+                        "integer layers take symmetric i8 or i4 weights with one scale or one an \
+                         output channel"
+                    };
                     return Err(PassError::Input(format!(
-                        "the weights of `{}` are {ty}, but integer layers take symmetric i8 or i4 \
-                         weights with one scale or one an output channel",
+                        "the weights of `{}` are {ty}, but {taken}",
                         node.name
                     )));
                 }
@@ -294,14 +300,19 @@ impl<'a> Emitter<'a> {
                     )));
                 }
                 let how = &self.settings.weights;
-                let channels = data.shape().first().copied().unwrap_or(1);
-                let per = weights::sharing(data, how.per);
-                let mut scales = weights::scales(&real, channels, self.limit, per, how.range);
-                if let Some(bias) = &bias {
-                    widen_for_bias(&mut scales, bias, input);
-                }
-                let stored = weights::round(data, &scales, self.limit, how.dtype)?;
-                let quant = weights::quant(scales.clone());
+                let (stored, quant) = if how.dtype == DType::U8 {
+                    unsigned(data, &real, bias.as_deref(), input)?
+                } else {
+                    let channels = data.shape().first().copied().unwrap_or(1);
+                    let per = weights::sharing(data, how.per);
+                    let mut scales = weights::scales(&real, channels, self.limit, per, how.range);
+                    if let Some(bias) = &bias {
+                        widen_for_bias(&mut scales, bias, input);
+                    }
+                    let stored = weights::round(data, &scales, self.limit, how.dtype)?;
+                    (stored, weights::quant(scales))
+                };
+                let scales = quant.scales().to_vec();
                 let error = weights::sqnr(&real, &stored.dense(), &quant);
                 let described = describe(how.dtype, scales.len());
                 (self.patch.constant(&name, stored, Some(quant)), scales, described, Some(error))

@@ -112,7 +112,11 @@ pub(crate) fn plan(
                 }
             }
             Role::Fixed(i8, i16) => {
-                let value = if dtype == DType::I8 { *i8 } else { *i16 };
+                let value = match dtype {
+                    DType::I16 => *i16,
+                    DType::U8 => (i8.0, i8.1 + 128),
+                    _ => *i8,
+                };
                 fixed.extend(computed.iter().map(|v| (*v, value)));
             }
             Role::Dequantizes => {

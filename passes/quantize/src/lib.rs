@@ -1,10 +1,11 @@
 //! The `quantize` pass: integer weights and activations, by TFLite's quantization specification.
 //!
 //! - Activations are `i8` with one scale and zero point a tensor, from the calibrated ranges (which
-//!   are widened to hold zero, so that zero is exact), or `i16` with zero points of zero.
+//!   are widened to hold zero, so that zero is exact), `i16` with zero points of zero, or `u8` as in
+//!   TFLite's first integer kernels.
 //! - Weights of convolutions and dense layers are symmetric, `i8` or `i4`, with a scale for each
 //!   output channel or one for all; biases are `i32` (`i64` beside `i16` activations) of scale
-//!   `input * weight`.
+//!   `input * weight`. Beside `u8` activations weights are `u8` with one scale and zero point a layer.
 //! - Ops that only move or pick numbers keep one scale for operands and results. Softmax, sigmoid and
 //!   tanh have the fixed scales of the specification.
 //! - Weights that an earlier pass has already quantized, which stand in the graph as constants under
@@ -92,7 +93,7 @@ pub enum GlobalAverage {
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Weights {
-    /// Element type: `i8` or `i4`.
+    /// Element type: `i8` or `i4`; `u8` beside activations of `u8`.
     pub dtype: DType,
     /// Bits that are used of it, from 2; all if left out.
     pub bits: Option<u32>,
@@ -112,7 +113,7 @@ impl Default for Weights {
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Activations {
-    /// Element type: `i8` or `i16`.
+    /// Element type: `i8`, `i16` or `u8`.
     pub dtype: DType,
 }
 
@@ -130,6 +131,8 @@ pub enum Io {
     I8,
     /// Quantized; for `i16` activations.
     I16,
+    /// Quantized; for `u8` activations.
+    U8,
     /// Real numbers, converted inside of the network.
     F32,
 }
@@ -165,7 +168,8 @@ impl Quantize {
         let width = match self.weights.dtype {
             DType::I8 => 8,
             DType::I4 => 4,
-            other => return wrong(format!("weights of {other}; i8 and i4 are possible")),
+            DType::U8 => return Ok(255.0),
+            other => return wrong(format!("weights of {other}; i8, i4 and u8 are possible")),
         };
         let bits = self.weights.bits.unwrap_or(width);
         if !(2..=width).contains(&bits) {
@@ -176,13 +180,24 @@ impl Quantize {
 
     fn check(&self) -> Result<(), PassError> {
         let dtype = self.activations.dtype;
-        if !matches!(dtype, DType::I8 | DType::I16) {
-            let why = format!("activations of {dtype}; i8 and i16 are possible");
+        if !matches!(dtype, DType::I8 | DType::I16 | DType::U8) {
+            let why = format!("activations of {dtype}; i8, i16 and u8 are possible");
             return Err(PassError::Input(why));
+        }
+        let unsigned = [dtype, self.weights.dtype].map(|d| d == DType::U8);
+        let shared = self.weights.per == Per::Tensor && self.weights.bits.is_none();
+        if unsigned != [false; 2] && !(unsigned == [true; 2] && shared) {
+            return Err(PassError::Input(
+                "u8 activations and u8 weights go together, with one scale a layer and all bits: \
+                 set `activations = { dtype = \"u8\" }` and \
+                 `weights = { dtype = \"u8\", per = \"tensor\" }`"
+                    .into(),
+            ));
         }
         let wanted = match self.io {
             Some(Io::I8) => DType::I8,
             Some(Io::I16) => DType::I16,
+            Some(Io::U8) => DType::U8,
             Some(Io::F32) | None => dtype,
         };
         if wanted != dtype {

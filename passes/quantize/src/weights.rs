@@ -1,5 +1,6 @@
 use paring_ir::GraphError;
-use paring_tensor::{DType, Quant, Tensor};
+use paring_pass::consts;
+use paring_tensor::{ConstData, DType, Quant, Tensor, TensorError};
 
 /// The bias in units of `input * weight`, and the scales.
 pub(crate) fn bias(
@@ -39,4 +40,21 @@ pub(crate) fn widen_for_bias(scales: &mut [f32], bias: &[f32], input: f32) {
             *scale = scale.max(needed);
         }
     }
+}
+
+/// Weights of `u8` with one scale and zero point, wide enough for the bias.
+pub(crate) fn unsigned(
+    data: &ConstData,
+    real: &[f32],
+    bias: Option<&[f32]>,
+    input: f32,
+) -> Result<(ConstData, Quant), TensorError> {
+    let (low, high) = real.iter().fold((0.0_f32, 0.0_f32), |(l, h), x| (l.min(*x), h.max(*x)));
+    let narrow = Quant::covering(low, high, DType::U8);
+    let mut scale = narrow.scales().to_vec();
+    widen_for_bias(&mut scale, bias.unwrap_or_default(), input);
+    let wider = scale[0] / narrow.scales()[0];
+    let quant = Quant::covering(low * wider, high * wider, DType::U8);
+    let stored = quant.quantize(&Tensor::from_vec(data.shape(), real.to_vec())?, DType::U8)?;
+    Ok((consts::with_elements(data, &stored)?, quant))
 }

@@ -12,7 +12,7 @@ use paring_tensor::Tensor;
 use std::path::Path;
 
 /// A processor of each level.
-const CPUS: [Cpu; 2] = [Cpu::CortexA72, Cpu::Max];
+const CPUS: [Cpu; 3] = [Cpu::CortexA72, Cpu::CortexA76, Cpu::Max];
 
 /// The rounding that packages are made with. With the other one, which the executor on an aarch64 machine
 /// offers, some layers have no step: what has one is judged.
@@ -131,8 +131,7 @@ fn check(int8: bool, seeds: std::ops::Range<u64>) {
             wanted.push((format!("seed {seed}, {rounding:?}"), graph.clone(), results));
         }
     }
-    // Some join or add what has no one scale; see the list of gaps.
-    let few = refused.len() as u64 <= count / 10;
+    let few = refused.len() as u64 <= count / 50;
     assert!(few, "{} refused:\n{}", refused.len(), refused.join("\n"));
     for cpu in CPUS {
         let all = runtime.run(&jobs, cpu).unwrap_or_else(|e| panic!("{e}"));

@@ -14,6 +14,7 @@ recipes!(
     "compact",
     "deep",
     "exact",
+    "float16",
     "folded",
     "int3",
     "int4",
@@ -22,6 +23,7 @@ recipes!(
     "recognise",
     "sensitivity",
     "small",
+    "weights8",
 );
 
 /// The text of a recipe: a file's, or that of a shipped one.

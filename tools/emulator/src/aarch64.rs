@@ -48,7 +48,8 @@ impl Cpu {
     const fn level(self) -> &'static str {
         match self {
             Self::CortexA53 | Self::CortexA72 => "neon",
-            Self::CortexA76 | Self::Max => "dot",
+            Self::CortexA76 => "dot",
+            Self::Max => "i8mm",
         }
     }
 }

@@ -4,7 +4,7 @@
 // x0 points to the arguments (struct Row of depthwise3.rs). Registers: x1-x3 the three rows of the input, x4-x6
 // bytes between their columns (0 for a row of padding), x7 output, x9 bytes between its columns, x10 windows that
 // are inside, x11 whether one follows whose last column is padding, x12 whether the first column is padding,
-// x13 factors, x14 factors of the upper channels, x15 a column of padding. v0-v8 three columns, v16-v24 weights.
+// x13 factors, x14 constants of all channels, x15 a column of padding. v0-v8 three columns, v16-v24 weights.
 
 .macro pw_enter
     stp d8, d9, [sp, #-64]!
@@ -139,50 +139,128 @@
     sqxtn v27.4h, v27.4s
     sqxtn2 v25.8h, v26.4s
     sqxtn2 v27.8h, v28.4s
+    ldp q29, q30, [x14, #16]
     sqadd v25.8h, v25.8h, v13.8h
     sqadd v27.8h, v27.8h, v13.8h
     sqxtn v25.8b, v25.8h
     sqxtn2 v25.16b, v27.8h
-    smax v25.16b, v25.16b, v14.16b
-    smin v25.16b, v25.16b, v15.16b
+    smax v25.16b, v25.16b, v29.16b
+    smin v25.16b, v25.16b, v30.16b
     st1 {v25.16b}, [x7], x9
 .endm
 
-// Two products of sixteen channels, added in 16 bits and then to four registers.
-.macro pw_first x, w, y, v
-    smull v29.8h, \x\().8b, \w\().8b
-    smull2 v30.8h, \x\().16b, \w\().16b
-    smlal v29.8h, \y\().8b, \v\().8b
-    smlal2 v30.8h, \y\().16b, \v\().16b
-    saddw v25.4s, v9.4s, v29.4h
-    saddw2 v26.4s, v10.4s, v29.8h
-    saddw v27.4s, v11.4s, v30.4h
-    saddw2 v28.4s, v12.4s, v30.8h
+// A column of sixteen channels: the first two rows side by side, even channels and odd ones, and the third one.
+.macro pw_pairs a, b, c
+    ld1 {v29.16b}, [x1], x4
+    ld1 {v30.16b}, [x2], x5
+    trn1 \a\().16b, v29.16b, v30.16b
+    ld1 {\c\().16b}, [x3], x6
+    trn2 \b\().16b, v29.16b, v30.16b
 .endm
 
-.macro pw_two x, w, y, v
-    smull v29.8h, \x\().8b, \w\().8b
-    smull2 v30.8h, \x\().16b, \w\().16b
-    smlal v29.8h, \y\().8b, \v\().8b
-    smlal2 v30.8h, \y\().16b, \v\().16b
-    saddw v25.4s, v25.4s, v29.4h
-    saddw2 v26.4s, v26.4s, v29.8h
-    saddw v27.4s, v27.4s, v30.4h
-    saddw2 v28.4s, v28.4s, v30.8h
+// Sums of sixteen channels; what the window before left is halved and written meanwhile. Even channels are in v9 and
+// v10, odd ones in v11 and v12, all times their factors in v25-v28. Products of two taps are added in 16 bits, neighbours
+// of those to the sums; of the ninth tap neighbours are channels. x17 is what the output advances by: the first call
+// writes what is written again.
+.macro pw_sums last, a, b, c, d, e, f, g, h, i
+    ld1 {v9.4s, v10.4s, v11.4s, v12.4s}, [x16]
+    srshl v28.4s, v28.4s, v12.4s
+    srshl v25.4s, v25.4s, v9.4s
+    smull2 v30.8h, \i\().16b, v24.16b
+    srshl v27.4s, v27.4s, v11.4s
+    trn1 v25.8h, v25.8h, v27.8h
+    smull v29.8h, \i\().8b, v24.8b
+    srshl v26.4s, v26.4s, v10.4s
+    ld1 {v9.4s, v10.4s, v11.4s, v12.4s}, [x13]
+    smull v14.8h, \a\().8b, v16.8b
+    smull v27.8h, \b\().8b, v17.8b
+    ssra v11.4s, v29.4s, #16
+    trn1 v26.8h, v26.8h, v28.8h
+    shl v31.4s, v29.4s, #16
+    shl v29.4s, v30.4s, #16
+    smull2 v15.8h, \a\().16b, v16.16b
+    sqadd v26.8h, v26.8h, v13.8h
+    ssra v12.4s, v30.4s, #16
+    ssra v9.4s, v31.4s, #16
+    smlal v14.8h, \d\().8b, v18.8b
+    trn1 v31.16b, \c\().16b, \f\().16b
+    smlal2 v15.8h, \d\().16b, v18.16b
+    smull2 v30.8h, \b\().16b, v17.16b
+    sqadd v25.8h, v25.8h, v13.8h
+    smull2 v28.8h, \g\().16b, v20.16b
+    ssra v10.4s, v29.4s, #16
+    smlal2 v30.8h, \e\().16b, v19.16b
+    sadalp v9.4s, v14.8h
+    smull v29.8h, \g\().8b, v20.8b
+    sadalp v10.4s, v15.8h
+    smlal v29.8h, v31.8b, v22.8b
+    sadalp v9.4s, v29.8h
+    sadalp v12.4s, v30.8h
+    smull2 v30.8h, \h\().16b, v21.16b
+    smlal v27.8h, \e\().8b, v19.8b
+    sadalp v11.4s, v27.8h
+    smull v14.8h, \h\().8b, v21.8b
+    sqxtn v25.8b, v25.8h
+    trn2 v15.16b, \c\().16b, \f\().16b
+    smlal2 v28.8h, v31.16b, v22.16b
+    sqxtn2 v25.16b, v26.8h
+    \last
+    sadalp v10.4s, v28.8h
+    smlal2 v30.8h, v15.16b, v23.16b
+    sadalp v12.4s, v30.8h
+    st1 {v25.16b}, [x7], x17
+    ld1 {v25.4s, v26.4s, v27.4s, v28.4s}, [x8]
+    sqrdmulh v26.4s, v10.4s, v26.4s
+    smlal v14.8h, v15.8b, v23.8b
+    sqrdmulh v28.4s, v12.4s, v28.4s
+    sadalp v11.4s, v14.8h
+    sqrdmulh v27.4s, v11.4s, v27.4s
+    sqrdmulh v25.4s, v9.4s, v25.4s
+    mov x17, x9
+.endm
+
+.macro pw_none
+.endm
+
+.macro pw_bounds
+    ldp q26, q27, [x14, #16]
+    smax v25.16b, v25.16b, v26.16b
+    smin v25.16b, v25.16b, v27.16b
+.endm
+
+// What pw_sums does with the window before, after the last one.
+.macro pw_last last
+    ld1 {v9.4s, v10.4s, v11.4s, v12.4s}, [x16]
+    srshl v25.4s, v25.4s, v9.4s
+    srshl v26.4s, v26.4s, v10.4s
+    srshl v27.4s, v27.4s, v11.4s
+    srshl v28.4s, v28.4s, v12.4s
+    trn1 v25.8h, v25.8h, v27.8h
+    trn1 v26.8h, v26.8h, v28.8h
+    sqadd v25.8h, v25.8h, v13.8h
+    sqadd v26.8h, v26.8h, v13.8h
+    sqxtn v25.8b, v25.8h
+    sqxtn2 v25.16b, v26.8h
+    \last
+    st1 {v25.16b}, [x7]
 .endm
 
 .macro pw_i8 a, b, c, d, e, f, g, h, i
-    pw_first \a, v16, \d, v17
-    pw_two \b, v19, \e, v20
-    pw_two \c, v22, \f, v23
-    pw_two \g, v18, \h, v21
-    smull v29.8h, \i\().8b, v24.8b
-    smull2 v30.8h, \i\().16b, v24.16b
-    saddw v25.4s, v25.4s, v29.4h
-    saddw2 v26.4s, v26.4s, v29.8h
-    saddw v27.4s, v27.4s, v30.4h
-    saddw2 v28.4s, v28.4s, v30.8h
-    pw_i8_finish
+    pw_sums pw_bounds, \a, \b, \c, \d, \e, \f, \g, \h, \i
+    ssra v25.4s, v25.4s, #31
+    ssra v26.4s, v26.4s, #31
+    ssra v27.4s, v27.4s, #31
+    ssra v28.4s, v28.4s, #31
+.endm
+
+// The same where results below the zero point become the lower bound, so that it does not matter how they are rounded.
+.macro pw_i8_bounded a, b, c, d, e, f, g, h, i
+    pw_sums pw_bounds, \a, \b, \c, \d, \e, \f, \g, \h, \i
+.endm
+
+// The same where the bounds are those of the type.
+.macro pw_i8_open a, b, c, d, e, f, g, h, i
+    pw_sums pw_none, \a, \b, \c, \d, \e, \f, \g, \h, \i
 .endm
 
 // The same where no two products may be added in 16 bits.
@@ -238,10 +316,11 @@
     srshl v26.4s, v26.4s, v30.4s
     sqxtn v25.4h, v25.4s
     sqxtn2 v25.8h, v26.4s
+    ldp q29, q30, [x14, #16]
     sqadd v25.8h, v25.8h, v13.8h
     sqxtn v25.8b, v25.8h
-    smax v25.8b, v25.8b, v14.8b
-    smin v25.8b, v25.8b, v15.8b
+    smax v25.8b, v25.8b, v29.8b
+    smin v25.8b, v25.8b, v30.8b
     st1 {v25.8b}, [x7], x9
 .endm
 
@@ -332,7 +411,32 @@
 7:
 .endm
 
-// The same, two columns apart: columns also in v12-v14 and v27-v29.
+// What a row of the input adds to four windows two columns apart: the first column is in \x, and the last one is
+// afterwards.
+.macro pw_f32_line x, from, step, u, v, w
+    ld1 {v3.16b}, [\from], \step
+    ld1 {v4.16b}, [\from], \step
+    ld1 {v5.16b}, [\from], \step
+    ld1 {v6.16b}, [\from], \step
+    fmla v12.4s, \x\().4s, \u\().4s
+    ld1 {v7.16b}, [\from], \step
+    ld1 {v8.16b}, [\from], \step
+    ld1 {v27.16b}, [\from], \step
+    ld1 {\x\().16b}, [\from], \step
+    fmla v13.4s, v4.4s, \u\().4s
+    fmla v14.4s, v6.4s, \u\().4s
+    fmla v15.4s, v8.4s, \u\().4s
+    fmla v12.4s, v3.4s, \v\().4s
+    fmla v13.4s, v5.4s, \v\().4s
+    fmla v14.4s, v7.4s, \v\().4s
+    fmla v15.4s, v27.4s, \v\().4s
+    fmla v12.4s, v4.4s, \w\().4s
+    fmla v13.4s, v6.4s, \w\().4s
+    fmla v14.4s, v8.4s, \w\().4s
+    fmla v15.4s, \x\().4s, \w\().4s
+.endm
+
+// All windows of a row two columns apart: four at once, row by row, then two by columns, also in v12-v14 and v27-v29.
 .macro pw_f32_row2
     cbz x12, 1f
     pw_padding v0, v1, v2
@@ -342,17 +446,27 @@
 2:
     subs x10, x10, #4
     b.lo 4f
+    ldr q9, [x17]
 3:
-    pw_column v3, v4, v5
-    pw_column v6, v7, v8
-    pw_column v12, v13, v14
-    pw_column v27, v28, v29
-    pw_f32_two v0, v1, v2, v3, v4, v5, v6, v7, v8, v6, v7, v8, v12, v13, v14, v27, v28, v29
-    pw_column v3, v4, v5
-    pw_column v6, v7, v8
-    pw_column v12, v13, v14
-    pw_column v0, v1, v2
-    pw_f32_two v27, v28, v29, v3, v4, v5, v6, v7, v8, v6, v7, v8, v12, v13, v14, v0, v1, v2
+    mov v12.16b, v9.16b
+    mov v13.16b, v9.16b
+    mov v14.16b, v9.16b
+    mov v15.16b, v9.16b
+    pw_f32_line v0, x1, x4, v16, v17, v18
+    pw_f32_line v1, x2, x5, v19, v20, v21
+    pw_f32_line v2, x3, x6, v22, v23, v24
+    fmax v12.4s, v12.4s, v10.4s
+    fmax v13.4s, v13.4s, v10.4s
+    fmax v14.4s, v14.4s, v10.4s
+    fmax v15.4s, v15.4s, v10.4s
+    fmin v12.4s, v12.4s, v11.4s
+    fmin v13.4s, v13.4s, v11.4s
+    fmin v14.4s, v14.4s, v11.4s
+    fmin v15.4s, v15.4s, v11.4s
+    st1 {v12.16b}, [x7], x9
+    st1 {v13.16b}, [x7], x9
+    st1 {v14.16b}, [x7], x9
+    st1 {v15.16b}, [x7], x9
     subs x10, x10, #4
     b.hs 3b
 4:
@@ -387,8 +501,30 @@
     ldp q20, q21, [x16, #64]
     ldp q22, q23, [x16, #96]
     ldr q24, [x16, #128]
-    ldp q13, q14, [x14]
-    ldr q15, [x14, #32]
+    ldr q13, [x14]
+.endm
+
+// The same for pw_sums: weights side by side as pw_pairs leaves columns; x13 points to the sums of even channels and
+// odd ones, x8 to their mantissas and x16 to their shifts.
+.macro pw_pairs_constants
+    pw_i8_constants
+    trn1 v25.16b, v16.16b, v19.16b
+    trn2 v26.16b, v16.16b, v19.16b
+    trn1 v27.16b, v17.16b, v20.16b
+    trn2 v28.16b, v17.16b, v20.16b
+    trn1 v20.16b, v18.16b, v21.16b
+    trn2 v21.16b, v18.16b, v21.16b
+    mov v16.16b, v25.16b
+    mov v17.16b, v26.16b
+    trn1 v25.16b, v22.16b, v23.16b
+    trn2 v23.16b, v22.16b, v23.16b
+    mov v18.16b, v27.16b
+    mov v19.16b, v28.16b
+    mov v22.16b, v25.16b
+    add x13, x13, #464
+    add x8, x13, #64
+    add x16, x13, #128
+    mov x17, #0
 .endm
 
 // Of four channels: weights at x13, x14 bytes apart; the bias and bounds follow in the arguments.
@@ -407,72 +543,39 @@
     ld2r {v10.4s, v11.4s}, [x16]
 .endm
 
+.macro pw_last_bounded
+    pw_last pw_bounds
+.endm
+
+.macro pw_last_open
+    pw_last pw_none
+.endm
+
+.macro pw_function name, constants, row, px, column, last=pw_none
+.p2align 5
+.hidden \name
+.globl \name
+.type \name, %function
+\name:
+    pw_enter
+    \constants
+    \row \px, \column
+    \last
+    pf_leave
+.size \name, . - \name
+.endm
+
 .text
-.p2align 5
-.hidden paring_neon_i8_depthwise3_1
-.globl paring_neon_i8_depthwise3_1
-.type paring_neon_i8_depthwise3_1, %function
-paring_neon_i8_depthwise3_1:
-    pw_enter
-    pw_i8_constants
-    pw_row1 pw_i8
-    pf_leave
-.size paring_neon_i8_depthwise3_1, . - paring_neon_i8_depthwise3_1
-
-.p2align 5
-.hidden paring_neon_i8_depthwise3_2
-.globl paring_neon_i8_depthwise3_2
-.type paring_neon_i8_depthwise3_2, %function
-paring_neon_i8_depthwise3_2:
-    pw_enter
-    pw_i8_constants
-    pw_row2 pw_i8
-    pf_leave
-.size paring_neon_i8_depthwise3_2, . - paring_neon_i8_depthwise3_2
-
-.p2align 5
-.hidden paring_neon_i8_depthwise3_large_1
-.globl paring_neon_i8_depthwise3_large_1
-.type paring_neon_i8_depthwise3_large_1, %function
-paring_neon_i8_depthwise3_large_1:
-    pw_enter
-    pw_i8_constants
-    pw_row1 pw_i8_large
-    pf_leave
-.size paring_neon_i8_depthwise3_large_1, . - paring_neon_i8_depthwise3_large_1
-
-.p2align 5
-.hidden paring_neon_i8_depthwise3_large_2
-.globl paring_neon_i8_depthwise3_large_2
-.type paring_neon_i8_depthwise3_large_2, %function
-paring_neon_i8_depthwise3_large_2:
-    pw_enter
-    pw_i8_constants
-    pw_row2 pw_i8_large
-    pf_leave
-.size paring_neon_i8_depthwise3_large_2, . - paring_neon_i8_depthwise3_large_2
-
-.p2align 5
-.hidden paring_neon_i8_depthwise3_half_1
-.globl paring_neon_i8_depthwise3_half_1
-.type paring_neon_i8_depthwise3_half_1, %function
-paring_neon_i8_depthwise3_half_1:
-    pw_enter
-    pw_i8_constants
-    pw_row1 pw_i8_half, pw_column8
-    pf_leave
-.size paring_neon_i8_depthwise3_half_1, . - paring_neon_i8_depthwise3_half_1
-
-.p2align 5
-.hidden paring_neon_i8_depthwise3_half_2
-.globl paring_neon_i8_depthwise3_half_2
-.type paring_neon_i8_depthwise3_half_2, %function
-paring_neon_i8_depthwise3_half_2:
-    pw_enter
-    pw_i8_constants
-    pw_row2 pw_i8_half, pw_column8
-    pf_leave
-.size paring_neon_i8_depthwise3_half_2, . - paring_neon_i8_depthwise3_half_2
+pw_function paring_neon_i8_depthwise3_1, pw_pairs_constants, pw_row1, pw_i8, pw_pairs, pw_last_bounded
+pw_function paring_neon_i8_depthwise3_2, pw_pairs_constants, pw_row2, pw_i8, pw_pairs, pw_last_bounded
+pw_function paring_neon_i8_depthwise3_bounded_1, pw_pairs_constants, pw_row1, pw_i8_bounded, pw_pairs, pw_last_bounded
+pw_function paring_neon_i8_depthwise3_bounded_2, pw_pairs_constants, pw_row2, pw_i8_bounded, pw_pairs, pw_last_bounded
+pw_function paring_neon_i8_depthwise3_open_1, pw_pairs_constants, pw_row1, pw_i8_open, pw_pairs, pw_last_open
+pw_function paring_neon_i8_depthwise3_open_2, pw_pairs_constants, pw_row2, pw_i8_open, pw_pairs, pw_last_open
+pw_function paring_neon_i8_depthwise3_large_1, pw_i8_constants, pw_row1, pw_i8_large, pw_column
+pw_function paring_neon_i8_depthwise3_large_2, pw_i8_constants, pw_row2, pw_i8_large, pw_column
+pw_function paring_neon_i8_depthwise3_half_1, pw_i8_constants, pw_row1, pw_i8_half, pw_column8
+pw_function paring_neon_i8_depthwise3_half_2, pw_i8_constants, pw_row2, pw_i8_half, pw_column8
 
 .p2align 5
 .hidden paring_neon_f32_depthwise3_1

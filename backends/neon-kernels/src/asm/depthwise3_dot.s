@@ -29,7 +29,8 @@
     mov \d\().16b, v31.16b
 .endm
 
-.macro pz_window a, b, c, d, e, f, g, h, i, j, k, l
+// Sums of sixteen channels in v24-v27.
+.macro pz_sums a, b, c, d, e, f, g, h, i, j, k, l
     ldp q24, q25, [x13]
     ldp q26, q27, [x13, #32]
     sdot v24.4s, \a\().16b, v12.16b
@@ -52,6 +53,10 @@
     sqrdmulh v27.4s, v27.4s, v31.4s
     ldp q28, q29, [x13, #128]
     ldp q30, q31, [x13, #160]
+.endm
+
+.macro pz_any a, b, c, d, e, f, g, h, i, j, k, l
+    pz_sums \a, \b, \c, \d, \e, \f, \g, \h, \i, \j, \k, \l
     ssra v24.4s, v24.4s, #31
     ssra v25.4s, v25.4s, #31
     ssra v26.4s, v26.4s, #31
@@ -71,6 +76,36 @@
     sqxtn2 v24.16b, v26.8h
     smax v24.16b, v24.16b, v29.16b
     smin v24.16b, v24.16b, v30.16b
+    st1 {v24.16b}, [x7], x9
+.endm
+
+// As pw_i8_relu in depthwise3.s.
+.macro pz_relu
+    srshl v24.4s, v24.4s, v28.4s
+    srshl v25.4s, v25.4s, v29.4s
+    srshl v26.4s, v26.4s, v30.4s
+    srshl v27.4s, v27.4s, v31.4s
+    ldr q28, [x14]
+    uzp1 v24.8h, v24.8h, v25.8h
+    uzp1 v26.8h, v26.8h, v27.8h
+    sqadd v24.8h, v24.8h, v28.8h
+    sqadd v26.8h, v26.8h, v28.8h
+    sqxtn v24.8b, v24.8h
+    sqxtn2 v24.16b, v26.8h
+.endm
+
+.macro pz_bounded a, b, c, d, e, f, g, h, i, j, k, l
+    pz_sums \a, \b, \c, \d, \e, \f, \g, \h, \i, \j, \k, \l
+    pz_relu
+    ldp q29, q30, [x14, #16]
+    smax v24.16b, v24.16b, v29.16b
+    smin v24.16b, v24.16b, v30.16b
+    st1 {v24.16b}, [x7], x9
+.endm
+
+.macro pz_open a, b, c, d, e, f, g, h, i, j, k, l
+    pz_sums \a, \b, \c, \d, \e, \f, \g, \h, \i, \j, \k, \l
+    pz_relu
     st1 {v24.16b}, [x7], x9
 .endm
 
@@ -98,23 +133,19 @@
 2:
 .endm
 
-.text
-.p2align 5
-.hidden paring_neon_i8_depthwise3_dot_1
-.globl paring_neon_i8_depthwise3_dot_1
-.type paring_neon_i8_depthwise3_dot_1, %function
-paring_neon_i8_depthwise3_dot_1:
+// All windows of a row one column apart; \px computes one from three columns.
+.macro pz_row1 px
     pz_enter
     pz_column v4, v5, v6, v7
     subs x10, x10, #3
     b.lo 4f
 3:
     pz_column v8, v9, v10, v11
-    pz_window v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
+    \px v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
     pz_column v0, v1, v2, v3
-    pz_window v4, v5, v6, v7, v8, v9, v10, v11, v0, v1, v2, v3
+    \px v4, v5, v6, v7, v8, v9, v10, v11, v0, v1, v2, v3
     pz_column v4, v5, v6, v7
-    pz_window v8, v9, v10, v11, v0, v1, v2, v3, v4, v5, v6, v7
+    \px v8, v9, v10, v11, v0, v1, v2, v3, v4, v5, v6, v7
     subs x10, x10, #3
     b.hs 3b
 4:
@@ -122,7 +153,7 @@ paring_neon_i8_depthwise3_dot_1:
     b.eq 6f
 5:
     pz_column v8, v9, v10, v11
-    pz_window v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
+    \px v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
     pz_move v0, v1, v2, v3, v4, v5, v6, v7
     pz_move v4, v5, v6, v7, v8, v9, v10, v11
     subs x10, x10, #1
@@ -130,41 +161,55 @@ paring_neon_i8_depthwise3_dot_1:
 6:
     cbz x11, 7f
     pz_padding v8, v9, v10, v11
-    pz_window v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
+    \px v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
 7:
-    pf_leave
-.size paring_neon_i8_depthwise3_dot_1, . - paring_neon_i8_depthwise3_dot_1
+.endm
 
-.p2align 5
-.hidden paring_neon_i8_depthwise3_dot_2
-.globl paring_neon_i8_depthwise3_dot_2
-.type paring_neon_i8_depthwise3_dot_2, %function
-paring_neon_i8_depthwise3_dot_2:
+// The same, two columns apart.
+.macro pz_row2 px
     pz_enter
     subs x10, x10, #2
     b.lo 4f
 3:
     pz_column v4, v5, v6, v7
     pz_column v8, v9, v10, v11
-    pz_window v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
+    \px v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
     pz_column v4, v5, v6, v7
     pz_column v0, v1, v2, v3
-    pz_window v8, v9, v10, v11, v4, v5, v6, v7, v0, v1, v2, v3
+    \px v8, v9, v10, v11, v4, v5, v6, v7, v0, v1, v2, v3
     subs x10, x10, #2
     b.hs 3b
 4:
     tbz x10, #0, 6f
     pz_column v4, v5, v6, v7
     pz_column v8, v9, v10, v11
-    pz_window v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
+    \px v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
     pz_move v0, v1, v2, v3, v8, v9, v10, v11
 6:
     cbz x11, 7f
     pz_column v4, v5, v6, v7
     pz_padding v8, v9, v10, v11
-    pz_window v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
+    \px v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
 7:
+.endm
+
+.macro pz_function name, row, px
+.p2align 5
+.hidden \name
+.globl \name
+.type \name, %function
+\name:
+    \row \px
     pf_leave
-.size paring_neon_i8_depthwise3_dot_2, . - paring_neon_i8_depthwise3_dot_2
+.size \name, . - \name
+.endm
+
+.text
+pz_function paring_neon_i8_depthwise3_dot_1, pz_row1, pz_any
+pz_function paring_neon_i8_depthwise3_dot_2, pz_row2, pz_any
+pz_function paring_neon_i8_depthwise3_dot_bounded_1, pz_row1, pz_bounded
+pz_function paring_neon_i8_depthwise3_dot_bounded_2, pz_row2, pz_bounded
+pz_function paring_neon_i8_depthwise3_dot_open_1, pz_row1, pz_open
+pz_function paring_neon_i8_depthwise3_dot_open_2, pz_row2, pz_open
 
 .arch_extension nodotprod

@@ -55,6 +55,13 @@ impl Lower<'_> {
                 BinaryFn::Div => Pair::Div,
                 BinaryFn::SquaredDifference => Pair::SquaredDifference,
                 BinaryFn::Prelu => Pair::Prelu,
+                BinaryFn::Min => Pair::Min,
+                BinaryFn::Max => Pair::Max,
+                BinaryFn::Pow => Pair::Pow,
+                BinaryFn::Fmod => Pair::Fmod,
+                BinaryFn::Mod => Pair::Mod,
+                BinaryFn::FloorDiv => Pair::FloorDiv,
+                BinaryFn::Atan2 => Pair::Atan2,
                 _ => return None,
             };
             let (dims, steps) = collapse(&self.shape(a)?, &self.shape(b)?, &self.shape(y)?);
@@ -65,12 +72,12 @@ impl Lower<'_> {
         let subtract = match op.f {
             BinaryFn::Add => false,
             BinaryFn::Sub => true,
-            _ => return self.pair_table(node),
+            _ => return self.pair_table(node).or_else(|| self.whole(op, node)),
         };
         let shape = self.shape(y)?;
         let bytes = [a, b, y].iter().all(|v| self.i8_quant(*v).is_some());
         if !bytes || self.shape(a)? != shape || self.shape(b)? != shape {
-            return self.pair_table(node);
+            return self.pair_table(node).or_else(|| self.whole(op, node));
         }
         let ((a_scale, a_zero), (b_scale, b_zero)) = (self.i8_quant(a)?, self.i8_quant(b)?);
         let (scale, zero_point) = self.i8_quant(y)?;

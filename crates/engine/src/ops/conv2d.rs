@@ -1,4 +1,6 @@
+use super::wide::Wide;
 use super::{Lower, Part, Tail};
+use crate::unpack::constant;
 use paring_backend::requantize::channel_multipliers;
 use paring_ir::ops::Conv2d;
 use paring_ir::{Node, ValueId};
@@ -22,12 +24,16 @@ pub(super) struct Geometry {
 
 impl Geometry {
     pub(super) fn window(&self, op: &Conv2d) -> Window {
+        self.window_by(op.stride, op.dilation)
+    }
+
+    pub(super) fn window_by(&self, stride: [usize; 2], dilation: [usize; 2]) -> Window {
         Window {
             input: self.input,
             channels: self.channels,
             kernel: self.kernel,
-            stride: op.stride,
-            dilation: op.dilation,
+            stride,
+            dilation,
             pad: [self.pad[0], self.pad[1]],
             out_width: self.out[1],
         }
@@ -87,6 +93,10 @@ impl Lower<'_> {
         if self.ty(x).dtype == DType::U8 {
             return self.u8_conv2d(op, &g, depthwise, x, w, bias, y);
         }
+        if self.ty(x).dtype == DType::I16 {
+            let operands = Wide { x, w, bias, y, activation: op.activation, dense: false };
+            return self.i16_conv(&operands, &g, g.window(op), op.groups);
+        }
         let constants = self.i8_constants(x, w, bias, y, filters, op.activation, false)?;
         let weights = self.i8_const(w)?;
         if depthwise {
@@ -112,7 +122,7 @@ impl Lower<'_> {
 
     /// The elements of a `f32` constant.
     pub(super) fn f32_const(&self, v: ValueId) -> Option<Vec<f32>> {
-        let data = self.graph.constant(v)?;
+        let data = constant(self.graph, v)?;
         (data.dtype() == DType::F32).then(|| data.dense().to_f32())
     }
 

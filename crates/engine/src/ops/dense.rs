@@ -1,4 +1,5 @@
-use super::conv2d::join;
+use super::conv2d::{Geometry, join};
+use super::wide::Wide;
 use super::{Lower, Part, Tail};
 use paring_backend::requantize::weight_scales;
 use paring_ir::ops::Dense;
@@ -7,6 +8,7 @@ use paring_qmath::Rounding;
 use paring_runtime::Blob;
 use paring_runtime::steps::dense::InDouble;
 use paring_runtime::steps::gemm::{F32Gemm, I8Constants, I8Gemm, Layout};
+use paring_tensor::DType;
 
 impl Lower<'_> {
     fn dense_in_double(
@@ -67,6 +69,20 @@ impl Lower<'_> {
             let layout = layout(self.kernels.f32_tile())?;
             let step = F32Gemm::new(self.kernels, layout, &weights, bias.as_deref(), clamp);
             return Some(Part { step: step.into(), a: x, b: tail.rest, scratch: 0 });
+        }
+        if self.ty(x).dtype == DType::I16 {
+            // Rows of the input are columns of an image.
+            let g = Geometry {
+                batch: 1,
+                input: [1, rows],
+                channels: depth,
+                filters: units,
+                kernel: [1, 1],
+                out: [1, rows],
+                pad: [0; 4],
+            };
+            let operands = Wide { x, w, bias, y, activation: op.activation, dense: true };
+            return self.i16_conv(&operands, &g, g.window_by([1, 1], [1, 1]), 1);
         }
         let constants = self.i8_constants(x, w, bias, y, units, op.activation, true)?;
         if self.rounding == Rounding::Single {

@@ -1,30 +1,43 @@
 //! From nodes to steps, one file an op.
 
+mod arg;
 mod binary;
+mod channels;
 mod concat;
 mod conv2d;
 mod dense;
 mod depthwise;
+mod matmul;
 mod pad;
 mod pairs;
+mod pick;
 mod pool;
 mod quantize;
 mod reduce;
 mod resize;
+mod select;
 mod softmax;
 mod table;
 mod transpose;
+mod transposed;
 mod unary;
 mod unsigned;
+mod whole;
+mod wide;
 
+use crate::plan::element;
+use crate::unpack::constant;
 use paring_ir::ops::{
-    Binary, Concat, Conv2d, Dense, Dequantize, Pad, Pool, Quantize, Reduce, Reshape, Resize,
-    Softmax, Transpose, Unary,
+    Arg, BatchNorm, Binary, BroadcastTo, Cast, Concat, Conv2d, ConvTranspose2d, Dense,
+    DepthToSpace, Dequantize, Gather, GatherElements, GatherNd, MatMul, Pad, Pool, Quantize,
+    Reduce, Reshape, Resize, Reverse, Select, Slice, Softmax, SpaceToDepth, Tile, Transpose, Trilu,
+    Unary,
 };
 use paring_ir::{Executor, Graph, Node, NodeId, ValueId};
 use paring_kernels::Kernels;
 use paring_qmath::Rounding;
 use paring_runtime::steps::AnyStep;
+use paring_runtime::steps::cast::Cast as CastStep;
 use paring_runtime::steps::copy::Copy;
 use paring_tensor::{DType, TensorType};
 use std::collections::HashSet;
@@ -80,6 +93,20 @@ impl From<Part> for Lowered {
     }
 }
 
+/// Whether a node puts elements of its first operand to other places.
+fn moves(node: &Node) -> bool {
+    node.op_as::<BroadcastTo>().is_some()
+        || node.op_as::<DepthToSpace>().is_some()
+        || node.op_as::<Gather>().is_some()
+        || node.op_as::<GatherElements>().is_some()
+        || node.op_as::<GatherNd>().is_some()
+        || node.op_as::<Reverse>().is_some()
+        || node.op_as::<Slice>().is_some()
+        || node.op_as::<SpaceToDepth>().is_some()
+        || node.op_as::<Tile>().is_some()
+        || node.op_as::<Trilu>().is_some()
+}
+
 impl Lower<'_> {
     /// How a node is run; `None` where the engine has no step for it.
     pub(crate) fn lower(&self, node: &Node, tail: Tail) -> Option<Lowered> {
@@ -112,7 +139,7 @@ impl Lower<'_> {
             return self.reduce(op, node).map(Into::into);
         }
         if let Some(op) = node.op_as::<Pad>() {
-            return self.pad(op, node).map(Into::into);
+            return self.pad(op, node).or_else(|| self.pick(node)).map(Into::into);
         }
         if let Some(op) = node.op_as::<Concat>() {
             return self.concat(op, node);
@@ -126,9 +153,32 @@ impl Lower<'_> {
         if let Some(op) = node.op_as::<Transpose>() {
             return self.transpose(op, node).map(Into::into);
         }
+        if node.op_as::<MatMul>().is_some() {
+            return self.matmul(node).map(Into::into);
+        }
+        if let Some(op) = node.op_as::<Arg>() {
+            return self.arg(op, node).map(Into::into);
+        }
+        if node.op_as::<Select>().is_some() {
+            return self.select(node);
+        }
+        if let Some(op) = node.op_as::<BatchNorm>() {
+            return self.batch_norm(op, node).map(Into::into);
+        }
+        if let Some(op) = node.op_as::<ConvTranspose2d>() {
+            return self.conv_transpose2d(op, node).map(Into::into);
+        }
+        if let Some(op) = node.op_as::<Cast>() {
+            let x = node.inputs()[0];
+            let (from, to) = (element(self.ty(x).dtype)?, element(op.to)?);
+            return Some(Part::unary(CastStep { from, to }, x).into());
+        }
+        if moves(node) {
+            return self.pick(node).map(Into::into);
+        }
         if node.op_as::<Reshape>().is_some() {
             let x = node.inputs()[0];
-            return match self.graph.constant(x) {
+            return match constant(self.graph, x) {
                 None => Some(Lowered::Alias(x)),
                 Some(_) => Some(Part::unary(Copy {}, x).into()),
             };

@@ -2,16 +2,17 @@ use super::{Lower, Part};
 use paring_ir::Node;
 use paring_ir::ops::{Pool, PoolKind};
 use paring_kernels::Window;
-use paring_runtime::steps::pool::{MAX_TAPS, PoolStep};
+use paring_runtime::steps::pool::{MAX_TAPS, NormPool, PoolStep};
 use paring_tensor::DType;
 
 impl Lower<'_> {
     pub(super) fn pool(&self, op: &Pool, node: &Node) -> Option<Part> {
         let (x, y) = (node.inputs()[0], node.outputs()[0]);
-        let max = match op.kind {
-            PoolKind::Max => true,
-            PoolKind::Average => false,
-            _ => return None,
+        let max = op.kind == PoolKind::Max;
+        let power = match op.kind {
+            PoolKind::Max | PoolKind::Average => None,
+            PoolKind::L2 => Some(None),
+            PoolKind::Lp(p) => Some(Some(p)),
         };
         let (&[batch, h, w, channels], &[_, out_rows, out_width, _]) =
             (&*self.shape(x)?, &*self.shape(y)?)
@@ -32,15 +33,31 @@ impl Lower<'_> {
         let padded = op.count_include_pad.then_some([top + h + bottom, left + w + right]);
         if self.is_f32(x) && self.is_f32(y) {
             let clamp = op.activation.bounds();
-            let step = PoolStep { batch, window, out_rows, max, padded, clamp, zero: 0 };
-            return Some(Part::unary(step, x));
+            let pool = PoolStep { batch, window, out_rows, max, padded, clamp, zero: 0 };
+            return match power {
+                None => Some(Part::unary(pool, x)),
+                Some(_) if window.taps() > MAX_TAPS => None,
+                Some(power) => Some(Part::unary(NormPool { pool, power }, x)),
+            };
         }
-        let (from, (scale, zero)) = (self.i8_quant(x)?, self.i8_quant(y)?);
-        if from != (scale, zero) || window.taps() > MAX_TAPS {
+        let (from, to) = (self.ty(x), self.ty(y));
+        let (scale, zero) = to.quant.as_ref()?.as_per_tensor()?;
+        let same = from.dtype == to.dtype && from.quant == to.quant;
+        if !same || power.is_some() || window.taps() > MAX_TAPS {
             return None;
         }
-        let (low, high) = op.activation.quantized_bounds(scale, zero, DType::I8);
-        let clamp = (low as i8, high as i8);
-        Some(Part::unary(PoolStep { batch, window, out_rows, max, padded, clamp, zero }, x))
+        let (low, high) = op.activation.quantized_bounds(scale, zero, to.dtype);
+        macro_rules! step {
+            ($t:ty) => {{
+                let clamp = (low as $t, high as $t);
+                Part::unary(PoolStep { batch, window, out_rows, max, padded, clamp, zero }, x)
+            }};
+        }
+        Some(match to.dtype {
+            DType::I8 => step!(i8),
+            DType::U8 => step!(u8),
+            DType::I16 => step!(i16),
+            _ => return None,
+        })
     }
 }

@@ -7,10 +7,11 @@ impl Lower<'_> {
     pub(super) fn softmax(&self, op: &Softmax, node: &Node) -> Option<Part> {
         let (x, y) = (node.inputs()[0], node.outputs()[0]);
         let shape = self.shape(x)?;
-        if op.axis + 1 != shape.len() {
+        let (len, inner) = (shape[op.axis], shape[op.axis + 1..].iter().product());
+        let real = self.is_f32(x) && self.is_f32(y);
+        if inner != 1 && !real {
             return None;
         }
-        let len = shape[op.axis];
         if let (Some((scale, _)), Some(to)) = (self.i8_quant(x), self.i8_quant(y)) {
             // The one quantization that the integer function gives.
             if op.log || (to.0 * 256.0 - 1.0).abs() > 0.001 || to.1 != -128 {
@@ -26,10 +27,7 @@ impl Lower<'_> {
             let step = I8Rows::new(len, f64::from(op.beta) * f64::from(scale));
             return self.flipped(x, step, 0);
         }
-        if !self.is_f32(x) || !self.is_f32(y) {
-            return None;
-        }
-        let step = Rows { len, beta: op.beta, log: op.log };
-        Some(Part::unary(step, x))
+        let step = Rows { len, inner, beta: op.beta, log: op.log };
+        real.then(|| Part::unary(step, x))
     }
 }

@@ -1,3 +1,4 @@
+use crate::blob::Blob;
 use crate::step::{Io, Step};
 use crate::wire::wire;
 use paring_kernels::Kernels;
@@ -18,4 +19,22 @@ impl Step for Place {
     }
 }
 
+/// As [`Place`] through a table: what has another scale than the result.
+#[derive(Debug)]
+pub struct Rescaled {
+    pub place: Place,
+    pub table: Blob,
+}
+
+impl Step for Rescaled {
+    fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
+        let Some(table) = self.table.bytes().first_chunk() else { return };
+        let Place { start, run, pitch } = self.place;
+        for (out, x) in io.out.chunks_exact_mut(pitch).zip(io.a.chunks_exact(run)) {
+            kernels.table(table, x, &mut out[start..start + run]);
+        }
+    }
+}
+
 wire!(Place { start, run, pitch });
+wire!(Rescaled { place, table });

@@ -1,23 +1,33 @@
 //! What steps compute, one file a kind. They are made by the engine.
 
+pub mod arg;
 pub mod binary;
+pub mod cast;
+pub mod channels;
 pub mod concat;
 pub mod copy;
 pub mod dense;
 pub mod depthwise;
 pub mod flipped;
+pub mod fold;
 pub mod gemm;
+pub mod matmul;
 pub mod pad;
+pub mod pick;
 pub mod pool;
 pub mod quantize;
 pub mod reduce;
 pub mod resize;
+pub mod select;
 pub mod softmax;
 pub mod sparse;
 pub mod strip;
 pub mod table;
 pub mod transpose;
+pub mod transposed;
 pub mod unary;
+pub mod whole;
+pub mod wide;
 
 use crate::step::{ByRows, Io, Step};
 use crate::wire::{Fault, Reader, Wire, Writer};
@@ -111,4 +121,22 @@ any_step! {
     Strip(strip::Strip) = 25,
     F32Sparse(sparse::F32Sparse) = 26,
     I8Sparse(sparse::I8Sparse) = 27,
+    Pick(pick::Pick) = 28,
+    Fold(fold::Fold) = 29,
+    Compare(whole::Compare) = 30,
+    Whole(whole::Whole) = 31,
+    Quantized16(whole::Quantized16) = 32,
+    Table16(table::Table16) = 33,
+    Rescaled(concat::Rescaled) = 34,
+    U8Pool(pool::PoolStep<u8>) = 35,
+    I16Pool(pool::PoolStep<i16>) = 36,
+    NormPool(pool::NormPool) = 37,
+    MatMul(matmul::MatMul) = 38,
+    Arg(arg::Arg) = 39,
+    Choose(select::Choose) = 40,
+    Cast(cast::Cast) = 41,
+    ByChannel(channels::ByChannel) = 42,
+    F32Transposed(transposed::F32Transposed) = 43,
+    I8Transposed(transposed::I8Transposed) = 44,
+    I16Conv(wide::I16Conv) = 45,
 }

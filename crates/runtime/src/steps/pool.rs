@@ -1,6 +1,6 @@
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::threads::divide;
-use crate::wire::{Fault, Reader, Wire, Writer};
+use crate::wire::{Fault, Reader, Wire, Writer, wire};
 use paring_kernels::{Kernels, Window};
 
 /// A maximum or a mean over images.
@@ -92,46 +92,89 @@ impl Step for PoolStep<f32> {
     }
 }
 
-impl Step for PoolStep<i8> {
-    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
-        const BLOCK: usize = 512;
-        let (low, high) = (i32::from(self.clamp.0), i32::from(self.clamp.1));
-        let n = self.batch * self.window.input[0] * self.window.input[1] * self.window.channels;
-        let (x, out) = (numbers(&io.a[..n]), numbers_mut(io.out));
-        self.each(x, out, |x: &[i8], places, seen, counted, out| {
-            if self.max {
-                out.fill(i8::MIN);
-                for at in places {
-                    out.iter_mut().zip(&x[at..]).for_each(|(y, x)| *y = (*y).max(*x));
-                }
-                out.iter_mut().for_each(|y| *y = i32::from(*y).max(low).min(high) as i8);
-                return;
+macro_rules! whole {
+    ($($t:ty),*) => {$(
+        impl Step for PoolStep<$t> {
+            fn run(&self, _: &dyn Kernels, io: Io<'_>) {
+                const BLOCK: usize = 512;
+                let (low, high) = (i32::from(self.clamp.0), i32::from(self.clamp.1));
+                let n = self.batch * self.window.input[0] * self.window.input[1] * self.window.channels;
+                let (x, out) = (numbers(&io.a[..n * size_of::<$t>()]), numbers_mut(io.out));
+                self.each(x, out, |x: &[$t], places, seen, counted, out| {
+                    if self.max {
+                        out.fill(<$t>::MIN);
+                        for at in places {
+                            out.iter_mut().zip(&x[at..]).for_each(|(y, x)| *y = (*y).max(*x));
+                        }
+                        out.iter_mut().for_each(|y| *y = i32::from(*y).max(low).min(high) as $t);
+                        return;
+                    }
+                    let start = (counted - seen) as i32 * self.zero;
+                    let count = counted.max(1) as i32;
+                    let half = count / 2;
+                    let mut seen_at = [0; MAX_TAPS];
+                    let mut n = 0;
+                    for (slot, at) in seen_at.iter_mut().zip(places) {
+                        *slot = at;
+                        n += 1;
+                    }
+                    for (block, out) in out.chunks_mut(BLOCK).enumerate() {
+                        let mut sums = [start; BLOCK];
+                        for at in &seen_at[..n] {
+                            let x = &x[at + block * BLOCK..][..out.len()];
+                            sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += i32::from(*x));
+                        }
+                        for (y, sum) in out.iter_mut().zip(sums) {
+                            let mean = if sum > 0 { (sum + half) / count } else { (sum - half) / count };
+                            *y = mean.max(low).min(high) as $t;
+                        }
+                    }
+                });
             }
-            let start = (counted - seen) as i32 * self.zero;
-            let count = counted.max(1) as i32;
-            let half = count / 2;
-            let mut seen_at = [0; MAX_TAPS];
-            let mut n = 0;
+        }
+    )*};
+}
+whole!(i8, u8, i16);
+
+/// A norm over images of `f32`.
+#[derive(Debug)]
+pub struct NormPool {
+    /// What the windows see; `max` says nothing.
+    pub pool: PoolStep<f32>,
+    /// The power whose sum the root is taken of; none for the root of the mean of squares.
+    pub power: Option<u32>,
+}
+
+impl Step for NormPool {
+    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
+        let (low, high) = self.pool.clamp;
+        let (x, out) = (numbers(io.a), numbers_mut(io.out));
+        self.pool.each(x, out, |x: &[f32], places, _, counted, out| {
+            let (mut seen_at, mut n) = ([0; MAX_TAPS], 0);
             for (slot, at) in seen_at.iter_mut().zip(places) {
                 *slot = at;
                 n += 1;
             }
-            for (block, out) in out.chunks_mut(BLOCK).enumerate() {
-                let mut sums = [start; BLOCK];
-                for at in &seen_at[..n] {
-                    let x = &x[at + block * BLOCK..][..out.len()];
-                    sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += i32::from(*x));
-                }
-                for (y, sum) in out.iter_mut().zip(sums) {
-                    let mean = if sum > 0 { (sum + half) / count } else { (sum - half) / count };
-                    *y = mean.max(low).min(high) as i8;
-                }
+            for (c, y) in out.iter_mut().enumerate() {
+                let all = seen_at[..n].iter().map(|at| f64::from(x[at + c]));
+                let value = match self.power.map(f64::from) {
+                    None => (all.map(|x| x * x).sum::<f64>() / counted as f64).sqrt(),
+                    Some(p) => all.map(|x| x.abs().powf(p)).sum::<f64>().powf(1.0 / p),
+                };
+                let value = value as f32;
+                *y = if value < low {
+                    low
+                } else if value > high {
+                    high
+                } else {
+                    value
+                };
             }
         });
     }
 }
 
-/// Most taps of a mean of bytes.
+/// Most taps of a mean of integers or a norm.
 pub const MAX_TAPS: usize = 256;
 
 impl<T: Wire> Wire for PoolStep<T> {
@@ -152,3 +195,5 @@ impl<T: Wire> Wire for PoolStep<T> {
         Ok(Self { batch, window, out_rows, max, padded, clamp, zero })
     }
 }
+
+wire!(NormPool { pool, power });

@@ -4,18 +4,45 @@ use crate::wire::wire;
 use paring_kernels::Kernels;
 use paring_qmath::softmax::{Divisor, exponentials};
 
-/// Softmax of `f32` along the last axis.
+/// Softmax of `f32` along an axis.
 #[derive(Debug)]
 pub struct Rows {
     pub len: usize,
+    /// Elements from one along the axis to the next.
+    pub inner: usize,
     pub beta: f32,
     pub log: bool,
+}
+
+impl Rows {
+    /// Of `f32` with others between them.
+    fn apart(&self, x: &[f32], out: &mut [f32]) {
+        let (len, inner) = (self.len, self.inner);
+        for (x, out) in x.chunks_exact(len * inner).zip(out.chunks_exact_mut(len * inner)) {
+            for i in 0..inner {
+                let places = (0..len).map(|k| k * inner + i);
+                let max = places.clone().map(|k| x[k]).fold(f32::NEG_INFINITY, f32::max);
+                let mut sum = 0.0_f32;
+                for k in places.clone() {
+                    out[k] = ((x[k] - max) * self.beta).exp();
+                    sum += out[k];
+                }
+                let log = sum.ln();
+                for k in places {
+                    out[k] = if self.log { (x[k] - max) * self.beta - log } else { out[k] / sum };
+                }
+            }
+        }
+    }
 }
 
 impl Step for Rows {
     fn run(&self, _: &dyn Kernels, io: Io<'_>) {
         let x: &[f32] = numbers(io.a);
         let out: &mut [f32] = numbers_mut(io.out);
+        if self.inner > 1 {
+            return self.apart(x, out);
+        }
         for (x, out) in x.chunks_exact(self.len).zip(out.chunks_exact_mut(self.len)) {
             let max = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let mut sum = 0.0_f32;
@@ -70,5 +97,5 @@ impl Step for I8Rows {
     }
 }
 
-wire!(Rows { len, beta, log });
+wire!(Rows { len, inner, beta, log });
 wire!(I8Rows { len, exponentials });

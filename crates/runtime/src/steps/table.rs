@@ -1,7 +1,7 @@
 //! Functions of one or two 8-bit numbers, as tables.
 
 use crate::blob::Blob;
-use crate::step::{Io, Step, numbers_mut};
+use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use crate::wire::wire;
 use paring_kernels::Kernels;
@@ -33,6 +33,22 @@ impl Step for WideTableStep {
         let out: &mut [f32] = numbers_mut(io.out);
         let table: &[f32] = self.table.numbers();
         for (out, x) in out.iter_mut().zip(io.a) {
+            *out = table[usize::from(*x)];
+        }
+    }
+}
+
+/// `out[i] = table[x[i]]` of `i16`; the table begins with the output for 0, negative inputs follow.
+#[derive(Debug)]
+pub struct Table16 {
+    pub table: Blob,
+}
+
+impl Step for Table16 {
+    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
+        let (x, out): (&[u16], &mut [i16]) = (numbers(io.a), numbers_mut(io.out));
+        let table: &[i16] = self.table.numbers();
+        for (out, x) in out.iter_mut().zip(x) {
             *out = table[usize::from(*x)];
         }
     }
@@ -97,4 +113,5 @@ impl Step for PairTable {
 
 wire!(TableStep { table });
 wire!(WideTableStep { table });
+wire!(Table16 { table });
 wire!(PairTable { table, dims, steps });

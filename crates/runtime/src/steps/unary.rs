@@ -35,6 +35,34 @@ fn sigmoid(x: f32) -> f32 {
     }
 }
 
+/// `ln(1 + exp(x))` without overflow.
+fn softplus(x: f32) -> f32 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+/// The error function: the integral's series where that converges fast, its continued fraction elsewhere.
+fn erf(x: f64) -> f64 {
+    const TERMS: u32 = 60;
+    let a = x.abs();
+    if a.is_nan() || a > 6.0 {
+        return if a.is_nan() { x } else { x.signum() };
+    }
+    let root = std::f64::consts::PI.sqrt();
+    let value = if a < 2.0 {
+        // 2 / sqrt(pi) * exp(-a^2) * sum of 2^n a^(2n + 1) / (1 * 3 * ... * (2n + 1))
+        let (mut term, mut sum) = (a, a);
+        for n in 1..TERMS {
+            term *= 2.0 * a * a / f64::from(2 * n + 1);
+            sum += term;
+        }
+        2.0 / root * (-a * a).exp() * sum
+    } else {
+        let tail = (1..=TERMS).rev().fold(0.0, |tail, k| f64::from(k) / 2.0 / (a + tail));
+        1.0 - (-a * a).exp() / (root * (a + tail))
+    };
+    value.copysign(x)
+}
+
 impl Map {
     fn apply(&self, x: &[f32], out: &mut [f32]) {
         match self.f {
@@ -54,6 +82,58 @@ impl Map {
             Function::Neg => each(x, out, |x| -x),
             Function::Square => each(x, out, |x| x * x),
             Function::Sqrt => each(x, out, f32::sqrt),
+            Function::Elu { alpha } => {
+                each(x, out, |x| if x < 0.0 { alpha * x.exp_m1() } else { x });
+            }
+            Function::Selu { alpha, gamma } => {
+                each(x, out, |x| gamma * if x > 0.0 { x } else { alpha * x.exp_m1() });
+            }
+            Function::Celu { alpha } => {
+                each(x, out, |x| x.max(0.0) + (alpha * (x / alpha).exp_m1()).min(0.0));
+            }
+            Function::ThresholdedRelu { alpha } => {
+                each(x, out, |x| if x > alpha { x } else { 0.0 });
+            }
+            Function::Gelu => each(x, out, |x| {
+                let y = f64::from(x);
+                (0.5 * y * (1.0 + erf(y * std::f64::consts::FRAC_1_SQRT_2))) as f32
+            }),
+            Function::GeluTanh => each(x, out, |x| {
+                let y = f64::from(x);
+                let inner = (2.0 / std::f64::consts::PI).sqrt() * (y + 0.044_715 * y * y * y);
+                (0.5 * y * (1.0 + inner.tanh())) as f32
+            }),
+            Function::Softplus => each(x, out, softplus),
+            Function::Softsign => each(x, out, |x| x / (1.0 + x.abs())),
+            Function::Mish => each(x, out, |x| x * softplus(x).tanh()),
+            Function::Sign => each(x, out, |x| {
+                if x > 0.0 {
+                    1.0
+                } else if x < 0.0 {
+                    -1.0
+                } else {
+                    x
+                }
+            }),
+            Function::Floor => each(x, out, f32::floor),
+            Function::Ceil => each(x, out, f32::ceil),
+            Function::Round => each(x, out, f32::round_ties_even),
+            Function::Exp => each(x, out, f32::exp),
+            Function::Log => each(x, out, f32::ln),
+            Function::Rsqrt => each(x, out, |x| 1.0 / x.sqrt()),
+            Function::Reciprocal => each(x, out, |x| 1.0 / x),
+            Function::Erf => each(x, out, |x| erf(f64::from(x)) as f32),
+            Function::Sin => each(x, out, f32::sin),
+            Function::Cos => each(x, out, f32::cos),
+            Function::Tan => each(x, out, f32::tan),
+            Function::Asin => each(x, out, f32::asin),
+            Function::Acos => each(x, out, f32::acos),
+            Function::Atan => each(x, out, f32::atan),
+            Function::Sinh => each(x, out, f32::sinh),
+            Function::Cosh => each(x, out, f32::cosh),
+            Function::Asinh => each(x, out, f32::asinh),
+            Function::Acosh => each(x, out, f32::acosh),
+            Function::Atanh => each(x, out, f32::atanh),
         }
     }
 }
@@ -83,6 +163,35 @@ pub enum Function {
     Neg,
     Square,
     Sqrt,
+    Elu { alpha: f32 },
+    Selu { alpha: f32, gamma: f32 },
+    Celu { alpha: f32 },
+    ThresholdedRelu { alpha: f32 },
+    Gelu,
+    GeluTanh,
+    Softplus,
+    Softsign,
+    Mish,
+    Sign,
+    Floor,
+    Ceil,
+    Round,
+    Exp,
+    Log,
+    Rsqrt,
+    Reciprocal,
+    Erf,
+    Sin,
+    Cos,
+    Tan,
+    Asin,
+    Acos,
+    Atan,
+    Sinh,
+    Cosh,
+    Asinh,
+    Acosh,
+    Atanh,
 }
 
 impl Wire for Map {
@@ -103,6 +212,35 @@ impl Wire for Map {
             Neg => (11, [0.0; 2]),
             Square => (12, [0.0; 2]),
             Sqrt => (13, [0.0; 2]),
+            Elu { alpha } => (14, [alpha, 0.0]),
+            Selu { alpha, gamma } => (15, [alpha, gamma]),
+            Celu { alpha } => (16, [alpha, 0.0]),
+            ThresholdedRelu { alpha } => (17, [alpha, 0.0]),
+            Gelu => (18, [0.0; 2]),
+            GeluTanh => (19, [0.0; 2]),
+            Softplus => (20, [0.0; 2]),
+            Softsign => (21, [0.0; 2]),
+            Mish => (22, [0.0; 2]),
+            Sign => (23, [0.0; 2]),
+            Floor => (24, [0.0; 2]),
+            Ceil => (25, [0.0; 2]),
+            Round => (26, [0.0; 2]),
+            Exp => (27, [0.0; 2]),
+            Log => (28, [0.0; 2]),
+            Rsqrt => (29, [0.0; 2]),
+            Reciprocal => (30, [0.0; 2]),
+            Erf => (31, [0.0; 2]),
+            Sin => (32, [0.0; 2]),
+            Cos => (33, [0.0; 2]),
+            Tan => (34, [0.0; 2]),
+            Asin => (35, [0.0; 2]),
+            Acos => (36, [0.0; 2]),
+            Atan => (37, [0.0; 2]),
+            Sinh => (38, [0.0; 2]),
+            Cosh => (39, [0.0; 2]),
+            Asinh => (40, [0.0; 2]),
+            Acosh => (41, [0.0; 2]),
+            Atanh => (42, [0.0; 2]),
         };
         (kind, numbers).put(w);
     }
@@ -125,6 +263,35 @@ impl Wire for Map {
             11 => Neg,
             12 => Square,
             13 => Sqrt,
+            14 => Elu { alpha: a },
+            15 => Selu { alpha: a, gamma: b },
+            16 => Celu { alpha: a },
+            17 => ThresholdedRelu { alpha: a },
+            18 => Gelu,
+            19 => GeluTanh,
+            20 => Softplus,
+            21 => Softsign,
+            22 => Mish,
+            23 => Sign,
+            24 => Floor,
+            25 => Ceil,
+            26 => Round,
+            27 => Exp,
+            28 => Log,
+            29 => Rsqrt,
+            30 => Reciprocal,
+            31 => Erf,
+            32 => Sin,
+            33 => Cos,
+            34 => Tan,
+            35 => Asin,
+            36 => Acos,
+            37 => Atan,
+            38 => Sinh,
+            39 => Cosh,
+            40 => Asinh,
+            41 => Acosh,
+            42 => Atanh,
             _ => return Err(Fault),
         };
         Ok(Self { f })

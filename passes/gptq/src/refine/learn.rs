@@ -1,4 +1,4 @@
-use super::program::{Program, Real, Slope};
+use paring_layerwise::gradient::{Adam, Program, Real, Slope};
 use rayon::prelude::*;
 
 /// Lanes that the samples of a batch are dealt to, so that sums come out the same on any number of
@@ -43,28 +43,6 @@ impl Learned {
     }
 }
 
-/// First and second moments of slopes (Kingma and Ba, 2015).
-struct Adam {
-    first: Vec<f32>,
-    second: Vec<f32>,
-}
-
-impl Adam {
-    fn new(n: usize) -> Self {
-        Self { first: vec![0.0; n], second: vec![0.0; n] }
-    }
-
-    /// The direction to go, of magnitude one where slopes keep their sign.
-    fn step(&mut self, i: usize, slope: f32, time: i32) -> f32 {
-        let (b1, b2) = (0.9_f32, 0.999_f32);
-        self.first[i] = b1 * self.first[i] + (1.0 - b1) * slope;
-        self.second[i] = b2 * self.second[i] + (1.0 - b2) * slope * slope;
-        let first = self.first[i] / (1.0 - b1.powi(time));
-        let second = self.second[i] / (1.0 - b2.powi(time));
-        -first / (second.sqrt() + 1e-12)
-    }
-}
-
 /// A sample of a block: what goes in, and what the original network makes of it.
 pub(crate) struct Pair<'a> {
     pub(crate) input: &'a [f32],
@@ -78,7 +56,7 @@ pub(crate) fn error(program: &Program, layers: &[Learned], samples: &[Pair<'_>])
         .par_iter()
         .map(|s| {
             let run = program.run(s.input, &real);
-            let pairs = run.raw(program.output).iter().zip(s.wanted);
+            let pairs = run.raw(program.output()).iter().zip(s.wanted);
             pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>()
         })
         .collect();
@@ -141,11 +119,7 @@ fn slopes(
     part: &[usize],
     unit: f32,
 ) -> Vec<Slope> {
-    let fresh = || -> Vec<Slope> {
-        let zero =
-            |r: &Real| Slope { weights: vec![0.0; r.weights.len()], bias: vec![0.0; r.bias.len()] };
-        real.iter().map(zero).collect()
-    };
+    let fresh = || -> Vec<Slope> { real.iter().map(Real::flat).collect() };
     let lanes: Vec<Vec<Slope>> = (0..LANES.min(part.len()))
         .into_par_iter()
         .map(|lane| {
@@ -153,10 +127,10 @@ fn slopes(
             for &i in part.iter().skip(lane).step_by(LANES) {
                 let sample = &samples[i];
                 let run = program.run(sample.input, real);
-                let out = run.raw(program.output);
+                let out = run.raw(program.output());
                 let scale = 2.0 / (unit * unit * (out.len() * part.len()) as f32);
                 let slope = out.iter().zip(sample.wanted).map(|(a, b)| (a - b) * scale).collect();
-                program.back(&run, slope, real, &mut sum);
+                program.back(&run, vec![(program.output(), slope)], real, &mut sum);
             }
             sum
         })

@@ -1,16 +1,14 @@
 //! Refining rounded weights block by block.
 
 mod learn;
-mod product;
-mod program;
 
 use crate::Gptq;
 use learn::{Learned, Pair, error, learn};
 use paring_ir::{Def, Graph, NodeId, ValueId};
+use paring_layerwise::gradient::Program;
 use paring_layerwise::{decibels, replace_weights};
 use paring_pass::{LayerReport, PassContext, PassError, consts, prepare};
 use paring_tensor::{DType, Quant, Tensor};
-use program::Program;
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 
@@ -223,8 +221,8 @@ pub(crate) fn refine(
                 break;
             }
         };
-        let mut own = Vec::with_capacity(program.layers.len());
-        for id in &program.layers {
+        let mut own = Vec::with_capacity(program.layers().len());
+        for id in program.layers() {
             let place = layers.iter().position(|l| l == id);
             let Some(mut layer) = learned(original, &rounded, *id, place.is_some(), how.lean)
             else {
@@ -255,7 +253,7 @@ pub(crate) fn refine(
         }
         let power: f64 = judges.iter().flat_map(|s| s.wanted).map(|x| f64::from(*x).powi(2)).sum();
         let signal = power / judges.len().max(1) as f64;
-        for (id, layer) in program.layers.iter().zip(&own).filter(|(_, l)| l.free) {
+        for (id, layer) in program.layers().iter().zip(&own).filter(|(_, l)| l.free) {
             let mut report = LayerReport::new(original.node(*id));
             report.result_db = Some(decibels(signal, before.min(after)));
             report.note = match better {
@@ -268,8 +266,10 @@ pub(crate) fn refine(
             }
         }
         let real: Vec<_> = own.iter().enumerate().map(|(i, l)| l.real(program.groups(i))).collect();
-        given =
-            given.par_iter().map(|x| program.run(x, &real).raw(program.output).to_vec()).collect();
+        given = given
+            .par_iter()
+            .map(|x| program.run(x, &real).raw(program.output()).to_vec())
+            .collect();
     }
     Ok((rounded, reports))
 }

@@ -1,19 +1,19 @@
 use super::product::{Left, add_product};
+use crate::Geometry;
 use paring_ir::ops::{
     Activation, Binary, BinaryFn, Conv2d, Dense, Pool, PoolKind, Reduce, ReduceFn, Reshape, Unary,
 };
 use paring_ir::{Graph, Node, NodeId, ValueId};
-use paring_layerwise::Geometry;
 use paring_tensor::{DType, Quant};
 use std::collections::HashMap;
 
 /// A block of a network, for runs of single samples forward and back.
-pub(crate) struct Program {
+pub struct Program {
     steps: Vec<Step>,
     slots: Vec<Slot>,
-    pub(crate) output: usize,
+    output: usize,
     /// The layers of the block, as steps refer to them.
-    pub(crate) layers: Vec<NodeId>,
+    layers: Vec<NodeId>,
 }
 
 /// A value of the block; the first is its input.
@@ -44,14 +44,16 @@ enum Kind {
 }
 
 /// The weights of a layer as a run uses them, `[outputs, depth]`, and the same transposed for each group.
-pub(crate) struct Real {
-    pub(crate) weights: Vec<f32>,
-    pub(crate) transposed: Vec<f32>,
-    pub(crate) bias: Vec<f32>,
+pub struct Real {
+    weights: Vec<f32>,
+    transposed: Vec<f32>,
+    bias: Vec<f32>,
 }
 
 impl Real {
-    pub(crate) fn new(weights: Vec<f32>, bias: Vec<f32>, groups: usize) -> Self {
+    /// Of weights `[outputs, depth]` and a bias for each output.
+    #[must_use]
+    pub fn new(weights: Vec<f32>, bias: Vec<f32>, groups: usize) -> Self {
         let outputs = bias.len();
         let depth = weights.len() / outputs.max(1);
         let per = outputs / groups.max(1);
@@ -65,17 +67,37 @@ impl Real {
         }
         Self { weights, transposed, bias }
     }
+
+    /// The weights, `[outputs, depth]`.
+    #[must_use]
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    /// One for each output.
+    #[must_use]
+    pub fn bias(&self) -> &[f32] {
+        &self.bias
+    }
+
+    /// A slope of zero for each weight and bias.
+    #[must_use]
+    pub fn flat(&self) -> Slope {
+        Slope { weights: vec![0.0; self.weights.len()], bias: vec![0.0; self.bias.len()] }
+    }
 }
 
 /// What a loss says of the weights and bias of a layer.
 #[derive(Clone)]
-pub(crate) struct Slope {
-    pub(crate) weights: Vec<f32>,
-    pub(crate) bias: Vec<f32>,
+pub struct Slope {
+    /// One a weight.
+    pub weights: Vec<f32>,
+    /// One an output channel.
+    pub bias: Vec<f32>,
 }
 
 /// The values of one run: as computed, and as readers see them.
-pub(crate) struct Run {
+pub struct Run {
     raw: Vec<Vec<f32>>,
     seen: Vec<Vec<f32>>,
 }
@@ -85,7 +107,7 @@ impl Program {
     ///
     /// # Errors
     /// The node that has no program.
-    pub(crate) fn new<'g>(
+    pub fn new<'g>(
         graph: &'g Graph,
         nodes: &[NodeId],
         (from, to): (ValueId, ValueId),
@@ -134,8 +156,51 @@ impl Program {
         Ok(Self { steps, slots, output, layers })
     }
 
+    /// The layers of the block, in the order in which runs take their weights.
+    #[must_use]
+    pub fn layers(&self) -> &[NodeId] {
+        &self.layers
+    }
+
+    /// The value that the block computes.
+    #[must_use]
+    pub fn output(&self) -> usize {
+        self.output
+    }
+
+    /// The value that a layer computes.
+    #[must_use]
+    pub fn result(&self, of: usize) -> usize {
+        let step = self
+            .steps
+            .iter()
+            .find(|s| matches!(&s.kind, Kind::Layer { layer, .. } if *layer == of));
+        step.map_or(self.output, |s| s.output)
+    }
+
+    /// The values that all that comes later is computed from, in the order in which they are computed;
+    /// the last is the output.
+    #[must_use]
+    pub fn cuts(&self) -> Vec<usize> {
+        let mut last = vec![0; self.slots.len()];
+        for (i, step) in self.steps.iter().enumerate() {
+            step.inputs.iter().for_each(|slot| last[*slot] = i);
+        }
+        last[self.output] = usize::MAX;
+        let mut cuts = Vec::new();
+        for (i, step) in self.steps.iter().enumerate() {
+            let known = self.steps[..=i].iter().map(|s| s.output).chain([0]);
+            let open: Vec<usize> = known.filter(|slot| last[*slot] > i).collect();
+            if open == [step.output] {
+                cuts.push(step.output);
+            }
+        }
+        cuts
+    }
+
     /// Groups of the filters of a layer.
-    pub(crate) fn groups(&self, of: usize) -> usize {
+    #[must_use]
+    pub fn groups(&self, of: usize) -> usize {
         let groups = self.steps.iter().find_map(|s| match &s.kind {
             Kind::Layer { layer, geometry } if *layer == of => Some(geometry.groups()),
             _ => None,
@@ -144,7 +209,8 @@ impl Program {
     }
 
     /// Runs one sample.
-    pub(crate) fn run(&self, input: &[f32], layers: &[Real]) -> Run {
+    #[must_use]
+    pub fn run(&self, input: &[f32], layers: &[Real]) -> Run {
         let empty = || self.slots.iter().map(|_| Vec::new()).collect::<Vec<Vec<f32>>>();
         let mut run = Run { raw: empty(), seen: empty() };
         self.put(&mut run, 0, input.to_vec());
@@ -190,11 +256,19 @@ impl Program {
         run.raw[slot] = raw;
     }
 
-    /// Carries the slope of a loss at the output back to the weights, and adds it there.
-    pub(crate) fn back(&self, run: &Run, slope: Vec<f32>, layers: &[Real], to: &mut [Slope]) {
+    /// Carries the slopes that a loss has at some values back to the weights, and adds them there.
+    pub fn back(
+        &self,
+        run: &Run,
+        given: Vec<(usize, Vec<f32>)>,
+        layers: &[Real],
+        to: &mut [Slope],
+    ) {
         // Slopes at the values as computed.
         let mut slopes: Vec<Vec<f32>> = self.slots.iter().map(|_| Vec::new()).collect();
-        slopes[self.output] = slope;
+        for (slot, slope) in given {
+            slopes[slot] = slope;
+        }
         let mut columns = Vec::new();
         for step in self.steps.iter().rev() {
             let mut own = std::mem::take(&mut slopes[step.output]);
@@ -269,7 +343,8 @@ impl Program {
 
 impl Run {
     /// A value as computed.
-    pub(crate) fn raw(&self, slot: usize) -> &[f32] {
+    #[must_use]
+    pub fn raw(&self, slot: usize) -> &[f32] {
         &self.raw[slot]
     }
 }
@@ -459,7 +534,7 @@ mod tests {
             .iter()
             .map(|(n, o, _)| Slope { weights: vec![0.0; *n], bias: vec![0.0; *o] })
             .collect();
-        program.back(&run, slope, &plain, &mut found);
+        program.back(&run, vec![(program.output, slope)], &plain, &mut found);
         for (l, (n, ..)) in sizes.iter().enumerate() {
             let most = found[l].weights.iter().fold(0.0_f32, |m, s| m.max(s.abs()));
             assert!(most > 0.0);

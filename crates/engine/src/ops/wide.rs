@@ -1,0 +1,66 @@
+//! Convolutions and dense layers of `i16` with weights of `i8`.
+
+use super::conv2d::Geometry;
+use super::{Lower, Part};
+use paring_backend::requantize::{channel_multipliers, dense_multipliers};
+use paring_ir::ValueId;
+use paring_ir::ops::Activation;
+use paring_kernels::Window;
+use paring_qmath::Rounding;
+use paring_runtime::Blob;
+use paring_runtime::steps::wide::I16Conv;
+use paring_tensor::DType;
+
+/// The operands and the result.
+pub(super) struct Wide {
+    pub(super) x: ValueId,
+    pub(super) w: ValueId,
+    pub(super) bias: Option<ValueId>,
+    pub(super) y: ValueId,
+    pub(super) activation: Activation,
+    pub(super) dense: bool,
+}
+
+impl Lower<'_> {
+    /// Scale and zero point of a value that has `i16` elements with one scale.
+    fn i16_quant(&self, v: ValueId) -> Option<(f32, i32)> {
+        let ty = self.ty(v);
+        ty.quant.as_ref().filter(|_| ty.dtype == DType::I16)?.as_per_tensor()
+    }
+
+    pub(super) fn i16_conv(
+        &self,
+        operands: &Wide,
+        g: &Geometry,
+        window: Window,
+        groups: usize,
+    ) -> Option<Part> {
+        let &Wide { x, w, bias, y, activation, dense } = operands;
+        let ((_, x_zero), (scale, zero_point)) = (self.i16_quant(x)?, self.i16_quant(y)?);
+        let ty = self.ty(w);
+        let symmetric = ty.quant.as_ref()?.is_symmetric();
+        // A dense layer is scaled back in double precision where a run rounds once.
+        let once = dense && self.rounding == Rounding::Single;
+        if x_zero != 0 || !symmetric || !matches!(ty.dtype, DType::I8 | DType::I4) || once {
+            return None;
+        }
+        let make = if dense { dense_multipliers } else { channel_multipliers };
+        let bias = match bias {
+            None => vec![0; g.filters],
+            Some(b) => self.graph.constant(b)?.dense().to_i64(),
+        };
+        let step = I16Conv {
+            batch: g.batch,
+            window,
+            out_rows: g.out[0],
+            filters: g.filters,
+            groups,
+            weights: Blob::of(&self.i8_const(w)?),
+            bias,
+            multipliers: make(self.ty(x), ty, self.ty(y), g.filters).ok()?,
+            zero_point,
+            bounds: activation.quantized_bounds(scale, zero_point, DType::I16),
+        };
+        Some(Part::unary(step, x))
+    }
+}

@@ -1,0 +1,453 @@
+use crate::gradient::{Adam, Program, Real, Slope};
+use crate::outcome::judged;
+use paring_ir::{Graph, NodeId};
+use paring_pass::{Host, PassError, consts};
+use paring_tensor::{DType, Tensor};
+use rayon::prelude::*;
+use std::collections::HashSet;
+
+/// How the weights of a whole network are brought closer to what the original network computes: by small
+/// steps of all of them together, down the slope of the squared error of its outputs and, less so, of the
+/// values on the way to them. No labels are needed.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Restore {
+    /// How often all samples are gone through; 0 for not at all.
+    pub epochs: usize,
+    /// Samples between one step and the next.
+    pub batch: usize,
+    /// How far a step goes at first, in parts of the root mean square of a filter's weights.
+    pub rate: f32,
+    /// What errors on the way to the outputs count for, beside 1 for those of the outputs.
+    pub inner: f32,
+}
+
+impl Default for Restore {
+    fn default() -> Self {
+        Self { epochs: 0, batch: 64, rate: 0.001, inner: 1.0 }
+    }
+}
+
+impl Restore {
+    /// Whether the settings make sense.
+    ///
+    /// # Errors
+    /// [`PassError::Input`] with what does not.
+    pub fn check(&self) -> Result<(), PassError> {
+        let wrong = |why: &str| Err(PassError::Input(why.to_owned()));
+        if self.batch == 0 {
+            return wrong("`batch` of `restore` must be at least 1");
+        }
+        if !(self.rate > 0.0 && self.rate <= 1.0) {
+            return wrong("`rate` of `restore` is over 0 and up to 1");
+        }
+        if !(self.inner >= 0.0 && self.inner.is_finite()) {
+            return wrong("`inner` of `restore` is 0 or more");
+        }
+        Ok(())
+    }
+}
+
+/// A layer whose weights move.
+pub struct Movable {
+    /// The layer.
+    pub layer: NodeId,
+    /// Weights that stay zero.
+    pub zero: Vec<bool>,
+}
+
+/// Where the weights of a network have come to.
+pub struct Restored {
+    /// The weights and bias of each layer that moved.
+    pub layers: Vec<(Vec<f32>, Vec<f32>)>,
+    /// Error of the outputs in parts of their signal, before and after, on samples that were not learned
+    /// from.
+    pub error: (f64, f64),
+}
+
+/// One sample in so many judges whether the network has come closer, and is not learned from.
+const JUDGES: usize = 8;
+
+/// Lanes that the samples of a batch are dealt to, so that sums come out the same on any number of
+/// threads.
+const LANES: usize = 8;
+
+/// What the values of all samples that are compared may take in memory; they are computed again for each
+/// step where they are more.
+const MOST_KEPT: usize = 1 << 29;
+
+/// The part of a network from its input to the values that its output is judged by, as a program.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) fn whole(graph: &Graph) -> Result<Program, String> {
+    let ([input], [_]) = (graph.inputs(), graph.outputs()) else {
+        return Err("it takes a network of one input and one output".into());
+    };
+    let target = judged(graph).0[0];
+    let mut needed = HashSet::new();
+    let mut open = vec![target];
+    while let Some(v) = open.pop() {
+        if let Some(node) = graph.producer(v)
+            && needed.insert(node.id)
+        {
+            open.extend(node.inputs());
+        }
+    }
+    let nodes: Vec<NodeId> =
+        graph.topological().into_iter().filter(|id| needed.contains(id)).collect();
+    Program::new(graph, &nodes, (input.value, target), DType::F32)
+        .map_err(|node| format!("slopes of `{}` ({}) are not known", node.name, node.op.name()))
+}
+
+/// The weights of the layers of a program, as they are in a graph.
+pub(crate) fn reals(program: &Program, graph: &Graph) -> Option<Vec<Real>> {
+    let one = |(i, id): (usize, &NodeId)| {
+        let node = graph.node(*id);
+        let weights = consts::dense_f32(graph, node.inputs()[1])?;
+        let outputs = graph.constant(node.inputs()[1])?.shape().first().copied()?;
+        let bias = match node.inputs().get(2) {
+            Some(b) => consts::dense_f32(graph, *b)?,
+            None => vec![0.0; outputs],
+        };
+        Some(Real::new(weights, bias, program.groups(i)))
+    };
+    program.layers().iter().enumerate().map(one).collect()
+}
+
+/// The first samples of the calibration data, as a program takes them.
+pub(crate) fn inputs(
+    host: &dyn Host,
+    graph: &Graph,
+    (data, limit): (Option<&str>, Option<usize>),
+) -> Result<Vec<Vec<f32>>, PassError> {
+    let samples = host.samples(data, graph)?;
+    let count = limit.map_or(samples.len(), |n| n.min(samples.len()));
+    let one = |i| {
+        let given = samples.get(i).map_err(PassError::Input)?;
+        Ok(given.first().map(Tensor::to_f32).unwrap_or_default())
+    };
+    (0..count).map(one).collect()
+}
+
+/// A value that is compared: where, what its error counts for, and its mean square sum.
+struct Compared {
+    slot: usize,
+    weight: f32,
+    power: f64,
+}
+
+/// What the original network makes of samples.
+struct Wanted<'a> {
+    program: &'a Program,
+    original: &'a [Real],
+    compared: Vec<Compared>,
+    kept: Option<Vec<Vec<Vec<f32>>>>,
+}
+
+impl Wanted<'_> {
+    fn compute(&self, input: &[f32]) -> Vec<Vec<f32>> {
+        let run = self.program.run(input, self.original);
+        self.compared.iter().map(|c| run.raw(c.slot).to_vec()).collect()
+    }
+
+    fn of<'v>(&'v self, sample: usize, input: &[f32]) -> std::borrow::Cow<'v, [Vec<f32>]> {
+        match &self.kept {
+            Some(kept) => std::borrow::Cow::Borrowed(&kept[sample]),
+            None => std::borrow::Cow::Owned(self.compute(input)),
+        }
+    }
+}
+
+/// Brings the weights of some layers of a changed network closer to what the original network computes.
+/// `Ok(Err(why))` if slopes of the network are not known.
+///
+/// # Errors
+/// If there is no data, or what is wrong with it.
+pub fn restore(
+    how: &Restore,
+    (original, changed): (&Graph, &Graph),
+    movable: &[Movable],
+    data: (Option<&str>, Option<usize>),
+    (host, seed, what): (&dyn Host, u64, &str),
+) -> Result<Result<Restored, String>, PassError> {
+    let program = match whole(original) {
+        Ok(program) => program,
+        Err(why) => return Ok(Err(why)),
+    };
+    let (Some(dense), Some(mut now)) = (reals(&program, original), reals(&program, changed)) else {
+        return Ok(Err("some weights are not constants of real numbers".into()));
+    };
+    let place = |id: &NodeId| program.layers().iter().position(|l| l == id);
+    let Some(places) = movable.iter().map(|m| place(&m.layer)).collect::<Option<Vec<_>>>() else {
+        return Ok(Err("some layers do not lead to the output".into()));
+    };
+    let inputs = inputs(host, original, data)?;
+    if inputs.len() < 2 {
+        return Ok(Err("it takes two samples or more".into()));
+    }
+    let mut wanted = wanted(how, &program, &dense, &inputs);
+    let judges: Vec<usize> = (0..inputs.len()).step_by(JUDGES).collect();
+    let mut order: Vec<usize> = (0..inputs.len()).filter(|i| i % JUDGES != 0).collect();
+    let before = error(&wanted, &now, &inputs, &judges);
+    let mut layers: Vec<Layer> = places
+        .iter()
+        .zip(movable)
+        .map(|(at, m)| {
+            let power = result_power(&program, &now, &inputs, &judges, *at);
+            Layer::new(&now[*at], m, *at, program.groups(*at), power)
+        })
+        .collect();
+    let total = how.epochs * order.len().div_ceil(how.batch);
+    let mut state = seed | 1;
+    let mut time = 0;
+    wanted.keep(&inputs);
+    for _ in 0..how.epochs {
+        for i in (1..order.len()).rev() {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            order.swap(i, (state % (i as u64 + 1)) as usize);
+        }
+        for part in order.chunks(how.batch) {
+            let slopes = slopes(&wanted, &now, &inputs, part);
+            let cosine = (std::f32::consts::PI * time as f32 / total as f32).cos();
+            time += 1;
+            for layer in &mut layers {
+                layer.step(&slopes[layer.at], how.rate * 0.5 * (1.0 + cosine), time as i32);
+                now[layer.at] = layer.real();
+            }
+            host.progress(what, time, total);
+        }
+    }
+    let after = error(&wanted, &now, &inputs, &judges);
+    let layers = layers.into_iter().map(|l| (l.weights, l.bias)).collect();
+    Ok(Ok(Restored { layers, error: (before, after) }))
+}
+
+/// What is compared, and how large it is.
+fn wanted<'a>(
+    how: &Restore,
+    program: &'a Program,
+    original: &'a [Real],
+    inputs: &[Vec<f32>],
+) -> Wanted<'a> {
+    let cuts = program.cuts();
+    let inner = cuts.iter().filter(|c| **c != program.output()).count();
+    let share = how.inner / inner.max(1) as f32;
+    let weight = |slot: usize| if slot == program.output() { 1.0 } else { share };
+    let one = |slot: usize| Compared { slot, weight: weight(slot), power: 0.0 };
+    let compared = cuts.into_iter().filter(|c| weight(*c) > 0.0).map(one).collect();
+    let mut wanted = Wanted { program, original, compared, kept: None };
+    let probes: Vec<&Vec<f32>> = inputs.iter().step_by(inputs.len().div_ceil(64)).collect();
+    let each: Vec<Vec<f64>> =
+        probes.par_iter().map(|x| wanted.compute(x).iter().map(|v| squares(v)).collect()).collect();
+    for (i, c) in wanted.compared.iter_mut().enumerate() {
+        let sum: f64 = each.iter().map(|v| v[i]).sum();
+        c.power = (sum / probes.len().max(1) as f64).max(1e-30);
+    }
+    wanted
+}
+
+impl Wanted<'_> {
+    /// Keeps the values of all samples if they are not too many.
+    fn keep(&mut self, inputs: &[Vec<f32>]) {
+        let Some(first) = inputs.first() else { return };
+        let one: usize = self.compute(first).iter().map(|v| size_of_val(v.as_slice())).sum();
+        if one * inputs.len() <= MOST_KEPT {
+            self.kept = Some(inputs.par_iter().map(|x| self.compute(x)).collect());
+        }
+    }
+}
+
+fn squares(v: &[f32]) -> f64 {
+    v.iter().map(|x| f64::from(*x).powi(2)).sum()
+}
+
+/// The mean square of what a layer computes.
+fn result_power(
+    program: &Program,
+    layers: &[Real],
+    inputs: &[Vec<f32>],
+    samples: &[usize],
+    layer: usize,
+) -> f64 {
+    let slot = program.result(layer);
+    let each: Vec<(f64, usize)> = samples
+        .iter()
+        .take(8)
+        .map(|i| {
+            let run = program.run(&inputs[*i], layers);
+            (squares(run.raw(slot)), run.raw(slot).len())
+        })
+        .collect();
+    let (sum, count) = each.iter().fold((0.0, 0), |(s, n), e| (s + e.0, n + e.1));
+    sum / count.max(1) as f64
+}
+
+/// The error of the outputs in parts of their signal.
+fn error(wanted: &Wanted<'_>, now: &[Real], inputs: &[Vec<f32>], samples: &[usize]) -> f64 {
+    let program = wanted.program;
+    let each: Vec<(f64, f64)> = samples
+        .par_iter()
+        .map(|i| {
+            let (a, b) = (program.run(&inputs[*i], wanted.original), program.run(&inputs[*i], now));
+            let (a, b) = (a.raw(program.output()), b.raw(program.output()));
+            let off: f64 = a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+            (off, squares(a))
+        })
+        .collect();
+    let (off, all) = each.iter().fold((0.0, 0.0), |(o, a), e| (o + e.0, a + e.1));
+    off / f64::max(all, 1e-300)
+}
+
+/// The slopes of the loss of a batch.
+fn slopes(wanted: &Wanted<'_>, now: &[Real], inputs: &[Vec<f32>], part: &[usize]) -> Vec<Slope> {
+    let program = wanted.program;
+    let lanes: Vec<Vec<Slope>> = (0..LANES.min(part.len()))
+        .into_par_iter()
+        .map(|lane| {
+            let mut sum: Vec<Slope> = now.iter().map(Real::flat).collect();
+            for &i in part.iter().skip(lane).step_by(LANES) {
+                let targets = wanted.of(i, &inputs[i]);
+                let run = program.run(&inputs[i], now);
+                let given = wanted.compared.iter().zip(targets.iter()).map(|(c, target)| {
+                    let scale = 2.0 * c.weight / (c.power * part.len() as f64) as f32;
+                    let off = run.raw(c.slot).iter().zip(target).map(|(a, b)| (a - b) * scale);
+                    (c.slot, off.collect())
+                });
+                program.back(&run, given.collect(), now, &mut sum);
+            }
+            sum
+        })
+        .collect();
+    let mut total: Vec<Slope> = now.iter().map(Real::flat).collect();
+    for lane in &lanes {
+        for (to, from) in total.iter_mut().zip(lane) {
+            to.weights.iter_mut().zip(&from.weights).for_each(|(t, f)| *t += f);
+            to.bias.iter_mut().zip(&from.bias).for_each(|(t, f)| *t += f);
+        }
+    }
+    total
+}
+
+/// A layer while its weights move.
+struct Layer<'a> {
+    at: usize,
+    groups: usize,
+    weights: Vec<f32>,
+    bias: Vec<f32>,
+    zero: &'a [bool],
+    /// Root mean square of the weights of each filter.
+    units: Vec<f32>,
+    /// Root mean square of the result.
+    unit: f32,
+    moments: [Adam; 2],
+}
+
+impl<'a> Layer<'a> {
+    fn new(real: &Real, movable: &'a Movable, at: usize, groups: usize, power: f64) -> Self {
+        let (weights, bias) = (real.weights().to_vec(), real.bias().to_vec());
+        let depth = (weights.len() / bias.len().max(1)).max(1);
+        let rms = |w: &[f32]| {
+            let kept = w.iter().filter(|w| **w != 0.0).count();
+            (squares(w) / kept.max(1) as f64).sqrt() as f32
+        };
+        let least = 0.01 * rms(&weights);
+        let units = weights.chunks_exact(depth).map(|w| rms(w).max(least)).collect();
+        let moments = [Adam::new(weights.len()), Adam::new(bias.len())];
+        let unit = power.sqrt() as f32;
+        Self { at, groups, weights, bias, zero: &movable.zero, units, unit, moments }
+    }
+
+    fn step(&mut self, slope: &Slope, rate: f32, time: i32) {
+        let depth = (self.weights.len() / self.bias.len().max(1)).max(1);
+        let [weights, biases] = &mut self.moments;
+        for (i, w) in self.weights.iter_mut().enumerate() {
+            if !self.zero.get(i).copied().unwrap_or(false) {
+                *w += rate * self.units[i / depth] * weights.step(i, slope.weights[i], time);
+            }
+        }
+        for (o, b) in self.bias.iter_mut().enumerate() {
+            *b += rate * BIAS_RATE * self.unit * biases.step(o, slope.bias[o], time);
+        }
+    }
+
+    fn real(&self) -> Real {
+        Real::new(self.weights.clone(), self.bias.clone(), self.groups)
+    }
+}
+
+/// How far biases go, in parts of the results of their layers, where weights go their whole size.
+const BIAS_RATE: f32 = 0.1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paring_ir::Executor;
+    use paring_pass::Samples;
+    use std::sync::Arc;
+
+    /// Gives 128 samples of eight numbers.
+    struct Given;
+
+    impl Samples for Given {
+        fn len(&self) -> usize {
+            128
+        }
+
+        fn get(&self, i: usize) -> Result<Vec<Tensor>, String> {
+            let number = |k: usize| ((i * 8 + k) * 2_654_435_761 % 1000) as f32 / 500.0 - 1.0;
+            let x = (0..8).map(number).collect();
+            Ok(vec![Tensor::from_vec([1, 8], x).map_err(|e| e.to_string())?])
+        }
+    }
+
+    impl Host for Given {
+        fn executor(&self) -> Result<&dyn Executor, PassError> {
+            Err(PassError::Input("there is none".into()))
+        }
+
+        fn samples(&self, _: Option<&str>, _: &Graph) -> Result<Arc<dyn Samples>, PassError> {
+            Ok(Arc::new(Given))
+        }
+    }
+
+    fn network(first: &str) -> Graph {
+        paring_ir::text::parse(&format!(
+            "graph @g {{
+               %x = input : f32[1,8]
+               %w = const {first} : f32[2,8]
+               %v = const fill(seed=2) : f32[12,2]
+               %u = const fill(seed=3) : f32[4,12]
+               %a = dense(%x, %w) : f32[1,2]
+               %h = dense(%a, %v) {{ activation = \"relu\" }} : f32[1,12]
+               %y = dense(%h, %u) : f32[1,4]
+               output %y
+             }}"
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_outputs_come_closer_and_zeros_stay() {
+        let dense = network(
+            "[1.0, 0.1, -0.5, 0.2, 0.7, 0.1, 0.0, 0.4, 0.3, -0.2, 0.9, -0.7, 0.1, 0.2, 0.5, 0.0]",
+        );
+        let sparse = network(
+            "[0.9, 0.0, -0.4, 0.0, 0.6, 0.0, 0.0, 0.3, 0.2, 0.0, 0.8, -0.6, 0.0, 0.0, 0.4, 0.0]",
+        );
+        let first = sparse.topological()[0];
+        let data = sparse.constant(sparse.node(first).inputs()[1]).unwrap().dense().to_f32();
+        let zero: Vec<bool> = data.iter().map(|w| *w == 0.0).collect();
+        let movable = [Movable { layer: first, zero: zero.clone() }];
+        let how = Restore { epochs: 20, batch: 16, rate: 0.02, inner: 1.0 };
+        let done =
+            restore(&how, (&dense, &sparse), &movable, (None, None), (&Given, 7, "")).unwrap();
+        let done = done.unwrap();
+        assert!(done.error.1 < 0.5 * done.error.0, "{:?}", done.error);
+        let (weights, bias) = &done.layers[0];
+        assert!(weights.iter().zip(&zero).all(|(w, zero)| !zero || *w == 0.0), "{weights:?}");
+        assert_eq!(bias.len(), 2);
+    }
+}

@@ -1,0 +1,135 @@
+use crate::gradient::Real;
+use crate::restore::{inputs, reals, whole};
+use paring_ir::{Graph, NodeId};
+use paring_pass::{Host, PassError};
+use rayon::prelude::*;
+
+/// Lanes that samples are dealt to, so that sums come out the same on any number of threads.
+const LANES: usize = 8;
+
+/// How far each weight of some layers moves the network's outputs when it becomes zero, to first order:
+/// the mean over samples of `|w ∂y/∂w|²`, the outputs `y` taken together (after Molchanov and others,
+/// 2019, with the change of the outputs in place of that of a loss, so that no labels are needed).
+///
+/// The outputs are weighted with signs drawn anew for each sample, whose mean is the sum over them.
+/// `Ok(Err(why))` if slopes of the network are not known.
+///
+/// # Errors
+/// If there is no data, or what is wrong with it.
+pub fn taylor(
+    graph: &Graph,
+    layers: &[NodeId],
+    data: (Option<&str>, Option<usize>),
+    (host, seed, what): (&dyn Host, u64, &str),
+) -> Result<Result<Vec<Vec<f64>>, String>, PassError> {
+    let program = match whole(graph) {
+        Ok(program) => program,
+        Err(why) => return Ok(Err(why)),
+    };
+    let Some(real) = reals(&program, graph) else {
+        return Ok(Err("some weights are not constants of real numbers".into()));
+    };
+    let place = |id: &NodeId| program.layers().iter().position(|l| l == id);
+    let Some(places) = layers.iter().map(place).collect::<Option<Vec<_>>>() else {
+        return Ok(Err("some layers do not lead to the output".into()));
+    };
+    let inputs = inputs(host, graph, data)?;
+    if inputs.is_empty() {
+        return Err(PassError::Input("there are no samples to calibrate with".into()));
+    }
+    let fresh = || -> Vec<Vec<f64>> {
+        places.iter().map(|at| vec![0.0; real[*at].weights().len()]).collect()
+    };
+    host.progress(what, 0, inputs.len());
+    let lanes: Vec<Vec<Vec<f64>>> = (0..LANES.min(inputs.len()))
+        .into_par_iter()
+        .map(|lane| {
+            let mut sums = fresh();
+            for (i, input) in inputs.iter().enumerate().skip(lane).step_by(LANES) {
+                let run = program.run(input, &real);
+                let outputs = run.raw(program.output()).len();
+                let signs = signs(outputs, seed ^ (i as u64 + 1));
+                let mut slopes = real.iter().map(Real::flat).collect::<Vec<_>>();
+                program.back(&run, vec![(program.output(), signs)], &real, &mut slopes);
+                for (sum, at) in sums.iter_mut().zip(&places) {
+                    let each = real[*at].weights().iter().zip(&slopes[*at].weights);
+                    sum.iter_mut().zip(each).for_each(|(s, (w, g))| *s += f64::from(w * g).powi(2));
+                }
+            }
+            sums
+        })
+        .collect();
+    host.progress(what, inputs.len(), inputs.len());
+    let mut total = fresh();
+    for lane in &lanes {
+        for (to, from) in total.iter_mut().zip(lane) {
+            to.iter_mut().zip(from).for_each(|(t, f)| *t += f / inputs.len() as f64);
+        }
+    }
+    Ok(Ok(total))
+}
+
+/// So many signs, by the finalizer of SplitMix64 (Steele and others, 2014).
+fn signs(count: usize, seed: u64) -> Vec<f32> {
+    let mixed = |i: usize| {
+        let mut z = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(i as u64);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    (0..count).map(|i| if mixed(i) & 1 == 0 { 1.0 } else { -1.0 }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paring_ir::Executor;
+    use paring_pass::Samples;
+    use paring_tensor::Tensor;
+    use std::sync::Arc;
+
+    /// Gives 64 samples of two numbers.
+    struct Given;
+
+    impl Samples for Given {
+        fn len(&self) -> usize {
+            64
+        }
+
+        fn get(&self, i: usize) -> Result<Vec<Tensor>, String> {
+            let x = (i as f32 - 31.5) / 32.0;
+            Ok(vec![Tensor::from_vec([1, 2], vec![x, 2.0 * x]).map_err(|e| e.to_string())?])
+        }
+    }
+
+    impl Host for Given {
+        fn executor(&self) -> Result<&dyn Executor, PassError> {
+            Err(PassError::Input("there is none".into()))
+        }
+
+        fn samples(&self, _: Option<&str>, _: &Graph) -> Result<Arc<dyn Samples>, PassError> {
+            Ok(Arc::new(Given))
+        }
+    }
+
+    #[test]
+    fn a_linear_network_moves_by_the_square_of_weight_and_input() {
+        let graph = paring_ir::text::parse(
+            "graph @g {
+               %x = input : f32[1,2]
+               %w = const [3.0, 1.0] : f32[1,2]
+               %h = dense(%x, %w) : f32[1,1]
+               %v = const [1.0, 2.0] : f32[2,1]
+               %y = dense(%h, %v) : f32[1,2]
+               output %y
+             }",
+        )
+        .unwrap();
+        let first = graph.topological()[0];
+        let found = taylor(&graph, &[first], (None, None), (&Given, 7, "")).unwrap().unwrap();
+        let mean = (0..64).map(|i| ((f64::from(i) - 31.5) / 32.0).powi(2)).sum::<f64>() / 64.0;
+        // Both outputs move: by x w and 2 x w, squared 5 (x w)², the signs' cross terms by chance aside.
+        let (one, two) = (found[0][0] / (9.0 * mean), found[0][1] / (4.0 * mean));
+        assert!((one - two).abs() < 1e-5 && (2.0..8.0).contains(&one), "{one} {two}");
+    }
+}

@@ -1,0 +1,238 @@
+//! Comparisons, and arithmetic of integers.
+
+use super::binary::over;
+use crate::program::Element;
+use crate::step::{Io, Step, numbers, numbers_mut};
+use crate::wire::{Fault, Reader, Wire, Writer, wire};
+use paring_kernels::Kernels;
+use paring_qmath::{Multiplier, Rounding};
+
+/// A comparison of two values with broadcasting: a byte an element.
+#[derive(Debug)]
+pub struct Compare {
+    pub f: Comparison,
+    /// The type of the operands.
+    pub element: Element,
+    /// As in [`super::binary::Pairs`].
+    pub dims: Vec<usize>,
+    /// As in [`super::binary::Pairs`].
+    pub steps: Vec<[usize; 2]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+}
+
+impl Compare {
+    fn of<T: Copy + PartialOrd + bytemuck::AnyBitPattern>(&self, io: Io<'_>) {
+        let (a, b): (&[T], &[T]) = (numbers(io.a), numbers(io.b));
+        let f: fn(T, T) -> u8 = match self.f {
+            Comparison::Equal => |a, b| u8::from(a == b),
+            Comparison::NotEqual => |a, b| u8::from(a != b),
+            Comparison::Less => |a, b| u8::from(a < b),
+            Comparison::LessEqual => |a, b| u8::from(a <= b),
+            Comparison::Greater => |a, b| u8::from(a > b),
+            Comparison::GreaterEqual => |a, b| u8::from(a >= b),
+        };
+        over(&self.dims, &self.steps, a, b, io.out, f);
+    }
+}
+
+impl Step for Compare {
+    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
+        match self.element {
+            Element::F32 => self.of::<f32>(io),
+            Element::I8 => self.of::<i8>(io),
+            Element::U8 | Element::Bool => self.of::<u8>(io),
+            Element::I16 => self.of::<i16>(io),
+            Element::I32 => self.of::<i32>(io),
+            Element::I64 => self.of::<i64>(io),
+        }
+    }
+}
+
+/// A function of two values of integers or truth values with broadcasting. What has no result, as a division by zero,
+/// gives 0.
+#[derive(Debug)]
+pub struct Whole {
+    pub f: WholeFn,
+    /// The type of the operands and the result.
+    pub element: Element,
+    /// As in [`super::binary::Pairs`].
+    pub dims: Vec<usize>,
+    /// As in [`super::binary::Pairs`].
+    pub steps: Vec<[usize; 2]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WholeFn {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Min,
+    Max,
+    Mod,
+    Fmod,
+    FloorDiv,
+    And,
+    Or,
+    Xor,
+    ShiftLeft,
+    ShiftRight,
+    SquaredDifference,
+}
+
+macro_rules! whole {
+    ($self:expr, $io:expr, $t:ty) => {{
+        let (a, b): (&[$t], &[$t]) = (numbers($io.a), numbers($io.b));
+        fn by(b: $t) -> u32 {
+            u32::try_from(b).unwrap_or(u32::MAX)
+        }
+        let f: fn($t, $t) -> $t = match $self.f {
+            WholeFn::Add => |a, b| a.wrapping_add(b),
+            WholeFn::Sub => |a, b| a.wrapping_sub(b),
+            WholeFn::Mul => |a, b| a.wrapping_mul(b),
+            WholeFn::Min => |a, b| a.min(b),
+            WholeFn::Max => |a, b| a.max(b),
+            WholeFn::And => |a, b| a & b,
+            WholeFn::Or => |a, b| a | b,
+            WholeFn::Xor => |a, b| a ^ b,
+            WholeFn::Div => |a, b| if b == 0 { 0 } else { a.wrapping_div(b) },
+            WholeFn::Fmod => |a, b| if b == 0 { 0 } else { a.wrapping_rem(b) },
+            #[allow(unused_comparisons)]
+            WholeFn::Mod => |a, b| {
+                let rest = if b == 0 { 0 } else { a.wrapping_rem(b) };
+                if rest != 0 && (rest < 0) != (b < 0) { rest.wrapping_add(b) } else { rest }
+            },
+            #[allow(unused_comparisons)]
+            WholeFn::FloorDiv => |a, b| {
+                if b == 0 {
+                    return 0;
+                }
+                let inexact = a.wrapping_rem(b) != 0 && (a < 0) != (b < 0);
+                if inexact { a.wrapping_div(b).wrapping_sub(1) } else { a.wrapping_div(b) }
+            },
+            WholeFn::ShiftLeft => |a, b| a.checked_shl(by(b)).unwrap_or(0),
+            WholeFn::ShiftRight => |a, b| {
+                // By the whole width, the sign is left.
+                let by = by(b);
+                a >> by.min(<$t>::BITS - 1) >> u32::from(by >= <$t>::BITS && <$t>::MIN == 0)
+            },
+            WholeFn::SquaredDifference => |a, b| {
+                let d = a.wrapping_sub(b);
+                d.wrapping_mul(d)
+            },
+        };
+        over(&$self.dims, &$self.steps, a, b, numbers_mut($io.out), f);
+    }};
+}
+
+impl Step for Whole {
+    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
+        match self.element {
+            Element::I8 => whole!(self, io, i8),
+            Element::U8 | Element::Bool => whole!(self, io, u8),
+            Element::I16 => whole!(self, io, i16),
+            Element::I32 => whole!(self, io, i32),
+            Element::I64 => whole!(self, io, i64),
+            Element::F32 => {}
+        }
+    }
+}
+
+/// Sum, difference, product, minimum or maximum of two values of quantized `i16`: TFLite's integer arithmetic.
+#[derive(Debug)]
+pub struct Quantized16 {
+    pub f: WholeFn,
+    /// Zero points of the operands and the result.
+    pub zeros: [i32; 3],
+    /// Sums: factors of the operands, shifted left by [`Self::SHIFT`].
+    pub factors: [Multiplier; 2],
+    /// Factor of the sum or product.
+    pub factor: Multiplier,
+    pub bounds: (i32, i32),
+    /// As in [`super::binary::Pairs`].
+    pub dims: Vec<usize>,
+    /// As in [`super::binary::Pairs`].
+    pub steps: Vec<[usize; 2]>,
+}
+
+impl Quantized16 {
+    /// Spare bits of the operands of a sum.
+    pub const SHIFT: u32 = 15;
+}
+
+impl Step for Quantized16 {
+    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
+        let (a, b): (&[i16], &[i16]) = (numbers(io.a), numbers(io.b));
+        let term = |i: usize, x: i16| {
+            let x = (i32::from(x) - self.zeros[i]).wrapping_shl(Self::SHIFT);
+            self.factors[i].apply(x, Rounding::Double)
+        };
+        let done = |raw: i32| {
+            let y = self.factor.apply(raw, Rounding::Double).saturating_add(self.zeros[2]);
+            y.max(self.bounds.0).min(self.bounds.1) as i16
+        };
+        let cut = |y: i16| i32::from(y).max(self.bounds.0).min(self.bounds.1) as i16;
+        over(&self.dims, &self.steps, a, b, numbers_mut(io.out), |a, b| match self.f {
+            WholeFn::Sub => done(term(0, a).wrapping_sub(term(1, b))),
+            WholeFn::Mul => {
+                done((i32::from(a) - self.zeros[0]).wrapping_mul(i32::from(b) - self.zeros[1]))
+            }
+            WholeFn::Min => cut(a.min(b)),
+            WholeFn::Max => cut(a.max(b)),
+            _ => done(term(0, a).wrapping_add(term(1, b))),
+        });
+    }
+}
+
+impl Wire for Comparison {
+    fn put(&self, w: &mut Writer) {
+        (*self as u8).put(w);
+    }
+
+    fn get(r: &mut Reader<'_>) -> Result<Self, Fault> {
+        use Comparison::*;
+        let all = [Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual];
+        all.get(usize::from(u8::get(r)?)).copied().ok_or(Fault)
+    }
+}
+
+impl Wire for WholeFn {
+    fn put(&self, w: &mut Writer) {
+        (*self as u8).put(w);
+    }
+
+    fn get(r: &mut Reader<'_>) -> Result<Self, Fault> {
+        use WholeFn::*;
+        let all = [
+            Add,
+            Sub,
+            Mul,
+            Div,
+            Min,
+            Max,
+            Mod,
+            Fmod,
+            FloorDiv,
+            And,
+            Or,
+            Xor,
+            ShiftLeft,
+            ShiftRight,
+            SquaredDifference,
+        ];
+        all.get(usize::from(u8::get(r)?)).copied().ok_or(Fault)
+    }
+}
+
+wire!(Compare { f, element, dims, steps });
+wire!(Whole { f, element, dims, steps });
+wire!(Quantized16 { f, zeros, factors, factor, bounds, dims, steps });

@@ -57,8 +57,8 @@ use choose::{Plan, counts, order};
 use paring_ir::ops::Conv2d;
 use paring_ir::{Graph, NodeId};
 use paring_layerwise::{
-    Calibration, Geometry, Movable, Problem, Restore, Walk, decibels, layers, replace_weights,
-    restore, taylor,
+    Calibration, Geometry, Movable, Problem, Restore, Walk, decibels, influence, layers,
+    replace_weights, restore, taylor,
 };
 use paring_pass::{
     Effect, Lost, Pass, PassContext, PassError, PassInfo, consts, facts, register_pass,
@@ -166,6 +166,8 @@ struct Layer {
     groups: usize,
     /// How far each weight moves the outputs, for the criterion that goes by it.
     scores: Vec<f64>,
+    /// How far each filter's result moves the outputs; empty where that is not known.
+    influence: Vec<f64>,
 }
 
 impl Layer {
@@ -180,6 +182,7 @@ impl Layer {
             positions: geometry.positions(),
             groups: geometry.groups(),
             scores: Vec::new(),
+            influence: Vec::new(),
         })
     }
 
@@ -273,7 +276,15 @@ impl Prune {
                 let problem = problems.get(layer.group(i * filters));
                 let scores = layer.scores.chunks_exact(layer.depth().max(1));
                 let scores: Vec<&[f64]> = scores.skip(i * filters).take(chunk.len()).collect();
-                order(self.criterion, self.structure, (problem, chunk, &scores), &units, most)
+                let with = (problem, chunk, scores.as_slice());
+                let mut found = order(self.criterion, self.structure, with, &units, most);
+                // What a filter loses counts as much as its result does for the outputs.
+                let own = layer.influence.iter().skip(i * filters).take(chunk.len());
+                if self.criterion == Criterion::SecondOrder && own.len() > 0 {
+                    let mean = own.sum::<f64>() / chunk.len() as f64;
+                    found.costs.iter_mut().for_each(|cost| *cost *= mean);
+                }
+                found
             })
             .collect();
         Plan { strips, units, filters, outputs: layer.outputs() }
@@ -382,6 +393,14 @@ impl Prune {
                 .map_err(|why| PassError::Input(format!("`criterion = \"taylor\"`: {why}")))?;
             found.iter_mut().zip(scores).for_each(|(layer, own)| layer.scores = own);
         }
+        if self.criterion == Criterion::SecondOrder && !found.is_empty() {
+            let ids: Vec<NodeId> = found.iter().map(|l| l.id).collect();
+            let data = (self.calibration.data.as_deref(), self.calibration.samples);
+            match influence(graph, &ids, data, (cx.host(), cx.seed()))? {
+                Ok(all) => found.iter_mut().zip(all).for_each(|(layer, own)| layer.influence = own),
+                Err(why) => cx.note(format!("filters count alike: {why}")),
+            }
+        }
         let weights: f64 = found.iter().map(|l| l.weights.len() as f64).sum();
         let work = |l: &Layer| l.weights.len() as f64 * l.positions as f64;
         let share = match (self.sparsity, self.macs, self.bytes) {
@@ -428,7 +447,7 @@ impl Prune {
                     at.for_each(|(rank, cost)| *cost = rank as f64);
                 }
             }
-            let counts = counts(&[&plan], &[1.0], &[1.0], budgets[i]);
+            let counts = counts(&[&plan], &[1.0], budgets[i]);
             let (values, noise, signal) =
                 self.values(layer, &problems, &targets, &plan, &counts[0]);
             let shifts = self.shifts(layer, &problems, &values);

@@ -91,8 +91,8 @@ cat << 'TEXT'
 Written by `docs/pruning.sh`: the recipe is [pruning.toml](pruning.toml), half of the weights go, and the tables vary
 how. Weights and activations are real numbers, batch norms are folded, depthwise convolutions are left alone. `global`
 takes half of the network, where it costs the outputs least; 2:4 keeps two of every four weights. `magnitude` leaves the survivors as they are; `second-order` fits them to what each dense layer computed, and
-then all of them together to the outputs of the dense network (`restore`, which is on unless the recipe says
-otherwise).
+then all of them together to the outputs of the dense network (`restore`, four times through the samples unless a table
+says otherwise).
 
 Calibration needs no labels. ResNet-8 sees 1,024 CIFAR-10 training pictures and is counted on the 1,017 test pictures that
 exist in their original pixels, where one standard error is 1.0 point; LeNet-5 sees 1,024 MNIST training pictures and is

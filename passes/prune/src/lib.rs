@@ -11,14 +11,15 @@
 //!
 //! The survivors are then fitted to what the original layer computes, by least squares over calibration
 //! data, and the bias takes up the difference of the means; errors of layers before are made up for
-//! too. `update = false` leaves them alone; `magnitude` does so unless it is told otherwise and then
-//! needs no data.
+//! too. With `restore = {}` all of them together are then fitted to the outputs of the original network.
+//! `update = false` leaves them alone; `magnitude` does so unless it is
+//! told otherwise and then needs no data.
 //!
 //! What is zero together is the `structure`: `unstructured`, blocks (`1x4` is one filter by four
 //! inputs, `4x1`, `4x4`), or `2:4` and its like (so many kept of so many side by side). Every layer
 //! loses the same share, or with `scope = "global"` the network loses a share, and layers lose more whose
-//! errors, as measured, move the network's outputs less. The aim is a `sparsity`, a share of multiply-accumulates that stays (`macs`),
-//! or `bytes` that weights and masks may take.
+//! errors move the network's outputs less. The aim is a `sparsity`, a share of multiply-accumulates that
+//! stays (`macs`), or `bytes` that weights and masks may take.
 //!
 //! With a `target` the backend says which layers have kernels that leave out zeros, and in which blocks;
 //! only they are pruned, and so.
@@ -91,7 +92,7 @@ pub struct Prune {
     /// Whether depthwise convolutions are pruned, which have few weights that do much.
     pub depthwise: bool,
     /// How the weights that are left, and the biases, are fitted to the whole network's outputs in the end;
-    /// by default where they make up for the others, and with `epochs = 0` not at all.
+    /// not at all if left out.
     pub restore: Option<Restore>,
     /// Samples that what layers lose is measured with, where they share the aim.
     pub probes: usize,
@@ -499,10 +500,9 @@ impl Prune {
         graph: &mut Graph,
         cx: &mut PassContext<'_>,
     ) -> Result<(), PassError> {
-        let how = self.restore.unwrap_or_default();
-        if how.epochs == 0 || !self.updates() || found.is_empty() {
+        let Some(how) = self.restore.filter(|how| how.epochs > 0 && !found.is_empty()) else {
             return Ok(());
-        }
+        };
         let sparse = |layer: &Layer| graph.constant(graph.node(layer.id).inputs()[1])?.sparse();
         let movable: Vec<Movable> = found
             .iter()

@@ -46,7 +46,7 @@ impl Curvature {
                     let run = program.run(sample, real);
                     // Signs drawn anew: on average, products of different values cancel.
                     let drawn = values.iter().enumerate().map(|(k, (slot, scale))| {
-                        let own = seed ^ ((i as u64) << 20 | k as u64 + 1);
+                        let own = seed ^ (((i as u64) << 20) | (k as u64 + 1));
                         let signs = signs(run.raw(*slot).len(), own);
                         (*slot, signs.into_iter().map(|s| s * scale.sqrt()).collect())
                     });

@@ -463,6 +463,9 @@ fn forward(geometry: &Geometry, layer: &Real, x: &[f32], columns: &mut Vec<f32>)
     y
 }
 
+/// What is shown of a group of a layer: inputs and slopes.
+type Showing<'a> = &'a mut dyn FnMut(usize, &[f32], &[f32]);
+
 /// Adds the slopes of a layer's weights and bias to `slope`, and those of its input to `input` unless
 /// that is empty.
 fn backward(
@@ -472,7 +475,7 @@ fn backward(
     columns: &mut Vec<f32>,
     slope: &mut Slope,
     input: &mut [f32],
-    see: &mut dyn FnMut(usize, &[f32], &[f32]),
+    see: Showing<'_>,
 ) {
     let (places, depth, groups) = (geometry.positions(), geometry.depth(), geometry.groups());
     let outputs = layer.bias.len();

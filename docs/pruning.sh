@@ -1,17 +1,19 @@
 #!/bin/sh
-# Writes pruning.md, which is what this prints: docs/pruning.sh [folder of shared data]. Needs `paring` on the
-# path.
+# Writes pruning.md, which is what this prints, and the plots pruning-*.svg beside this script:
+# docs/pruning.sh [folder of shared data]. Needs `paring` on the path. Two parts run at a time.
 set -e
 data=${1:-../shared/data}
 here=$(dirname "$0")
 sets=$data/datasets
 models=$data/models
 pictures="images:$sets/imagenet200,size=176,range=-1..1,stride=2"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 sweep() { # further arguments; the network is in $model, its data in $calib, $test and $limit
     paring sweep "$model" --recipe "$here/pruning.toml" --calib "$calib" --data "$test" ${limit:+--limit "$limit"} "$@"
     echo
 }
-table() { # title; further settings where the network shares the aim
+table() { # title
     echo
     echo "## $1"
     echo
@@ -19,39 +21,84 @@ table() { # title; further settings where the network shares the aim
     paring eval "$model" --data "$test" ${limit:+--limit "$limit"}
     echo
     criteria=prune.criterion=magnitude,second-order
-    sweep --vary prune.scope=layer --vary $criteria
-    sweep --vary prune.scope=global ${2:+--vary "$2"} --vary $criteria
+    sweep --vary prune.scope=global --vary $criteria
     sweep --vary prune.sparsity=- --vary prune.structure=2:4 --vary $criteria
     echo '```'
 }
+recipe() { # name; compresses ResNet-8 by a recipe that ships
+    paring compress "$model" --recipe "$1" --calib "$calib" -o "$work/$1" > /dev/null
+    bytes=$(wc -c < "$work/$1/model.paring")
+    top1=$(paring eval "$work/$1/model.paring" --data "$test" --limit "$limit" | grep '^top-1')
+    echo "$1: $bytes bytes, $top1"
+}
+resnet8() {
+    model=$models/keras/ic_resnet8.h5 calib=cifar10:$sets/cifar10:train test=cifar10:$sets/cifar10:test limit=1017
+    table ResNet-8
+    echo
+    echo "Second order without the last fit to the outputs, and with 4,096 pictures and longer fitting:"
+    echo
+    echo '```'
+    sweep --vary prune.scope=global --vary "prune.restore={epochs=0}"
+    sweep --vary prune.scope=global --vary prune.samples=4096 --vary "prune.restore={epochs=12}"
+    echo '```'
+}
+rate() {
+    model=$models/keras/ic_resnet8.h5 calib=cifar10:$sets/cifar10:train test=cifar10:$sets/cifar10:test limit=1017
+    cat << 'TEXT'
+
+## Small files
+
+ResNet-8 by the recipes that ship (the container's bytes; accuracy on the 1,017 pictures), and `rate` swept over what a
+bit is worth. The points of the front are marked; [the plot](pruning-rate.svg) joins them.
+
+TEXT
+    echo '```'
+    for name in small compact deep; do
+        recipe $name
+    done
+    paring inspect "$work/deep/model.paring" --constants | grep -i 'kernel\|name'
+    echo
+    paring sweep "$model" --recipe small --calib "$calib" --data "$test" --limit "$limit" \
+        --vary rate.lambda=0.01,0.05,0.2 -o "$work/rate"
+    echo '```'
+    cp "$work/rate/sweep.svg" "$here/pruning-rate.svg"
+}
+kws() {
+    model=$models/keras/kws_dscnn.h5 calib=kws01:$sets/kws01,stride=2 test=kws01:$sets/kws01 limit=
+    table KWS
+}
+lenet5() {
+    model=$models/onnx/lenet5.onnx calib=mnist:$sets/mnist:train,range=0..1 test=mnist:$sets/mnist:test,range=0..1
+    limit=
+    table LeNet-5
+}
+mcunet() {
+    model=$models/onnx/mcunet_320kb_bn.onnx calib=$pictures test=$pictures,offset=1 limit=
+    table MCUNet
+}
+parts="resnet8 kws lenet5 mcunet rate"
+run() { # parts, one after another
+    for part in "$@"; do
+        $part > "$work/$part.md" || echo "$part failed" >&2
+    done
+}
+run resnet8 &
+run rate kws lenet5 mcunet
+wait
 cat << 'TEXT'
 # What pruning costs without training
 
 Written by `docs/pruning.sh`: the recipe is [pruning.toml](pruning.toml), half of the weights go, and the tables vary
-how. Weights and activations are real numbers, batch norms are folded, depthwise convolutions are left alone. `layer`
-takes half of each layer; `global` takes half of the network, from each layer what its measured effect on the outputs
-allows; 2:4 keeps two of every four weights. `magnitude` leaves the survivors as they are, `second-order` fits them to what
-the dense layer computed.
+how. Weights and activations are real numbers, batch norms are folded, depthwise convolutions are left alone. `global`
+takes half of the network, where it costs the outputs least; 2:4 keeps two of every four weights. `magnitude` leaves the survivors as they are; `second-order` fits them to what each dense layer computed, and
+then all of them together to the outputs of the dense network (`restore`, four times through the samples unless a table
+says otherwise).
 
 Calibration needs no labels. ResNet-8 sees 1,024 CIFAR-10 training pictures and is counted on the 1,017 test pictures that
 exist in their original pixels, where one standard error is 1.0 point; LeNet-5 sees 1,024 MNIST training pictures and is
 counted on the 10,000 test pictures; KWS sees every second one of the 1,000 test recordings and is counted on all, since there
 are no others; MCUNet sees every second one of 200 ImageNet pictures and is counted on the other hundred.
 TEXT
-model=$models/keras/ic_resnet8.h5 calib=cifar10:$sets/cifar10:train test=cifar10:$sets/cifar10:test limit=1017
-table ResNet-8
-echo
-echo "The whole network with other calibration pictures (those from the 5,000th and from the 10,000th on):"
-echo
-echo '```'
-for first in 5000 10000; do
-    calib=cifar10:$sets/cifar10:train,offset=$first
-    sweep --vary prune.scope=global
+for part in $parts; do
+    cat "$work/$part.md"
 done
-echo '```'
-model=$models/keras/kws_dscnn.h5 calib=kws01:$sets/kws01,stride=2 test=kws01:$sets/kws01 limit=
-table KWS
-model=$models/onnx/lenet5.onnx calib=mnist:$sets/mnist:train,range=0..1 test=mnist:$sets/mnist:test,range=0..1
-table LeNet-5
-model=$models/onnx/mcunet_320kb_bn.onnx calib=$pictures test=$pictures,offset=1
-table MCUNet prune.probes=8

@@ -5,6 +5,9 @@ use divan::counter::BytesCount;
 use paring_codec::{Options, decode, encode};
 use paring_tensor::{Bytes, ConstData, DType, Palette, Sparse, Tensor};
 
+#[path = "../tests/common/mod.rs"]
+mod common;
+
 fn main() {
     divan::main();
 }
@@ -78,4 +81,53 @@ fn pruned_80_clusters_15(bencher: Bencher) {
 #[divan::bench]
 fn pruned_67_clusters_255(bencher: Bencher) {
     run(bencher, pruned(255, 0.67));
+}
+
+/// The weights of a network, each coded alone; those of ONNX files as far as they are recognised as pruned
+/// or clustered.
+fn network(file: &str) -> Vec<ConstData> {
+    let tensor = |dtype, shape: Vec<usize>, data: Vec<u8>| Tensor::new(dtype, shape, data.into());
+    let all: Vec<ConstData> = if file.ends_with(".onnx") {
+        let found = common::onnx_floats(file).unwrap_or_default().into_iter();
+        found.filter_map(|(s, d)| tensor(DType::F32, s, d).ok()).map(|t| t.recognise(0)).collect()
+    } else {
+        let found = common::tflite_constants(file).unwrap_or_default().into_iter();
+        let known = found.filter_map(|(dtype, shape, data)| {
+            let dtype = match dtype {
+                common::TFLITE_FLOAT32 => DType::F32,
+                common::TFLITE_INT8 => DType::I8,
+                _ => return None,
+            };
+            tensor(dtype, shape, data).ok()
+        });
+        known.map(ConstData::Dense).collect()
+    };
+    all.into_iter().filter(|c| c.shape().len() >= 2).collect()
+}
+
+#[divan::bench(args = [
+    "ic_resnet8_int8.tflite",
+    "kws_dscnn_int8.tflite",
+    "vww_mnv1_int8.tflite",
+    "mcunet_320kb_int8.tflite",
+    "ad_autoencoder_int8.tflite",
+    "ic_resnet8_float.tflite",
+    "squeezenet_v1.0_dc.onnx",
+    "lenet5.onnx",
+])]
+fn real(bencher: Bencher, file: &str) {
+    let coded: Vec<_> = network(file)
+        .into_iter()
+        .map(|c| {
+            let coded = encode(&c, Options::default());
+            (coded.codec, Bytes::from(coded.bytes), c.dtype(), c.shape().to_vec())
+        })
+        .collect();
+    let elements: usize = coded.iter().map(|c| c.3.iter().product::<usize>()).sum();
+    bencher.counter(BytesCount::new(4 * elements)).bench(|| {
+        let all = coded.iter().map(|(codec, bytes, dtype, shape)| {
+            decode(*codec, bytes, *dtype, shape).map_or(0, |c| c.len())
+        });
+        all.sum::<usize>()
+    });
 }

@@ -32,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod calibration;
+mod curvature;
 mod eliminate;
 mod geometry;
 pub mod gradient;
@@ -62,5 +63,5 @@ pub use restore::{Movable, Restore, Restored, restore};
 pub use rounded::{round_value, rounded};
 pub use schedule::Schedule;
 pub use survey::survey;
-pub use taylor::taylor;
+pub use taylor::{influence, taylor};
 pub use walk::{Observing, Walk, layers};

@@ -1,4 +1,6 @@
-use crate::gradient::{Adam, Program, Real, Slope};
+use crate::curvature::Curvature;
+use crate::gradient::{Program, Real, Slope};
+use crate::matrix::cholesky;
 use crate::outcome::judged;
 use paring_ir::{Graph, NodeId};
 use paring_pass::{Host, PassError, consts};
@@ -7,16 +9,18 @@ use rayon::prelude::*;
 use std::collections::HashSet;
 
 /// How the weights of a whole network are brought closer to what the original network computes: by small
-/// steps of all of them together, down the slope of the squared error of its outputs and, less so, of the
-/// values on the way to them. No labels are needed.
+/// steps of all of them together, down the slope of the squared error of its outputs and of the values on
+/// the way to them, measured by how that error curves (K-FAC: Martens and Grosse, 2015, with the inputs'
+/// moments taken over what is left of each filter). No labels are needed.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Restore {
     /// How often all samples are gone through; 0 for not at all.
     pub epochs: usize,
-    /// Samples between one step and the next.
+    /// Samples between one step and the next, no more than an eighth of all.
     pub batch: usize,
-    /// How far a step goes at first, in parts of the root mean square of a filter's weights.
+    /// How far a step goes at first, in parts of the way to where the error would be least if it curved as
+    /// estimated.
     pub rate: f32,
     /// What errors on the way to the outputs count for, beside 1 for those of the outputs.
     pub inner: f32,
@@ -24,7 +28,7 @@ pub struct Restore {
 
 impl Default for Restore {
     fn default() -> Self {
-        Self { epochs: 0, batch: 64, rate: 0.001, inner: 1.0 }
+        Self { epochs: 4, batch: 256, rate: 0.06, inner: 1.0 }
     }
 }
 
@@ -190,15 +194,12 @@ pub fn restore(
     let judges: Vec<usize> = (0..inputs.len()).step_by(JUDGES).collect();
     let mut order: Vec<usize> = (0..inputs.len()).filter(|i| i % JUDGES != 0).collect();
     let before = error(&wanted, &now, &inputs, &judges);
-    let mut layers: Vec<Layer> = places
-        .iter()
-        .zip(movable)
-        .map(|(at, m)| {
-            let power = result_power(&program, &now, &inputs, &judges, *at);
-            Layer::new(&now[*at], m, *at, program.groups(*at), power)
-        })
-        .collect();
-    let total = how.epochs * order.len().div_ceil(how.batch);
+    let batch = how.batch.min(order.len().div_ceil(8)).max(1);
+    let mut layers = match layers(&wanted, &now, (&inputs, &order), (&places, movable), seed) {
+        Ok(layers) => layers,
+        Err(why) => return Ok(Err(why)),
+    };
+    let total = how.epochs * order.len().div_ceil(batch);
     let mut state = seed | 1;
     let mut time = 0;
     wanted.keep(&inputs);
@@ -209,12 +210,15 @@ pub fn restore(
             state ^= state << 17;
             order.swap(i, (state % (i as u64 + 1)) as usize);
         }
-        for part in order.chunks(how.batch) {
+        for part in order.chunks(batch) {
             let slopes = slopes(&wanted, &now, &inputs, part);
             let cosine = (std::f32::consts::PI * time as f32 / total as f32).cos();
             time += 1;
-            for layer in &mut layers {
-                layer.step(&slopes[layer.at], how.rate * 0.5 * (1.0 + cosine), time as i32);
+            // The first slopes say little: steps begin short.
+            let start = (time as f32 / START as f32).min(1.0);
+            let rate = how.rate * start * 0.5 * (1.0 + cosine);
+            layers.par_iter_mut().for_each(|layer| layer.step(&slopes[layer.at], rate));
+            for layer in &layers {
                 now[layer.at] = layer.real();
             }
             host.progress(what, time, total);
@@ -264,27 +268,6 @@ fn squares(v: &[f32]) -> f64 {
     v.iter().map(|x| f64::from(*x).powi(2)).sum()
 }
 
-/// The mean square of what a layer computes.
-fn result_power(
-    program: &Program,
-    layers: &[Real],
-    inputs: &[Vec<f32>],
-    samples: &[usize],
-    layer: usize,
-) -> f64 {
-    let slot = program.result(layer);
-    let each: Vec<(f64, usize)> = samples
-        .iter()
-        .take(8)
-        .map(|i| {
-            let run = program.run(&inputs[*i], layers);
-            (squares(run.raw(slot)), run.raw(slot).len())
-        })
-        .collect();
-    let (sum, count) = each.iter().fold((0.0, 0), |(s, n), e| (s + e.0, n + e.1));
-    sum / count.max(1) as f64
-}
-
 /// The error of the outputs in parts of their signal.
 fn error(wanted: &Wanted<'_>, now: &[Real], inputs: &[Vec<f32>], samples: &[usize]) -> f64 {
     let program = wanted.program;
@@ -331,46 +314,123 @@ fn slopes(wanted: &Wanted<'_>, now: &[Real], inputs: &[Vec<f32>], part: &[usize]
     total
 }
 
+/// What is left of a filter, and how the error curves there.
+struct Filter {
+    /// The weights that are left.
+    left: Vec<usize>,
+    /// The lower factor of the curvature, row-major; the bias comes last.
+    factor: Vec<f32>,
+    /// The mean slope of late.
+    mean: Vec<f32>,
+}
+
 /// A layer while its weights move.
-struct Layer<'a> {
+struct Layer {
     at: usize,
     groups: usize,
     weights: Vec<f32>,
     bias: Vec<f32>,
-    zero: &'a [bool],
-    /// Root mean square of the weights of each filter.
-    units: Vec<f32>,
-    /// Root mean square of the result.
-    unit: f32,
-    moments: [Adam; 2],
+    filters: Vec<Filter>,
 }
 
-impl<'a> Layer<'a> {
-    fn new(real: &Real, movable: &'a Movable, at: usize, groups: usize, power: f64) -> Self {
-        let (weights, bias) = (real.weights().to_vec(), real.bias().to_vec());
-        let depth = (weights.len() / bias.len().max(1)).max(1);
-        let rms = |w: &[f32]| {
-            let kept = w.iter().filter(|w| **w != 0.0).count();
-            (squares(w) / kept.max(1) as f64).sqrt() as f32
-        };
-        let least = 0.01 * rms(&weights);
-        let units = weights.chunks_exact(depth).map(|w| rms(w).max(least)).collect();
-        let moments = [Adam::new(weights.len()), Adam::new(bias.len())];
-        let unit = power.sqrt() as f32;
-        Self { at, groups, weights, bias, zero: &movable.zero, units, unit, moments }
-    }
+/// Samples that the curvature is taken from.
+const PROBES: usize = 256;
 
-    fn step(&mut self, slope: &Slope, rate: f32, time: i32) {
-        let depth = (self.weights.len() / self.bias.len().max(1)).max(1);
-        let [weights, biases] = &mut self.moments;
-        for (i, w) in self.weights.iter_mut().enumerate() {
-            if !self.zero.get(i).copied().unwrap_or(false) {
-                *w += rate * self.units[i / depth] * weights.step(i, slope.weights[i], time);
+/// What is added to the mean square of each input, relative to the mean over inputs; and to the curvature of
+/// each output, relative to the mean over outputs.
+const DAMPING: f64 = 0.03;
+const LEAST: f64 = 0.1;
+
+/// Steps that begin short.
+const START: usize = 5;
+
+/// How much of the mean slope stays from one step to the next.
+const INERTIA: f32 = 0.9;
+
+/// Bytes that the moments of a layer's inputs and the factors of all filters may take.
+const MOST_FACTORS: usize = 1 << 30;
+
+/// The layers that move, and how the error curves with their weights.
+fn layers(
+    wanted: &Wanted<'_>,
+    now: &[Real],
+    (inputs, lessons): (&[Vec<f32>], &[usize]),
+    (places, movable): (&[usize], &[Movable]),
+    seed: u64,
+) -> Result<Vec<Layer>, String> {
+    let program = wanted.program;
+    let depth = |real: &Real| real.weights().len() / real.bias().len().max(1);
+    let moments = now.iter().enumerate().map(|(i, r)| program.groups(i) * (depth(r) + 1).pow(2));
+    // Each lane has its own.
+    let moments = moments.sum::<usize>() * 8 * size_of::<f64>();
+    let factors: usize = places
+        .iter()
+        .zip(movable)
+        .flat_map(|(at, m)| m.zero.chunks(depth(&now[*at]).max(1)))
+        .map(|zero| (zero.iter().filter(|z| !**z).count() + 1).pow(2) * size_of::<f32>())
+        .sum();
+    if moments.max(factors) > MOST_FACTORS {
+        return Err("its layers are too wide for that".into());
+    }
+    let probes: Vec<&Vec<f32>> = lessons.iter().take(PROBES).map(|i| &inputs[*i]).collect();
+    let values: Vec<(usize, f32)> = wanted
+        .compared
+        .iter()
+        .map(|c| (c.slot, (2.0 * f64::from(c.weight) / c.power) as f32))
+        .collect();
+    let curved = Curvature::of(program, now, &probes, (&values, true), seed);
+    let one = |(at, m): (&usize, &Movable)| {
+        let (real, curved, groups) = (&now[*at], &curved[*at], program.groups(*at));
+        let (depth, outputs) = (depth(real), real.bias().len());
+        let mean = curved.outputs.iter().sum::<f64>() / outputs.max(1) as f64;
+        let filter = |o: usize| {
+            let inputs = &curved.inputs[o * groups / outputs];
+            let (n, zero) = (depth + 1, &m.zero[o * depth..(o + 1) * depth]);
+            let left: Vec<usize> = (0..depth).filter(|i| !zero[*i]).collect();
+            let all: Vec<usize> = left.iter().copied().chain([depth]).collect();
+            let trace: f64 = (0..n).map(|i| inputs[i * n + i]).sum();
+            let damping = (DAMPING * trace / n as f64).max(1e-30);
+            let strength = (curved.outputs[o] + LEAST * mean).max(1e-30);
+            let k = all.len();
+            let mut own = vec![0.0; k * k];
+            for (i, from) in all.iter().enumerate() {
+                for (j, to) in all.iter().enumerate() {
+                    own[i * k + j] = strength * inputs[from * n + to];
+                }
+                own[i * k + i] += strength * damping;
             }
+            let every: Vec<usize> = (0..k).collect();
+            let factor = cholesky(&own, k, &every).into_iter().map(|x| x as f32).collect();
+            Filter { left, factor, mean: vec![0.0; k] }
+        };
+        Layer {
+            at: *at,
+            groups,
+            weights: real.weights().to_vec(),
+            bias: real.bias().to_vec(),
+            filters: (0..outputs).into_par_iter().map(filter).collect(),
         }
-        for (o, b) in self.bias.iter_mut().enumerate() {
-            *b += rate * BIAS_RATE * self.unit * biases.step(o, slope.bias[o], time);
-        }
+    };
+    Ok(places.iter().zip(movable).map(one).collect())
+}
+
+impl Layer {
+    fn step(&mut self, slope: &Slope, rate: f32) {
+        let depth = (self.weights.len() / self.bias.len().max(1)).max(1);
+        let rows = self.weights.chunks_exact_mut(depth).zip(slope.weights.chunks_exact(depth));
+        let rows = rows.zip(self.bias.iter_mut().zip(&slope.bias)).zip(&mut self.filters);
+        rows.par_bridge().for_each(|(((weights, slopes), (bias, slope)), filter)| {
+            let given = filter.left.iter().map(|i| slopes[*i]).chain([*slope]);
+            for (mean, s) in filter.mean.iter_mut().zip(given) {
+                *mean = INERTIA * *mean + (1.0 - INERTIA) * s;
+            }
+            let mut way = filter.mean.clone();
+            solve(&filter.factor, &mut way);
+            for (i, step) in filter.left.iter().zip(&way) {
+                weights[*i] -= rate * step;
+            }
+            *bias -= rate * way.last().copied().unwrap_or(0.0);
+        });
     }
 
     fn real(&self) -> Real {
@@ -378,8 +438,22 @@ impl<'a> Layer<'a> {
     }
 }
 
-/// How far biases go, in parts of the results of their layers, where weights go their whole size.
-const BIAS_RATE: f32 = 0.1;
+/// Replaces `d` by the solution of `L Lᵀ y = d`.
+fn solve(l: &[f32], d: &mut [f32]) {
+    let n = d.len();
+    for i in 0..n {
+        let (before, rest) = d.split_at_mut(i);
+        let row = &l[i * n..i * n + i];
+        let known: f32 = row.iter().zip(before.iter()).map(|(l, y)| l * y).sum();
+        rest[0] = (rest[0] - known) / l[i * n + i];
+    }
+    for i in (0..n).rev() {
+        let (before, rest) = d.split_at_mut(i);
+        rest[0] /= l[i * n + i];
+        let row = &l[i * n..i * n + i];
+        before.iter_mut().zip(row).for_each(|(d, l)| *d -= rest[0] * l);
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -441,7 +515,7 @@ mod tests {
         let data = sparse.constant(sparse.node(first).inputs()[1]).unwrap().dense().to_f32();
         let zero: Vec<bool> = data.iter().map(|w| *w == 0.0).collect();
         let movable = [Movable { layer: first, zero: zero.clone() }];
-        let how = Restore { epochs: 20, batch: 16, rate: 0.02, inner: 1.0 };
+        let how = Restore { epochs: 20, ..Restore::default() };
         let done =
             restore(&how, (&dense, &sparse), &movable, (None, None), (&Given, 7, "")).unwrap();
         let done = done.unwrap();

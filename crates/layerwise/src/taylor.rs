@@ -1,3 +1,4 @@
+use crate::curvature::{Curvature, signs};
 use crate::gradient::Real;
 use crate::restore::{inputs, reals, whole};
 use paring_ir::{Graph, NodeId};
@@ -69,15 +70,39 @@ pub fn taylor(
     Ok(Ok(total))
 }
 
-/// So many signs, by the finalizer of SplitMix64 (Steele and others, 2014).
-fn signs(count: usize, seed: u64) -> Vec<f32> {
-    let mixed = |i: usize| {
-        let mut z = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(i as u64);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+/// How far a change of each output of some layers moves the network's outputs: the mean over samples of
+/// the squared slopes, added up over places and outputs of the network, whose signal is 1.
+/// `Ok(Err(why))` if slopes of the network are not known.
+///
+/// # Errors
+/// If there is no data, or what is wrong with it.
+pub fn influence(
+    graph: &Graph,
+    layers: &[NodeId],
+    data: (Option<&str>, Option<usize>),
+    (host, seed): (&dyn Host, u64),
+) -> Result<Result<Vec<Vec<f64>>, String>, PassError> {
+    let program = match whole(graph) {
+        Ok(program) => program,
+        Err(why) => return Ok(Err(why)),
     };
-    (0..count).map(|i| if mixed(i) & 1 == 0 { 1.0 } else { -1.0 }).collect()
+    let Some(real) = reals(&program, graph) else {
+        return Ok(Err("some weights are not constants of real numbers".into()));
+    };
+    let place = |id: &NodeId| program.layers().iter().position(|l| l == id);
+    let Some(places) = layers.iter().map(place).collect::<Option<Vec<_>>>() else {
+        return Ok(Err("some layers do not lead to the output".into()));
+    };
+    let inputs = inputs(host, graph, data)?;
+    let samples: Vec<&Vec<f32>> = inputs.iter().collect();
+    let power = |x: &Vec<f32>| -> f64 {
+        program.run(x, &real).raw(program.output()).iter().map(|y| f64::from(*y).powi(2)).sum()
+    };
+    let probes = samples.len().min(64);
+    let signal = samples[..probes].iter().map(|x| power(x)).sum::<f64>() / probes.max(1) as f64;
+    let values = [(program.output(), (1.0 / signal.max(1e-30)) as f32)];
+    let all = Curvature::of(&program, &real, &samples, (&values, false), seed);
+    Ok(Ok(places.iter().map(|at| all[*at].outputs.clone()).collect()))
 }
 
 #[cfg(test)]

@@ -107,19 +107,14 @@ impl Ord for Next {
 }
 
 /// How many units of each strip of each layer go, so that `budget` is used up: a unit of layer `l` uses
-/// `price[l]` for each weight, and costs `scale[l]` times what its plan says.
-pub(crate) fn counts(
-    plans: &[&Plan],
-    price: &[f64],
-    scale: &[f64],
-    budget: f64,
-) -> Vec<Vec<usize>> {
+/// `price[l]` for each weight, and costs what its plan says.
+pub(crate) fn counts(plans: &[&Plan], price: &[f64], budget: f64) -> Vec<Vec<usize>> {
     let mut counts: Vec<Vec<usize>> = plans.iter().map(|p| vec![0; p.strips.len()]).collect();
     let next = |layer: usize, strip: usize, at: usize| {
         let plan = plans[layer];
         let (unit, cost) = (plan.strips[strip].order.get(at)?, plan.strips[strip].costs.get(at)?);
         let used = price[layer] * plan.weight(strip, *unit) as f64;
-        Some(Next { cost: cost * scale[layer] / used.max(f64::MIN_POSITIVE), layer, strip, at })
+        Some(Next { cost: cost / used.max(f64::MIN_POSITIVE), layer, strip, at })
     };
     let mut heap: BinaryHeap<Next> = plans
         .iter()

@@ -11,14 +11,15 @@
 //!
 //! The survivors are then fitted to what the original layer computes, by least squares over calibration
 //! data, and the bias takes up the difference of the means; errors of layers before are made up for
-//! too. `update = false` leaves them alone; `magnitude` does so unless it is told otherwise and then
-//! needs no data.
+//! too. With `restore = {}` all of them together are then fitted to the outputs of the original network.
+//! `update = false` leaves them alone; `magnitude` does so unless it is
+//! told otherwise and then needs no data.
 //!
 //! What is zero together is the `structure`: `unstructured`, blocks (`1x4` is one filter by four
 //! inputs, `4x1`, `4x4`), or `2:4` and its like (so many kept of so many side by side). Every layer
 //! loses the same share, or with `scope = "global"` the network loses a share, and layers lose more whose
-//! errors, as measured, move the network's outputs less. The aim is a `sparsity`, a share of multiply-accumulates that stays (`macs`),
-//! or `bytes` that weights and masks may take.
+//! errors move the network's outputs less. The aim is a `sparsity`, a share of multiply-accumulates that
+//! stays (`macs`), or `bytes` that weights and masks may take.
 //!
 //! With a `target` the backend says which layers have kernels that leave out zeros, and in which blocks;
 //! only they are pruned, and so.
@@ -57,8 +58,8 @@ use choose::{Plan, counts, order};
 use paring_ir::ops::Conv2d;
 use paring_ir::{Graph, NodeId};
 use paring_layerwise::{
-    Calibration, Geometry, Movable, Problem, Restore, Walk, decibels, layers, replace_weights,
-    restore, taylor,
+    Calibration, Geometry, Movable, Problem, Restore, Walk, decibels, influence, layers,
+    replace_weights, restore, taylor,
 };
 use paring_pass::{
     Effect, Lost, Pass, PassContext, PassError, PassInfo, consts, facts, register_pass,
@@ -91,7 +92,7 @@ pub struct Prune {
     /// Whether depthwise convolutions are pruned, which have few weights that do much.
     pub depthwise: bool,
     /// How the weights that are left, and the biases, are fitted to the whole network's outputs in the end;
-    /// by default where they make up for the others, and with `epochs = 0` not at all.
+    /// not at all if left out.
     pub restore: Option<Restore>,
     /// Samples that what layers lose is measured with, where they share the aim.
     pub probes: usize,
@@ -166,6 +167,8 @@ struct Layer {
     groups: usize,
     /// How far each weight moves the outputs, for the criterion that goes by it.
     scores: Vec<f64>,
+    /// How far each filter's result moves the outputs; empty where that is not known.
+    influence: Vec<f64>,
 }
 
 impl Layer {
@@ -180,6 +183,7 @@ impl Layer {
             positions: geometry.positions(),
             groups: geometry.groups(),
             scores: Vec::new(),
+            influence: Vec::new(),
         })
     }
 
@@ -273,7 +277,15 @@ impl Prune {
                 let problem = problems.get(layer.group(i * filters));
                 let scores = layer.scores.chunks_exact(layer.depth().max(1));
                 let scores: Vec<&[f64]> = scores.skip(i * filters).take(chunk.len()).collect();
-                order(self.criterion, self.structure, (problem, chunk, &scores), &units, most)
+                let with = (problem, chunk, scores.as_slice());
+                let mut found = order(self.criterion, self.structure, with, &units, most);
+                // What a filter loses counts as much as its result does for the outputs.
+                let own = layer.influence.iter().skip(i * filters).take(chunk.len());
+                if self.criterion == Criterion::SecondOrder && own.len() > 0 {
+                    let mean = own.sum::<f64>() / chunk.len() as f64;
+                    found.costs.iter_mut().for_each(|cost| *cost *= mean);
+                }
+                found
             })
             .collect();
         Plan { strips, units, filters, outputs: layer.outputs() }
@@ -382,6 +394,14 @@ impl Prune {
                 .map_err(|why| PassError::Input(format!("`criterion = \"taylor\"`: {why}")))?;
             found.iter_mut().zip(scores).for_each(|(layer, own)| layer.scores = own);
         }
+        if self.criterion == Criterion::SecondOrder && !found.is_empty() {
+            let ids: Vec<NodeId> = found.iter().map(|l| l.id).collect();
+            let data = (self.calibration.data.as_deref(), self.calibration.samples);
+            match influence(graph, &ids, data, (cx.host(), cx.seed()))? {
+                Ok(all) => found.iter_mut().zip(all).for_each(|(layer, own)| layer.influence = own),
+                Err(why) => cx.note(format!("filters count alike: {why}")),
+            }
+        }
         let weights: f64 = found.iter().map(|l| l.weights.len() as f64).sum();
         let work = |l: &Layer| l.weights.len() as f64 * l.positions as f64;
         let share = match (self.sparsity, self.macs, self.bytes) {
@@ -428,7 +448,7 @@ impl Prune {
                     at.for_each(|(rank, cost)| *cost = rank as f64);
                 }
             }
-            let counts = counts(&[&plan], &[1.0], &[1.0], budgets[i]);
+            let counts = counts(&[&plan], &[1.0], budgets[i]);
             let (values, noise, signal) =
                 self.values(layer, &problems, &targets, &plan, &counts[0]);
             let shifts = self.shifts(layer, &problems, &values);
@@ -480,10 +500,9 @@ impl Prune {
         graph: &mut Graph,
         cx: &mut PassContext<'_>,
     ) -> Result<(), PassError> {
-        let how = self.restore.unwrap_or_default();
-        if how.epochs == 0 || !self.updates() || found.is_empty() {
+        let Some(how) = self.restore.filter(|how| how.epochs > 0 && !found.is_empty()) else {
             return Ok(());
-        }
+        };
         let sparse = |layer: &Layer| graph.constant(graph.node(layer.id).inputs()[1])?.sparse();
         let movable: Vec<Movable> = found
             .iter()

@@ -17,9 +17,11 @@ const STEPS: usize = 50;
 impl Prune {
     /// How many weights of each layer go so that the network uses up a budget.
     ///
-    /// Each layer is pruned alone to several shares, and what that does to the outputs is measured; the
-    /// choice whose losses add up to the least is found exactly. Magnitudes need no measurement: the
-    /// smallest of all weights go.
+    /// Those go that cost the outputs least, to second order: by what they cost their filter's result and
+    /// how far that moves the outputs. Where that is not known, each layer is pruned alone to several shares,
+    /// what that does to the outputs is measured, and the choice whose losses add up to the least is found
+    /// exactly. Of magnitudes, the smallest of all weights go, and by first order those that move the
+    /// outputs least.
     pub(crate) fn shares(
         &self,
         graph: &Graph,
@@ -29,14 +31,19 @@ impl Prune {
     ) -> Result<Vec<f64>, PassError> {
         let price = |layer: &Layer| if self.macs.is_some() { layer.positions as f64 } else { 1.0 };
         let mut walk = self.walk(graph)?;
-        if walk.is_none() || self.criterion == Criterion::Taylor {
-            let plans: Vec<_> = found
-                .iter()
-                .map(|layer| self.plan(layer, &[], &targets(layer, &[]), 1.0))
-                .collect();
+        let known = |layer: &Layer| !layer.scores.is_empty() || !layer.influence.is_empty();
+        if walk.is_none() || found.iter().all(known) {
+            let mut plans = Vec::with_capacity(found.len());
+            for (i, layer) in found.iter().enumerate() {
+                let what = format!("prune: looking at layer {} of {}", i + 1, found.len());
+                let problems = match self.criterion {
+                    Criterion::SecondOrder => self.problems(&mut walk, layer, cx, &what, false)?,
+                    _ => Vec::new(),
+                };
+                plans.push(self.plan(layer, &problems, &targets(layer, &problems), 1.0));
+            }
             let prices: Vec<f64> = found.iter().map(price).collect();
-            let scale = vec![1.0; found.len()];
-            let counts = counts(&plans.iter().collect::<Vec<_>>(), &prices, &scale, budget);
+            let counts = counts(&plans.iter().collect::<Vec<_>>(), &prices, budget);
             return Ok(plans.iter().zip(&counts).map(|(plan, counts)| plan.gone(counts)).collect());
         }
         let mut items = Vec::with_capacity(found.len());
@@ -48,7 +55,7 @@ impl Prune {
             let size = layer.weights.len() as f64;
             let mut variants = Vec::with_capacity(MEASURED.len());
             for share in MEASURED {
-                let counts = counts(&[&plan], &[1.0], &[1.0], share * size);
+                let counts = counts(&[&plan], &[1.0], share * size);
                 let (values, ..) = self.values(layer, &problems, &targets, &plan, &counts[0]);
                 let shifts = self.shifts(layer, &problems, &values);
                 let flat: Vec<f32> = values.iter().flatten().map(|v| *v as f32).collect();

@@ -6,4 +6,5 @@ mod product;
 mod program;
 
 pub use adam::Adam;
-pub use program::{Program, Real, Run, Slope};
+pub(crate) use product::{Left, add_product};
+pub use program::{Program, Real, Run, Seeing, Slope};

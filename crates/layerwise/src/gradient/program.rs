@@ -96,6 +96,9 @@ pub struct Slope {
     pub bias: Vec<f32>,
 }
 
+/// What is shown of a layer on the way back: its place among the layers, the group, inputs and slopes.
+pub type Seeing<'a> = &'a mut dyn FnMut(usize, usize, &[f32], &[f32]);
+
 /// The values of one run: as computed, and as readers see them.
 pub struct Run {
     raw: Vec<Vec<f32>>,
@@ -264,6 +267,19 @@ impl Program {
         layers: &[Real],
         to: &mut [Slope],
     ) {
+        self.back_seeing(run, given, layers, to, &mut |_, _, _, _| {});
+    }
+
+    /// As [`back`](Self::back); `see` is shown, for each layer and group, the inputs of its filters at each
+    /// place and the slopes at their results there, one place after another.
+    pub fn back_seeing(
+        &self,
+        run: &Run,
+        given: Vec<(usize, Vec<f32>)>,
+        layers: &[Real],
+        to: &mut [Slope],
+        see: Seeing<'_>,
+    ) {
         // Slopes at the values as computed.
         let mut slopes: Vec<Vec<f32>> = self.slots.iter().map(|_| Vec::new()).collect();
         for (slot, slope) in given {
@@ -291,7 +307,10 @@ impl Program {
                         if wanted(step.inputs[0]) { vec![0.0; x.len()] } else { Vec::new() };
                     let given = (x.as_slice(), own.as_slice());
                     let slope = &mut to[*layer];
-                    backward(geometry, &layers[*layer], given, &mut columns, slope, &mut input);
+                    let mut seen =
+                        |group: usize, x: &[f32], own: &[f32]| see(*layer, group, x, own);
+                    let real = &layers[*layer];
+                    backward(geometry, real, given, &mut columns, slope, &mut input, &mut seen);
                     self.pass(run, &mut slopes, step.inputs[0], &input);
                 }
                 Kind::Add => {
@@ -444,6 +463,9 @@ fn forward(geometry: &Geometry, layer: &Real, x: &[f32], columns: &mut Vec<f32>)
     y
 }
 
+/// What is shown of a group of a layer: inputs and slopes.
+type Showing<'a> = &'a mut dyn FnMut(usize, &[f32], &[f32]);
+
 /// Adds the slopes of a layer's weights and bias to `slope`, and those of its input to `input` unless
 /// that is empty.
 fn backward(
@@ -453,6 +475,7 @@ fn backward(
     columns: &mut Vec<f32>,
     slope: &mut Slope,
     input: &mut [f32],
+    see: Showing<'_>,
 ) {
     let (places, depth, groups) = (geometry.positions(), geometry.depth(), geometry.groups());
     let outputs = layer.bias.len();
@@ -473,6 +496,7 @@ fn backward(
             &part
         };
         let range = g * per * depth..(g + 1) * per * depth;
+        see(g, columns, own);
         let left = Left { data: own, steps: (1, per) };
         add_product((per, depth, places), left, columns, &mut slope.weights[range.clone()]);
         if !input.is_empty() {

@@ -159,6 +159,16 @@ const SCALES: [f64; 14] =
 /// The same for many integers, where the largest weight costs little resolution.
 const FINE_SCALES: [f64; 4] = [1.0, 0.97, 0.94, 0.9];
 
+/// The largest magnitude of numbers.
+fn largest(numbers: &[f64]) -> f64 {
+    numbers.iter().fold(0.0, |a, x| a.max(x.abs()))
+}
+
+/// The integers up to `limit` that are nearest to weights.
+fn nearest_integers(weights: &[f32], scale: f64, limit: f64) -> Vec<f64> {
+    weights.iter().map(|x| (f64::from(*x) / scale).round().clamp(-limit, limit)).collect()
+}
+
 /// Filters whose scale would be smaller compute nothing that matters, and become zero.
 const SMALLEST: f64 = 1e-18;
 
@@ -293,22 +303,16 @@ impl Problem {
     pub fn round(&self, weights: &[f32], limit: f64, mask: Option<&[bool]>) -> Row {
         let n = self.n;
         let target = self.target(weights);
-        let largest = target.iter().fold(0.0_f64, |a, x| a.max(x.abs()));
-        let base = largest / limit;
-        let signal = self.signal(weights);
+        let base = largest(&target) / limit;
         let finish = |q: &[f64], scale: f64, noise: f64, nearest: f64| {
-            let scale = scale as f32;
-            let real: Vec<f64> = q.iter().map(|q| f64::from(scale) * q).collect();
-            let shift = self.shift(weights, &real);
-            Row { ints: q.iter().map(|q| *q as i8).collect(), scale, shift, signal, noise, nearest }
+            self.row(weights, q, scale, [noise, nearest])
         };
         let own = weights.iter().fold(0.0_f32, |a, x| a.max(x.abs()));
         if f64::from(own) / limit < SMALLEST || base <= 0.0 || !base.is_finite() {
             return finish(&vec![0.0; n], 1.0 / limit, 0.0, 0.0);
         }
-        let round = |x: f64, s: f64| (x / s).round().clamp(-limit, limit);
         let times = |q: &[f64], s: f64| q.iter().map(|q| q * s).collect::<Vec<f64>>();
-        let plain: Vec<f64> = weights.iter().map(|x| round(f64::from(*x), base)).collect();
+        let plain = nearest_integers(weights, base, limit);
         let nearest = self.loss(&times(&plain, base), &target);
         let mut best: Option<(f64, Vec<f64>, f64)> = None;
         let scales: &[f64] = if limit >= 63.0 { &FINE_SCALES } else { &SCALES };
@@ -338,6 +342,34 @@ impl Problem {
             Some((loss, q, scale)) => finish(&q, scale, loss, nearest),
             None => finish(&plain, base, nearest, nearest),
         }
+    }
+
+    /// The largest magnitude that a filter's weights would have without rounding.
+    #[must_use]
+    pub fn reach(&self, weights: &[f32]) -> f64 {
+        largest(&self.target(weights))
+    }
+
+    /// Rounds one filter to integers up to `limit` at a given scale. Weights outside of the mask are zero
+    /// and stay zero.
+    #[must_use]
+    pub fn round_at(&self, weights: &[f32], scale: f64, limit: f64, mask: Option<&[bool]>) -> Row {
+        let target = self.target(weights);
+        let plain = nearest_integers(weights, scale, limit);
+        let real: Vec<f64> = plain.iter().map(|q| q * scale).collect();
+        let nearest = self.loss(&real, &target);
+        let (values, loss) = self.decide(&target, &Uniform { scale, limit, mask });
+        let q: Vec<f64> = values.iter().map(|v| (v / scale).round()).collect();
+        self.row(weights, &q, scale, [loss, nearest])
+    }
+
+    /// A filter of these integers, whose errors are given.
+    fn row(&self, weights: &[f32], q: &[f64], scale: f64, [noise, nearest]: [f64; 2]) -> Row {
+        let scale = scale as f32;
+        let real: Vec<f64> = q.iter().map(|q| f64::from(scale) * q).collect();
+        let shift = self.shift(weights, &real);
+        let (ints, signal) = (q.iter().map(|q| *q as i8).collect(), self.signal(weights));
+        Row { ints, scale, shift, signal, noise, nearest }
     }
 
     /// The weights that are best with all others than the `free` ones zero.

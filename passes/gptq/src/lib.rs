@@ -58,6 +58,7 @@ use paring_pass::{
     register_pass,
 };
 use paring_tensor::{ConstData, DType, Quant, Tensor};
+pub use paring_layerwise::weights::Per;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -71,6 +72,9 @@ pub struct Gptq {
     pub samples: Option<usize>,
     /// Bits of a weight.
     pub bits: Bits,
+    /// What shares a scale of weights. One scale a layer takes less memory for constants on
+    /// microcontrollers, and costs accuracy.
+    pub per: Per,
     /// What layers see while their weights are chosen.
     pub prefix: Prefix,
     /// What is added to the variance of each input, relative to the mean variance.
@@ -103,6 +107,7 @@ impl Default for Gptq {
             data: None,
             samples: Some(512),
             bits: Bits::Same(4),
+            per: Per::Channel,
             prefix: Prefix::Quantized,
             damping: 0.01,
             positions: 64,
@@ -139,6 +144,9 @@ impl Gptq {
             return wrong("`activations` is i8, i16 or f32");
         }
         if let Some(refine) = &self.refine {
+            if self.per != Per::Channel {
+                return wrong("`refine` has a scale for each channel; leave out `per`");
+            }
             if refine.epochs == 0 || refine.batch == 0 {
                 return wrong("`epochs` and `batch` of `refine` must be at least 1");
             }
@@ -220,6 +228,9 @@ impl Pass for Gptq {
         Ok(())
     }
 }
+
+/// Scales that are tried where all filters of a layer share one, relative to that of the largest weight.
+const SHARED_SCALES: [f64; 10] = [1.0, 0.9, 0.81, 0.73, 0.66, 0.59, 0.53, 0.48, 0.43, 0.39];
 
 /// What the passes work on.
 const LAYER: &str = "convolution or dense layer with real weights";
@@ -326,17 +337,39 @@ impl Gptq {
             .into_par_iter()
             .map(|g| Problem::new(moments, g, self.damping, self.correct))
             .collect();
-        let rows: Vec<Row> = (0..outputs)
-            .into_par_iter()
-            .map(|o| {
+        let each = |round: &(dyn Fn(&Problem, &[f32], Option<&[bool]>) -> Row + Sync)| {
+            let rows = (0..outputs).into_par_iter().map(|o| {
                 let problem = &problems[o * groups / outputs];
                 let range = o * per_filter..(o + 1) * per_filter;
                 let mask = mask.as_ref().map(|m| &m[range.clone()]);
-                problem.round(&weights[range], limit, mask)
-            })
-            .collect();
+                round(problem, &weights[range], mask)
+            });
+            rows.collect::<Vec<Row>>()
+        };
+        let rows = match self.per {
+            Per::Channel => each(&|problem, weights, mask| problem.round(weights, limit, mask)),
+            Per::Tensor => {
+                let filters = weights.chunks_exact(per_filter.max(1)).enumerate();
+                let reach = filters
+                    .map(|(o, filter)| problems[o * groups / outputs].reach(filter))
+                    .fold(0.0, f64::max);
+                if !(reach > f64::from(f32::MIN_POSITIVE) && reach.is_finite()) {
+                    return Ok(None);
+                }
+                let noise = |rows: &[Row]| rows.iter().map(|r| r.noise).sum::<f64>();
+                let tried = SHARED_SCALES.iter().map(|relative| {
+                    let scale = f64::from((reach * relative / limit) as f32);
+                    each(&|problem, weights, mask| problem.round_at(weights, scale, limit, mask))
+                });
+                let better = |a: Vec<Row>, b: Vec<Row>| if noise(&b) < noise(&a) { b } else { a };
+                tried.reduce(better).unwrap_or_default()
+            }
+        };
         let ints: Vec<i8> = rows.iter().flat_map(|r| r.ints.iter().copied()).collect();
-        let scales: Vec<f32> = rows.iter().map(|r| r.scale).collect();
+        let quant = match self.per {
+            Per::Channel => Quant::symmetric(0, rows.iter().map(|r| r.scale).collect()),
+            Per::Tensor => Quant::per_tensor(rows.first().map_or(1.0, |r| r.scale), 0),
+        };
         let (signal, noise, nearest) = rows
             .iter()
             .fold((0.0, 0.0, 0.0), |(s, n, p), r| (s + r.signal, n + r.noise, p + r.nearest));
@@ -344,7 +377,6 @@ impl Gptq {
         let dtype = if bits <= 4 { DType::I4 } else { DType::I8 };
         let ints = Tensor::from_vec(data.shape(), ints)?.reinterpret(dtype)?;
         let stored = consts::with_elements(data, &ints)?;
-        let quant = Quant::symmetric(0, scales);
         Ok(Some(Choice { bits, stored, quant, shifts, signal, noise, nearest }))
     }
 }

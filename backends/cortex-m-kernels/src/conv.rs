@@ -43,6 +43,9 @@ const BOOK: usize = 16;
 pub(crate) const BAND_FIELDS: [(&str, &str); 3] =
     [("in_h", "@in_rows@"), ("out_h", "@rows@"), ("pad_top", "@above@")];
 
+/// The most bytes that padded rows may take.
+const LARGE_PADDED: usize = 1024;
+
 /// Strips larger than this are cut into tiles of a row.
 const LARGE_STRIP: usize = 4096;
 
@@ -135,6 +138,33 @@ impl Conv2d<'_> {
     /// How many outputs of a row a strip gives.
     pub(crate) fn tile(&self) -> usize {
         self.strip().0
+    }
+
+    /// Pairs of neighbouring outputs whose windows reach beyond the image.
+    pub(crate) fn edge_pairs(&self) -> usize {
+        let [in_h, in_w, _] = self.input.map(|v| v as i64);
+        let [k_h, k_w] = self.kernel.map(|v| v as i64);
+        let start = |o: usize, axis: usize| (o * self.stride[axis]) as i64 - self.pad[axis] as i64;
+        let last = self.output[1] - 1;
+        let inside = |x: i64, y: i64| y >= 0 && y + k_h <= in_h && x >= 0 && x + k_w <= in_w;
+        let edge = |oy: usize, ox: usize| {
+            let y = start(oy, 0);
+            !(inside(start(ox, 1), y) && inside(start((ox + 1).min(last), 1), y))
+        };
+        let pairs = |oy: usize| (0..=last).step_by(2).filter(|&ox| edge(oy, ox)).count();
+        (0..self.output[0]).map(pairs).sum()
+    }
+
+    /// Bytes of a padded row when the rows that a row of outputs sees are put together in scratch, which
+    /// is worth it where many windows reach beyond the image.
+    pub(crate) fn padded_row(&self) -> Option<usize> {
+        let [k_h, k_w] = self.kernel;
+        let width = ((self.output[1] - 1) * self.stride[1] + k_w) * self.input[2];
+        let fresh = self.stride[0].min(k_h);
+        // Cycles, roughly.
+        let strips = self.output[0] * (fresh * (120 + 4 * width) + (k_h - fresh) * 2 * width);
+        let edges = self.edge_pairs() * k_h * 200;
+        (k_h * width <= LARGE_PADDED && strips < edges).then_some(width)
     }
 
     /// Weights in the order of a strip's bytes: column by column.
@@ -267,13 +297,19 @@ impl Conv2d<'_> {
             unit.need(Helper::ConvOf(self.coding));
             let (tile, strip) = self.strip();
             let counts = if vectors { format!("{tile}, {counts}") } else { counts };
+            let padded = if isa == Isa::Dsp { self.padded_row() } else { None };
+            let end = if vectors { String::new() } else { format!(", {}", padded.unwrap_or(0)) };
             let fields = format!(
-                "{name}_w, {in_h}, {in_w}, {in_c}, {out_h}, {out_w}, {out_c}, {counts}, {zero}, {k_h}, {k_w}, {}, {}, {}, {}, {}",
+                "{name}_w, {in_h}, {in_w}, {in_c}, {out_h}, {out_w}, {out_c}, {counts}, {zero}, {k_h}, {k_w}, {}, {}, {}, {}, {}{end}",
                 self.stride[0], self.stride[1], self.pad[0], self.pad[1], self.in_zero
             );
             unit.record("pr_conv", name, &fields);
             let row = k_w * in_c;
-            let edges = 2 * row.next_multiple_of(4) + 2 * (row % 4 * k_h).next_multiple_of(4);
+            let rows = match padded {
+                Some(width) => (width * k_h).next_multiple_of(4),
+                None => 2 * row.next_multiple_of(4),
+            };
+            let edges = rows + 2 * (row % 4 * k_h).next_multiple_of(4);
             let call = format!("pr_conv2d{suffix}(&{name}, @in0@, @out0@, @scratch@);");
             let kernel = if vectors {
                 Kernel::new(call, "strips").scratch(strip).overlap(&[self.tile_overlap(tile)])

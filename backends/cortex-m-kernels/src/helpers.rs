@@ -21,6 +21,7 @@ pub(crate) enum Helper {
     MmEnd,
     MmCoded,
     Product(Coding),
+    Windows,
     Conv,
     ConvOf(Coding),
     Pointwise,
@@ -82,7 +83,9 @@ impl Helper {
             H::Mm42 => &[H::Base, H::Helium, H::MmParams],
             H::Mm42Any | H::Mm42Relu => &[H::Mm42, H::MmChoice],
             H::MmChoice => &[],
+            H::Conv if isa == Isa::Dsp => &[H::Move, H::Windows],
             H::Conv => &[H::Move, H::Pack],
+            H::Windows => &[H::Pack],
             H::Pointwise if isa == Isa::Helium => &[],
             H::Pointwise => &[H::Pack],
             H::ConvOf(c) => match c {
@@ -190,14 +193,23 @@ impl Helper {
             Self::ConvOf(Coding::Winograd) => include_str!("c/winograd.c"),
             Self::PointwiseOf(Coding::Winograd) => "",
             Self::ConvOf(coding) => {
-                return driver(include_str!("c/conv_driver.c"), "pr_conv2d", coding, dsp);
+                let text = if dsp {
+                    include_str!("c/conv_driver_dsp.c")
+                } else {
+                    include_str!("c/conv_driver.c")
+                };
+                return driver(text, "pr_conv2d", coding, dsp);
             }
             Self::PointwiseOf(coding) => {
                 return driver(include_str!("c/pointwise_driver.c"), "pr_pointwise", coding, dsp);
             }
             Self::Conv if mve => include_str!("c/conv_mve.c"),
             Self::Pointwise if mve => include_str!("c/pointwise_mve.c"),
+            Self::Conv if dsp => {
+                return include_str!("c/conv.c").to_owned() + include_str!("c/strip_dsp.c");
+            }
             Self::Conv => include_str!("c/conv.c"),
+            Self::Windows => include_str!("c/windows_dsp.c"),
             Self::Pointwise => include_str!("c/pointwise.c"),
             Self::ConvAny => include_str!("c/conv_any.c"),
             Self::Plane => include_str!("c/plane.c"),

@@ -135,7 +135,24 @@ impl Conv2d<'_> {
             moves[0] += if wide { bytes / 4 } else { 0 };
             moves[1] += if wide { bytes % 4 } else { bytes };
         };
-        for oy in 0..out_h {
+        let padded = if isa == Isa::Dsp { self.padded_row() } else { None };
+        let (mut strips, mut strip_rows) = (0, 0);
+        if let Some(width) = padded {
+            let left = self.pad[1] as i64 * depth;
+            let inside = (width as i64 - left).min(in_w * depth).max(0) as u64;
+            for oy in 0..out_h {
+                let y0 = (oy * self.stride[0]) as i64 - self.pad[0] as i64;
+                let kept = if oy > 0 { (k_h - self.stride[0] as i64).max(0) } else { 0 };
+                strips += 1;
+                piece(kept as u64 * width as u64);
+                for y in y0 + kept..y0 + k_h {
+                    strip_rows += 1;
+                    piece(width as u64);
+                    piece(if (0..in_h).contains(&y) { inside } else { 0 });
+                }
+            }
+        }
+        for oy in 0..if padded.is_some() { 0 } else { out_h } {
             let y0 = (oy * self.stride[0]) as i64 - self.pad[0] as i64;
             for pair in 0..out_w.div_ceil(2) {
                 let x0 = (2 * pair * self.stride[1]) as i64 - self.pad[1] as i64;
@@ -180,6 +197,8 @@ impl Conv2d<'_> {
             ("end_two_words", if rest > 0 { pairs * (ends / 2) } else { 0 }),
             ("edge_row", 2 * edge_pairs * k_h as u64),
             ("edge_part", edge_rows),
+            ("strip", strips),
+            ("strip_row", strip_rows),
             ("moved_word", moves[0]),
             ("moved_byte", moves[1]),
         ];

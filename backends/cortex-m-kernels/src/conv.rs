@@ -1,6 +1,6 @@
 use crate::effort::{Effort, Product};
 use crate::helpers::Helper;
-use crate::pack::{Channels, Matrix, plain_order, window_order};
+use crate::pack::{Channels, LINE_ZERO, Matrix, plain_order, window_order};
 use crate::requant::Requant;
 use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Unit};
 use crate::{Coding, KernelError};
@@ -199,6 +199,7 @@ impl Conv2d<'_> {
             fast: &channels.fast,
             per_output,
             order: &order,
+            lines: &[],
         };
         Some(matrix.kept_blocks())
     }
@@ -226,18 +227,22 @@ impl Conv2d<'_> {
         } else {
             self.weights
         };
-        let channels =
+        let mut channels =
             Channels::settle(weights, self.bias, per_output, self.in_zero, &self.requant)?;
+        let relu = self.requant.zero == -128;
+        let by_lines = relu && unit.isa() == Isa::Dsp && self.coding == Coding::Plain;
+        let lines = if by_lines && out_c >= 4 { channels.lines(per_output) } else { None };
         let matrix = Matrix {
             weights: &channels.weights,
             folded: &channels.folded,
             fast: &channels.fast,
             per_output,
             order: &order,
+            lines: lines.as_deref().unwrap_or_default(),
         };
         let stream = matrix.stream(unit.isa(), self.coding)?;
-        let relu = self.requant.zero == -128;
         if self.coding == Coding::Plain {
+            let relu = if unit.isa() == Isa::Dsp { lines.is_some() } else { relu };
             unit.need(if relu { Helper::Mm42Relu } else { Helper::Mm42Any });
         }
         let suffix = self.coding.suffix();
@@ -275,7 +280,7 @@ impl Conv2d<'_> {
         } else {
             format!("{bytes}, {}", out_c.div_ceil(4))
         };
-        let zero = self.requant.zero_term();
+        let zero = if lines.is_some() { LINE_ZERO } else { self.requant.zero_term() };
         let kernel = if pointwise {
             unit.need(Helper::PointwiseOf(self.coding));
             let pixels = in_h * in_w;

@@ -64,6 +64,7 @@ impl FullyConnected<'_> {
             fast: &[],
             per_output: self.inputs,
             order: &order,
+            lines: &[],
         };
         let stream = match self.coding {
             Coding::Plain if vectors => matrix.helium_dense8()?,

@@ -171,6 +171,12 @@ impl Helper {
                 let relu = (dsp || mve && !any) && present.contains(&Self::Mm42Relu);
                 let variants = (relu, any);
                 match variants {
+                    (true, true) if dsp => {
+                        return format!(
+                            "#define PR_MM(columns, stream, out, m) \\\n    ((m)->zero == {} ? pr_mm42_relu : pr_mm42)(columns, stream, out, m)\n",
+                            crate::pack::LINE_ZERO
+                        );
+                    }
                     (true, true) => {
                         "#define PR_MM(columns, stream, out, m) \\\n    ((m)->zero == -255 ? pr_mm42_relu : pr_mm42)(columns, stream, out, m)\n"
                     }

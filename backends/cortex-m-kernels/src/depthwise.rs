@@ -1,6 +1,6 @@
 use crate::conv::BAND_FIELDS;
 use crate::helpers::Helper;
-use crate::pack::Channels;
+use crate::pack::{Channels, PLANE_LINE_ZERO};
 use crate::requant::Requant;
 use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Unit};
 use crate::{Coding, Conv2d, KernelError};
@@ -152,7 +152,7 @@ impl DepthwiseConv2d<'_> {
         let helium = unit.isa() == Isa::Helium;
         let channels = self.output[2];
         let per_output = self.kernel[0] * self.kernel[1];
-        let settled =
+        let mut settled =
             Channels::settle(self.weights, self.bias, per_output, self.in_zero, &self.requant)?;
         let small = self.kernel.iter().chain(&self.stride).chain(&self.pad).all(|&v| v <= 127);
         if self.dilation != [1, 1] || !small {
@@ -169,8 +169,13 @@ impl DepthwiseConv2d<'_> {
         let element = if dsp { 2 } else { 1 };
         let mut records: Vec<u8> = Vec::new();
         let record = 9 + per_output;
+        let by_lines = dsp && three && self.requant.zero == -128;
+        let lines = if by_lines { settled.plane_lines() } else { None };
         for channel in 0..channels {
-            let (mantissa, shift1) = settled.fast[channel];
+            let (mantissa, shift1) = match &lines {
+                Some(lines) => (lines[channel].multiplier, u32::from(lines[channel].offset)),
+                None => settled.fast[channel],
+            };
             records.extend(settled.folded[channel].to_le_bytes());
             records.extend(mantissa.to_le_bytes());
             let w = &settled.weights[channel * per_output..(channel + 1) * per_output];
@@ -190,8 +195,7 @@ impl DepthwiseConv2d<'_> {
         if three {
             unit.need(Helper::Depthwise3x3);
             if dsp {
-                let relu = self.requant.zero == -128;
-                unit.need(match (x.stride, relu) {
+                unit.need(match (x.stride, lines.is_some()) {
                     (1, false) => Helper::PlaneDw3S1,
                     (1, true) => Helper::PlaneDw3S1Relu,
                     (_, false) => Helper::PlaneDw3S2,
@@ -209,7 +213,8 @@ impl DepthwiseConv2d<'_> {
         } else {
             unit.need(Helper::Depthwise);
         }
-        let fields = self.record(name, [&y, &x], [pitch, rows, band, record]);
+        let zero = if lines.is_some() { PLANE_LINE_ZERO } else { self.requant.zero_term() };
+        let fields = self.record(name, [&y, &x], [pitch, rows, band, record], zero);
         unit.record("pr_plane", name, &fields);
         let function = match (three, wide) {
             (true, _) => "pr_depthwise_3x3",
@@ -297,7 +302,8 @@ impl DepthwiseConv2d<'_> {
             (_, true) => Helper::PlaneDw3S2Relu,
         });
         unit.bytes(&format!("{name}_w"), &records);
-        let layer = self.record(name, [&y, &x], [pitch, 1, y.out, 18]);
+        let zero = self.requant.zero_term();
+        let layer = self.record(name, [&y, &x], [pitch, 1, y.out, 18], zero);
         unit.record("pr_plane", name, &layer);
         // Every row of the input is read before the outputs that may lie over it are written.
         let in_place = self.input[2] == self.output[2] && x.out <= x.size && y.out <= y.size;
@@ -310,7 +316,7 @@ impl DepthwiseConv2d<'_> {
 
     /// The fields of a `pr_plane`, after exchange of the axes; `sizes` are its pitch, rows, band and
     /// record.
-    fn record(&self, name: &str, [y, x]: [&Axis; 2], sizes: [usize; 4]) -> String {
+    fn record(&self, name: &str, [y, x]: [&Axis; 2], sizes: [usize; 4], zero: i32) -> String {
         let [pitch, rows, band, record] = sizes;
         let channels = self.output[2];
         format!(
@@ -324,7 +330,7 @@ impl DepthwiseConv2d<'_> {
             x.size,
             y.out,
             x.out,
-            self.requant.zero_term(),
+            zero,
             y.kernel,
             x.kernel,
             y.stride,

@@ -235,8 +235,10 @@ impl Helper {
             Self::PlaneDw3S1Relu => include_str!("c/plane_dw3_s1_relu.c"),
             Self::PlaneDw3S2Relu => include_str!("c/plane_dw3_s2_relu.c"),
             Self::Channel3x3 if dsp => {
+                let zero = crate::pack::PLANE_LINE_ZERO.to_string();
                 return include_str!("c/plane_dw3.c")
-                    .replace("PR_DW3_BY_LAYER", &depthwise_choice(present));
+                    .replace("PR_DW3_BY_LAYER", &depthwise_choice(present, &zero))
+                    .replace("PR_LINE_ZERO", &zero);
             }
             Self::Channel3x3 if mve => "",
             Self::Channel3x3 => include_str!("c/plane_channel_3x3_c.c"),
@@ -260,7 +262,7 @@ impl Helper {
             Self::Channel => include_str!("c/plane_channel.c"),
             Self::Depthwise3x3 if mve => {
                 return include_str!("c/dw3_mve_driver.c")
-                    .replace("PR_DW3_BY_LAYER", &depthwise_choice(present));
+                    .replace("PR_DW3_BY_LAYER", &depthwise_choice(present, "-255"));
             }
             Self::Depthwise3x3 => {
                 return include_str!("c/plane_driver.c")
@@ -377,12 +379,15 @@ fn driver(text: &str, name: &str, coding: Coding, dsp: bool) -> String {
         .replace("PR_WEIGHTS", weights)
 }
 
-/// The statements that pick among the 3x3 loops that a unit has.
-fn depthwise_choice(present: &BTreeSet<Helper>) -> String {
+/// The statements that pick among the 3x3 loops that a unit has; `zero` is what layers have that saturate
+/// negative numbers.
+fn depthwise_choice(present: &BTreeSet<Helper>, zero: &str) -> String {
+    let first = format!("c->stride_w == 1 && c->zero != {zero}");
+    let third = format!("c->zero != {zero}");
     let all = [
-        (Helper::PlaneDw3S1, "c->stride_w == 1 && c->zero != -255", "pr_dw3_s1(&d);"),
+        (Helper::PlaneDw3S1, first.as_str(), "pr_dw3_s1(&d);"),
         (Helper::PlaneDw3S1Relu, "c->stride_w == 1", "pr_dw3_s1_relu(&d);"),
-        (Helper::PlaneDw3S2, "c->zero != -255", "pr_dw3_s2(&d);"),
+        (Helper::PlaneDw3S2, third.as_str(), "pr_dw3_s2(&d);"),
         (Helper::PlaneDw3S2Relu, "1", "pr_dw3_s2_relu(&d);"),
     ];
     choice(&all, present)

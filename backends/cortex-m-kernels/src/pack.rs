@@ -125,6 +125,25 @@ impl Channels {
     }
 }
 
+impl Channels {
+    /// The lines of 3x3 windows; the biases become those of sums that are 64 times as large.
+    pub fn plane_lines(&mut self) -> Option<Vec<Line>> {
+        let lines = (0..self.folded.len())
+            .map(|channel| {
+                let ends = self.ends(channel, 9)?;
+                if ends.iter().any(|e| e.unsigned_abs() >= 1 << 24) {
+                    return None;
+                }
+                PLANE_LINE.line(self.value(channel), ends, self.factor(channel), None)
+            })
+            .collect::<Option<Vec<Line>>>()?;
+        for (bias, line) in self.folded.iter_mut().zip(&lines) {
+            *bias = 64 * *bias + line.bias;
+        }
+        Some(lines)
+    }
+}
+
 /// The smallest and the largest sum for any input.
 fn ends(row: &[i8], folded: i32) -> Option<[i32; 2]> {
     let ends = row.iter().fold([i64::from(folded); 2], |[low, high], &w| {
@@ -160,6 +179,10 @@ fn steps_back(first: usize) -> usize {
 const LINE: Form = Form { sum: 0, result: 4, offsets: 1 << 16, bias: 1 << 21 };
 /// What stands for the zero point where results rise along lines.
 pub(crate) const LINE_ZERO: i32 = LINE.base();
+/// The lines of depthwise 3x3 windows, whose weights and biases are multiplied by 64.
+const PLANE_LINE: Form = Form { sum: 6, result: 6, offsets: 1 << 8, bias: 1 << 28 };
+/// What stands for the zero point there.
+pub(crate) const PLANE_LINE_ZERO: i32 = PLANE_LINE.base();
 
 /// Two neighbouring channels' weights in one 16-bit lane: `256 * upper + lower`.
 fn lane(lower: i8, upper: i8) -> Option<u16> {

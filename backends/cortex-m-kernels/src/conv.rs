@@ -303,6 +303,9 @@ impl Conv2d<'_> {
             let (tile, strip) = self.strip();
             let counts = if vectors { format!("{tile}, {counts}") } else { counts };
             let padded = if isa == Isa::Dsp { self.padded_row() } else { None };
+            if padded.is_some() {
+                unit.need(Helper::Strip);
+            }
             let end = if vectors { String::new() } else { format!(", {}", padded.unwrap_or(0)) };
             let fields = format!(
                 "{name}_w, {in_h}, {in_w}, {in_c}, {out_h}, {out_w}, {out_c}, {counts}, {zero}, {k_h}, {k_w}, {}, {}, {}, {}, {}{end}",

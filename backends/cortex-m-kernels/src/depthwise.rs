@@ -173,7 +173,7 @@ impl DepthwiseConv2d<'_> {
         let lines = if by_lines { settled.plane_lines() } else { None };
         for channel in 0..channels {
             let (mantissa, shift1) = match &lines {
-                Some(lines) => (lines[channel].multiplier, u32::from(lines[channel].offset)),
+                Some((_, l)) => (l[channel].multiplier, u32::from(l[channel].offset)),
                 None => settled.fast[channel],
             };
             records.extend(settled.folded[channel].to_le_bytes());
@@ -214,7 +214,13 @@ impl DepthwiseConv2d<'_> {
             unit.need(Helper::Depthwise);
         }
         let zero = if lines.is_some() { PLANE_LINE_ZERO } else { self.requant.zero_term() };
-        let fields = self.record(name, [&y, &x], [pitch, rows, band, record], zero);
+        let fields = self.record(
+            name,
+            [&y, &x],
+            [pitch, rows, band, record],
+            zero,
+            lines.as_ref().map_or(0, |l| l.0),
+        );
         unit.record("pr_plane", name, &fields);
         let function = match (three, wide) {
             (true, _) => "pr_depthwise_3x3",
@@ -303,7 +309,7 @@ impl DepthwiseConv2d<'_> {
         });
         unit.bytes(&format!("{name}_w"), &records);
         let zero = self.requant.zero_term();
-        let layer = self.record(name, [&y, &x], [pitch, 1, y.out, 18], zero);
+        let layer = self.record(name, [&y, &x], [pitch, 1, y.out, 18], zero, 0);
         unit.record("pr_plane", name, &layer);
         // Every row of the input is read before the outputs that may lie over it are written.
         let in_place = self.input[2] == self.output[2] && x.out <= x.size && y.out <= y.size;
@@ -316,11 +322,18 @@ impl DepthwiseConv2d<'_> {
 
     /// The fields of a `pr_plane`, after exchange of the axes; `sizes` are its pitch, rows, band and
     /// record.
-    fn record(&self, name: &str, [y, x]: [&Axis; 2], sizes: [usize; 4], zero: i32) -> String {
+    fn record(
+        &self,
+        name: &str,
+        [y, x]: [&Axis; 2],
+        sizes: [usize; 4],
+        zero: i32,
+        line: u32,
+    ) -> String {
         let [pitch, rows, band, record] = sizes;
         let channels = self.output[2];
         format!(
-            "{name}_w, {}, {}, {}, {}, {channels}, {}, {}, {}, {}, {}, {pitch}, {rows}, {band}, {record}, {}, {}, {}, {}, {}, {}, {}, {}",
+            "{name}_w, {}, {}, {}, {}, {channels}, {}, {}, {}, {}, {}, {pitch}, {rows}, {band}, {record}, {}, {}, {}, {}, {}, {}, {}, {}, {line}",
             x.step[0],
             y.step[0],
             x.step[1],

@@ -23,6 +23,7 @@ pub(crate) enum Helper {
     Product(Coding),
     Windows,
     Conv,
+    Strip,
     ConvOf(Coding),
     Pointwise,
     PointwiseOf(Coding),
@@ -86,6 +87,7 @@ impl Helper {
             H::Conv if isa == Isa::Dsp => &[H::Move, H::Windows],
             H::Conv => &[H::Move, H::Pack],
             H::Windows => &[H::Pack],
+            H::Strip => &[H::Conv],
             H::Pointwise if isa == Isa::Helium => &[],
             H::Pointwise => &[H::Pack],
             H::ConvOf(c) => match c {
@@ -199,21 +201,24 @@ impl Helper {
             Self::ConvOf(Coding::Winograd) => include_str!("c/winograd.c"),
             Self::PointwiseOf(Coding::Winograd) => "",
             Self::ConvOf(coding) => {
-                let text = if dsp {
-                    include_str!("c/conv_driver_dsp.c")
-                } else {
-                    include_str!("c/conv_driver.c")
-                };
-                return driver(text, "pr_conv2d", coding, dsp);
+                if !dsp {
+                    return driver(include_str!("c/conv_driver.c"), "pr_conv2d", coding, dsp);
+                }
+                // Without layers that need it the compiler is told that there are none.
+                let strips = present.contains(&Self::Strip);
+                let (width, rows) = if strips { ("c->strip", STRIP_ROWS) } else { ("0", "") };
+                let text = include_str!("c/conv_driver_dsp.c")
+                    .replace("        PR_STRIP_ROWS\n", rows)
+                    .replace("PR_STRIP_KEPT", if strips { "int32_t kept = 0;\n    " } else { "" })
+                    .replace("PR_STRIP", width);
+                return driver(&text, "pr_conv2d", coding, dsp);
             }
             Self::PointwiseOf(coding) => {
                 return driver(include_str!("c/pointwise_driver.c"), "pr_pointwise", coding, dsp);
             }
             Self::Conv if mve => include_str!("c/conv_mve.c"),
             Self::Pointwise if mve => include_str!("c/pointwise_mve.c"),
-            Self::Conv if dsp => {
-                return include_str!("c/conv.c").to_owned() + include_str!("c/strip_dsp.c");
-            }
+            Self::Strip => include_str!("c/strip_dsp.c"),
             Self::Conv => include_str!("c/conv.c"),
             Self::Windows => include_str!("c/windows_dsp.c"),
             Self::Pointwise => include_str!("c/pointwise.c"),
@@ -235,10 +240,8 @@ impl Helper {
             Self::PlaneDw3S1Relu => include_str!("c/plane_dw3_s1_relu.c"),
             Self::PlaneDw3S2Relu => include_str!("c/plane_dw3_s2_relu.c"),
             Self::Channel3x3 if dsp => {
-                let zero = crate::pack::PLANE_LINE_ZERO.to_string();
                 return include_str!("c/plane_dw3.c")
-                    .replace("PR_DW3_BY_LAYER", &depthwise_choice(present, &zero))
-                    .replace("PR_LINE_ZERO", &zero);
+                    .replace("PR_DW3_BY_LAYER", &depthwise_choice(present, "!c->line"));
             }
             Self::Channel3x3 if mve => "",
             Self::Channel3x3 => include_str!("c/plane_channel_3x3_c.c"),
@@ -262,7 +265,7 @@ impl Helper {
             Self::Channel => include_str!("c/plane_channel.c"),
             Self::Depthwise3x3 if mve => {
                 return include_str!("c/dw3_mve_driver.c")
-                    .replace("PR_DW3_BY_LAYER", &depthwise_choice(present, "-255"));
+                    .replace("PR_DW3_BY_LAYER", &depthwise_choice(present, "c->zero != -255"));
             }
             Self::Depthwise3x3 => {
                 return include_str!("c/plane_driver.c")
@@ -311,6 +314,14 @@ impl Helper {
         plain.to_string()
     }
 }
+
+/// What the driver of convolutions does for a row of outputs where rows are padded in a strip.
+const STRIP_ROWS: &str = "        if (width) {
+            pr_strip(c, in, y0, edge, kept);
+            kept = c->k_h - c->stride_h;
+            first = edge;
+        }
+";
 
 fn dense8(coding: Coding) -> &'static str {
     match coding {
@@ -379,15 +390,14 @@ fn driver(text: &str, name: &str, coding: Coding, dsp: bool) -> String {
         .replace("PR_WEIGHTS", weights)
 }
 
-/// The statements that pick among the 3x3 loops that a unit has; `zero` is what layers have that saturate
-/// negative numbers.
-fn depthwise_choice(present: &BTreeSet<Helper>, zero: &str) -> String {
-    let first = format!("c->stride_w == 1 && c->zero != {zero}");
-    let third = format!("c->zero != {zero}");
+/// The statements that pick among the 3x3 loops that a unit has; `any` says which layers need those for any zero
+/// point.
+fn depthwise_choice(present: &BTreeSet<Helper>, any: &str) -> String {
+    let first = format!("c->stride_w == 1 && {any}");
     let all = [
         (Helper::PlaneDw3S1, first.as_str(), "pr_dw3_s1(&d);"),
         (Helper::PlaneDw3S1Relu, "c->stride_w == 1", "pr_dw3_s1_relu(&d);"),
-        (Helper::PlaneDw3S2, third.as_str(), "pr_dw3_s2(&d);"),
+        (Helper::PlaneDw3S2, any, "pr_dw3_s2(&d);"),
         (Helper::PlaneDw3S2Relu, "1", "pr_dw3_s2_relu(&d);"),
     ];
     choice(&all, present)

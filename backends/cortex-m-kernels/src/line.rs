@@ -65,8 +65,11 @@ impl Form {
             let multiplier = residue.unwrap_or(0) as i32;
             // The sum stays what it is, which the multiplier brings to nothing.
             let small = i64::from(low).abs().max(i64::from(high).abs()) << self.sum < 1 << 28;
-            return (small && u32::from(offset) < self.offsets)
-                .then_some(Line { multiplier, offset, bias: 0 });
+            return (small && u32::from(offset) < self.offsets).then_some(Line {
+                multiplier,
+                offset,
+                bias: 0,
+            });
         }
         let rises: Vec<(i64, i64)> = (least + 1..=most)
             .map(|k| (i64::from(k), i64::from(reach(&value, low, high, k))))
@@ -139,7 +142,9 @@ mod tests {
             let value = |sum: i32| (m.apply(sum, Rounding::Double) - 128).clamp(-128, 127);
             for (form, count) in forms.iter().zip(&mut found) {
                 let ends = [-9_000, 90_000];
-                let Some(line) = form.line(value, ends, real, Some(step as i64 & 3)) else { continue };
+                let Some(line) = form.line(value, ends, real, Some(step as i64 & 3)) else {
+                    continue;
+                };
                 assert_eq!(line.multiplier as i64 & 3, step as i64 & 3);
                 *count += 1;
                 for sum in ends[0]..=ends[1] {

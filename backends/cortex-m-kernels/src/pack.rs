@@ -114,7 +114,8 @@ impl Channels {
                 // The bias must not take an upper channel out of what its lane can hold.
                 let row = self.weights.get(channel * per_output..(channel + 1) * per_output)?;
                 let free = UPPER_LIMIT - 1 - bound(row, self.folded[channel]);
-                let form = Form { bias: if free > 0 { free.min(LINE.bias) } else { LINE.bias }, ..LINE };
+                let form =
+                    Form { bias: if free > 0 { free.min(LINE.bias) } else { LINE.bias }, ..LINE };
                 form.line(self.value(channel), ends, self.factor(channel), residue)
             })
             .collect::<Option<Vec<Line>>>()?;
@@ -126,21 +127,24 @@ impl Channels {
 }
 
 impl Channels {
-    /// The lines of 3x3 windows; the biases become those of sums that are 64 times as large.
-    pub fn plane_lines(&mut self) -> Option<Vec<Line>> {
-        let lines = (0..self.folded.len())
-            .map(|channel| {
-                let ends = self.ends(channel, 9)?;
-                if ends.iter().any(|e| e.unsigned_abs() >= 1 << 24) {
-                    return None;
-                }
-                PLANE_LINE.line(self.value(channel), ends, self.factor(channel), None)
-            })
-            .collect::<Option<Vec<Line>>>()?;
-        for (bias, line) in self.folded.iter_mut().zip(&lines) {
-            *bias = 64 * *bias + line.bias;
-        }
-        Some(lines)
+    /// The lines of 3x3 windows and what sums are shifted by for them; biases become those of shifted sums.
+    pub fn plane_lines(&mut self) -> Option<(u32, Vec<Line>)> {
+        // Small factors want small sums, small offsets large ones.
+        (2..=PLANE_LINE.sum).rev().find_map(|sum| {
+            let form = Form { sum, ..PLANE_LINE };
+            let lines = (0..self.folded.len())
+                .map(|channel| {
+                    let ends = self.ends(channel, 9)?;
+                    let fits = ends.iter().all(|e| e.unsigned_abs() < 1 << 24);
+                    let line = form.line(self.value(channel), ends, self.factor(channel), None);
+                    line.filter(|_| fits)
+                })
+                .collect::<Option<Vec<Line>>>()?;
+            for (bias, line) in self.folded.iter_mut().zip(&lines) {
+                *bias = (*bias << sum) + line.bias;
+            }
+            Some((sum, lines))
+        })
     }
 }
 
@@ -179,7 +183,7 @@ fn steps_back(first: usize) -> usize {
 const LINE: Form = Form { sum: 0, result: 4, offsets: 1 << 16, bias: 1 << 21 };
 /// What stands for the zero point where results rise along lines.
 pub(crate) const LINE_ZERO: i32 = LINE.base();
-/// The lines of depthwise 3x3 windows, whose weights and biases are multiplied by 64.
+/// The lines of depthwise 3x3 windows, whose sums are multiples of `1 << sum`.
 const PLANE_LINE: Form = Form { sum: 6, result: 6, offsets: 1 << 8, bias: 1 << 28 };
 /// What stands for the zero point there.
 pub(crate) const PLANE_LINE_ZERO: i32 = PLANE_LINE.base();

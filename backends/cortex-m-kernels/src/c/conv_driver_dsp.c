@@ -2,18 +2,14 @@ static void PR_NAME(const pr_conv *c, const int8_t *in, int8_t *out, int32_t *sc
 {
 PR_PREPARE    pr_mm m = {c->bytes, c->groups, c->out_c, c->zero};
     int32_t row = c->k_w * c->in_c, rest = row & 3, aligned = (row + 3) & ~3, step = c->stride_w * c->in_c;
-    int32_t width = c->strip, line = width ? width : c->in_w * c->in_c, y0 = -c->pad_top, kept = 0;
-    int8_t *edge = (int8_t *)scratch + c->bytes;
+    int32_t width = PR_STRIP, line = width ? width : c->in_w * c->in_c, y0 = -c->pad_top;
+    PR_STRIP_KEPTint8_t *edge = (int8_t *)scratch + c->bytes;
     int8_t *tail = edge + (width ? (width * c->k_h + 3) & ~3 : 2 * aligned);
     pr_pair p = {0, row >> 2, rest, line - row, tail, tail + ((rest * c->k_h + 3) & ~3)};
     for (int32_t oy = c->out_h; oy > 0; oy--, y0 += c->stride_h) {
         int32_t x0 = -c->pad_left, y_inside = y0 >= 0 && y0 + c->k_h <= c->in_h;
         const int8_t *first = in + (y0 * c->in_w + x0) * c->in_c;
-        if (width) {
-            pr_strip(c, in, y0, edge, kept);
-            kept = c->k_h - c->stride_h;
-            first = edge;
-        }
+        PR_STRIP_ROWS
         for (int32_t ox = c->out_w; ox > 0; ox -= 2, x0 += 2 * c->stride_w, first += 2 * step) {
             int32_t x1 = ox > 1 ? x0 + c->stride_w : x0;
             const int8_t *second = ox > 1 ? first + step : first;

@@ -2,7 +2,7 @@ typedef int16_t pr_element;
 
 /* What one channel's 3x3 loop needs; filled from the weight record and the layer. */
 typedef struct {
-    uint32_t weights[6]; /* rows of (w0, w1), (w1, w2), doubled; for lines 64 times as much */
+    uint32_t weights[6]; /* rows of (w0, w1), (w1, w2), doubled; for lines 1 << line times as much */
     int32_t bias;        /* likewise */
     int32_t multiplier, offset, shift1;
     int32_t pitch;       /* bytes to the next plane row */

@@ -4,7 +4,7 @@ static void pr_channel_3x3(const pr_plane *c, const uint8_t *record, const pr_el
     int32_t head[2];
     memcpy(head, record, 8);
     const int8_t *w = (const int8_t *)record + 8;
-    int32_t line = c->zero == PR_LINE_ZERO, factor = line ? 64 : 2;
+    int32_t line = c->line, factor = line ? 1 << line : 2;
     for (int32_t i = 0; i < 6; i += 2, w += 3) {
         uint32_t middle = (uint32_t)(factor * w[1]);
         d.weights[i] = ((uint32_t)(factor * w[0]) & 0xffffu) | middle << 16;

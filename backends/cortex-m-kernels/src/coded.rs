@@ -224,6 +224,7 @@ impl Matrix<'_> {
                     out.push(self.nibbles(first + 4, inputs)?);
                 }
             }
+            self.each_tail(first, &mut out);
         }
         Some(out)
     }

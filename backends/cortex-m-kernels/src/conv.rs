@@ -1,6 +1,6 @@
 use crate::effort::{Effort, Product};
 use crate::helpers::Helper;
-use crate::pack::{Channels, LINE_ZERO, Matrix, plain_order, window_order};
+use crate::pack::{Channels, LINE_ZERO, Matrix, Scales, plain_order, window_order};
 use crate::requant::Requant;
 use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Unit};
 use crate::{Coding, KernelError};
@@ -192,7 +192,9 @@ impl Conv2d<'_> {
             if self.is_pointwise() { plain_order(in_c) } else { window_order(k_h, k_w * in_c) };
         let per_output = k_h * k_w * in_c;
         let (zero, requant) = (self.in_zero, &self.requant);
-        let channels = Channels::settle(self.weights, self.bias, per_output, zero, requant)?;
+        let scales = Scales::Either;
+        let channels =
+            Channels::settle(self.weights, self.bias, per_output, zero, requant, scales)?;
         let matrix = Matrix {
             weights: &channels.weights,
             folded: &channels.folded,
@@ -202,6 +204,14 @@ impl Conv2d<'_> {
             lines: &[],
         };
         Some(matrix.kept_blocks())
+    }
+
+    /// How many channels' multipliers are a half or more.
+    pub(crate) fn left_channels(&self) -> usize {
+        let per_output = self.weights.len() / self.output[2].max(1);
+        let (zero, requant) = (self.in_zero, &self.requant);
+        Channels::settle(self.weights, self.bias, per_output, zero, requant, Scales::Either)
+            .map_or(0, |c| c.left())
     }
 
     fn fast(&self, unit: &mut Unit, name: &str) -> Option<Kernel> {
@@ -227,8 +237,9 @@ impl Conv2d<'_> {
         } else {
             self.weights
         };
-        let mut channels =
-            Channels::settle(weights, self.bias, per_output, self.in_zero, &self.requant)?;
+        let (zero, requant) = (self.in_zero, &self.requant);
+        let scales = Scales::Either;
+        let mut channels = Channels::settle(weights, self.bias, per_output, zero, requant, scales)?;
         let relu = self.requant.zero == -128;
         let by_lines = relu && unit.isa() == Isa::Dsp && self.coding == Coding::Plain;
         let lines = if by_lines && out_c >= 4 { channels.lines(per_output) } else { None };
@@ -244,6 +255,9 @@ impl Conv2d<'_> {
         if self.coding == Coding::Plain {
             let relu = if unit.isa() == Isa::Dsp { lines.is_some() } else { relu };
             unit.need(if relu { Helper::Mm42Relu } else { Helper::Mm42Any });
+        }
+        if channels.left() > 0 {
+            unit.need(Helper::Left);
         }
         let suffix = self.coding.suffix();
         let table = match (self.coding.has_palette(), unit.isa()) {

@@ -1,7 +1,7 @@
 use crate::conv::TABLE;
 use crate::effort::Effort;
 use crate::helpers::Helper;
-use crate::pack::{FAST_LIMIT, Matrix, fold_bias, plain_order, sums_below};
+use crate::pack::{Channels, FAST_LIMIT, Matrix, Scales, fold_bias, plain_order, sums_below};
 use crate::requant::Requant;
 use crate::unit::{Isa, Kernel, Layer, Unit};
 use crate::{Coding, Conv2d, KernelError};
@@ -43,68 +43,97 @@ impl FullyConnected<'_> {
         }
     }
 
-    fn eights(&self, unit: &mut Unit, name: &str, folded: &[i32]) -> Option<Kernel> {
-        let vectors = unit.isa() == Isa::Helium;
-        if !(vectors || unit.isa() == Isa::Dsp) || self.requant.multipliers.len() != 1 {
+    /// Mantissa and shift where one multiplier serves all outputs and `pr_dense8` takes it, and whether the shift goes
+    /// left.
+    fn shared(&self, isa: Isa, folded: &[i32]) -> Option<((i32, u32), bool)> {
+        if self.requant.multipliers.len() != 1 {
             return None;
         }
-        let fast = self.requant.fast(0);
-        let left = match self.requant.left(0) {
-            Some(left) if fast.is_none() && !vectors => {
-                let limit = FAST_LIMIT >> left.1;
-                sums_below(limit, self.weights, folded, self.inputs).then_some(left)
-            }
-            _ => None,
-        };
-        let (mantissa, shift1) = fast.or(left)?;
+        if let Some(fast) = self.requant.fast(0) {
+            return Some((fast, false));
+        }
+        let left = self.requant.left(0).filter(|_| isa == Isa::Dsp)?;
+        let fits = sums_below(FAST_LIMIT >> left.1, self.weights, folded, self.inputs);
+        fits.then_some((left, true))
+    }
+
+    fn eights(&self, unit: &mut Unit, name: &str, folded: &[i32]) -> Option<Kernel> {
+        match unit.isa() {
+            Isa::V6m | Isa::V7m => None,
+            Isa::Helium => self.vector_eights(unit, name, folded),
+            Isa::Dsp => self.dsp_eights(unit, name, folded),
+        }
+    }
+
+    fn vector_eights(&self, unit: &mut Unit, name: &str, folded: &[i32]) -> Option<Kernel> {
+        let ((mantissa, shift1), _) = self.shared(Isa::Helium, folded)?;
+        if self.coding != Coding::Plain {
+            return None;
+        }
         let order = plain_order(self.inputs);
-        let matrix = Matrix {
-            weights: self.weights,
-            folded,
-            fast: &[],
-            per_output: self.inputs,
-            order: &order,
-            lines: &[],
-        };
-        let stream = match self.coding {
-            Coding::Plain if vectors => matrix.helium_dense8()?,
-            _ if vectors => return None,
-            coding => matrix.dense8(coding)?,
-        };
-        unit.need(match left {
-            None => Helper::Dense8(self.coding),
-            Some(_) => Helper::Dense8Left(self.coding),
-        });
-        unit.words(&format!("{name}_w"), &stream);
-        let (fields, overread) = if vectors {
-            let blocks = self.inputs.div_ceil(16);
-            let zero = self.requant.zero;
-            let shift = -1 - shift1 as i32;
-            (
-                format!("{name}_w, {blocks}, {}, {mantissa}, {shift}, {zero}", self.outputs),
-                16 * blocks - self.inputs,
-            )
-        } else {
-            let offset = match left {
-                None => self.requant.zero_term() << shift1,
-                Some(_) => self.requant.zero,
-            };
-            let (words, groups) = (order.len(), self.outputs / 8);
-            (
-                format!("{name}_w, {words}, {groups}, {mantissa}, {shift1}, {offset}"),
-                4 * words - self.inputs,
-            )
-        };
+        let (weights, per_output) = (self.weights, self.inputs);
+        let matrix = Matrix { weights, folded, fast: &[], per_output, order: &order, lines: &[] };
+        unit.words(&format!("{name}_w"), &matrix.helium_dense8()?);
+        unit.need(Helper::Dense8(Coding::Plain));
+        let blocks = self.inputs.div_ceil(16);
+        let (shift, zero) = (-1 - shift1 as i32, self.requant.zero);
+        let fields = format!("{name}_w, {blocks}, {}, {mantissa}, {shift}, {zero}", self.outputs);
         unit.record("pr_dense", name, &fields);
-        let left = if left.is_some() { "_left" } else { "" };
-        let suffix = format!("{left}{}", self.coding.suffix());
-        let kernel = if self.coding.has_palette() {
-            let call = format!("pr_dense8{suffix}(&{name}, @in0@, @out0@, @scratch@);");
+        let call = format!("pr_dense8(&{name}, @in0@, @out0@);");
+        let kernel = Kernel::new(call, "eight outputs").overread(16 * blocks - self.inputs);
+        Some(kernel.effort(self.eights_effort()))
+    }
+
+    fn dsp_eights(&self, unit: &mut Unit, name: &str, folded: &[i32]) -> Option<Kernel> {
+        let shared = self.shared(Isa::Dsp, folded);
+        let order = plain_order(self.inputs);
+        let coding = self.coding;
+        let (words, groups, per_output) = (order.len(), self.outputs / 8, self.inputs);
+        let (stream, form, fields) = if let Some(((mantissa, shift1), left)) = shared {
+            let weights = self.weights;
+            let matrix =
+                Matrix { weights, folded, fast: &[], per_output, order: &order, lines: &[] };
+            let stream = matrix.dense8(coding)?;
+            let (helper, form, offset) = if left {
+                (Helper::Dense8Left(coding), "_left", self.requant.zero)
+            } else {
+                (Helper::Dense8(coding), "", self.requant.zero_term() << shift1)
+            };
+            unit.need(helper);
+            (stream, form, format!("{mantissa}, {shift1}, {offset}"))
+        } else {
+            let channels = self.settled()?;
+            let matrix = Matrix {
+                weights: &channels.weights,
+                folded: &channels.folded,
+                fast: &channels.fast,
+                per_output,
+                order: &order,
+                lines: &[],
+            };
+            let stream = matrix.dense8(coding)?;
+            unit.need(Helper::Dense8Each(coding));
+            if channels.left() > 0 {
+                unit.need(Helper::Left);
+            }
+            (stream, "_each", format!("0, 0, {}", self.requant.zero_term()))
+        };
+        unit.words(&format!("{name}_w"), &stream);
+        unit.record("pr_dense", name, &format!("{name}_w, {words}, {groups}, {fields}"));
+        let function = format!("pr_dense8{form}{}", coding.suffix());
+        let kernel = if coding.has_palette() {
+            let call = format!("{function}(&{name}, @in0@, @out0@, @scratch@);");
             Kernel::new(call, "eight outputs").scratch(TABLE)
         } else {
-            Kernel::new(format!("pr_dense8{suffix}(&{name}, @in0@, @out0@);"), "eight outputs")
+            Kernel::new(format!("{function}(&{name}, @in0@, @out0@);"), "eight outputs")
         };
-        Some(kernel.overread(overread).effort(self.eights_effort()))
+        Some(kernel.overread(4 * words - self.inputs).effort(self.eights_effort()))
+    }
+
+    /// The outputs with a multiplier each.
+    pub(crate) fn settled(&self) -> Option<Channels> {
+        let (weights, bias, zero) = (self.weights, self.bias, self.in_zero);
+        Channels::settle(weights, bias, self.inputs, zero, &self.requant, Scales::Either)
     }
 
     fn eights_effort(&self) -> Effort {
@@ -159,7 +188,10 @@ impl Layer for FullyConnected<'_> {
         let kernel = match self.eights(unit, name, &folded) {
             Some(kernel) => kernel,
             // A pixel of a 1x1 convolution, with one multiplier an output and every coding.
-            None if unit.isa() == Isa::Dsp && self.outputs >= 4 || self.coding != Coding::Plain => {
+            None if unit.isa() == Isa::Dsp && self.outputs >= 4
+                || unit.isa() == Isa::Helium
+                || self.coding != Coding::Plain =>
+            {
                 return pointwise.lower(unit, name);
             }
             None => self.plain(unit, name, &folded),

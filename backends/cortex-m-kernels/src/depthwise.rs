@@ -1,6 +1,7 @@
 use crate::conv::BAND_FIELDS;
+use crate::cost::Loops;
 use crate::helpers::Helper;
-use crate::pack::{Channels, PLANE_LINE_ZERO};
+use crate::pack::{Channels, PLANE_LINE_ZERO, Scales};
 use crate::requant::Requant;
 use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Unit};
 use crate::{Coding, Conv2d, KernelError};
@@ -152,14 +153,16 @@ impl DepthwiseConv2d<'_> {
         let helium = unit.isa() == Isa::Helium;
         let channels = self.output[2];
         let per_output = self.kernel[0] * self.kernel[1];
+        let (zero, requant) = (self.in_zero, &self.requant);
         let mut settled =
-            Channels::settle(self.weights, self.bias, per_output, self.in_zero, &self.requant)?;
+            Channels::settle(self.weights, self.bias, per_output, zero, requant, Scales::Either)?;
         let small = self.kernel.iter().chain(&self.stride).chain(&self.pad).all(|&v| v <= 127);
         if self.dilation != [1, 1] || !small {
             return None;
         }
         if helium
             && self.kernel == [3, 3]
+            && settled.left() == 0
             && let Some(kernel) = self.strips(unit, name, &settled)
         {
             return Some(kernel);
@@ -192,6 +195,9 @@ impl DepthwiseConv2d<'_> {
             return None;
         }
         unit.bytes(&format!("{name}_w"), &records);
+        if settled.left() > 0 {
+            unit.need(Helper::ChannelLeft);
+        }
         if three {
             unit.need(Helper::Depthwise3x3);
             if dsp {
@@ -354,6 +360,14 @@ impl DepthwiseConv2d<'_> {
         )
     }
 
+    /// How many channels' multipliers are a half or more.
+    pub(crate) fn left_channels(&self) -> usize {
+        let per_output = self.kernel[0] * self.kernel[1];
+        let (zero, requant) = (self.in_zero, &self.requant);
+        Channels::settle(self.weights, self.bias, per_output, zero, requant, Scales::Either)
+            .map_or(0, |c| c.left())
+    }
+
     /// The same layer as a grouped convolution.
     pub(crate) fn grouped(&self) -> Conv2d<'_> {
         Conv2d {
@@ -398,6 +412,10 @@ impl Layer for DepthwiseConv2d<'_> {
 
     fn rounds(&self, function: &str, isa: Isa) -> Vec<(&'static str, u64)> {
         Self::rounds(self, function, isa)
+    }
+
+    fn other_rounds(&self, function: &str, isa: Isa) -> Option<Loops> {
+        self.left_rounds(function, isa)
     }
 
     fn clamp_rounds(&self) -> Option<Vec<(&'static str, u64)>> {

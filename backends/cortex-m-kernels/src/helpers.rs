@@ -8,6 +8,10 @@ pub(crate) enum Helper {
     Base,
     Helium,
     MulHr,
+    RequantLeft,
+    /// Some product's multiplier is a half or more.
+    Left,
+    MmScale,
     ScaleAny,
     Clamp,
     Move,
@@ -30,6 +34,7 @@ pub(crate) enum Helper {
     ConvAny,
     Plane,
     PlaneElement,
+    ChannelLeft,
     Gather,
     PlaneDw3Plain,
     PlaneDw3S1,
@@ -50,6 +55,7 @@ pub(crate) enum Helper {
     Dense8Params,
     Dense8(Coding),
     Dense8Left(Coding),
+    Dense8Each(Coding),
     Dense1,
     Add,
     Mul,
@@ -79,9 +85,13 @@ impl Helper {
             | H::MmParams
             | H::Plane
             | H::Pool => &[],
+            H::RequantLeft => &[H::Base],
+            H::Left => &[H::MmScale, H::RequantLeft],
+            H::ChannelLeft => &[H::RequantLeft, H::PlaneElement],
+            H::MmScale => &[H::Base],
             H::ScaleAny | H::Table | H::Copy | H::Dequantize => &[],
             H::Pack => &[H::Helium],
-            H::Mm42 => &[H::Base, H::Helium, H::MmParams],
+            H::Mm42 => &[H::MmScale, H::Helium, H::MmParams],
             H::Mm42Any | H::Mm42Relu => &[H::Mm42, H::MmChoice],
             H::MmChoice => &[],
             H::Conv if isa == Isa::Dsp => &[H::Move, H::Windows],
@@ -131,6 +141,8 @@ impl Helper {
             H::Dense8(Coding::Palette) | H::Dense8Left(Coding::Palette) => {
                 &[H::Dense8Params, H::Pairs]
             }
+            H::Dense8Each(Coding::Palette) => &[H::Dense8Params, H::Pairs, H::MmScale],
+            H::Dense8Each(_) => &[H::Dense8Params, H::MmScale],
             H::Dense8(_) | H::Dense8Left(_) => &[H::Dense8Params],
             H::Rows => &[H::Move],
             H::Exp | H::Quantize => &[H::Base],
@@ -148,6 +160,14 @@ impl Helper {
             Self::Helium if mve => include_str!("c/helium.c"),
             Self::Helium => "",
             Self::MulHr => include_str!("c/mulhr.c"),
+            Self::Left => "",
+            Self::RequantLeft => include_str!("c/requant_left.c"),
+            Self::MmScale if present.contains(&Self::Left) => {
+                "/* Some multiplier is a half or more. */\n#define PR_LEFT\n#define PR_REQUANT pr_requant_left\n"
+            }
+            Self::MmScale => {
+                "#define PR_REQUANT(acc, multiplier, shift, zero) pr_requant(acc, multiplier, (shift) & 31, zero)\n"
+            }
             Self::ScaleAny => include_str!("c/requant_any.c"),
             Self::Clamp => include_str!("c/clamp.c"),
             Self::Move => include_str!("c/move.c"),
@@ -258,37 +278,56 @@ impl Helper {
                     .replace("PR_DW_BY_LAYER", &wide_choice(present));
             }
             Self::DepthwiseWide => {
-                return include_str!("c/plane_driver.c")
-                    .replace("PR_NAME", "pr_depthwise_wide")
-                    .replace("PR_CHANNEL", "pr_channel_wide");
+                return plane_driver("pr_depthwise_wide", "pr_channel_wide", present);
             }
             Self::Channel => include_str!("c/plane_channel.c"),
+            Self::ChannelLeft => {
+                return include_str!("c/plane_channel.c")
+                    .replace("pr_channel", "pr_channel_left")
+                    .replace("pr_requant", "pr_requant_left");
+            }
             Self::Depthwise3x3 if mve => {
                 return include_str!("c/dw3_mve_driver.c")
                     .replace("PR_DW3_BY_LAYER", &depthwise_choice(present, "c->zero != -255"));
             }
             Self::Depthwise3x3 => {
-                return include_str!("c/plane_driver.c")
-                    .replace("PR_NAME", "pr_depthwise_3x3")
-                    .replace("PR_CHANNEL", "pr_channel_3x3");
+                return plane_driver("pr_depthwise_3x3", "pr_channel_3x3", present);
             }
             Self::Depthwise => {
-                return include_str!("c/plane_driver.c")
-                    .replace("PR_NAME", "pr_depthwise")
-                    .replace("PR_CHANNEL", "pr_channel");
+                return plane_driver("pr_depthwise", "pr_channel", present);
             }
             Self::Dense8Params if mve => "",
             Self::Dense8Params => include_str!("c/dense_dsp_params.c"),
             Self::Dense8(_) if mve => include_str!("c/dense_mve.c"),
             Self::Dense8(coding) => {
-                return dense8(coding).replace("PR_DENSE_SCALE", "pr_dense_scale");
+                return dense8(coding)
+                    .replace("PR_DENSE_PAST", "")
+                    .replace("PR_DENSE_SCALE", "pr_dense_scale");
             }
             Self::Dense8Left(coding) => {
                 return dense8(coding)
+                    .replace("PR_DENSE_PAST", "")
                     .replace("PR_DENSE_SCALE", "pr_dense_scale_left")
                     .replace(", PR_DENSE_TWO)", ", PR_DENSE_TWO_LEFT)")
                     .replace(", PR_DENSE_PLAIN)", ", PR_DENSE_PLAIN_LEFT)")
                     .replace("pr_dense8", "pr_dense8_left");
+            }
+            Self::Dense8Each(coding) => {
+                let scale = "PR_REQUANT(\n                FIRST, (int32_t)stream[i / 4 * 5 + i % 4 + 1], stream[i / 4 * 5] >> i % 4 * 8 & 63, c->offset)";
+                return dense8(coding)
+                    .replace("PR_DENSE_PAST", "        stream += 10;\n")
+                    .replace("PR_DENSE_SCALE(acc, c)", &scale.replace("FIRST", "acc"))
+                    .replace("PR_DENSE_SCALE(sum[i], c)", &scale.replace("FIRST", "sum[i]"))
+                    .replace("\", PR_DENSE_TWO)", "\")")
+                    .replace("\", PR_DENSE_PLAIN)", "\")")
+                    .replace(
+                        "PR_DENSE_END(",
+                        match coding {
+                            Coding::Palette => "PR_DENSE_END_EACH_PLAIN(",
+                            _ => "PR_DENSE_END_EACH_TWO(",
+                        },
+                    )
+                    .replace("pr_dense8", "pr_dense8_each");
             }
             Self::Dense1 if matches!(isa, Isa::V6m | Isa::V7m) => include_str!("c/dense_c4.c"),
             Self::Dense1 => include_str!("c/dense_c.c"),
@@ -322,6 +361,15 @@ const STRIP_ROWS: &str = "        if (width) {
             first = edge;
         }
 ";
+
+/// What walks the planes of all channels; those whose multipliers are a half or more have a loop of their own.
+fn plane_driver(name: &str, channel: &str, present: &BTreeSet<Helper>) -> String {
+    let left = "(!c->line && record[8 + c->k_h * c->k_w] & 32 ? pr_channel_left : PR_CHANNEL)(";
+    let text = include_str!("c/plane_driver.c").replace("PR_NAME", name);
+    let choose = present.contains(&Helper::ChannelLeft);
+    let text = if choose { text.replace("PR_CHANNEL(", left) } else { text };
+    text.replace("PR_CHANNEL", channel)
+}
 
 fn dense8(coding: Coding) -> &'static str {
     match coding {

@@ -2,7 +2,7 @@ use paring_qmath::{Multiplier, Rounding};
 
 use crate::Coding;
 use crate::line::{Form, Line};
-use crate::requant::Requant;
+use crate::requant::{LEFT, Requant};
 use crate::unit::Isa;
 
 /// The largest sum the fast requantization takes.
@@ -46,8 +46,17 @@ pub(crate) struct Channels {
     pub weights: Vec<i8>,
     /// Biases with the input's zero point folded in.
     pub folded: Vec<i32>,
-    /// Mantissa and right shift minus one of each.
+    /// Mantissa and shift of each, as [`Requant::fast`] or [`Requant::either`] gives them.
     pub fast: Vec<(i32, u32)>,
+}
+
+/// Multipliers that a kernel takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scales {
+    /// Below a half.
+    Right,
+    /// Any.
+    Either,
 }
 
 impl Channels {
@@ -62,6 +71,7 @@ impl Channels {
         per_output: usize,
         in_zero: i32,
         requant: &Requant,
+        scales: Scales,
     ) -> Option<Self> {
         let mut settled = Self {
             weights: weights.to_vec(),
@@ -75,10 +85,18 @@ impl Channels {
                 settled.folded[channel] = 4 * (value - requant.zero);
                 settled.fast.push((1 << 30, 0));
             } else {
-                settled.fast.push(requant.fast(channel)?);
+                settled.fast.push(match scales {
+                    Scales::Right => requant.fast(channel)?,
+                    Scales::Either => requant.either(channel)?,
+                });
             }
         }
         sums_fit(&settled.weights, &settled.folded, per_output).then_some(settled)
+    }
+
+    /// How many channels' multipliers are a half or more.
+    pub fn left(&self) -> usize {
+        self.fast.iter().filter(|f| f.1 & LEFT != 0).count()
     }
 }
 
@@ -91,15 +109,21 @@ impl Channels {
 
     /// What a channel makes of a sum when the output's zero point is -128.
     pub fn value(&self, channel: usize) -> impl Fn(i32) -> i32 + use<> {
-        let (mantissa, shift1) = self.fast.get(channel).copied().unwrap_or_default();
-        let multiplier = Multiplier { mantissa, shift: -1 - shift1 as i32 };
+        let (mantissa, _) = self.fast.get(channel).copied().unwrap_or_default();
+        let multiplier = Multiplier { mantissa, shift: self.exponent(channel) };
         move |sum| (multiplier.apply(sum, Rounding::Double) - 128).clamp(-128, 127)
     }
 
     /// The factor of a channel.
     pub fn factor(&self, channel: usize) -> f64 {
-        let (mantissa, shift1) = self.fast.get(channel).copied().unwrap_or_default();
-        f64::from(mantissa) * f64::from(-32 - shift1 as i32).exp2()
+        let (mantissa, _) = self.fast.get(channel).copied().unwrap_or_default();
+        f64::from(mantissa) * f64::from(self.exponent(channel) - 31).exp2()
+    }
+
+    /// How far the product of a channel is shifted to the left.
+    fn exponent(&self, channel: usize) -> i32 {
+        let (_, shift1) = self.fast.get(channel).copied().unwrap_or_default();
+        if shift1 & LEFT == 0 { -1 - shift1 as i32 } else { (shift1 & !LEFT) as i32 - 1 }
     }
 
     /// The lines of all channels of a product whose output has the zero point -128, in groups of four; what they
@@ -199,7 +223,7 @@ fn lane(lower: i8, upper: i8) -> Option<u16> {
 pub(crate) struct Matrix<'a> {
     pub weights: &'a [i8],
     pub folded: &'a [i32],
-    /// Mantissa and right shift minus one of each output; unused where one multiplier serves all.
+    /// Mantissa and shift of each output, as [`Channels`] has them; unused where one multiplier serves all.
     pub fast: &'a [(i32, u32)],
     pub per_output: usize,
     pub order: &'a [[Option<usize>; 4]],
@@ -288,7 +312,8 @@ impl Matrix<'_> {
             self.helium_group(first, 4, &mut out);
             let fast = |i: usize| self.fast.get(first + i).copied().unwrap_or((0, 0));
             out.extend((0..4).map(|i| fast(i).0 as u32));
-            let shifts = std::array::from_fn(|i| (-1 - fast(i).1 as i8) as u8);
+            let shift = |by: u32| if by & LEFT == 0 { -1 - by as i8 } else { (by & 31) as i8 - 1 };
+            let shifts = std::array::from_fn(|i| shift(fast(i).1) as u8);
             out.push(u32::from_le_bytes(shifts));
         }
         out
@@ -324,6 +349,14 @@ impl Matrix<'_> {
         let back = steps_back(first);
         out.push(u32::from_le_bytes(shifts) | (back as u32) << 30);
         out.extend(multipliers);
+    }
+
+    /// What `pr_dense8_each` has behind the weights of a group.
+    pub(crate) fn each_tail(&self, first: usize, out: &mut Vec<u32>) {
+        if !self.fast.is_empty() {
+            self.tail(first, out);
+            self.tail(first + 4, out);
+        }
     }
 
     /// The weight stream of `pr_mm42`, when the fast path can do this layer.
@@ -367,6 +400,7 @@ impl Matrix<'_> {
                     }
                 }
             }
+            self.each_tail(first, &mut out);
         }
         Some(out)
     }

@@ -16,6 +16,9 @@ pub struct Requant {
     pub high: i32,
 }
 
+/// Marks the shifts of multipliers of a half and more.
+pub(crate) const LEFT: u32 = 32;
+
 impl Requant {
     /// One multiplier, no activation.
     #[must_use]
@@ -48,6 +51,17 @@ impl Requant {
     pub(crate) fn left(&self, channel: usize) -> Option<(i32, u32)> {
         let m = self.of(channel);
         (m.mantissa != 0 && (0..=8).contains(&m.shift)).then_some((m.mantissa, m.shift as u32))
+    }
+
+    /// Mantissa and shift as products take them: a right shift minus one, or with [`LEFT`] set a left shift
+    /// plus one. Beyond 14 every sum but 0 saturates.
+    pub(crate) fn either(&self, channel: usize) -> Option<(i32, u32)> {
+        let m = self.of(channel);
+        let left = || {
+            let shift = u32::try_from(m.shift).ok()?;
+            Some((m.mantissa, LEFT | (shift.min(14) + 1)))
+        };
+        self.fast(channel).or_else(left)
     }
 
     /// `2 * zero + 1`, the rounding constant of the fast sequence before its shift.

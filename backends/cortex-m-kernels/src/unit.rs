@@ -183,6 +183,12 @@ pub trait Layer {
         Vec::new()
     }
 
+    /// The same for a loop of its own that some channels have: the function whose loops are like it.
+    fn other_rounds(&self, function: &str, isa: Isa) -> Option<Loops> {
+        let _ = (function, isa);
+        None
+    }
+
     /// The same for the clamp of the output that may follow.
     fn clamp_rounds(&self) -> Option<Vec<(&'static str, u64)>> {
         None
@@ -271,7 +277,9 @@ impl Unit {
             .unwrap_or_default()
             .to_owned();
         let rounds = layer.rounds(&function, self.isa);
+        let others = layer.other_rounds(&function, self.isa);
         kernel.loops.push(Loops { function, rounds });
+        kernel.loops.extend(others);
         if kernel.template.contains("pr_clamp(")
             && let Some(rounds) = layer.clamp_rounds()
         {

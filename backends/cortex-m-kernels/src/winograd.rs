@@ -2,7 +2,7 @@
 
 use crate::effort::Effort;
 use crate::helpers::Helper;
-use crate::pack::Channels;
+use crate::pack::{Channels, Scales};
 use crate::unit::{Isa, Kernel, Overlap, Unit};
 use crate::{Coding, Conv2d};
 
@@ -43,8 +43,9 @@ impl Conv2d<'_> {
         if unit.isa() != Isa::Dsp || self.groups != 1 || !plain || !fits || !small {
             return None;
         }
+        let (zero, requant) = (self.in_zero, &self.requant);
         let settled =
-            Channels::settle(self.weights, self.bias, 9 * in_c, self.in_zero, &self.requant)?;
+            Channels::settle(self.weights, self.bias, 9 * in_c, zero, requant, Scales::Right)?;
         let mut stream: Vec<u32> = Vec::new();
         for first in (0..out_c).step_by(4) {
             let tile = |o: usize, i: usize| {

@@ -204,6 +204,130 @@ impl Program {
     }
 }
 
+/// Multipliers at, above and far above one half among ordinary ones.
+fn large(r: &mut Random, channels: usize) -> Vec<Multiplier> {
+    let near = [0.5 - 1e-10, 0.5, 0.5 + 1e-9, 0.73, 1.0 - 1e-9, 1.0, 1.000_001, 1.9, 2.0, 3.7];
+    let far = [47.0, 900.5, 16_384.0, 70_000.0, 1e8];
+    let one = |r: &mut Random| match r.size(0, 5) {
+        0 | 1 => 0.002 + 0.4 * r.real(),
+        2 => far[r.size(0, far.len() - 1)],
+        3 => 0.5 + 3.0 * r.real(),
+        _ => near[r.size(0, near.len() - 1)],
+    };
+    (0..channels).map(|_| Multiplier::from_real(one(r))).collect()
+}
+
+/// Biases of an ordinary size, so that outputs are not all saturated, and some close to what 32 bits hold after
+/// doubling.
+fn deep(r: &mut Random, channels: usize) -> Vec<i32> {
+    let one = |r: &mut Random| match r.size(0, 9) {
+        0 => -(1 << 30) + 2_500_000 + r.range(0, 100) as i32,
+        1 => (1 << 30) - 2_500_000 - r.range(0, 100) as i32,
+        2 => -(1 << 20) + r.range(0, 100) as i32,
+        3 => r.range(-300, 300) as i32,
+        _ => r.range(-3000, 3000) as i32,
+    };
+    (0..channels).map(|_| one(r)).collect()
+}
+
+/// A layer of few, small weights, so that large multipliers do not saturate all of it.
+fn large_case(p: &mut Program, coding: Coding) {
+    let r = &mut p.random;
+    let pointwise = r.size(0, 2) > 0;
+    let kernel = if pointwise { [1, 1] } else { [r.size(1, 3), r.size(1, 3)] };
+    let (in_c, out_c) = (r.size(1, 12), r.size(4, 18));
+    let input = [kernel[0] + r.size(0, 4), kernel[1] + r.size(0, 4), in_c];
+    let output = [input[0] - kernel[0] + 1, input[1] - kernel[1] + 1, out_c];
+    let per_output = kernel[0] * kernel[1] * in_c;
+    let mut weights = r.bytes(out_c * per_output, -8, 7);
+    fit(r, &mut weights, out_c, coding);
+    if matches!(coding, Coding::Palette | Coding::SparsePalette) {
+        weights.iter_mut().for_each(|w| *w /= 16);
+    }
+    if matches!(coding, Coding::Nibbles) {
+        weights = r.bytes(weights.len(), -8, 7);
+    }
+    let biases = deep(r, out_c);
+    let in_zero = r.range(-128, 127) as i32;
+    let zero = if r.size(0, 2) == 0 { -128 } else { r.range(-128, 127) as i32 };
+    let multipliers = large(r, out_c);
+    let requant = Requant { multipliers, zero, low: -128, high: 127 };
+    let layer = Conv2d {
+        input,
+        output,
+        kernel,
+        stride: [1, 1],
+        dilation: [1, 1],
+        pad: [0, 0],
+        groups: 1,
+        in_zero,
+        weights: &weights,
+        bias: &biases,
+        requant,
+        coding,
+    };
+    let narrow: Vec<i8> = p.random.bytes(input.iter().product(), -20, 20);
+    let x: Vec<i8> = if p.random.size(0, 1) == 0 {
+        p.random.bytes(narrow.len(), -128, 127)
+    } else {
+        narrow.iter().map(|&v| (i32::from(v) + in_zero).clamp(-128, 127) as i8).collect()
+    };
+    let expected = common::conv(&layer, &x);
+    let what = format!("large {coding:?} {input:?} {output:?} {kernel:?}");
+    p.push(&layer, &[raw(&x)], &raw(&expected), what);
+}
+
+fn large_dense_case(p: &mut Program, coding: Coding) {
+    let r = &mut p.random;
+    let (inputs, outputs) = (4 * r.size(1, 12), 8 * r.size(1, 3));
+    let mut weights = r.bytes(inputs * outputs, -8, 7);
+    fit(r, &mut weights, outputs, coding);
+    if coding == Coding::Nibbles {
+        weights = r.bytes(weights.len(), -8, 7);
+    } else if coding == Coding::Palette {
+        weights.iter_mut().for_each(|w| *w /= 16);
+    }
+    let bias = deep(r, outputs);
+    let in_zero = r.range(-128, 127) as i32;
+    let zero = if r.size(0, 2) == 0 { -128 } else { r.range(-128, 127) as i32 };
+    let count = if r.size(0, 3) == 0 { 1 } else { outputs };
+    let requant = Requant { multipliers: large(r, count), zero, low: -128, high: 127 };
+    let layer = FullyConnected {
+        inputs,
+        outputs,
+        in_zero,
+        weights: &weights,
+        bias: &bias,
+        requant,
+        coding,
+    };
+    let near = |v: i8| (i32::from(v) / 8 + in_zero).clamp(-128, 127) as i8;
+    let x: Vec<i8> = p.random.bytes(inputs, -128, 127).into_iter().map(near).collect();
+    let expected = common::dense(&layer, &x);
+    p.push(&layer, &[raw(&x)], &raw(&expected), format!("dense {coding:?} {inputs} to {outputs}"));
+}
+
+#[test]
+fn multipliers_of_a_half_and_more_keep_their_products() {
+    for isa in ISAS {
+        let mut p = Program::new(isa, 99);
+        p.coded = true;
+        for case in 0..60 {
+            let coding = Coding::ALL[case % 5];
+            large_case(&mut p, coding);
+        }
+        let least = if isa == Isa::Helium { 12 } else { 50 };
+        assert!(p.names.len() >= least, "{} layers", p.names.len());
+        for case in 0..20 {
+            depthwise_case(&mut p, true);
+            large_dense_case(&mut p, Coding::ALL[case % 3]);
+        }
+        let any = p.names.iter().filter(|n| n.1.contains("[any]")).count();
+        assert_eq!(any, 0, "{any} of {} layers", p.names.len());
+        p.everywhere();
+    }
+}
+
 const ISAS: [Isa; 4] = [Isa::V6m, Isa::V7m, Isa::Dsp, Isa::Helium];
 
 /// Makes weights fit a coding: small, of 16 values, or with most blocks zero.
@@ -308,7 +432,7 @@ fn winograd_tiles_equal_the_oracle() {
     p.everywhere();
 }
 
-fn depthwise_case(p: &mut Program) {
+fn depthwise_case(p: &mut Program, wide_scales: bool) {
     let r = &mut p.random;
     let kernel = match r.size(0, 5) {
         0 => [r.size(1, 5), r.size(1, 4)],
@@ -332,10 +456,14 @@ fn depthwise_case(p: &mut Program) {
     let out_c = channels * per_input;
     let output = [out(0), out(1), out_c];
     let per_output = kernel[0] * kernel[1];
-    let weights = r.bytes(out_c * per_output, -128, 127);
-    let bias: Vec<i32> = (0..out_c).map(|_| r.range(-5_000, 5_000) as i32).collect();
+    let most = if wide_scales { 4 } else { 127 };
+    let weights = r.bytes(out_c * per_output, -1 - most, most);
+    let bias: Vec<i32> = (0..out_c).map(|_| r.range(-40 * most, 40 * most) as i32).collect();
     let in_zero = r.range(-128, 127) as i32;
-    let requant = p.requant(out_c, per_output, false);
+    let mut requant = p.requant(out_c, per_output, false);
+    if wide_scales {
+        requant.multipliers = large(&mut p.random, out_c);
+    }
     let layer = DepthwiseConv2d {
         input,
         output,
@@ -427,7 +555,7 @@ fn depthwise_convolutions_equal_the_oracle() {
     for isa in ISAS {
         let mut p = Program::new(isa, 22);
         for _ in 0..40 {
-            depthwise_case(&mut p);
+            depthwise_case(&mut p, false);
         }
         p.everywhere();
     }

@@ -243,6 +243,16 @@ fn pool(r: &mut Random, round: usize) -> Pool2d {
     Pool2d { kind, input, output, kernel, stride, pad: [0, 0], clamp }
 }
 
+/// Some of the multipliers a half and more.
+fn leave(r: &mut Random, requant: &mut Requant) {
+    let every = 2 + r.below(3);
+    for (i, m) in requant.multipliers.iter_mut().enumerate() {
+        if i % every == 0 {
+            *m = Multiplier::from_real(0.5 + 0.01 * r.below(100) as f64);
+        }
+    }
+}
+
 /// Every kind of layer, for an instruction set.
 pub fn layers(isa: Isa) -> Vec<Box<dyn Layer>> {
     let r = &mut Random(17);
@@ -318,6 +328,16 @@ pub fn layers(isa: Isa) -> Vec<Box<dyn Layer>> {
     }
     for _ in 0..30 {
         all.push(Box::new(tiles(r)));
+    }
+    for coding in Coding::ALL.into_iter().filter(|&c| c != Coding::Winograd) {
+        for round in 0..12 {
+            let mut conv = conv(r, round, coding, slow);
+            leave(r, &mut conv.requant);
+            all.push(Box::new(conv));
+            let mut dense = dense(r, 4 * round, coding);
+            leave(r, &mut dense.requant);
+            all.push(Box::new(dense));
+        }
     }
     all
 }

@@ -74,27 +74,50 @@ fn is_inline(function: &str) -> bool {
     Calls::of([&loops, &loops]).usage(function).once
 }
 
-/// The programs that time the functions of a family.
+type Members<'a> = BTreeMap<&'a str, Vec<&'a dyn Layer>>;
+
+/// The programs that time the functions of a family. Layers with multipliers of a half and more change the form of
+/// all products beside them: they are in programs of their own.
 fn programs(core: Core, members: &BTreeMap<String, Vec<Box<dyn Layer>>>) -> Vec<Program> {
+    let left = |layer: &dyn Layer| {
+        let kernel = Unit::new(core.isa()).add(layer, "layer");
+        kernel
+            .iter()
+            .flat_map(|k| &k.loops)
+            .flat_map(|l| &l.rounds)
+            .any(|r| r.0 == "left" && r.1 > 0)
+    };
     let mut all = Vec::new();
-    fn refs(layers: &[Box<dyn Layer>]) -> Vec<&dyn Layer> {
-        layers.iter().map(|l| &**l).collect()
+    for with_left in [false, true] {
+        let mut some = Members::new();
+        for (function, layers) in members {
+            let chosen: Vec<&dyn Layer> =
+                layers.iter().map(|l| &**l).filter(|&l| left(l) == with_left).collect();
+            if !chosen.is_empty() {
+                some.insert(function, chosen);
+            }
+        }
+        programs_of(core, &some, &mut all);
     }
+    all
+}
+
+fn programs_of(core: Core, members: &Members<'_>, all: &mut Vec<Program>) {
     for (function, layers) in members {
         let other = members.iter().find(|m| m.0 != function).and_then(|m| m.1.first());
         for layer in layers.iter().take(ALONE) {
-            all.push(Program::new(core, all.len(), &[&**layer], &[]));
+            all.push(Program::new(core, all.len(), &[*layer], &[]));
             if let Some(other) = other {
-                all.push(Program::new(core, all.len(), &[&**layer], &[&**other]));
+                all.push(Program::new(core, all.len(), &[*layer], &[*other]));
             }
         }
         // What is put into its callers is the same in all of them, but for registers that others take.
         if !is_inline(function) {
-            all.push(Program::new(core, all.len(), &refs(layers), &[]));
+            all.push(Program::new(core, all.len(), layers, &[]));
         }
     }
     if members.len() > 1 {
-        let every: Vec<&dyn Layer> = members.values().flat_map(|l| refs(l)).collect();
+        let every: Vec<&dyn Layer> = members.values().flatten().copied().collect();
         all.push(Program::new(core, all.len(), &every, &[]));
         // Programs whose products have one kind of zero point get a form for it alone.
         let relu = |layer: &&dyn Layer| {
@@ -105,7 +128,6 @@ fn programs(core: Core, members: &BTreeMap<String, Vec<Box<dyn Layer>>>) -> Vec<
         let some: Vec<&dyn Layer> = every.into_iter().filter(relu).collect();
         all.push(Program::new(core, all.len(), &some, &[]));
     }
-    all
 }
 
 /// Runs programs; what each timed layer took.

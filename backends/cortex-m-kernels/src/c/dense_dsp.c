@@ -54,6 +54,6 @@ static void pr_dense8(const pr_dense *c, const int8_t *in, int8_t *out)
             int32_t acc = (i & 1) ? (int32_t)(sum[i] - sum[i - 1]) >> 8 : (int32_t)sum[i];
             *out++ = (int8_t)PR_DENSE_SCALE(acc, c);
         }
-    }
+PR_DENSE_PAST    }
 }
 #endif

@@ -76,6 +76,6 @@ static void pr_dense8_nibbles(const pr_dense *c, const int8_t *in, int8_t *out)
         for (int32_t i = 0; i < 8; i++) {
             *out++ = (int8_t)PR_DENSE_SCALE(sum[i], c);
         }
-    }
+PR_DENSE_PAST    }
 }
 #endif

@@ -70,7 +70,7 @@ static void pr_dense8_codes(const pr_dense *c, const int8_t *in, int8_t *out, co
         for (int32_t i = 0; i < 8; i++) {
             *out++ = (int8_t)PR_DENSE_SCALE(sum[i], c);
         }
-    }
+PR_DENSE_PAST    }
 }
 #endif
 

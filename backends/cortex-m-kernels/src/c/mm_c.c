@@ -32,8 +32,8 @@ static void pr_mm42(const int32_t *columns, const uint32_t *stream, int8_t *out,
         int32_t sums[8] = {s0, t0, s1, t1, s2, t2, s3, t3};
         for (int32_t i = 0; i < 4; i++, shifts >>= 8) {
             int32_t multiplier = (int32_t)stream[1 + i];
-            to[i] = (int8_t)pr_requant(sums[2 * i], multiplier, shifts & 31, m->zero);
-            to2[i] = (int8_t)pr_requant(sums[2 * i + 1], multiplier, shifts & 31, m->zero);
+            to[i] = (int8_t)PR_REQUANT(sums[2 * i], multiplier, shifts & 63, m->zero);
+            to2[i] = (int8_t)PR_REQUANT(sums[2 * i + 1], multiplier, shifts & 63, m->zero);
         }
         stream += 5;
         out += 4;

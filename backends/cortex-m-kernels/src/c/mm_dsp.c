@@ -8,7 +8,8 @@
  *
  * Requantization, with 2^32 * (2 * acc * multiplier / 2^32, rounded) in one SMMLAR: ties of the shift go away from
  * zero by taking 1 from negative numbers, and the sum's sign may stand for the product's, as a
- * product of 0 gives 0 either way.
+ * product of 0 gives 0 either way. With bit 5 of its shift set a channel's multiplier is a half or more: that
+ * shift plus 1 goes left, beforehand; 16 bits of the sum are enough, as what is cut off saturates.
  *
  * r0-r3 and r4-r7 are the sums of both pixels. Last on the stack is the entry of the unrolled loop (a step is
  * 8 bytes of columns and 48 of code). */
@@ -56,47 +57,64 @@
     "subs r7, r7, r6\n\t"
 #define PR_MM_UPPER(r) "asrs " r ", " r ", #7\n\t"
 #define PR_MM_LOWER(r) "lsls " r ", " r ", #1\n\t"
+#ifdef PR_LEFT
+/* Channels whose shift has bit 5 set leave the line here and come back behind their scaling. */
+#define PR_MM_TEST(n) "tst r10, #32\n\tbne 1" n "f\n\t"
+#define PR_MM_BACK(n) "\n2" n ":\n\t"
+#define PR_MM_UPPER_LEFT(r) "ssat " r ", #16, " r ", asr #8\n\t"
+#define PR_MM_LOWER_LEFT(r) "ssat " r ", #16, " r "\n\t"
+#define PR_SCALE_LEFT(r, before)             \
+    before "lsl " r ", " r ", r12\n\t"      \
+    "smmulr " r ", " r ", r11\n\t"          \
+    "add " r ", " r ", lr, asr #1\n\t"      \
+    "ssat " r ", #8, " r "\n\t"
+#define PR_MM_LEFT(n, a, b, before)          \
+    "\n1" n ":\n\t"                         \
+    "and r12, r10, #31\n\t"                 \
+    PR_SCALE_LEFT(a, before(a)) PR_SCALE_LEFT(b, before(b)) \
+    "b 2" n "b\n\t"
+#define PR_MM_LEFTS(odd)                     \
+    PR_MM_LEFT("0", "r0", "r4", PR_MM_LOWER_LEFT) PR_MM_LEFT("1", "r1", "r5", odd) \
+    PR_MM_LEFT("2", "r2", "r6", PR_MM_LOWER_LEFT) PR_MM_LEFT("3", "r3", "r7", odd)
+#else
+#define PR_MM_TEST(n)
+#define PR_MM_BACK(n)
+#define PR_MM_LEFTS(odd)
+#endif
+#define PR_MM_CHANNEL(n, a, b, before, scale) \
+    "ldr r11, [r8], #4\n\t"            \
+    PR_MM_TEST(n)                       \
+    "lsl r12, lr, r10\n\t"             \
+    scale(a, before(a))                 \
+    scale(b, before(b))                 \
+    PR_MM_BACK(n)                       \
+    "strb " a ", [r9], #1\n\t"
 #define PR_MM_END(frame, split, odd, scale0, scale) \
-    "ldr r10, [r8], #4\n\t"             \
-    "ldr r9, [sp, #8]\n\t"              \
-    "ldr lr, [sp, #20]\n\t"             \
-    "sub r9, r9, r10, lsr #30\n\t"      \
+    "ldr r10, [r8], #4\n\t"            \
+    "ldr r9, [sp, #8]\n\t"             \
+    "ldr lr, [sp, #20]\n\t"            \
+    "sub r9, r9, r10, lsr #30\n\t"     \
     split                               \
-    "ldr r11, [r8], #4\n\t"             \
-    "lsl r12, lr, r10\n\t"              \
-    scale0("r0", PR_MM_LOWER("r0"))     \
-    "strb r0, [r9], #1\n\t"             \
-    "ldr r0, [sp, #16]\n\t"             \
-    scale0("r4", PR_MM_LOWER("r4"))     \
-    "strb r4, [r9, r0]\n\t"             \
-    "lsr r10, r10, #8\n\t"              \
-    "ldr r11, [r8], #4\n\t"             \
-    "lsl r12, lr, r10\n\t"              \
-    scale("r1", odd("r1"))              \
-    "strb r1, [r9], #1\n\t"             \
-    scale("r5", odd("r5"))              \
-    "strb r5, [r9, r0]\n\t"             \
-    "lsr r10, r10, #8\n\t"              \
-    "ldr r11, [r8], #4\n\t"             \
-    "lsl r12, lr, r10\n\t"              \
-    scale("r2", PR_MM_LOWER("r2"))      \
-    "strb r2, [r9], #1\n\t"             \
-    scale("r6", PR_MM_LOWER("r6"))      \
-    "strb r6, [r9, r0]\n\t"             \
-    "ubfx r10, r10, #8, #5\n\t"         \
-    "ldr r11, [r8], #4\n\t"             \
-    "lsl r12, lr, r10\n\t"              \
-    scale("r3", odd("r3"))              \
-    "strb r3, [r9], #1\n\t"             \
-    scale("r7", odd("r7"))              \
-    "strb r7, [r9, r0]\n\t"             \
-    "ldr r10, [sp, #12]\n\t"            \
-    "str r9, [sp, #8]\n\t"              \
-    "subs r10, r10, #1\n\t"             \
-    "str r10, [sp, #12]\n\t"            \
-    "bne 1b\n\t"                        \
-    "add sp, sp, #" frame "\n\t"        \
-    "pop {r4-r11, pc}"
+    PR_MM_CHANNEL("0", "r0", "r4", PR_MM_LOWER, scale0) \
+    "ldr r0, [sp, #16]\n\t"            \
+    "strb r4, [r9, r0]\n\t"            \
+    "lsr r10, r10, #8\n\t"             \
+    PR_MM_CHANNEL("1", "r1", "r5", odd, scale) \
+    "strb r5, [r9, r0]\n\t"            \
+    "lsr r10, r10, #8\n\t"             \
+    PR_MM_CHANNEL("2", "r2", "r6", PR_MM_LOWER, scale) \
+    "strb r6, [r9, r0]\n\t"            \
+    "ubfx r10, r10, #8, #6\n\t"        \
+    PR_MM_CHANNEL("3", "r3", "r7", odd, scale) \
+    "strb r7, [r9, r0]\n\t"            \
+    "ldr r10, [sp, #12]\n\t"           \
+    "str r9, [sp, #8]\n\t"             \
+    "subs r10, r10, #1\n\t"            \
+    "str r10, [sp, #12]\n\t"           \
+    "bne 1b\n\t"                       \
+    "add sp, sp, #" frame "\n\t"       \
+    "pop {r4-r11, pc}\n\t"             \
+    PR_MM_LEFTS(odd##_LEFT)
 #define PR_MM42(scale0, scale)          \
     PR_MM_BEGIN("28")                   \
     "rsbs r4, r4, #0\n\t"               \
@@ -163,7 +181,7 @@ static inline void pr_mm42(const int32_t *columns, const uint32_t *stream, int8_
         for (int32_t i = 0; i < 4; i++, shifts >>= 8) {
             int32_t multiplier = (int32_t)*stream++;
             for (int32_t p = 0; p < 2; p++) {
-                out[p * m->stride + i] = (int8_t)pr_requant(sums[p][i], multiplier, shifts & 31, m->zero);
+                out[p * m->stride + i] = (int8_t)PR_REQUANT(sums[p][i], multiplier, shifts & 63, m->zero);
             }
         }
         out += 4;

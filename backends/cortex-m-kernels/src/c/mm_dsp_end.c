@@ -7,7 +7,7 @@ static inline const uint32_t *pr_mm_end(const uint32_t *stream, int32_t sums[2][
     for (int32_t i = 0; i < 4; i++, shifts >>= 8) {
         int32_t multiplier = (int32_t)*stream++;
         for (int32_t p = 0; p < 2; p++) {
-            (*out)[p * m->stride + i] = (int8_t)pr_requant(sums[p][i], multiplier, shifts & 31, m->zero);
+            (*out)[p * m->stride + i] = (int8_t)PR_REQUANT(sums[p][i], multiplier, shifts & 63, m->zero);
         }
     }
     *out += 4;

@@ -1,6 +1,6 @@
 /* Pixels' windows by all output channels, two by four at a time. A group of the weight stream holds, for
- * each 16 inputs, 16 bytes of each of four channels; then 4 biases, 4 multipliers and 4 right shifts (a
- * byte each, negative). Past the last channel weights are zero and nothing is stored.
+ * each 16 inputs, 16 bytes of each of four channels; then 4 biases, 4 multipliers and 4 shifts (a
+ * byte each, negative ones to the right). Past the last channel weights are zero and nothing is stored.
  *
  * Sums of the first pixel in r0, r2, r4, r6, of the second in r8, r10, r12, lr; both pixels are narrowed
  * in one vector of 16-bit lanes that q4 scatters. On the stack: sums, first and second window,
@@ -25,11 +25,35 @@
     op " lr, q3, q1\n\t"
 /* Ties of the shift go away from zero by taking 1 from negative numbers; where the output's zero point is
  * -128 those saturate however they round. */
+#ifdef PR_LEFT
+/* Shifts of 0 and more go left, beforehand; what follows the multiplication is for the other channels. */
+#define PR_MULTIPLIED            \
+    "vadd.i32 q1, q1, q2\n\t"    \
+    "vldrb.s32 q2, [r1]\n\t"     \
+    "vcmp.s32 ge, q2, zr\n\t"    \
+    "vpstt\n\t"                  \
+    "vqshlt.s32 q0, q0, q2\n\t"  \
+    "vqshlt.s32 q1, q1, q2\n\t"  \
+    "vqrdmulh.s32 q0, q0, q3\n\t" \
+    "vqrdmulh.s32 q1, q1, q3\n\t" \
+    "vpnot\n\t"
+#define PR_RIGHT_ONLY(op, a, b)  \
+    "vpstt\n\t"                  \
+    op "t.s32 q0, q0, " a "\n\t" \
+    op "t.s32 q1, q1, " b "\n\t"
+#else
+#define PR_MULTIPLIED            \
+    "vqrdmulh.s32 q0, q0, q3\n\t" \
+    "vadd.i32 q1, q1, q2\n\t"    \
+    "vqrdmulh.s32 q1, q1, q3\n\t"
+#define PR_RIGHT_ONLY(op, a, b)  \
+    op ".s32 q0, q0, " a "\n\t"  \
+    op ".s32 q1, q1, " b "\n\t"
+#endif
 #define PR_TIES                  \
     "vshr.s32 q2, q0, #31\n\t"   \
     "vshr.s32 q3, q1, #31\n\t"   \
-    "vadd.i32 q0, q0, q2\n\t"    \
-    "vadd.i32 q1, q1, q3\n\t"
+    PR_RIGHT_ONLY("vqadd", "q2", "q3")
 #define PR_MM42(ties)                \
     "push {r4-r11, lr}\n\t"          \
     "vpush {d8-d11}\n\t"             \
@@ -110,13 +134,10 @@
     "vldrw.32 q0, [sp]\n\t"          \
     "vadd.i32 q0, q0, q2\n\t"        \
     "vldrw.32 q1, [sp, #16]\n\t"     \
-    "vqrdmulh.s32 q0, q0, q3\n\t"    \
-    "vadd.i32 q1, q1, q2\n\t"        \
-    "vqrdmulh.s32 q1, q1, q3\n\t"    \
+    PR_MULTIPLIED                    \
     ties                             \
     "vldrb.s32 q3, [r1], #4\n\t"     \
-    "vrshl.s32 q0, q0, q3\n\t"       \
-    "vrshl.s32 q1, q1, q3\n\t"       \
+    PR_RIGHT_ONLY("vrshl", "q3", "q3") \
     "vqmovnb.s32 q0, q0\n\t"         \
     "ldr r2, [sp, #48]\n\t"          \
     "vqmovnt.s32 q0, q1\n\t"         \
@@ -152,7 +173,8 @@ static void pr_mm42(const int8_t *window, const uint32_t *stream, int8_t *out, c
                         int32_t weight = w[(k / 16 * 4 + i) * 16 + k % 16];
                         acc += weight ? x[k] * weight : 0;
                     }
-                    int32_t scaled = pr_requant(acc, multiplier, (uint32_t)(-tail[32 + i] - 1), m->zero);
+                    int32_t by = tail[32 + i], code = by < 0 ? -1 - by : 33 + by;
+                    int32_t scaled = PR_REQUANT(acc, multiplier, (uint32_t)code, m->zero);
                     out[p * m->channels + channel + i] = (int8_t)scaled;
                 }
             }

@@ -2,7 +2,7 @@
  * and framed by the input's zero point, so an output may take its input's place. Large planes are done in bands of rows. x and y may be
  * exchanged (with the weights transposed) so that x is the axis that wastes least. */
 typedef struct {
-    const uint8_t *weights; /* per channel: bias, multiplier, k_h * k_w weights, shift - 1, aligned to 4 */
+    const uint8_t *weights; /* per channel: bias, multiplier, k_h * k_w weights, shift (of pr_requant_left) */
     int32_t in_x, in_y, out_x, out_y; /* steps in bytes */
     int32_t channels;                 /* of the output */
     int16_t per_input;                /* output channels for each input channel */

@@ -14,6 +14,8 @@ struct Product {
     bytes: u64,
     /// Blocks of four inputs by four channels that are not skipped.
     kept: u64,
+    /// Channels whose multipliers are a half or more.
+    left: u64,
 }
 
 impl Product {
@@ -22,6 +24,7 @@ impl Product {
         let steps = self.bytes / 8;
         let plain = self.coding == Coding::Plain;
         rounds.push((if self.relu && plain { "group_relu" } else { "group" }, groups));
+        rounds.push(("left", self.pairs * self.left));
         match (self.isa, self.coding) {
             // The first block stands apart, the others are unrolled by four.
             (Isa::Helium, _) => {
@@ -68,7 +71,8 @@ impl Conv2d<'_> {
     fn product(&self, isa: Isa, relu: bool, pairs: u64, channels: u64, bytes: u64) -> Product {
         let sparse = matches!(self.coding, Coding::Sparse | Coding::SparsePalette);
         let kept = if sparse { self.kept_blocks().unwrap_or(0) as u64 } else { 0 };
-        Product { isa, coding: self.coding, relu, pairs, channels, bytes, kept }
+        let left = self.left_channels() as u64;
+        Product { isa, coding: self.coding, relu, pairs, channels, bytes, kept, left }
     }
 
     /// How often the loops of the function run that was chosen for this layer.
@@ -262,6 +266,10 @@ impl Conv2d<'_> {
 }
 
 impl FullyConnected<'_> {
+    fn left_outputs(&self) -> u64 {
+        self.settled().map_or(0, |c| c.left() as u64)
+    }
+
     /// How often the loops of the function run that was chosen for this layer.
     pub(crate) fn rounds(&self, function: &str, isa: Isa) -> Rounds {
         let (inputs, outputs) = (self.inputs as u64, self.outputs as u64);
@@ -291,6 +299,7 @@ impl FullyConnected<'_> {
                     ("word", groups * words),
                     ("unrolled", groups * unrolled),
                     ("summed", if self.coding == Coding::Nibbles { words } else { 0 }),
+                    ("left", if function.contains("_each") { self.left_outputs() } else { 0 }),
                 ]
             };
         }

@@ -1,3 +1,4 @@
+use super::Loops;
 use crate::DepthwiseConv2d;
 use crate::unit::Isa;
 
@@ -13,6 +14,25 @@ impl DepthwiseConv2d<'_> {
             return self.strip_rounds();
         }
         self.plane_rounds(isa)
+    }
+
+    /// The loop of channels whose multipliers are a half or more: that for windows of any size.
+    pub(crate) fn left_rounds(&self, function: &str, isa: Isa) -> Option<Loops> {
+        let left = self.left_channels() as u64;
+        if left == 0 || !function.starts_with("pr_depthwise") {
+            return None;
+        }
+        let [y, x] = [self.plane(isa).y, self.plane(isa).x];
+        let lines = left * y.out as u64;
+        let pixels = lines * x.out as u64;
+        let taps = pixels * y.kernel as u64;
+        let rounds = vec![
+            ("line", lines),
+            ("pixel", pixels),
+            ("tap_row", taps),
+            ("tap", taps * x.kernel as u64),
+        ];
+        Some(Loops { function: "pr_depthwise".into(), rounds })
     }
 
     fn strip_rounds(&self) -> Rounds {
@@ -71,7 +91,7 @@ impl DepthwiseConv2d<'_> {
         let wide = isa != Isa::V6m;
         let quads = x.size as u64 / 4;
         let left = |n: u64| if x.size as u64 % 4 == n { rows * channels } else { 0 };
-        let lines = channels * y.out as u64;
+        let lines = (channels - self.left_channels() as u64) * y.out as u64;
         let mut rounds = vec![
             ("call", 1),
             ("cleared", (plane.rows * plane.pitch) as u64),

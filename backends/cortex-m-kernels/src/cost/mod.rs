@@ -97,6 +97,8 @@ pub struct Calls<'a> {
     families: HashMap<&'a str, HashSet<&'a str>>,
     /// Whether some product needs the form for any zero point.
     any_zero: bool,
+    /// Whether some product has a channel whose multiplier is a half or more: then all groups are asked.
+    any_left: bool,
 }
 
 impl<'a> Calls<'a> {
@@ -108,17 +110,25 @@ impl<'a> Calls<'a> {
             let function = loops.function.as_str();
             *all.calls.entry(function).or_default() += 1;
             all.families.entry(family(function)).or_default().insert(function);
-            all.any_zero |= family(function) == "product"
-                && loops.rounds.iter().any(|r| r.0 == "group" && r.1 > 0);
+            let has = |name: &str| loops.rounds.iter().any(|r| r.0 == name && r.1 > 0);
+            all.any_zero |= family(function) == "product" && has("group");
+            all.any_left |= has("left");
         }
         all
     }
 
-    /// Loops as they run in this program: with Helium one form of the product serves all, so that a group
+    /// Loops as they run in this program: groups are asked for channels whose multipliers are a half or more where one
+    /// has such, and with Helium one form of the product serves all, so that a group
     /// is that of any zero point where one has such.
     #[must_use]
     pub fn settled(&self, loops: &Loops, isa: Isa) -> Loops {
         let mut loops = loops.clone();
+        let asked = family(&loops.function) == "product" || loops.function.contains("_each");
+        if self.any_left && asked {
+            let groups =
+                loops.rounds.iter().filter(|r| r.0.starts_with("group")).map(|r| r.1).sum();
+            loops.rounds.push(("tested", groups));
+        }
         if isa == Isa::Helium && self.any_zero {
             for round in loops.rounds.iter_mut().filter(|r| r.0 == "group_relu") {
                 round.0 = "group";

@@ -32,6 +32,8 @@ pub struct Conv2d<'a> {
     pub requant: Requant,
     /// How the weights are to lie in flash.
     pub coding: Coding,
+    /// Whether code may be spent on speed.
+    pub fast: bool,
 }
 
 /// Bytes of the table that decoding a palette takes: of pairs, with the DSP extension.
@@ -255,6 +257,9 @@ impl Conv2d<'_> {
         if self.coding == Coding::Plain {
             let relu = if unit.isa() == Isa::Dsp { lines.is_some() } else { relu };
             unit.need(if relu { Helper::Mm42Relu } else { Helper::Mm42Any });
+            if self.fast && lines.is_some() {
+                unit.need(Helper::Mm42Long);
+            }
         }
         if channels.left() > 0 {
             unit.need(Helper::Left);
@@ -364,6 +369,23 @@ impl Conv2d<'_> {
                     + Effort::of(pairs, edge.0 + 8 * rest, edge.1 + 12 * rest)
             }
         }
+    }
+
+    /// Whether results of the layer rise along lines in the product of the DSP extension.
+    pub(crate) fn by_lines(&self, isa: Isa) -> bool {
+        let [k_h, k_w] = self.kernel;
+        let per_output = k_h * k_w * self.input[2];
+        let wanted = isa == Isa::Dsp
+            && self.requant.zero == -128
+            && self.coding == Coding::Plain
+            && self.output[2] >= 4
+            && self.groups == 1;
+        let (zero, requant) = (self.in_zero, &self.requant);
+        let settle = || {
+            let scales = Scales::Either;
+            Channels::settle(self.weights, self.bias, per_output, zero, requant, scales)
+        };
+        wanted && settle().and_then(|mut c| c.lines(per_output)).is_some()
     }
 
     fn uncoded(&self, layer: &str) -> KernelError {

@@ -40,6 +40,7 @@ impl FullyConnected<'_> {
             bias: self.bias,
             requant: self.requant.clone(),
             coding: self.coding,
+            fast: false,
         }
     }
 

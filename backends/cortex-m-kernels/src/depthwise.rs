@@ -31,6 +31,8 @@ pub struct DepthwiseConv2d<'a> {
     pub requant: Requant,
     /// Whether the call has to serve any band of rows: then rows stay rows.
     pub by_rows: bool,
+    /// Whether code may be spent on speed.
+    pub fast: bool,
 }
 
 /// A plane's geometry along one axis.
@@ -201,6 +203,9 @@ impl DepthwiseConv2d<'_> {
         if three {
             unit.need(Helper::Depthwise3x3);
             if dsp {
+                if self.pairs() && lines.is_some() {
+                    unit.need(Helper::PlaneDw3PairsRelu);
+                }
                 unit.need(match (x.stride, lines.is_some()) {
                     (1, false) => Helper::PlaneDw3S1,
                     (1, true) => Helper::PlaneDw3S1Relu,
@@ -244,6 +249,20 @@ impl DepthwiseConv2d<'_> {
                 .scratch(pitch * rows * element)
                 .overlap(&[overlap]);
         Some(self.rows(kernel, name))
+    }
+
+    /// Whether rows are done two at a time where results rise along lines.
+    fn pairs(&self) -> bool {
+        self.fast && self.stride == [1, 1]
+    }
+
+    /// Whether results rise along lines, and rows are done two at a time.
+    pub(crate) fn by_lines(&self) -> (bool, bool) {
+        let (zero, requant) = (self.in_zero, &self.requant);
+        let settle = || Channels::settle(self.weights, self.bias, 9, zero, requant, Scales::Either);
+        let lines = self.requant.zero == -128 && self.kernel == [3, 3];
+        let lines = lines && settle().and_then(|mut c| c.plane_lines()).is_some();
+        (lines, lines && self.pairs())
     }
 
     fn rows(&self, kernel: Kernel, name: &str) -> Kernel {
@@ -383,6 +402,7 @@ impl DepthwiseConv2d<'_> {
             bias: self.bias,
             requant: self.requant.clone(),
             coding: Coding::Plain,
+            fast: self.fast,
         }
     }
 }

@@ -19,6 +19,8 @@ pub(crate) enum Helper {
     Pack,
     Mm42,
     Mm42Any,
+    /// Loops of the product are unrolled far.
+    Mm42Long,
     Mm42Relu,
     MmChoice,
     Pairs,
@@ -39,6 +41,7 @@ pub(crate) enum Helper {
     PlaneDw3Plain,
     PlaneDw3S1,
     PlaneDw3S1Relu,
+    PlaneDw3PairsRelu,
     PlaneDw3S2,
     PlaneDw3S2Relu,
     Channel3x3,
@@ -125,6 +128,8 @@ impl Helper {
             H::ConvAny | H::Mul | H::Mean | H::Requantize | H::Dense1 => &[H::Base, H::ScaleAny],
             H::PlaneElement => &[H::Plane, H::Helium],
             H::PlaneDw3Plain => &[H::Base, H::PlaneElement],
+            H::PlaneDw3PairsRelu => &[H::PlaneDw3S1Relu],
+            H::Mm42Long => &[H::Mm42Relu],
             H::PlaneDw3S1 | H::PlaneDw3S1Relu | H::PlaneDw3S2 | H::PlaneDw3S2Relu => {
                 &[H::PlaneDw3Plain]
             }
@@ -185,6 +190,12 @@ impl Helper {
             Self::Mm42Relu if mve => include_str!("c/mm_mve_relu.c"),
             Self::Mm42 => "",
             Self::Mm42Any if dsp => include_str!("c/mm_dsp_any.c"),
+            Self::Mm42Long => "",
+            Self::Mm42Relu if dsp && present.contains(&Self::Mm42Long) => {
+                return include_str!("c/mm_dsp_relu.c")
+                    .replace(".rept 8", ".rept 32")
+                    .replace("r4, #63", "r4, #255");
+            }
             Self::Mm42Relu if dsp => include_str!("c/mm_dsp_relu.c"),
             Self::Mm42Relu if present.contains(&Self::Mm42Any) => "",
             Self::Mm42Any | Self::Mm42Relu => include_str!("c/mm_c.c"),
@@ -256,11 +267,14 @@ impl Helper {
             Self::PlaneDw3S2Relu if mve => include_str!("c/dw3_mve_s2_relu.c"),
             Self::PlaneDw3Plain => include_str!("c/plane_dw3_plain.c"),
             Self::PlaneDw3S1 => include_str!("c/plane_dw3_s1.c"),
+            Self::PlaneDw3PairsRelu => include_str!("c/plane_dw3_pairs_relu.c"),
             Self::PlaneDw3S2 => include_str!("c/plane_dw3_s2.c"),
             Self::PlaneDw3S1Relu => include_str!("c/plane_dw3_s1_relu.c"),
             Self::PlaneDw3S2Relu => include_str!("c/plane_dw3_s2_relu.c"),
             Self::Channel3x3 if dsp => {
+                let pairs = if present.contains(&Self::PlaneDw3PairsRelu) { PAIRS } else { "" };
                 return include_str!("c/plane_dw3.c")
+                    .replace("    PR_DW3_PAIRS\n", pairs)
                     .replace("PR_DW3_BY_LAYER", &depthwise_choice(present, "!c->line"));
             }
             Self::Channel3x3 if mve => "",
@@ -353,6 +367,19 @@ impl Helper {
         plain.to_string()
     }
 }
+
+/// Rows of 3x3 windows that are done two at a time.
+const PAIRS: &str = "    if (line && c->stride_h == 1 && c->stride_w == 1 && height > 1) {
+        pr_dw3_pairs_relu(&d);
+        height &= ~1;
+        d.plane += height * c->pitch;
+        d.out += height * c->out_y;
+        d.height -= height;
+        if (!d.height) {
+            return;
+        }
+    }
+";
 
 /// What the driver of convolutions does for a row of outputs where rows are padded in a strip.
 const STRIP_ROWS: &str = "        if (width) {

@@ -71,14 +71,14 @@ impl Form {
                 bias: 0,
             });
         }
-        let rises: Vec<(i64, i64)> = (least + 1..=most)
-            .map(|k| (i64::from(k), i64::from(reach(&value, low, high, k))))
-            .collect();
         let nearest = (factor * f64::from(self.result + 32 - self.sum).exp2()).round();
         if nearest >= f64::from(i32::MAX) - 16.0 {
             return None;
         }
         let nearest = nearest as i64;
+        let rises: Vec<(i64, i64)> = (least + 1..=most)
+            .map(|k| (i64::from(k), i64::from(reach(&value, low, high, k))))
+            .collect();
         (0..=2 * NEAR)
             .map(|i| nearest + if i & 1 == 0 { i / 2 } else { -(i + 1) / 2 })
             .filter(|&m| allowed(m))

@@ -22,5 +22,6 @@ static void pr_channel_3x3(const pr_plane *c, const uint8_t *record, const pr_el
     d.row = d.pitch * c->stride_h;
     d.out_y = c->out_y;
     d.height = height;
+    PR_DW3_PAIRS
     PR_DW3_BY_LAYER
 }

@@ -9,6 +9,7 @@ struct Product {
     isa: Isa,
     coding: Coding,
     relu: bool,
+    fast: bool,
     pairs: u64,
     channels: u64,
     bytes: u64,
@@ -38,7 +39,10 @@ impl Product {
             (Isa::V6m | Isa::V7m, _) => rounds.push(("step", groups * steps)),
             (Isa::Dsp, Coding::Plain) => {
                 rounds.push(("step", groups * steps));
-                rounds.push(("unrolled", groups * steps.div_ceil(8)));
+                // The first step along lines stands before the loop.
+                let further = if self.relu { steps - 1 } else { steps };
+                let unrolled = if self.relu && self.fast { 32 } else { 8 };
+                rounds.push(("unrolled", groups * further.div_ceil(unrolled)));
             }
             (Isa::Dsp, Coding::Nibbles) => {
                 rounds.push(("summed", self.pairs * steps.div_ceil(2)));
@@ -72,12 +76,25 @@ impl Conv2d<'_> {
         let sparse = matches!(self.coding, Coding::Sparse | Coding::SparsePalette);
         let kept = if sparse { self.kept_blocks().unwrap_or(0) as u64 } else { 0 };
         let left = self.left_channels() as u64;
-        Product { isa, coding: self.coding, relu, pairs, channels, bytes, kept, left }
+        Product {
+            isa,
+            coding: self.coding,
+            relu,
+            fast: self.fast,
+            pairs,
+            channels,
+            bytes,
+            kept,
+            left,
+        }
     }
 
     /// How often the loops of the function run that was chosen for this layer.
     pub(crate) fn rounds(&self, function: &str, isa: Isa) -> Rounds {
-        let relu = self.requant.zero == -128;
+        let relu = match isa {
+            Isa::Dsp => self.by_lines(isa),
+            _ => self.requant.zero == -128,
+        };
         let channels = self.output[2] as u64;
         if function.starts_with("pr_pointwise") {
             let pixels = (self.input[0] * self.input[1]) as u64;

@@ -60,16 +60,12 @@ impl Form {
     ) -> Option<Line> {
         let (least, most) = (value(low), value(high));
         let allowed = |m: i64| m > 0 && m < 1 << 31 && residue.is_none_or(|r| m & 3 == r);
-        if least == most {
-            let offset = u16::try_from((least + 128) << self.result).ok()?;
-            let multiplier = residue.unwrap_or(0) as i32;
-            // The sum stays what it is, which the multiplier brings to nothing.
-            let small = i64::from(low).abs().max(i64::from(high).abs()) << self.sum < 1 << 28;
-            return (small && u32::from(offset) < self.offsets).then_some(Line {
-                multiplier,
-                offset,
-                bias: 0,
-            });
+        if low == high {
+            // The result times `1 << result` is what the product has to be.
+            let bias = (i64::from(least + 128) << (self.result + 4)) - (i64::from(low) << self.sum);
+            let multiplier = 1 << 28 | residue.unwrap_or(0) as i32;
+            let bias = i32::try_from(bias).ok().filter(|&b| i64::from(b).abs() <= self.bias)?;
+            return Some(Line { multiplier, offset: 0, bias });
         }
         let nearest = (factor * f64::from(self.result + 32 - self.sum).exp2()).round();
         if nearest >= f64::from(i32::MAX) - 16.0 {
@@ -133,7 +129,7 @@ mod tests {
     fn lines_equal_the_rounding_for_every_sum() {
         let forms = [
             Form { sum: 0, result: 4, offsets: 1 << 16, bias: 1 << 22 },
-            Form { sum: 6, result: 6, offsets: 256, bias: 1 << 20 },
+            Form { sum: 6, result: 6, offsets: 256, bias: 1 << 28 },
         ];
         let mut found = [0; 2];
         for step in 0..60 {
@@ -142,6 +138,9 @@ mod tests {
             let value = |sum: i32| (m.apply(sum, Rounding::Double) - 128).clamp(-128, 127);
             for (form, count) in forms.iter().zip(&mut found) {
                 let ends = [-9_000, 90_000];
+                let constant = form.line(value, [ends[1]; 2], 0.25, Some(3)).expect("a line");
+                let got = form.apply(constant, ends[1].into()).clamp(-128, 127);
+                assert_eq!(got, i64::from(value(ends[1])));
                 let Some(line) = form.line(value, ends, real, Some(step as i64 & 3)) else {
                     continue;
                 };

@@ -93,7 +93,7 @@ impl Helper {
             H::ChannelLeft => &[H::RequantLeft, H::PlaneElement],
             H::MmScale => &[H::Base],
             H::ScaleAny | H::Table | H::Copy | H::Dequantize => &[],
-            H::Pack => &[H::Helium],
+            H::Pack => &[H::Helium, H::MmParams],
             H::Mm42 => &[H::MmScale, H::Helium, H::MmParams],
             H::Mm42Any | H::Mm42Relu => &[H::Mm42, H::MmChoice],
             H::MmChoice => &[],

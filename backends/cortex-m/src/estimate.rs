@@ -13,7 +13,7 @@ pub(crate) fn steps(lowering: &Lowering<'_>, core: Core) -> Vec<Option<Cost>> {
         let mut sum = Cost::default();
         for loops in step.calls.iter().flat_map(|c| &c.kernel.loops) {
             let settled = calls.settled(loops, core.isa());
-            sum += settled.cost(core, calls.usage(&loops.function))?;
+            sum += settled.cost(core, calls.usage(&loops.function, core.isa()))?;
         }
         Some(sum)
     };

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use paring_cortex_m_kernels::cost::{Calls, Loops, Use, family};
-use paring_cortex_m_kernels::{Layer, Unit};
+use paring_cortex_m_kernels::{Isa, Layer, Unit};
 use paring_emulator::{Build, Core, Entry};
 
 /// Layers of a function that are timed in a file of their own.
@@ -41,7 +41,7 @@ impl Program {
         }
         let calls = Calls::of(kernels.iter().flat_map(|k| &k.loops));
         let marked = |l: &Loops| {
-            let function = format!("{}{}", l.function, calls.usage(&l.function).mark());
+            let function = format!("{}{}", l.function, calls.usage(&l.function, core.isa()).mark());
             Loops { function, ..calls.settled(l, core.isa()) }
         };
         let loops = kernels
@@ -71,7 +71,7 @@ impl Program {
 /// Whether several calls of a function are used as one is.
 fn is_inline(function: &str) -> bool {
     let loops = Loops { function: function.to_owned(), rounds: Vec::new() };
-    Calls::of([&loops, &loops]).usage(function).once
+    Calls::of([&loops, &loops]).usage(function, Isa::Helium).once
 }
 
 type Members<'a> = BTreeMap<&'a str, Vec<&'a dyn Layer>>;
@@ -103,7 +103,10 @@ fn programs(core: Core, members: &BTreeMap<String, Vec<Box<dyn Layer>>>) -> Vec<
 }
 
 fn programs_of(core: Core, members: &Members<'_>, all: &mut Vec<Program>) {
-    for (function, layers) in members {
+    // Products that are the same in every use need no program for each.
+    let alike =
+        members.keys().all(|f| family(f) == "product") && core.isa() != Isa::Helium;
+    for (function, layers) in members.iter().filter(|_| !alike) {
         let other = members.iter().find(|m| m.0 != function).and_then(|m| m.1.first());
         for layer in layers.iter().take(ALONE) {
             all.push(Program::new(core, all.len(), &[*layer], &[]));

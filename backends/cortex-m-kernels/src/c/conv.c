@@ -9,7 +9,7 @@ typedef struct {
 
 /* The k_w * in_c bytes of the window row at (y, x): in place when inside the image, else put
  * together in edge. */
-static const int8_t *pr_window_row(const pr_conv *c, const int8_t *in, int32_t y, int32_t x, int8_t *edge)
+PR_APART static const int8_t *pr_window_row(const pr_conv *c, const int8_t *in, int32_t y, int32_t x, int8_t *edge)
 {
     int32_t first = x < 0 ? -x : 0, last = c->in_w - x < c->k_w ? c->in_w - x : c->k_w;
     int32_t depth = c->in_c;

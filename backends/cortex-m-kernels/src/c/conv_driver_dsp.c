@@ -1,4 +1,4 @@
-static void PR_NAME(const pr_conv *c, const int8_t *in, int8_t *out, int32_t *scratch)
+PR_APART static void PR_NAME(const pr_conv *c, const int8_t *in, int8_t *out, int32_t *scratch)
 {
 PR_PREPARE    pr_mm m = {c->bytes, c->groups, c->out_c, c->zero};
     int32_t row = c->k_w * c->in_c, rest = row & 3, aligned = (row + 3) & ~3, step = c->stride_w * c->in_c;

@@ -1,7 +1,7 @@
 /* Two pixels by all output channels, four channels at a time. A group of the weight stream holds
  * 4 words of bias, bytes / 2 words of weights (a byte for each channel), shifts - 1 (a byte each, the top two
  * bits: how many channels the last group steps back), 4 multipliers. */
-static void pr_mm42(const int32_t *columns, const uint32_t *stream, int8_t *out, const pr_mm *m)
+PR_APART static void pr_mm42(const int32_t *columns, const uint32_t *stream, int8_t *out, const pr_mm *m)
 {
     for (int32_t g = m->groups; g > 0; g--) {
         int32_t s0 = (int32_t)stream[0], s1 = (int32_t)stream[1], s2 = (int32_t)stream[2], s3 = (int32_t)stream[3];

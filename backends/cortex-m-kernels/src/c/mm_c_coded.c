@@ -1,6 +1,6 @@
 /* The product of pr_mm42 with weights of fewer bits or without blocks of zeros. A group holds 4 words of bias, then
  * for each input four channels' weights, PR_WHAT, and the end of pr_mm42's. */
-static void PR_NAME(const int32_t *columns, const uint32_t *stream, int8_t *out, const pr_mm *m)
+PR_APART static void PR_NAME(const int32_t *columns, const uint32_t *stream, int8_t *out, const pr_mm *m)
 {
 PR_BOOK    for (int32_t g = m->groups; g > 0; g--) {
         int32_t s0 = (int32_t)stream[0], s1 = (int32_t)stream[1], s2 = (int32_t)stream[2], s3 = (int32_t)stream[3];

@@ -1,3 +1,10 @@
+/* What a function takes shall not depend on who else calls it. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define PR_APART __attribute__((noinline, noclone))
+#else
+#define PR_APART
+#endif
+
 /* A product of a column pair (two pixels' windows) with groups of four output channels. */
 typedef struct {
     int32_t bytes;  /* of a column pair */

@@ -1,4 +1,4 @@
-static void PR_NAME(const pr_point *c, const int8_t *in, int8_t *out, int32_t *scratch)
+PR_APART static void PR_NAME(const pr_point *c, const int8_t *in, int8_t *out, int32_t *scratch)
 {
 PR_PREPARE    pr_mm m = {c->bytes, c->groups, c->out_c, c->zero};
     for (int32_t left = c->pixels; left > 0; left -= 2) {

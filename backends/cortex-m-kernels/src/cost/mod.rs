@@ -137,9 +137,12 @@ impl<'a> Calls<'a> {
         loops
     }
 
-    /// How the program uses a function.
+    /// How the program uses a function. Products are the same in every use but with Helium.
     #[must_use]
-    pub fn usage(&self, function: &str) -> Use {
+    pub fn usage(&self, function: &str, isa: Isa) -> Use {
+        if family(function) == "product" && isa != Isa::Helium {
+            return Use::default();
+        }
         if INLINE.contains(&function) {
             return Use { once: true, alone: true };
         }

@@ -79,15 +79,17 @@ pub fn compile(graph: &Graph, core: Core, settings: &[(&str, &str)]) -> Package 
     CORTEX_M.compile(verified, &options).unwrap_or_else(|e| panic!("{e}"))
 }
 
+/// Bytes of a graph's inputs or outputs.
+fn bytes(graph: &Graph, ports: &[paring_ir::Port]) -> usize {
+    ports.iter().map(|p| graph.ty(p.value).byte_len().unwrap_or(0)).sum()
+}
+
 /// Compiles a graph and runs it on two inputs.
 pub fn measure(graph: &Graph, core: Core, settings: &[(&str, &str)]) -> Report {
     let package = compile(graph, core, settings);
-    let bytes = |ports: &[paring_ir::Port]| -> usize {
-        ports.iter().map(|p| graph.ty(p.value).byte_len().unwrap_or(0)).sum()
-    };
     let mut state = 1_u64;
     let mut sample = || -> Vec<u8> {
-        (0..bytes(graph.inputs()))
+        (0..bytes(graph, graph.inputs()))
             .map(|_| {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 (state >> 56) as u8
@@ -95,16 +97,33 @@ pub fn measure(graph: &Graph, core: Core, settings: &[(&str, &str)]) -> Report {
             .collect()
     };
     let samples = [sample(), sample()];
-    run(&package, core, bytes(graph.outputs()), &samples)
+    run(&package, core, bytes(graph, graph.outputs()), &samples)
 }
 
 /// Builds a package and runs it on samples.
 pub fn run(package: &Package, core: Core, output_bytes: usize, samples: &[Vec<u8>]) -> Report {
+    run_with(package, core, output_bytes, samples, &["-Wall", "-Wextra", "-Werror"])
+}
+
+/// Counts each layer of a package for one input.
+pub fn run_profiled(package: &Package, core: Core, graph: &Graph) -> Report {
+    let input = (0..bytes(graph, graph.inputs())).map(|i| (i * 37) as u8).collect();
+    let output_bytes = bytes(graph, graph.outputs());
+    run_with(package, core, output_bytes, &[input], &["-DMODEL_ON_LAYER=emu_mark"])
+}
+
+fn run_with(
+    package: &Package,
+    core: Core,
+    output_bytes: usize,
+    samples: &[Vec<u8>],
+    more_flags: &[&str],
+) -> Report {
     let harness = package.harness.clone().expect("C");
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
     let is_c = |name: &str| name.ends_with(".h") || name.ends_with("model.c");
     let mut flags = harness.flags;
-    flags.extend(["-Wall", "-Wextra", "-Werror"].map(String::from));
+    flags.extend(more_flags.iter().map(|f| (*f).to_owned()));
     let build = Build {
         files: package
             .files

@@ -1,5 +1,5 @@
-/* What a function takes shall not depend on who else calls it. */
-#if defined(__GNUC__) && !defined(__clang__)
+/* What a function takes shall not depend on who else calls it where the compiler makes all of it. */
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__ARM_FEATURE_DSP)
 #define PR_APART __attribute__((noinline, noclone))
 #else
 #define PR_APART

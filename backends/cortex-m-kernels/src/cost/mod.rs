@@ -137,10 +137,10 @@ impl<'a> Calls<'a> {
         loops
     }
 
-    /// How the program uses a function. Products are the same in every use but with Helium.
+    /// How the program uses a function. Products in plain C are the same in every use.
     #[must_use]
     pub fn usage(&self, function: &str, isa: Isa) -> Use {
-        if family(function) == "product" && isa != Isa::Helium {
+        if family(function) == "product" && matches!(isa, Isa::V6m | Isa::V7m) {
             return Use::default();
         }
         if INLINE.contains(&function) {

@@ -140,6 +140,7 @@ impl DepthwiseConv2d<'_> {
                 ("line_2", over(2)),
                 ("line_3", over(3)),
                 ("pair_of_lines", pairs),
+                ("line_after_pairs", if pairs > 0 { lines } else { 0 }),
                 ("eight_relu", pairs * fours),
             ]);
         } else if plane.wide {

@@ -104,8 +104,8 @@ fn programs(core: Core, members: &BTreeMap<String, Vec<Box<dyn Layer>>>) -> Vec<
 
 fn programs_of(core: Core, members: &Members<'_>, all: &mut Vec<Program>) {
     // Products that are the same in every use need no program for each.
-    let alike = members.keys().all(|f| family(f) == "product")
-        && matches!(core.isa(), Isa::V6m | Isa::V7m);
+    let alike =
+        members.keys().all(|f| family(f) == "product") && matches!(core.isa(), Isa::V6m | Isa::V7m);
     for (function, layers) in members.iter().filter(|_| !alike) {
         let other = members.iter().find(|m| m.0 != function).and_then(|m| m.1.first());
         for layer in layers.iter().take(ALONE) {

@@ -1,6 +1,6 @@
 use crate::effort::{Effort, Product};
 use crate::helpers::Helper;
-use crate::pack::{Channels, Matrix, Scales, plain_order, window_order};
+use crate::pack::{Channels, LINE_ZERO, Matrix, Scales, plain_order, window_order};
 use crate::requant::Requant;
 use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Unit};
 use crate::{Coding, KernelError};
@@ -32,6 +32,8 @@ pub struct Conv2d<'a> {
     pub requant: Requant,
     /// How the weights are to lie in flash.
     pub coding: Coding,
+    /// Whether code may be spent on speed.
+    pub fast: bool,
 }
 
 /// Bytes of the table that decoding a palette takes: of pairs, with the DSP extension.
@@ -42,6 +44,9 @@ const BOOK: usize = 16;
 /// The fields of a record that a band of rows changes.
 pub(crate) const BAND_FIELDS: [(&str, &str); 3] =
     [("in_h", "@in_rows@"), ("out_h", "@rows@"), ("pad_top", "@above@")];
+
+/// The most bytes that padded rows may take.
+const LARGE_PADDED: usize = 1024;
 
 /// Strips larger than this are cut into tiles of a row.
 const LARGE_STRIP: usize = 4096;
@@ -137,6 +142,33 @@ impl Conv2d<'_> {
         self.strip().0
     }
 
+    /// Pairs of neighbouring outputs whose windows reach beyond the image.
+    pub(crate) fn edge_pairs(&self) -> usize {
+        let [in_h, in_w, _] = self.input.map(|v| v as i64);
+        let [k_h, k_w] = self.kernel.map(|v| v as i64);
+        let start = |o: usize, axis: usize| (o * self.stride[axis]) as i64 - self.pad[axis] as i64;
+        let last = self.output[1] - 1;
+        let inside = |x: i64, y: i64| y >= 0 && y + k_h <= in_h && x >= 0 && x + k_w <= in_w;
+        let edge = |oy: usize, ox: usize| {
+            let y = start(oy, 0);
+            !(inside(start(ox, 1), y) && inside(start((ox + 1).min(last), 1), y))
+        };
+        let pairs = |oy: usize| (0..=last).step_by(2).filter(|&ox| edge(oy, ox)).count();
+        (0..self.output[0]).map(pairs).sum()
+    }
+
+    /// Bytes of a padded row when the rows that a row of outputs sees are put together in scratch, which
+    /// is worth it where many windows reach beyond the image.
+    pub(crate) fn padded_row(&self) -> Option<usize> {
+        let [k_h, k_w] = self.kernel;
+        let width = ((self.output[1] - 1) * self.stride[1] + k_w) * self.input[2];
+        let fresh = self.stride[0].min(k_h);
+        // Cycles, roughly.
+        let strips = self.output[0] * (fresh * (120 + 4 * width) + (k_h - fresh) * 2 * width);
+        let edges = self.edge_pairs() * k_h * 200;
+        (k_h * width <= LARGE_PADDED && strips < edges).then_some(width)
+    }
+
     /// Weights in the order of a strip's bytes: column by column.
     fn by_columns(&self) -> Vec<i8> {
         let [k_h, k_w] = self.kernel;
@@ -171,6 +203,7 @@ impl Conv2d<'_> {
             fast: &channels.fast,
             per_output,
             order: &order,
+            lines: &[],
         };
         Some(matrix.kept_blocks())
     }
@@ -208,18 +241,25 @@ impl Conv2d<'_> {
         };
         let (zero, requant) = (self.in_zero, &self.requant);
         let scales = Scales::Either;
-        let channels = Channels::settle(weights, self.bias, per_output, zero, requant, scales)?;
+        let mut channels = Channels::settle(weights, self.bias, per_output, zero, requant, scales)?;
+        let relu = self.requant.zero == -128;
+        let by_lines = relu && unit.isa() == Isa::Dsp && self.coding == Coding::Plain;
+        let lines = if by_lines && out_c >= 4 { channels.lines(per_output) } else { None };
         let matrix = Matrix {
             weights: &channels.weights,
             folded: &channels.folded,
             fast: &channels.fast,
             per_output,
             order: &order,
+            lines: lines.as_deref().unwrap_or_default(),
         };
         let stream = matrix.stream(unit.isa(), self.coding)?;
-        let relu = self.requant.zero == -128;
         if self.coding == Coding::Plain {
+            let relu = if unit.isa() == Isa::Dsp { lines.is_some() } else { relu };
             unit.need(if relu { Helper::Mm42Relu } else { Helper::Mm42Any });
+            if self.fast && lines.is_some() {
+                unit.need(Helper::Mm42Long);
+            }
         }
         if channels.left() > 0 {
             unit.need(Helper::Left);
@@ -259,7 +299,7 @@ impl Conv2d<'_> {
         } else {
             format!("{bytes}, {}", out_c.div_ceil(4))
         };
-        let zero = self.requant.zero_term();
+        let zero = if lines.is_some() { LINE_ZERO } else { self.requant.zero_term() };
         let kernel = if pointwise {
             unit.need(Helper::PointwiseOf(self.coding));
             let pixels = in_h * in_w;
@@ -281,13 +321,22 @@ impl Conv2d<'_> {
             unit.need(Helper::ConvOf(self.coding));
             let (tile, strip) = self.strip();
             let counts = if vectors { format!("{tile}, {counts}") } else { counts };
+            let padded = if isa == Isa::Dsp { self.padded_row() } else { None };
+            if padded.is_some() {
+                unit.need(Helper::Strip);
+            }
+            let end = if vectors { String::new() } else { format!(", {}", padded.unwrap_or(0)) };
             let fields = format!(
-                "{name}_w, {in_h}, {in_w}, {in_c}, {out_h}, {out_w}, {out_c}, {counts}, {zero}, {k_h}, {k_w}, {}, {}, {}, {}, {}",
+                "{name}_w, {in_h}, {in_w}, {in_c}, {out_h}, {out_w}, {out_c}, {counts}, {zero}, {k_h}, {k_w}, {}, {}, {}, {}, {}{end}",
                 self.stride[0], self.stride[1], self.pad[0], self.pad[1], self.in_zero
             );
             unit.record("pr_conv", name, &fields);
             let row = k_w * in_c;
-            let edges = 2 * row.next_multiple_of(4) + 2 * (row % 4 * k_h).next_multiple_of(4);
+            let rows = match padded {
+                Some(width) => (width * k_h).next_multiple_of(4),
+                None => 2 * row.next_multiple_of(4),
+            };
+            let edges = rows + 2 * (row % 4 * k_h).next_multiple_of(4);
             let call = format!("pr_conv2d{suffix}(&{name}, @in0@, @out0@, @scratch@);");
             let kernel = if vectors {
                 Kernel::new(call, "strips").scratch(strip).overlap(&[self.tile_overlap(tile)])
@@ -320,6 +369,23 @@ impl Conv2d<'_> {
                     + Effort::of(pairs, edge.0 + 8 * rest, edge.1 + 12 * rest)
             }
         }
+    }
+
+    /// Whether results of the layer rise along lines in the product of the DSP extension.
+    pub(crate) fn by_lines(&self, isa: Isa) -> bool {
+        let [k_h, k_w] = self.kernel;
+        let per_output = k_h * k_w * self.input[2];
+        let wanted = isa == Isa::Dsp
+            && self.requant.zero == -128
+            && self.coding == Coding::Plain
+            && self.output[2] >= 4
+            && self.groups == 1;
+        let (zero, requant) = (self.in_zero, &self.requant);
+        let settle = || {
+            let scales = Scales::Either;
+            Channels::settle(self.weights, self.bias, per_output, zero, requant, scales)
+        };
+        wanted && settle().and_then(|mut c| c.lines(per_output)).is_some()
     }
 
     fn uncoded(&self, layer: &str) -> KernelError {

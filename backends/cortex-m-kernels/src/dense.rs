@@ -40,6 +40,7 @@ impl FullyConnected<'_> {
             bias: self.bias,
             requant: self.requant.clone(),
             coding: self.coding,
+            fast: false,
         }
     }
 
@@ -72,7 +73,7 @@ impl FullyConnected<'_> {
         }
         let order = plain_order(self.inputs);
         let (weights, per_output) = (self.weights, self.inputs);
-        let matrix = Matrix { weights, folded, fast: &[], per_output, order: &order };
+        let matrix = Matrix { weights, folded, fast: &[], per_output, order: &order, lines: &[] };
         unit.words(&format!("{name}_w"), &matrix.helium_dense8()?);
         unit.need(Helper::Dense8(Coding::Plain));
         let blocks = self.inputs.div_ceil(16);
@@ -91,7 +92,8 @@ impl FullyConnected<'_> {
         let (words, groups, per_output) = (order.len(), self.outputs / 8, self.inputs);
         let (stream, form, fields) = if let Some(((mantissa, shift1), left)) = shared {
             let weights = self.weights;
-            let matrix = Matrix { weights, folded, fast: &[], per_output, order: &order };
+            let matrix =
+                Matrix { weights, folded, fast: &[], per_output, order: &order, lines: &[] };
             let stream = matrix.dense8(coding)?;
             let (helper, form, offset) = if left {
                 (Helper::Dense8Left(coding), "_left", self.requant.zero)
@@ -108,6 +110,7 @@ impl FullyConnected<'_> {
                 fast: &channels.fast,
                 per_output,
                 order: &order,
+                lines: &[],
             };
             let stream = matrix.dense8(coding)?;
             unit.need(Helper::Dense8Each(coding));

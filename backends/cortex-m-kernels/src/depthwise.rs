@@ -1,7 +1,7 @@
 use crate::conv::BAND_FIELDS;
 use crate::cost::Loops;
 use crate::helpers::Helper;
-use crate::pack::{Channels, Scales};
+use crate::pack::{Channels, PLANE_LINE_ZERO, Scales};
 use crate::requant::Requant;
 use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Unit};
 use crate::{Coding, Conv2d, KernelError};
@@ -31,6 +31,8 @@ pub struct DepthwiseConv2d<'a> {
     pub requant: Requant,
     /// Whether the call has to serve any band of rows: then rows stay rows.
     pub by_rows: bool,
+    /// Whether code may be spent on speed.
+    pub fast: bool,
 }
 
 /// A plane's geometry along one axis.
@@ -154,7 +156,7 @@ impl DepthwiseConv2d<'_> {
         let channels = self.output[2];
         let per_output = self.kernel[0] * self.kernel[1];
         let (zero, requant) = (self.in_zero, &self.requant);
-        let settled =
+        let mut settled =
             Channels::settle(self.weights, self.bias, per_output, zero, requant, Scales::Either)?;
         let small = self.kernel.iter().chain(&self.stride).chain(&self.pad).all(|&v| v <= 127);
         if self.dilation != [1, 1] || !small {
@@ -172,8 +174,13 @@ impl DepthwiseConv2d<'_> {
         let element = if dsp { 2 } else { 1 };
         let mut records: Vec<u8> = Vec::new();
         let record = 9 + per_output;
+        let by_lines = dsp && three && self.requant.zero == -128;
+        let lines = if by_lines { settled.plane_lines() } else { None };
         for channel in 0..channels {
-            let (mantissa, shift1) = settled.fast[channel];
+            let (mantissa, shift1) = match &lines {
+                Some((_, l)) => (l[channel].multiplier, u32::from(l[channel].offset)),
+                None => settled.fast[channel],
+            };
             records.extend(settled.folded[channel].to_le_bytes());
             records.extend(mantissa.to_le_bytes());
             let w = &settled.weights[channel * per_output..(channel + 1) * per_output];
@@ -196,8 +203,10 @@ impl DepthwiseConv2d<'_> {
         if three {
             unit.need(Helper::Depthwise3x3);
             if dsp {
-                let relu = self.requant.zero == -128;
-                unit.need(match (x.stride, relu) {
+                if self.pairs() && lines.is_some() {
+                    unit.need(Helper::PlaneDw3PairsRelu);
+                }
+                unit.need(match (x.stride, lines.is_some()) {
                     (1, false) => Helper::PlaneDw3S1,
                     (1, true) => Helper::PlaneDw3S1Relu,
                     (_, false) => Helper::PlaneDw3S2,
@@ -215,7 +224,14 @@ impl DepthwiseConv2d<'_> {
         } else {
             unit.need(Helper::Depthwise);
         }
-        let fields = self.record(name, [&y, &x], [pitch, rows, band, record]);
+        let zero = if lines.is_some() { PLANE_LINE_ZERO } else { self.requant.zero_term() };
+        let fields = self.record(
+            name,
+            [&y, &x],
+            [pitch, rows, band, record],
+            zero,
+            lines.as_ref().map_or(0, |l| l.0),
+        );
         unit.record("pr_plane", name, &fields);
         let function = match (three, wide) {
             (true, _) => "pr_depthwise_3x3",
@@ -233,6 +249,20 @@ impl DepthwiseConv2d<'_> {
                 .scratch(pitch * rows * element)
                 .overlap(&[overlap]);
         Some(self.rows(kernel, name))
+    }
+
+    /// Whether rows are done two at a time where results rise along lines.
+    fn pairs(&self) -> bool {
+        self.fast && self.stride == [1, 1]
+    }
+
+    /// Whether results rise along lines, and rows are done two at a time.
+    pub(crate) fn by_lines(&self) -> (bool, bool) {
+        let (zero, requant) = (self.in_zero, &self.requant);
+        let settle = || Channels::settle(self.weights, self.bias, 9, zero, requant, Scales::Either);
+        let lines = self.requant.zero == -128 && self.kernel == [3, 3];
+        let lines = lines && settle().and_then(|mut c| c.plane_lines()).is_some();
+        (lines, lines && self.pairs())
     }
 
     fn rows(&self, kernel: Kernel, name: &str) -> Kernel {
@@ -303,7 +333,8 @@ impl DepthwiseConv2d<'_> {
             (_, true) => Helper::PlaneDw3S2Relu,
         });
         unit.bytes(&format!("{name}_w"), &records);
-        let layer = self.record(name, [&y, &x], [pitch, 1, y.out, 18]);
+        let zero = self.requant.zero_term();
+        let layer = self.record(name, [&y, &x], [pitch, 1, y.out, 18], zero, 0);
         unit.record("pr_plane", name, &layer);
         // Every row of the input is read before the outputs that may lie over it are written.
         let in_place = self.input[2] == self.output[2] && x.out <= x.size && y.out <= y.size;
@@ -316,11 +347,18 @@ impl DepthwiseConv2d<'_> {
 
     /// The fields of a `pr_plane`, after exchange of the axes; `sizes` are its pitch, rows, band and
     /// record.
-    fn record(&self, name: &str, [y, x]: [&Axis; 2], sizes: [usize; 4]) -> String {
+    fn record(
+        &self,
+        name: &str,
+        [y, x]: [&Axis; 2],
+        sizes: [usize; 4],
+        zero: i32,
+        line: u32,
+    ) -> String {
         let [pitch, rows, band, record] = sizes;
         let channels = self.output[2];
         format!(
-            "{name}_w, {}, {}, {}, {}, {channels}, {}, {}, {}, {}, {}, {pitch}, {rows}, {band}, {record}, {}, {}, {}, {}, {}, {}, {}, {}",
+            "{name}_w, {}, {}, {}, {}, {channels}, {}, {}, {}, {}, {}, {pitch}, {rows}, {band}, {record}, {}, {}, {}, {}, {}, {}, {}, {}, {line}",
             x.step[0],
             y.step[0],
             x.step[1],
@@ -330,7 +368,7 @@ impl DepthwiseConv2d<'_> {
             x.size,
             y.out,
             x.out,
-            self.requant.zero_term(),
+            zero,
             y.kernel,
             x.kernel,
             y.stride,
@@ -364,6 +402,7 @@ impl DepthwiseConv2d<'_> {
             bias: self.bias,
             requant: self.requant.clone(),
             coding: Coding::Plain,
+            fast: self.fast,
         }
     }
 }

@@ -19,13 +19,17 @@ pub(crate) enum Helper {
     Pack,
     Mm42,
     Mm42Any,
+    /// Loops of the product are unrolled far.
+    Mm42Long,
     Mm42Relu,
     MmChoice,
     Pairs,
     MmEnd,
     MmCoded,
     Product(Coding),
+    Windows,
     Conv,
+    Strip,
     ConvOf(Coding),
     Pointwise,
     PointwiseOf(Coding),
@@ -37,6 +41,7 @@ pub(crate) enum Helper {
     PlaneDw3Plain,
     PlaneDw3S1,
     PlaneDw3S1Relu,
+    PlaneDw3PairsRelu,
     PlaneDw3S2,
     PlaneDw3S2Relu,
     Channel3x3,
@@ -92,7 +97,10 @@ impl Helper {
             H::Mm42 => &[H::MmScale, H::Helium, H::MmParams],
             H::Mm42Any | H::Mm42Relu => &[H::Mm42, H::MmChoice],
             H::MmChoice => &[],
+            H::Conv if isa == Isa::Dsp => &[H::Move, H::Windows],
             H::Conv => &[H::Move, H::Pack],
+            H::Windows => &[H::Pack],
+            H::Strip => &[H::Conv],
             H::Pointwise if isa == Isa::Helium => &[],
             H::Pointwise => &[H::Pack],
             H::ConvOf(c) => match c {
@@ -120,6 +128,8 @@ impl Helper {
             H::ConvAny | H::Mul | H::Mean | H::Requantize | H::Dense1 => &[H::Base, H::ScaleAny],
             H::PlaneElement => &[H::Plane, H::Helium],
             H::PlaneDw3Plain => &[H::Base, H::PlaneElement],
+            H::PlaneDw3PairsRelu => &[H::PlaneDw3S1Relu],
+            H::Mm42Long => &[H::Mm42Relu],
             H::PlaneDw3S1 | H::PlaneDw3S1Relu | H::PlaneDw3S2 | H::PlaneDw3S2Relu => {
                 &[H::PlaneDw3Plain]
             }
@@ -180,6 +190,12 @@ impl Helper {
             Self::Mm42Relu if mve => include_str!("c/mm_mve_relu.c"),
             Self::Mm42 => "",
             Self::Mm42Any if dsp => include_str!("c/mm_dsp_any.c"),
+            Self::Mm42Long => "",
+            Self::Mm42Relu if dsp && present.contains(&Self::Mm42Long) => {
+                return include_str!("c/mm_dsp_relu.c")
+                    .replace(".rept 8", ".rept 32")
+                    .replace("r4, #63", "r4, #255");
+            }
             Self::Mm42Relu if dsp => include_str!("c/mm_dsp_relu.c"),
             Self::Mm42Relu if present.contains(&Self::Mm42Any) => "",
             Self::Mm42Any | Self::Mm42Relu => include_str!("c/mm_c.c"),
@@ -188,6 +204,12 @@ impl Helper {
                 let relu = (dsp || mve && !any) && present.contains(&Self::Mm42Relu);
                 let variants = (relu, any);
                 match variants {
+                    (true, true) if dsp => {
+                        return format!(
+                            "#define PR_MM(columns, stream, out, m) \\\n    ((m)->zero == {} ? pr_mm42_relu : pr_mm42)(columns, stream, out, m)\n",
+                            crate::pack::LINE_ZERO
+                        );
+                    }
                     (true, true) => {
                         "#define PR_MM(columns, stream, out, m) \\\n    ((m)->zero == -255 ? pr_mm42_relu : pr_mm42)(columns, stream, out, m)\n"
                     }
@@ -210,14 +232,26 @@ impl Helper {
             Self::ConvOf(Coding::Winograd) => include_str!("c/winograd.c"),
             Self::PointwiseOf(Coding::Winograd) => "",
             Self::ConvOf(coding) => {
-                return driver(include_str!("c/conv_driver.c"), "pr_conv2d", coding, dsp);
+                if !dsp {
+                    return driver(include_str!("c/conv_driver.c"), "pr_conv2d", coding, dsp);
+                }
+                // Without layers that need it the compiler is told that there are none.
+                let strips = present.contains(&Self::Strip);
+                let (width, rows) = if strips { ("c->strip", STRIP_ROWS) } else { ("0", "") };
+                let text = include_str!("c/conv_driver_dsp.c")
+                    .replace("        PR_STRIP_ROWS\n", rows)
+                    .replace("PR_STRIP_KEPT", if strips { "int32_t kept = 0;\n    " } else { "" })
+                    .replace("PR_STRIP", width);
+                return driver(&text, "pr_conv2d", coding, dsp);
             }
             Self::PointwiseOf(coding) => {
                 return driver(include_str!("c/pointwise_driver.c"), "pr_pointwise", coding, dsp);
             }
             Self::Conv if mve => include_str!("c/conv_mve.c"),
             Self::Pointwise if mve => include_str!("c/pointwise_mve.c"),
+            Self::Strip => include_str!("c/strip_dsp.c"),
             Self::Conv => include_str!("c/conv.c"),
+            Self::Windows => include_str!("c/windows_dsp.c"),
             Self::Pointwise => include_str!("c/pointwise.c"),
             Self::ConvAny => include_str!("c/conv_any.c"),
             Self::Plane => include_str!("c/plane.c"),
@@ -233,12 +267,15 @@ impl Helper {
             Self::PlaneDw3S2Relu if mve => include_str!("c/dw3_mve_s2_relu.c"),
             Self::PlaneDw3Plain => include_str!("c/plane_dw3_plain.c"),
             Self::PlaneDw3S1 => include_str!("c/plane_dw3_s1.c"),
+            Self::PlaneDw3PairsRelu => include_str!("c/plane_dw3_pairs_relu.c"),
             Self::PlaneDw3S2 => include_str!("c/plane_dw3_s2.c"),
             Self::PlaneDw3S1Relu => include_str!("c/plane_dw3_s1_relu.c"),
             Self::PlaneDw3S2Relu => include_str!("c/plane_dw3_s2_relu.c"),
             Self::Channel3x3 if dsp => {
+                let pairs = if present.contains(&Self::PlaneDw3PairsRelu) { PAIRS } else { "" };
                 return include_str!("c/plane_dw3.c")
-                    .replace("PR_DW3_BY_LAYER", &depthwise_choice(present));
+                    .replace("    PR_DW3_PAIRS\n", pairs)
+                    .replace("PR_DW3_BY_LAYER", &depthwise_choice(present, "!c->line"));
             }
             Self::Channel3x3 if mve => "",
             Self::Channel3x3 => include_str!("c/plane_channel_3x3_c.c"),
@@ -265,7 +302,7 @@ impl Helper {
             }
             Self::Depthwise3x3 if mve => {
                 return include_str!("c/dw3_mve_driver.c")
-                    .replace("PR_DW3_BY_LAYER", &depthwise_choice(present));
+                    .replace("PR_DW3_BY_LAYER", &depthwise_choice(present, "c->zero != -255"));
             }
             Self::Depthwise3x3 => {
                 return plane_driver("pr_depthwise_3x3", "pr_channel_3x3", present);
@@ -331,9 +368,30 @@ impl Helper {
     }
 }
 
+/// Rows of 3x3 windows that are done two at a time.
+const PAIRS: &str = "    if (line && c->stride_h == 1 && c->stride_w == 1 && height > 1) {
+        pr_dw3_pairs_relu(&d);
+        height &= ~1;
+        d.plane += height * c->pitch;
+        d.out += height * c->out_y;
+        d.height -= height;
+        if (!d.height) {
+            return;
+        }
+    }
+";
+
+/// What the driver of convolutions does for a row of outputs where rows are padded in a strip.
+const STRIP_ROWS: &str = "        if (width) {
+            pr_strip(c, in, y0, edge, kept);
+            kept = c->k_h - c->stride_h;
+            first = edge;
+        }
+";
+
 /// What walks the planes of all channels; those whose multipliers are a half or more have a loop of their own.
 fn plane_driver(name: &str, channel: &str, present: &BTreeSet<Helper>) -> String {
-    let left = "(record[8 + c->k_h * c->k_w] & 32 ? pr_channel_left : PR_CHANNEL)(";
+    let left = "(!c->line && record[8 + c->k_h * c->k_w] & 32 ? pr_channel_left : PR_CHANNEL)(";
     let text = include_str!("c/plane_driver.c").replace("PR_NAME", name);
     let choose = present.contains(&Helper::ChannelLeft);
     let text = if choose { text.replace("PR_CHANNEL(", left) } else { text };
@@ -407,12 +465,14 @@ fn driver(text: &str, name: &str, coding: Coding, dsp: bool) -> String {
         .replace("PR_WEIGHTS", weights)
 }
 
-/// The statements that pick among the 3x3 loops that a unit has.
-fn depthwise_choice(present: &BTreeSet<Helper>) -> String {
+/// The statements that pick among the 3x3 loops that a unit has; `any` says which layers need those for any zero
+/// point.
+fn depthwise_choice(present: &BTreeSet<Helper>, any: &str) -> String {
+    let first = format!("c->stride_w == 1 && {any}");
     let all = [
-        (Helper::PlaneDw3S1, "c->stride_w == 1 && c->zero != -255", "pr_dw3_s1(&d);"),
+        (Helper::PlaneDw3S1, first.as_str(), "pr_dw3_s1(&d);"),
         (Helper::PlaneDw3S1Relu, "c->stride_w == 1", "pr_dw3_s1_relu(&d);"),
-        (Helper::PlaneDw3S2, "c->zero != -255", "pr_dw3_s2(&d);"),
+        (Helper::PlaneDw3S2, any, "pr_dw3_s2(&d);"),
         (Helper::PlaneDw3S2Relu, "1", "pr_dw3_s2_relu(&d);"),
     ];
     choice(&all, present)

@@ -41,6 +41,7 @@ mod depthwise;
 mod effort;
 mod elementwise;
 mod helpers;
+mod line;
 mod moves;
 mod pack;
 mod pool;

@@ -1,6 +1,7 @@
-use paring_qmath::Rounding;
+use paring_qmath::{Multiplier, Rounding};
 
 use crate::Coding;
+use crate::line::{Form, Line};
 use crate::requant::{LEFT, Requant};
 use crate::unit::Isa;
 
@@ -99,14 +100,91 @@ impl Channels {
     }
 }
 
-/// The value that a channel gives for every input, if there is one: rescaling is monotone, so equal
-/// ends of the range of sums tell.
-fn constant(row: &[i8], folded: i32, requant: &Requant, channel: usize) -> Option<i32> {
+impl Channels {
+    /// The smallest and the largest sum of a channel for any input.
+    pub fn ends(&self, channel: usize, per_output: usize) -> Option<[i32; 2]> {
+        let row = self.weights.get(channel * per_output..(channel + 1) * per_output)?;
+        ends(row, *self.folded.get(channel)?)
+    }
+
+    /// What a channel makes of a sum when the output's zero point is -128.
+    pub fn value(&self, channel: usize) -> impl Fn(i32) -> i32 + use<> {
+        let (mantissa, _) = self.fast.get(channel).copied().unwrap_or_default();
+        let multiplier = Multiplier { mantissa, shift: self.exponent(channel) };
+        move |sum| (multiplier.apply(sum, Rounding::Double) - 128).clamp(-128, 127)
+    }
+
+    /// The factor of a channel.
+    pub fn factor(&self, channel: usize) -> f64 {
+        let (mantissa, _) = self.fast.get(channel).copied().unwrap_or_default();
+        f64::from(mantissa) * f64::from(self.exponent(channel) - 31).exp2()
+    }
+
+    /// How far the product of a channel is shifted to the left.
+    fn exponent(&self, channel: usize) -> i32 {
+        let (_, shift1) = self.fast.get(channel).copied().unwrap_or_default();
+        if shift1 & LEFT == 0 { -1 - shift1 as i32 } else { (shift1 & !LEFT) as i32 - 1 }
+    }
+
+    /// The lines of all channels of a product whose output has the zero point -128, in groups of four; what they
+    /// add to the sums goes into the biases.
+    pub fn lines(&mut self, per_output: usize) -> Option<Vec<Line>> {
+        let firsts = groups(self.folded.len(), 4);
+        let lines = (0..self.folded.len())
+            .map(|channel| {
+                let last = firsts.iter().find(|&&first| first + 3 == channel);
+                let residue = last.map(|&first| steps_back(first) as i64);
+                let ends = self.ends(channel, per_output)?;
+                // The bias must not take an upper channel out of what its lane can hold.
+                let row = self.weights.get(channel * per_output..(channel + 1) * per_output)?;
+                let free = UPPER_LIMIT - 1 - bound(row, self.folded[channel]);
+                let form =
+                    Form { bias: if free > 0 { free.min(LINE.bias) } else { LINE.bias }, ..LINE };
+                form.line(self.value(channel), ends, self.factor(channel), residue)
+            })
+            .collect::<Option<Vec<Line>>>()?;
+        for (bias, line) in self.folded.iter_mut().zip(&lines) {
+            *bias += line.bias;
+        }
+        Some(lines)
+    }
+}
+
+impl Channels {
+    /// The lines of 3x3 windows and what sums are shifted by for them; biases become those of shifted sums.
+    pub fn plane_lines(&mut self) -> Option<(u32, Vec<Line>)> {
+        // Small factors want small sums, small offsets large ones.
+        (2..=PLANE_LINE.sum).rev().find_map(|sum| {
+            let form = Form { sum, ..PLANE_LINE };
+            let lines = (0..self.folded.len())
+                .map(|channel| {
+                    let ends = self.ends(channel, 9)?;
+                    let fits = ends.iter().all(|e| e.unsigned_abs() < 1 << 24);
+                    let line = form.line(self.value(channel), ends, self.factor(channel), None);
+                    line.filter(|_| fits)
+                })
+                .collect::<Option<Vec<Line>>>()?;
+            for (bias, line) in self.folded.iter_mut().zip(&lines) {
+                *bias = (*bias << sum) + line.bias;
+            }
+            Some((sum, lines))
+        })
+    }
+}
+
+/// The smallest and the largest sum for any input.
+fn ends(row: &[i8], folded: i32) -> Option<[i32; 2]> {
     let ends = row.iter().fold([i64::from(folded); 2], |[low, high], &w| {
         let (a, b) = (-128 * i64::from(w), 127 * i64::from(w));
         [low + a.min(b), high + a.max(b)]
     });
-    let [low, high] = [i32::try_from(ends[0]).ok()?, i32::try_from(ends[1]).ok()?];
+    Some([i32::try_from(ends[0]).ok()?, i32::try_from(ends[1]).ok()?])
+}
+
+/// The value that a channel gives for every input, if there is one: rescaling is monotone, so equal
+/// ends of the range of sums tell.
+fn constant(row: &[i8], folded: i32, requant: &Requant, channel: usize) -> Option<i32> {
+    let [low, high] = ends(row, folded)?;
     let value = |acc: i32| {
         let scaled = requant.of(channel).apply(acc, Rounding::Double);
         scaled.saturating_add(requant.zero).clamp(requant.low.max(-128), requant.high.min(127))
@@ -119,6 +197,20 @@ fn constant(row: &[i8], folded: i32, requant: &Requant, channel: usize) -> Optio
 pub(crate) fn groups(channels: usize, size: usize) -> Vec<usize> {
     (0..channels.div_ceil(size)).map(|g| (g * size).min(channels - size)).collect()
 }
+
+/// How many channels a group of four steps back: groups before it end at the next multiple of 4.
+fn steps_back(first: usize) -> usize {
+    first.next_multiple_of(4) - first
+}
+
+/// The lines of `pr_mm42_relu`.
+const LINE: Form = Form { sum: 0, result: 4, offsets: 1 << 16, bias: 1 << 21 };
+/// What stands for the zero point where results rise along lines.
+pub(crate) const LINE_ZERO: i32 = LINE.base();
+/// The lines of depthwise 3x3 windows, whose sums are multiples of `1 << sum`.
+const PLANE_LINE: Form = Form { sum: 6, result: 6, offsets: 1 << 8, bias: 1 << 28 };
+/// What stands for the zero point there.
+pub(crate) const PLANE_LINE_ZERO: i32 = PLANE_LINE.base();
 
 /// Two neighbouring channels' weights in one 16-bit lane: `256 * upper + lower`.
 fn lane(lower: i8, upper: i8) -> Option<u16> {
@@ -135,6 +227,8 @@ pub(crate) struct Matrix<'a> {
     pub fast: &'a [(i32, u32)],
     pub per_output: usize,
     pub order: &'a [[Option<usize>; 4]],
+    /// How results rise, instead of `fast`, or nothing.
+    pub lines: &'a [Line],
 }
 
 impl Matrix<'_> {
@@ -238,6 +332,13 @@ impl Matrix<'_> {
     }
 
     pub(crate) fn tail(&self, first: usize, out: &mut Vec<u32>) {
+        if let Some(lines) = self.lines.get(first..first + 4) {
+            for two in lines.chunks_exact(2) {
+                out.push(u32::from(two[0].offset) | u32::from(two[1].offset) << 16);
+                out.extend(two.iter().map(|l| l.multiplier as u32));
+            }
+            return;
+        }
         let mut shifts = [0_u8; 4];
         let mut multipliers = [0_u32; 4];
         for i in 0..4 {
@@ -245,8 +346,7 @@ impl Matrix<'_> {
             shifts[i] = shift1 as u8;
             multipliers[i] = mantissa as u32;
         }
-        // Groups before this one end at the next multiple of 4.
-        let back = first.next_multiple_of(4) - first;
+        let back = steps_back(first);
         out.push(u32::from_le_bytes(shifts) | (back as u32) << 30);
         out.extend(multipliers);
     }

@@ -233,6 +233,7 @@ fn deep(r: &mut Random, channels: usize) -> Vec<i32> {
 /// A layer of few, small weights, so that large multipliers do not saturate all of it.
 fn large_case(p: &mut Program, coding: Coding) {
     let r = &mut p.random;
+    let fast = r.size(0, 1) == 0;
     let pointwise = r.size(0, 2) > 0;
     let kernel = if pointwise { [1, 1] } else { [r.size(1, 3), r.size(1, 3)] };
     let (in_c, out_c) = (r.size(1, 12), r.size(4, 18));
@@ -265,6 +266,7 @@ fn large_case(p: &mut Program, coding: Coding) {
         bias: &biases,
         requant,
         coding,
+        fast,
     };
     let narrow: Vec<i8> = p.random.bytes(input.iter().product(), -20, 20);
     let x: Vec<i8> = if p.random.size(0, 1) == 0 {
@@ -351,6 +353,7 @@ fn fit(r: &mut Random, weights: &mut [i8], outputs: usize, coding: Coding) {
 
 fn conv_case(p: &mut Program, extreme: bool, coding: Coding) {
     let r = &mut p.random;
+    let fast = r.size(0, 1) == 0;
     let kernel = match r.size(0, 3) {
         0 => [1, 1],
         1 => [3, 3],
@@ -384,6 +387,7 @@ fn conv_case(p: &mut Program, extreme: bool, coding: Coding) {
         bias: &bias,
         requant,
         coding,
+        fast,
     };
     let x = p.random.bytes(input.iter().product(), -128, 127);
     let expected = common::conv(&layer, &x);
@@ -393,6 +397,7 @@ fn conv_case(p: &mut Program, extreme: bool, coding: Coding) {
 
 fn winograd_case(p: &mut Program, extreme: bool) {
     let r = &mut p.random;
+    let fast = r.size(0, 1) == 0;
     let (in_c, out_c) = (4 * r.size(1, 12), 4 * r.size(1, 4));
     let pad = [r.size(0, 2), r.size(0, 2)];
     let input = [r.size(3, 13), r.size(3, 13), in_c];
@@ -415,6 +420,7 @@ fn winograd_case(p: &mut Program, extreme: bool) {
         bias: &bias,
         requant,
         coding: Coding::Winograd,
+        fast,
     };
     let x = p.random.bytes(input.iter().product(), -128, 127);
     let expected = common::conv(&layer, &x);
@@ -434,6 +440,7 @@ fn winograd_tiles_equal_the_oracle() {
 
 fn depthwise_case(p: &mut Program, wide_scales: bool) {
     let r = &mut p.random;
+    let fast = r.size(0, 1) == 0;
     let kernel = match r.size(0, 5) {
         0 => [r.size(1, 5), r.size(1, 4)],
         1 => [5, 5],
@@ -476,6 +483,7 @@ fn depthwise_case(p: &mut Program, wide_scales: bool) {
         bias: &bias,
         requant: requant.clone(),
         by_rows,
+        fast,
     };
     let as_conv = Conv2d {
         input,
@@ -490,6 +498,7 @@ fn depthwise_case(p: &mut Program, wide_scales: bool) {
         bias: &bias,
         requant,
         coding: Coding::Plain,
+        fast,
     };
     let x = p.random.bytes(input.iter().product(), -128, 127);
     let expected = common::conv(&as_conv, &x);

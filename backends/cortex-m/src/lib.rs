@@ -10,7 +10,8 @@
 //! whose weights are stored as a palette, sparse or in int4 stay so in flash where the core has kernels for
 //! that; the report says why or why not. Where a budget of RAM asks for it, neighbouring layers run row by row and
 //! keep only the rows that are still wanted; `ram = min` takes as little as there can be. `optimize = size` is about
-//! flash alone: rows cost code. `optimize = speed` convolves 3x3 windows by Winograd's tiles, which take more flash.
+//! flash alone: rows cost code. `optimize = speed` convolves 3x3 windows by Winograd's tiles, which take more flash,
+//! unrolls products further and does depthwise rows in pairs, both of which take code (with the DSP extension).
 //!
 //! ```
 //! use paring_backend::{Backend, CompileOptions};

@@ -9,7 +9,7 @@ use paring_ir::{Graph, Node, NodeId, ValueId};
 use paring_qmath::Multiplier;
 use paring_tensor::{DType, Tensor, TensorType};
 
-use crate::choose::{self, Choice, Policy};
+use crate::choose::{self, Choice, Optimize, Policy};
 use crate::ops;
 use crate::stream::Stream;
 
@@ -217,6 +217,11 @@ impl<'g> Site<'_, 'g> {
         let (scale, zero) = self.int8("the output", self.output()?)?;
         let (low, high) = activation.quantized_bounds(scale, zero, DType::I8);
         Ok(Requant { multipliers, zero, low, high })
+    }
+
+    /// Whether code may be spent on speed.
+    pub fn fast(&self) -> bool {
+        self.lowering.policy.optimize == Optimize::Speed
     }
 
     /// Adds a kernel call that writes the node's output.

@@ -234,6 +234,9 @@ impl<'a> Grower<'a> {
         let spread = self.random.of(&[0.3, 1.0, 3.0]);
         let y = x_scale * base * (taps as f32).sqrt() * 75.0 * 75.0 / 127.0 * spread;
         let y = if low_bits { y / 16.0 } else { y };
+        // Now and then one for which multipliers are about a half and far above.
+        let fine = self.small.is_some() && self.random.below(5) == 0;
+        let y = if fine { y / self.random.of(&[20.0, 60.0, 2000.0]) } else { y };
         let zero = self.zero();
         (all, Some(Quant::per_tensor(y, zero)))
     }

@@ -66,24 +66,32 @@ const TFLM_M4: [(f64, u64, &str, u64); 4] = [
     (0.734, 2_580, "22.7 K", 276_976),
 ];
 
-/// Networks whose weights are made smaller first: name, model, recipe, its calibration.
-const COMPRESSED: [(&str, &str, &str, &str); 3] = [
-    ("AD, palette of 16", "keras/ad_autoencoder.h5", PALETTE, "ad_autoencoder"),
-    ("AD, int4", "keras/ad_autoencoder.h5", INT4, "ad_autoencoder"),
-    (
-        "IC, 80 % pruned in blocks of 4x4, palette of 16",
-        "keras/ic_resnet8.h5",
-        SPARSE,
-        "ic_resnet8",
-    ),
+/// Networks that pipelines make from float ones: name, model, weights' steps, step of quantization, calibration.
+/// Behind compressed ones stands the same network with a byte a weight.
+const COMPRESSED: [(&str, &str, &str, &str, &str); 8] = [
+    ("AD, palette of 16", AD, PALETTE, PER_TENSOR, "ad_autoencoder"),
+    ("AD, int4", AD, "", INT4_PER_TENSOR, "ad_autoencoder"),
+    ("AD, int8", AD, "", PER_TENSOR, "ad_autoencoder"),
+    ("AD, palette of 16, a scale for every output", AD, PALETTE_I8, QUANTIZE, "ad_autoencoder"),
+    ("AD, int4, a scale for every output", AD, INT4, QUANTIZE, "ad_autoencoder"),
+    ("AD, int8, a scale for every output", AD, "", QUANTIZE, "ad_autoencoder"),
+    ("IC, 80 % pruned in blocks of 4x4, palette of 16", IC, SPARSE, QUANTIZE, "ic_resnet8"),
+    ("IC, int8", IC, "", QUANTIZE, "ic_resnet8"),
 ];
+const AD: &str = "keras/ad_autoencoder.h5";
+const IC: &str = "keras/ic_resnet8.h5";
 
-/// What the recipes have in common, before and after the weights.
+/// What the recipes have in common before and after the weights.
 const BEFORE: &str = "version = 1\nseed = 7\n[[pass]]\nuse = \"cleanup\"\n[[pass]]\nuse = \"layout\"\n\
     [[pass]]\nuse = \"fold-bn\"\n[[pass]]\nuse = \"fuse\"\n";
-const AFTER: &str =
-    "[[pass]]\nuse = \"calibrate\"\n[[pass]]\nuse = \"quantize\"\n[[pass]]\nuse = \"cleanup\"\n";
-const PALETTE: &str = "[[pass]]\nuse = \"cluster\"\nclusters = 16\ngrid = \"i8\"\n";
+const CALIBRATE: &str = "[[pass]]\nuse = \"calibrate\"\n";
+const AFTER: &str = "[[pass]]\nuse = \"cleanup\"\n";
+const QUANTIZE: &str = "[[pass]]\nuse = \"quantize\"\n";
+const PER_TENSOR: &str = "[[pass]]\nuse = \"quantize\"\nweights = { per = \"tensor\" }\n";
+const INT4_PER_TENSOR: &str =
+    "[[pass]]\nuse = \"quantize\"\nweights = { dtype = \"i4\", per = \"tensor\" }\n";
+const PALETTE: &str = "[[pass]]\nuse = \"cluster\"\nclusters = 16\n";
+const PALETTE_I8: &str = "[[pass]]\nuse = \"cluster\"\nclusters = 16\ngrid = \"i8\"\n";
 const INT4: &str = "[[pass]]\nuse = \"calibrate\"\n[[pass]]\nuse = \"gptq\"\nbits = 4\n";
 const SPARSE: &str = "[[pass]]\nuse = \"prune\"\nsparsity = 0.8\nstructure = \"4x4\"\ncriterion = \"magnitude\"\n\
     [[pass]]\nuse = \"cluster\"\nclusters = 16\ngrid = \"i8\"\n";
@@ -115,7 +123,8 @@ const METHOD: &str = "
 - **Energy** is cycles times what a part's data sheet states for run mode at 3 V, where one is cited: STM32L072 (M0+) 93 uA/MHz,
   STM32L152xB (M3) 214, STM32L412 (M4) 79. `--energy` states another.
 - The compressed networks are made from the float Keras files by the pipelines below; their weights are chosen by simple rules
-  and without regard to accuracy, since what is measured here is the code. They are lowered `--as-is`. Beside them stand the int8 files of the same networks.
+  and without regard to accuracy, since what is measured here is the code. Behind them stand the same networks with a byte a
+  weight, made in the same way.
 
 ## Limits
 
@@ -184,11 +193,10 @@ impl Bench {
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
-    /// What `how` adds are arguments of both `verify` and `compile`.
-    fn measure(&self, file: &Path, core: &str, goal: &str, how: &[&str]) -> Result<Row> {
+    fn measure(&self, file: &Path, core: &str, goal: &str) -> Result<Row> {
         let (target, file) = (format!("cortex-{core}"), file.to_string_lossy());
         let out = self.scratch.join(core).to_string_lossy().into_owned();
-        let how = [&["--target", &target, "--optimize", goal], how].concat();
+        let how = ["--target", &target, "--optimize", goal];
         let v = self.json(&[&["verify", &file, "--limit", "2"], &how[..]].concat())?;
         let c = self.json(&[&["compile", &file, "-o", &out], &how[..]].concat())?;
         if v["equal"].as_bool() != Some(true) {
@@ -211,24 +219,24 @@ impl Bench {
     }
 
     /// Makes a compressed network by a pipeline.
-    fn compress(&self, index: usize, model: &str, weights: &str, calib: &str) -> Result<PathBuf> {
+    fn compress(&self, index: usize, model: &str, text: &str, calib: &str) -> Result<PathBuf> {
         let recipe = self.scratch.join(format!("compressed{index}.toml"));
-        std::fs::write(&recipe, pipeline(weights))?;
+        std::fs::write(&recipe, text)?;
         let out = self.scratch.join(format!("compressed{index}"));
         if out.is_dir() {
             std::fs::remove_dir_all(&out)?;
         }
         let model = self.data.join("models").join(model);
         let calib = format!("npz:{}", self.data.join(format!("expected/{calib}.npz")).display());
-        let text = |path: &Path| path.to_string_lossy().into_owned();
-        let (model, recipe, to) = (text(&model), text(&recipe), text(&out));
+        let shown = |path: &Path| path.to_string_lossy().into_owned();
+        let (model, recipe, to) = (shown(&model), shown(&recipe), shown(&out));
         self.json(&["compress", &model, "--recipe", &recipe, "--calib", &calib, "-o", &to])?;
         Ok(out.join("model.paring"))
     }
 }
 
-fn pipeline(weights: &str) -> String {
-    format!("{BEFORE}{weights}{AFTER}")
+fn pipeline(weights: &str, quantize: &str) -> String {
+    format!("{BEFORE}{weights}{CALIBRATE}{quantize}{AFTER}")
 }
 
 fn own_columns(row: &Row) -> String {
@@ -302,7 +310,7 @@ pub fn run(root: &Path) -> Result<()> {
     for peers in &CORES {
         let rows: Vec<Row> = MODELS
             .iter()
-            .map(|(_, _, name)| bench.measure(&file(name), peers.core, "balanced", &[]))
+            .map(|(_, _, name)| bench.measure(&file(name), peers.core, "balanced"))
             .collect::<Result<_>>()?;
         table(peers, &rows, &mut text);
     }
@@ -312,7 +320,7 @@ pub fn run(root: &Path) -> Result<()> {
     );
     for (short, _, name) in MODELS {
         for goal in ["speed", "size"] {
-            let row = bench.measure(&file(name), "m4", goal, &[])?;
+            let row = bench.measure(&file(name), "m4", goal)?;
             let (instructions, own) = (millions(row.instructions), own_columns(&row));
             let _ = writeln!(text, "| {short} | {goal} | {instructions} | {own} |");
         }
@@ -321,15 +329,11 @@ pub fn run(root: &Path) -> Result<()> {
         "\n## Compressed weights on the M4\n\nThey stay compressed in flash and are decoded in the inner loop.\n\n\
          | | instructions, M | cycles, M (estimated) | RAM | stack | flash | of it code |\n|---|---|---|---|---|---|---|\n",
     );
-    for (index, (name, model, weights, calib)) in COMPRESSED.into_iter().enumerate() {
-        let plain = if model.contains("ad_") { MODELS[3] } else { MODELS[0] };
-        let made = bench.compress(index, model, weights, calib)?;
-        let int8 = format!("{}, int8", plain.0);
-        for (name, path, how) in [(name, made, &["--as-is"][..]), (&*int8, file(plain.2), &[])] {
-            let row = bench.measure(&path, "m4", "balanced", how)?;
-            let (instructions, own) = (millions(row.instructions), own_columns(&row));
-            let _ = writeln!(text, "| {name} | {instructions} | {own} |");
-        }
+    for (index, (name, model, weights, quantize, calib)) in COMPRESSED.into_iter().enumerate() {
+        let made = bench.compress(index, model, &pipeline(weights, quantize), calib)?;
+        let row = bench.measure(&made, "m4", "balanced")?;
+        let (instructions, own) = (millions(row.instructions), own_columns(&row));
+        let _ = writeln!(text, "| {name} | {instructions} | {own} |");
     }
     text.push_str(
         "\n## TFLite Micro with CMSIS-NN on the M4\n\n| | instructions, M | cycles, M (estimated) | arena | code | network's \
@@ -345,8 +349,8 @@ pub fn run(root: &Path) -> Result<()> {
     }
     text.push_str(METHOD);
     text.push_str("\n## Pipelines of the compressed networks\n");
-    for (name, _, weights, _) in COMPRESSED {
-        let _ = write!(text, "\n{name}:\n\n```toml\n{}```\n", pipeline(weights));
+    for (name, _, weights, quantize, _) in COMPRESSED {
+        let _ = write!(text, "\n{name}:\n\n```toml\n{}```\n", pipeline(weights, quantize));
     }
     let path = root.join("docs/benchmarks-cortex-m.md");
     std::fs::create_dir_all(root.join("docs"))?;

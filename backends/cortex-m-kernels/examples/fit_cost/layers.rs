@@ -45,7 +45,7 @@ fn weights(r: &mut Random, coding: Coding, shape: [usize; 3]) -> &'static [i8] {
 
 fn requant(r: &mut Random, channels: usize) -> Requant {
     let zero = if r.below(2) == 0 { -128 } else { r.below(201) as i32 - 100 };
-    let one = |r: &mut Random| Multiplier::from_real(0.002 * (1.0 + r.below(101) as f64));
+    let one = |r: &mut Random| Multiplier::from_real(0.000_3 * (1.0 + r.below(101) as f64));
     let multipliers = (0..channels).map(|_| one(r)).collect();
     Requant { multipliers, zero, low: -128, high: 127 }
 }
@@ -97,6 +97,7 @@ fn conv(r: &mut Random, round: usize, coding: Coding, slow: bool) -> Conv2d<'sta
             bias: vec![5; channels].leak(),
             requant,
             coding,
+            fast: false,
         };
     }
 }
@@ -119,6 +120,7 @@ fn any_conv(r: &mut Random, round: usize) -> Conv2d<'static> {
         bias: vec![5; channels].leak(),
         requant: requant(r, channels),
         coding: Coding::Plain,
+        fast: false,
     }
 }
 
@@ -152,6 +154,7 @@ fn depthwise(r: &mut Random, round: usize) -> DepthwiseConv2d<'static> {
             bias: vec![5; channels].leak(),
             requant: requant(r, channels),
             by_rows: false,
+            fast: true,
         };
     }
 }
@@ -174,6 +177,7 @@ fn tiles(r: &mut Random) -> Conv2d<'static> {
         bias: vec![5; channels].leak(),
         requant: requant(r, channels),
         coding: Coding::Winograd,
+        fast: false,
     }
 }
 

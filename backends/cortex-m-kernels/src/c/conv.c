@@ -4,6 +4,7 @@ typedef struct {
     uint16_t in_h, in_w, in_c, out_h, out_w, out_c;
     int32_t bytes, groups, zero; /* as in pr_mm */
     int8_t k_h, k_w, stride_h, stride_w, pad_top, pad_left, in_zero;
+    uint16_t strip; /* bytes of a padded row, where the rows for a row of outputs are put together; else 0 */
 } pr_conv;
 
 /* The k_w * in_c bytes of the window row at (y, x): in place when inside the image, else put

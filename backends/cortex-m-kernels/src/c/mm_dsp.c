@@ -8,9 +8,8 @@
  *
  * Requantization, with 2^32 * (2 * acc * multiplier / 2^32, rounded) in one SMMLAR: ties of the shift go away from
  * zero by taking 1 from negative numbers, and the sum's sign may stand for the product's, as a
- * product of 0 gives 0 either way. When the output's zero point is -128, negative numbers saturate
- * however they round. With bit 5 of its shift set a channel's multiplier is a half or more: that shift plus 1
- * goes left, beforehand; 16 bits of the sum are enough, as what is cut off saturates.
+ * product of 0 gives 0 either way. With bit 5 of its shift set a channel's multiplier is a half or more: that
+ * shift plus 1 goes left, beforehand; 16 bits of the sum are enough, as what is cut off saturates.
  *
  * r0-r3 and r4-r7 are the sums of both pixels. Last on the stack is the entry of the unrolled loop (a step is
  * 8 bytes of columns and 48 of code). */
@@ -24,10 +23,6 @@
 #define PR_SCALE(r, before)                  \
     "add r4, r12, " r ", asr #31\n\t" before \
     "smmlar " r ", " r ", r11, r4\n\t"       \
-    "asr " r ", " r ", r10\n\t"              \
-    "ssat " r ", #8, " r ", asr #1\n\t"
-#define PR_SCALE_RELU(r, before)             \
-    before "smmlar " r ", " r ", r11, r12\n\t" \
     "asr " r ", " r ", r10\n\t"              \
     "ssat " r ", #8, " r ", asr #1\n\t"
 /* The frame: columns, their end, out, groups, stride - 1, zero; r8 is the stream. */
@@ -148,37 +143,48 @@
     "blo 2b\n\t"                        \
     PR_MM_END("28", PR_MM_SPLIT, PR_MM_UPPER, scale0, scale)
 #else
+/* The sums of a group; the stream past its weights. */
+static inline const uint32_t *pr_mm_sums(const int32_t *columns, const uint32_t *stream, int32_t bytes, int32_t sums[2][4])
+{
+    uint32_t sum[2][4];
+    for (int32_t i = 0; i < 4; i++) {
+        sum[0][i] = sum[1][i] = *stream++;
+    }
+    const int16_t *x = (const int16_t *)columns;
+    for (int32_t left = bytes; left > 0; left -= 8, x += 4) {
+        for (int32_t pair = 0; pair < 4; pair += 2) {
+            uint32_t w = *stream++;
+            int32_t low = (int8_t)w, low2 = (int8_t)(w >> 16);
+            int32_t both = (int16_t)w, both2 = (int16_t)(w >> 16);
+            for (int32_t p = 0; p < 2; p++) {
+                sum[p][pair] += (uint32_t)(x[2 * p] * low + x[2 * p + 1] * low2);
+                sum[p][pair + 1] += (uint32_t)(x[2 * p] * both + x[2 * p + 1] * both2);
+            }
+        }
+    }
+    for (int32_t i = 0; i < 4; i++) {
+        for (int32_t p = 0; p < 2; p++) {
+            int32_t acc = (int32_t)((i & 1) ? sum[p][i] - sum[p][i - 1] : sum[p][i]);
+            sums[p][i] = (i & 1) ? acc >> 8 : acc;
+        }
+    }
+    return stream;
+}
+
 static inline void pr_mm42(const int32_t *columns, const uint32_t *stream, int8_t *out, const pr_mm *m)
 {
     for (int32_t g = 0; g < m->groups; g++) {
-        uint32_t sum[2][4];
-        for (int32_t i = 0; i < 4; i++) {
-            sum[0][i] = sum[1][i] = *stream++;
-        }
-        const int16_t *x = (const int16_t *)columns;
-        for (int32_t left = m->bytes; left > 0; left -= 8, x += 4) {
-            for (int32_t pair = 0; pair < 4; pair += 2) {
-                uint32_t w = *stream++;
-                int32_t low = (int8_t)w, low2 = (int8_t)(w >> 16);
-                int32_t both = (int16_t)w, both2 = (int16_t)(w >> 16);
-                for (int32_t p = 0; p < 2; p++) {
-                    sum[p][pair] += (uint32_t)(x[2 * p] * low + x[2 * p + 1] * low2);
-                    sum[p][pair + 1] += (uint32_t)(x[2 * p] * both + x[2 * p + 1] * both2);
-                }
-            }
-        }
+        int32_t sums[2][4];
+        stream = pr_mm_sums(columns, stream, m->bytes, sums);
         uint32_t shifts = *stream++;
         out -= shifts >> 30;
         for (int32_t i = 0; i < 4; i++, shifts >>= 8) {
             int32_t multiplier = (int32_t)*stream++;
             for (int32_t p = 0; p < 2; p++) {
-                int32_t acc = (int32_t)((i & 1) ? sum[p][i] - sum[p][i - 1] : sum[p][i]);
-                acc = (i & 1) ? acc >> 8 : acc;
-                out[p * m->stride + i] = (int8_t)PR_REQUANT(acc, multiplier, shifts & 63, m->zero);
+                out[p * m->stride + i] = (int8_t)PR_REQUANT(sums[p][i], multiplier, shifts & 63, m->zero);
             }
         }
         out += 4;
     }
 }
-#define pr_mm42_relu pr_mm42
 #endif

@@ -10,5 +10,5 @@ typedef struct {
     int32_t bytes;  /* of a column pair */
     int32_t groups; /* of four output channels */
     int32_t stride; /* from the first pixel's outputs to the second's */
-    int32_t zero;   /* 2 * output zero point + 1 */
+    int32_t zero;   /* 2 * output zero point + 1; for pr_mm42_relu what its lines begin with */
 } pr_mm;

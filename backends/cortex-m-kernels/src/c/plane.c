@@ -10,6 +10,7 @@ typedef struct {
     int16_t pitch, rows;              /* of the plane in scratch */
     int16_t band;                     /* output rows that one filling of the plane gives */
     int16_t record;                   /* bytes of weights per channel */
-    int16_t zero;                     /* 2 * output zero point + 1 */
+    int16_t zero;                     /* 2 * output zero point + 1, or what lines begin with */
     int8_t k_h, k_w, stride_h, stride_w, pad_top, pad_left, in_zero;
+    int8_t line; /* weights are multiplied by 1 << line where results rise along lines, else 0 */
 } pr_plane;

@@ -2,8 +2,8 @@ typedef int16_t pr_element;
 
 /* What one channel's 3x3 loop needs; filled from the weight record and the layer. */
 typedef struct {
-    uint32_t weights[6]; /* rows of (w0, w1), (w1, w2), doubled */
-    int32_t bias;        /* doubled */
+    uint32_t weights[6]; /* rows of (w0, w1), (w1, w2), doubled; for lines 1 << line times as much */
+    int32_t bias;        /* likewise */
     int32_t multiplier, offset, shift1;
     int32_t pitch;       /* bytes to the next plane row */
     int32_t out_x, width;
@@ -19,11 +19,15 @@ typedef struct {
     "smmlar " r ", " r ", r4, r7\n\t"     \
     "asr " r ", " r ", r6\n\t"            \
     "ssat " r ", #8, " r ", asr #1\n\t"
-#define PR_DW_SCALE_RELU(r)               \
+#define PR_DW_PARAMS                      \
+    "ldrd r4, r5, [sp, #28]\n\t"          \
+    "ldr r6, [sp, #36]\n\t"
+/* For a zero point of -128: results rise along a line, (offset + round(sum * multiplier / 2^32)) >> 6. */
+#define PR_DW_LINE(r)                     \
     "smmlar " r ", " r ", r4, r5\n\t"     \
-    "asr " r ", " r ", r6\n\t"            \
-    "ssat " r ", #8, " r ", asr #1\n\t"
-#define PR_DW_LOOP(row, advance, scale)                                   \
+    "ssat " r ", #8, " r ", asr #6\n\t"
+#define PR_DW_LINE_PARAMS "ldrd r4, r5, [sp, #28]\n\t"
+#define PR_DW_LOOP(row, advance, params, scale)                           \
     "push {r4-r11, lr}\n\t"                                               \
     "sub sp, sp, #76\n\t"                                                 \
     "mov r1, sp\n\t"                                                      \
@@ -46,9 +50,7 @@ typedef struct {
     "add r9, r9, r12\n\t" row("16")                                       \
     "sub r9, r9, r12, lsl #1\n\t"                                         \
     "adds r9, r9, " advance "\n\t"                                        \
-    "ldrd r4, r5, [sp, #28]\n\t"                                          \
-    "ldr r6, [sp, #36]\n\t" scale("r0") scale("r1")       \
-    scale("r2") scale("r3")                               \
+    params scale("r0") scale("r1") scale("r2") scale("r3")                \
     "strb r0, [r10]\n\t"                                                  \
     "subs lr, lr, #4\n\t"                                                 \
     "blt 4f\n\t"                                                          \

@@ -3,8 +3,8 @@
 __attribute__((naked, noinline)) static void pr_dw3_s1_relu(const pr_dw3 *c)
 {
     (void)c;
-    __asm__ volatile(PR_DW_LOOP(PR_DW_ROW1, "#8", PR_DW_SCALE_RELU));
+    __asm__ volatile(PR_DW_LOOP(PR_DW_ROW1, "#8", PR_DW_LINE_PARAMS, PR_DW_LINE));
 }
 #else
-#define pr_dw3_s1_relu(c) pr_dw3_plain(c, 1)
+#define pr_dw3_s1_relu(c) pr_dw3_plain(c, 1, 1)
 #endif

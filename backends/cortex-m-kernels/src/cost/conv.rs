@@ -9,6 +9,7 @@ struct Product {
     isa: Isa,
     coding: Coding,
     relu: bool,
+    fast: bool,
     pairs: u64,
     channels: u64,
     bytes: u64,
@@ -38,7 +39,10 @@ impl Product {
             (Isa::V6m | Isa::V7m, _) => rounds.push(("step", groups * steps)),
             (Isa::Dsp, Coding::Plain) => {
                 rounds.push(("step", groups * steps));
-                rounds.push(("unrolled", groups * steps.div_ceil(8)));
+                // The first step along lines stands before the loop.
+                let further = if self.relu { steps - 1 } else { steps };
+                let unrolled = if self.relu && self.fast { 32 } else { 8 };
+                rounds.push(("unrolled", groups * further.div_ceil(unrolled)));
             }
             (Isa::Dsp, Coding::Nibbles) => {
                 rounds.push(("summed", self.pairs * steps.div_ceil(2)));
@@ -72,12 +76,25 @@ impl Conv2d<'_> {
         let sparse = matches!(self.coding, Coding::Sparse | Coding::SparsePalette);
         let kept = if sparse { self.kept_blocks().unwrap_or(0) as u64 } else { 0 };
         let left = self.left_channels() as u64;
-        Product { isa, coding: self.coding, relu, pairs, channels, bytes, kept, left }
+        Product {
+            isa,
+            coding: self.coding,
+            relu,
+            fast: self.fast,
+            pairs,
+            channels,
+            bytes,
+            kept,
+            left,
+        }
     }
 
     /// How often the loops of the function run that was chosen for this layer.
     pub(crate) fn rounds(&self, function: &str, isa: Isa) -> Rounds {
-        let relu = self.requant.zero == -128;
+        let relu = match isa {
+            Isa::Dsp => self.by_lines(isa),
+            _ => self.requant.zero == -128,
+        };
         let channels = self.output[2] as u64;
         if function.starts_with("pr_pointwise") {
             let pixels = (self.input[0] * self.input[1]) as u64;
@@ -139,7 +156,24 @@ impl Conv2d<'_> {
             moves[0] += if wide { bytes / 4 } else { 0 };
             moves[1] += if wide { bytes % 4 } else { bytes };
         };
-        for oy in 0..out_h {
+        let padded = if isa == Isa::Dsp { self.padded_row() } else { None };
+        let (mut strips, mut strip_rows) = (0, 0);
+        if let Some(width) = padded {
+            let left = self.pad[1] as i64 * depth;
+            let inside = (width as i64 - left).min(in_w * depth).max(0) as u64;
+            for oy in 0..out_h {
+                let y0 = (oy * self.stride[0]) as i64 - self.pad[0] as i64;
+                let kept = if oy > 0 { (k_h - self.stride[0] as i64).max(0) } else { 0 };
+                strips += 1;
+                piece(kept as u64 * width as u64);
+                for y in y0 + kept..y0 + k_h {
+                    strip_rows += 1;
+                    piece(width as u64);
+                    piece(if (0..in_h).contains(&y) { inside } else { 0 });
+                }
+            }
+        }
+        for oy in 0..if padded.is_some() { 0 } else { out_h } {
             let y0 = (oy * self.stride[0]) as i64 - self.pad[0] as i64;
             for pair in 0..out_w.div_ceil(2) {
                 let x0 = (2 * pair * self.stride[1]) as i64 - self.pad[1] as i64;
@@ -184,6 +218,8 @@ impl Conv2d<'_> {
             ("end_two_words", if rest > 0 { pairs * (ends / 2) } else { 0 }),
             ("edge_row", 2 * edge_pairs * k_h as u64),
             ("edge_part", edge_rows),
+            ("strip", strips),
+            ("strip_row", strip_rows),
             ("moved_word", moves[0]),
             ("moved_byte", moves[1]),
         ];

@@ -117,21 +117,31 @@ impl DepthwiseConv2d<'_> {
             ("halo_word", if wide { channels * (halo_bytes / 4) } else { 0 }),
             ("halo_byte", if wide { channels * (halo_bytes % 4) } else { channels * halo_bytes }),
         ]);
-        let relu = self.requant.zero == -128;
         if plane.three && isa == Isa::Dsp {
+            let (relu, pairs) = self.by_lines();
             let name = match (x.stride, relu) {
                 (1, false) => "four_1",
                 (1, true) => "four_1_relu",
                 (_, false) => "four_2",
                 (_, true) => "four_2_relu",
             };
+            // Bands have one height but for the last.
+            let rest = y.out % plane.band;
+            let in_pairs = |rows: usize| if pairs { rows / 2 } else { 0 };
+            let pairs = y.out / plane.band * in_pairs(plane.band) + in_pairs(rest);
+            let pairs = lines / y.out as u64 * pairs as u64;
+            let lines = lines - 2 * pairs;
             let over = |n: usize| if x.out % 4 == n { lines } else { 0 };
+            let fours = x.out.div_ceil(4) as u64;
             rounds.extend([
                 ("line", lines),
-                (name, lines * x.out.div_ceil(4) as u64),
+                (name, lines * fours),
                 ("line_1", over(1)),
                 ("line_2", over(2)),
                 ("line_3", over(3)),
+                ("pair_of_lines", pairs),
+                ("line_after_pairs", if pairs > 0 { lines } else { 0 }),
+                ("eight_relu", pairs * fours),
             ]);
         } else if plane.wide {
             let fours = lines * x.out.div_ceil(4) as u64;

@@ -30,6 +30,7 @@ pub(crate) fn lower(site: &mut Site<'_, '_>) -> Result<(), String> {
             bias: &bias,
             requant,
             by_rows: false,
+            fast: site.fast(),
         })
     } else {
         site.call_weighted(&Conv2d {
@@ -45,6 +46,7 @@ pub(crate) fn lower(site: &mut Site<'_, '_>) -> Result<(), String> {
             bias: &bias,
             requant,
             coding: Coding::Plain,
+            fast: site.fast(),
         })
     }
 }

@@ -41,5 +41,6 @@ pub(crate) fn lower(site: &mut Site<'_, '_>) -> Result<(), String> {
         bias: &bias,
         requant,
         coding: Coding::Plain,
+        fast: site.fast(),
     })
 }

@@ -76,12 +76,12 @@ impl Reader {
     }
 }
 
-/// Chooses the factors of a class for weights of so many bits, of whose noise a share is `left`.
+/// Chooses the factors of a class.
 pub(crate) fn choose(
     graph: &Graph,
     class: &Class,
     reach: &BTreeMap<ValueId, Reach>,
-    (bits, left): (u32, f64),
+    bits: u32,
 ) -> Found {
     let n = class.channels;
     let mut widest = vec![0.0_f64; n];
@@ -124,8 +124,7 @@ pub(crate) fn choose(
             .sum();
         let through: f64 =
             readers.iter().flat_map(|r| r.gain.iter().zip(factors).map(|(g, f)| g * f * f)).sum();
-        let weights: f64 = readers.iter().map(|r| r.weight_noise(factors, limit)).sum();
-        spread * through + left * weights
+        spread * through + readers.iter().map(|r| r.weight_noise(factors, limit)).sum::<f64>()
     };
     let candidates = (0..=EIGHTHS).map(|i| i as f64 / EIGHTHS as f64).map(|exponent| {
         let factor = |(r, least): (&f64, &f64)| match *r > 0.0 {

@@ -8,9 +8,8 @@ use std::process::Command;
 const PACKAGES: &[&str] =
     &["numpy", "ai-edge-quantizer", "ai-edge-litert", "onnx", "onnxruntime", "sympy"];
 
-/// Sets up a Python of its own below `target`, builds the program, and compares: for all tables of the
-/// page, or those named.
-pub fn run(root: &Path, tables: &[String]) -> Result<()> {
+/// Sets up a Python of its own below `target`, builds the program, and compares.
+pub fn run(root: &Path) -> Result<()> {
     let data =
         std::env::var_os("PARING_DATA").map_or_else(|| root.join("../shared/data"), Into::into);
     ensure!(data.is_dir(), "there is no {} (set PARING_DATA)", data.display());
@@ -31,7 +30,6 @@ pub fn run(root: &Path, tables: &[String]) -> Result<()> {
             .arg(root.join("target/release/paring"))
             .arg(data.canonicalize()?)
             .arg(&work)
-            .arg(root.join("docs/quantization.md"))
-            .args(tables),
+            .arg(root.join("docs/quantization.md")),
     )
 }

@@ -53,12 +53,10 @@ fn main() -> Result<()> {
             let bench = ["--package", "paring-bench", "--bin", "paring-bench-aarch64"];
             run(cargo(&["run", "--release", "--quiet"]).args(bench))
         }
-        Some("bench-quantization") => {
-            bench_quantization::run(&root(), &std::env::args().skip(2).collect::<Vec<_>>())
-        }
+        Some("bench-quantization") => bench_quantization::run(&root()),
         _ => bail!(
             "usage: cargo xtask setup | test | bench-mcu | bench-x86 | bench-aarch64 | \
-             bench-quantization [TABLE...]"
+             bench-quantization"
         ),
     }
 }

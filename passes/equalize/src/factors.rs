@@ -144,36 +144,3 @@ pub(crate) fn choose(
         _ => one,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_rounding_leaves_of_the_weights_noise_decides() {
-        let graph = paring_ir::text::parse(
-            "graph @g {
-               %x = input : f32[1,2]
-               %w = const [1.0, 0.0, 0.0, 1.0] : f32[2,2]
-               %a = dense(%x, %w) { activation = \"relu\" } : f32[1,2]
-               %v = const [1.0, 1.0, 1.0, -1.0] : f32[2,2]
-               %y = dense(%a, %v) : f32[1,2]
-               output %y
-             }",
-        )
-        .unwrap();
-        let value = graph.value_named("a").unwrap();
-        let readers = value.uses().iter().map(|(id, _)| *id).collect();
-        let class = Class { channels: 2, values: vec![value.id], readers, clamped: Vec::new() };
-        let mut seen = Reach::default();
-        seen.low = vec![0.0, 0.0];
-        seen.high = vec![16.0, 1.0];
-        seen.peak = seen.high.clone();
-        seen.square = vec![100.0, 0.5];
-        let reach = BTreeMap::from([(value.id, seen)]);
-        let exponent = |left: f64| choose(&graph, &class, &reach, (2, left)).exponent;
-        // With two bits the smaller channel costs more in the weights than it gains in the value.
-        assert_eq!(exponent(1.0), 0.0);
-        assert_eq!(exponent(0.0), 1.0);
-    }
-}

@@ -1,9 +1,9 @@
 """Quantizes the same networks with the same data by several tools and writes tables.
 
-    compare_quantizers.py PARING DATA WORK PAGE
+    compare_quantizers.py PARING DATA WORK PAGE [TABLE...]
 
 PARING is the program, DATA the folder with `models` and `datasets`, WORK a scratch folder, PAGE the
-Markdown file whose parts between markers are rewritten. Each tool runs in a process of its own, whose
+Markdown file whose parts between markers are rewritten: all of them, or the tables named. Each tool runs in a process of its own, whose
 time and peak memory are taken; each result is judged by its own runtime on the same samples.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 
 SAMPLES = 512
 # Draws of calibration images that each recipe is judged over.
-DRAWS = {"int8": 5, "int4": 1, "int3": 1, "mixed3": 1}
+DRAWS = {"int8": 5, "int4": 4, "int3": 4, "mixed3": 4}
 # Pictures of `imagenet200` that calibrate and judge: the ones at even places and those at odd ones.
 HALVES = [("offset=0,stride=2", "offset=1,stride=2"), ("offset=1,stride=2", "offset=0,stride=2")]
 # Networks whose outputs are no classes, or whose classes have no labels here.
@@ -303,10 +303,12 @@ def others(paring, data, work):
     return lines
 
 
-def main(paring, data, work, page):
+def main(paring, data, work, page, *tables):
     os.makedirs(work, exist_ok=True)
     for make in (calibration, draws, side_by_side, halves, others):
         name = make.__name__.replace("_", "-")
+        if tables and name not in tables:
+            continue
         table = "\n".join(make(paring, data, work))
         print(table, flush=True)
         begin, end = f"<!-- {name}: begin -->\n", f"\n<!-- {name}: end -->"

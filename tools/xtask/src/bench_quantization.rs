@@ -8,8 +8,9 @@ use std::process::Command;
 const PACKAGES: &[&str] =
     &["numpy", "ai-edge-quantizer", "ai-edge-litert", "onnx", "onnxruntime", "sympy"];
 
-/// Sets up a Python of its own below `target`, builds the program, and compares.
-pub fn run(root: &Path) -> Result<()> {
+/// Sets up a Python of its own below `target`, builds the program, and compares: for all tables of the
+/// page, or those named.
+pub fn run(root: &Path, tables: &[String]) -> Result<()> {
     let data =
         std::env::var_os("PARING_DATA").map_or_else(|| root.join("../shared/data"), Into::into);
     ensure!(data.is_dir(), "there is no {} (set PARING_DATA)", data.display());
@@ -30,6 +31,7 @@ pub fn run(root: &Path) -> Result<()> {
             .arg(root.join("target/release/paring"))
             .arg(data.canonicalize()?)
             .arg(&work)
-            .arg(root.join("docs/quantization.md")),
+            .arg(root.join("docs/quantization.md"))
+            .args(tables),
     )
 }

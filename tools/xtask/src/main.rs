@@ -53,10 +53,12 @@ fn main() -> Result<()> {
             let bench = ["--package", "paring-bench", "--bin", "paring-bench-aarch64"];
             run(cargo(&["run", "--release", "--quiet"]).args(bench))
         }
-        Some("bench-quantization") => bench_quantization::run(&root()),
+        Some("bench-quantization") => {
+            bench_quantization::run(&root(), &std::env::args().skip(2).collect::<Vec<_>>())
+        }
         _ => bail!(
             "usage: cargo xtask setup | test | bench-mcu | bench-x86 | bench-aarch64 | \
-             bench-quantization"
+             bench-quantization [TABLE...]"
         ),
     }
 }

@@ -172,3 +172,28 @@ impl Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Level;
+
+    #[test]
+    fn weights_that_are_not_finite_are_found() {
+        if !Level::Avx512.is_available() {
+            return;
+        }
+        for n in [1, 31, 32, 33, 100] {
+            for at in [0, n / 2, n - 1] {
+                let finite = |w: f32| {
+                    let mut weights = vec![-f32::MAX; n];
+                    weights[at] = w;
+                    // SAFETY: the processor has the features.
+                    unsafe { largest(&weights) < f32::INFINITY.to_bits() }
+                };
+                assert!([-0.0, 1.0, f32::MIN_POSITIVE, f32::MAX].into_iter().all(finite));
+                assert!(![f32::INFINITY, f32::NEG_INFINITY, f32::NAN].into_iter().any(finite));
+            }
+        }
+    }
+}

@@ -35,11 +35,13 @@ resnet8() {
     model=$models/keras/ic_resnet8.h5 calib=cifar10:$sets/cifar10:train test=cifar10:$sets/cifar10:test limit=1017
     table ResNet-8
     echo
-    echo "Second order without the last fit to the outputs, and with 4,096 pictures and longer fitting:"
+    echo "Second order with other pictures for calibration, and without the last fit to the outputs:"
     echo
     echo '```'
-    sweep --vary prune.scope=global --vary "prune.restore={epochs=0}"
-    sweep --vary prune.scope=global --vary prune.samples=4096 --vary "prune.restore={epochs=12}"
+    for offset in 5000 10000; do
+        calib=cifar10:$sets/cifar10:train,offset=$offset
+        sweep --vary prune.scope=global --vary "prune.restore={epochs=0},{epochs=4}"
+    done
     echo '```'
 }
 rate() {
@@ -90,9 +92,9 @@ cat << 'TEXT'
 
 Written by `docs/pruning.sh`: the recipe is [pruning.toml](pruning.toml), half of the weights go, and the tables vary
 how. Weights and activations are real numbers, batch norms are folded, depthwise convolutions are left alone. `global`
-takes half of the network, where it costs the outputs least; 2:4 keeps two of every four weights. `magnitude` leaves the survivors as they are; `second-order` fits them to what each dense layer computed, and
-then all of them together to the outputs of the dense network (`restore`, four times through the samples unless a table
-says otherwise).
+takes half of the network, where it costs the outputs least; 2:4 keeps two of every four weights. `magnitude` leaves the
+survivors as they are; `second-order` fits them to what each dense layer computed, and then all of them together to the
+outputs of the dense network (`restore`, four times through the samples unless a table says otherwise).
 
 Calibration needs no labels. ResNet-8 sees 1,024 CIFAR-10 training pictures and is counted on the 1,017 test pictures that
 exist in their original pixels, where one standard error is 1.0 point; LeNet-5 sees 1,024 MNIST training pictures and is

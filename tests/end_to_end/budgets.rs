@@ -2,7 +2,7 @@
 
 mod paring;
 
-use paring::{emulator, paring};
+use paring::{emulator, json, paring, shared};
 use paring_bundle as _;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -170,4 +170,50 @@ fn verify_holds_what_is_linked_and_counted_against_the_budgets() {
     assert_eq!(code, 0);
     let (code, seen, said) = verify(&["--ram", "6K"]);
     assert_eq!((code, &seen["shortfall"]["budget"]), (1, &"ram".into()), "{said}");
+}
+
+#[test]
+fn an_autoencoder_in_four_bits_takes_half_the_flash_and_little_more_time() {
+    let (Some(shared), true) = (shared(), emulator()) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let model = shared.join("models/keras/ad_autoencoder.h5");
+    let samples = shared.join("expected/ad_autoencoder.npz");
+    let measure = |name: &str, weights: &str, scales: &str| {
+        let recipe = dir.path().join(format!("{name}.toml"));
+        let pass = |name: &str, more: &str| format!("[[pass]]\nuse = \"{name}\"\n{more}");
+        let text = ["cleanup", "layout", "fold-bn", "fuse", "calibrate"].map(|name| pass(name, ""));
+        let rest = [pass("calibrate", ""), pass("quantize", scales), pass("cleanup", "")].concat();
+        let text = format!("version = 1\n{}{weights}{rest}", text.concat());
+        std::fs::write(&recipe, text).unwrap();
+        let out = dir.path().join(name);
+        let calib = format!("npz:{}", samples.display());
+        json(
+            &[
+                &["compress", model.to_str().unwrap(), "--recipe", recipe.to_str().unwrap()][..],
+                &["--calib", &calib, "-o", out.to_str().unwrap()],
+            ]
+            .concat(),
+        );
+        let done = out.join("model.paring");
+        let done = done.to_str().unwrap();
+        let inputs = samples.to_str().unwrap();
+        let counted = json(
+            &[
+                &["verify", done, "--target", "cortex-m4"][..],
+                &["--inputs", inputs, "--limit", "1"],
+            ]
+            .concat(),
+        );
+        assert_eq!(counted["equal"], true);
+        let data = format!("npz:{}", samples.display());
+        let scores = json(&["eval", done, "--data", &data, "--against", model.to_str().unwrap()]);
+        let number = |key: &str| counted[key].as_f64().unwrap();
+        (number("instructions"), number("flash_bytes"), scores["snr_db"].as_f64().unwrap())
+    };
+    let plain = measure("plain", "", "");
+    let four = "[[pass]]\nuse = \"gptq\"\nbits = 4\nper = \"tensor\"\n";
+    let coded = measure("coded", four, "weights = { per = \"tensor\" }\n");
+    assert!(coded.1 <= 145_000.0, "{} bytes of flash", coded.1);
+    assert!(coded.0 <= 1.6 * plain.0, "{} instructions of {}", coded.0, plain.0);
+    assert!(coded.2 >= 30.0, "{} dB of the float network's results", coded.2);
 }

@@ -19,12 +19,17 @@ fn rows_halve_the_memory_of_mcunet() {
     };
     let layers = verify(&[]);
     let number = |seen: &serde_json::Value, key: &str| seen[key].as_u64().unwrap();
-    let half = number(&layers, "ram_bytes") / 2;
+    // Where layers run one after another, the operand and the result of the widest one stand side by
+    // side: 88x88 pixels of 8 and of 24 channels, once channels that compute nothing are gone. Whole
+    // layers take less than that where a result may lie over what it is computed from.
+    let side_by_side = 88 * 88 * (8 + 24);
+    assert!(number(&layers, "ram_bytes") <= 190_000, "{layers}");
+    let half = side_by_side / 2;
     let rows = verify(&["--ram", &half.to_string()]);
     assert!(layers["equal"] == true && rows["equal"] == true, "{layers} {rows}");
     assert!(number(&rows, "ram_bytes") <= half, "{rows}");
     let least = verify(&["--ram", "min"]);
-    assert!(least["equal"] == true && number(&least, "ram_bytes") <= 110_000, "{least}");
+    assert!(least["equal"] == true && number(&least, "ram_bytes") <= 100_000, "{least}");
     // Nothing is computed twice; what is left is moving rows and widening some anew.
     for seen in [&rows, &least] {
         let (with, without) = (number(seen, "instructions"), number(&layers, "instructions"));

@@ -48,6 +48,9 @@ pub(crate) const BAND_FIELDS: [(&str, &str); 3] =
 /// The most bytes that padded rows may take.
 const LARGE_PADDED: usize = 1024;
 
+/// Cycles that putting padded rows together has to save to be worth its code, some 150 bytes.
+const PADDED_CODE: usize = 50_000;
+
 /// Strips larger than this are cut into tiles of a row.
 const LARGE_STRIP: usize = 4096;
 
@@ -166,7 +169,8 @@ impl Conv2d<'_> {
         // Cycles, roughly.
         let strips = self.output[0] * (fresh * (120 + 4 * width) + (k_h - fresh) * 2 * width);
         let edges = self.edge_pairs() * k_h * 200;
-        (k_h * width <= LARGE_PADDED && strips < edges).then_some(width)
+        let code = if self.fast { 0 } else { PADDED_CODE };
+        (k_h * width <= LARGE_PADDED && strips + code < edges).then_some(width)
     }
 
     /// Weights in the order of a strip's bytes: column by column.

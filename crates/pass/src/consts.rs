@@ -222,7 +222,9 @@ fn moved(
     let kept = sparse.kept();
     let code = |i: &usize| if codes[*i] < 0.0 { fill } else { Some(codes[*i] as u8) };
     let Some(codes) = kept.iter().map(code).collect::<Option<Vec<u8>>>() else {
-        return Ok(ConstData::Sparse(sparse));
+        // Blocks cut differently hold zeros that the codebook does not have. Without blocks there are none.
+        let single = vec![1; block.len()];
+        return if block == single { Ok(ConstData::Sparse(sparse)) } else { moved(s, &single, by) };
     };
     let values = Palette::new([kept.len()], codes.into(), palette.codebook().clone())?;
     sparse.with_values(ConstData::Palette(values)).map(ConstData::Sparse)
@@ -270,6 +272,19 @@ mod tests {
         assert_eq!(entries(&some), (vec![2.0, 0.0, 1.0, 2.0], vec![1, 0, 1]));
         let turned = permute(&old, &[1, 0]).unwrap();
         assert_eq!(entries(&turned), (vec![1.0, 0.0, 0.0, 2.0, 2.0, 1.0], vec![0, 1, 1, 0]));
+    }
+
+    #[test]
+    fn blocks_that_are_cut_keep_codes_without_blocks() {
+        let dense = Tensor::from_vec([2, 4], vec![1_i8, 2, 0, 0, 2, 1, 1, 2]).unwrap();
+        let sparse = Sparse::from_dense(&dense, &[1, 2], 0).unwrap();
+        let book = Tensor::from_vec([2], vec![1_i8, 2]).unwrap();
+        let values = Palette::new([6], Bytes::from_static(&[0, 1, 1, 0, 0, 1]), book).unwrap();
+        let old = ConstData::Sparse(sparse.with_values(ConstData::Palette(values)).unwrap());
+        let some = select(&old, 1, &[0, 2, 3]).unwrap();
+        assert_eq!(some.dense().to_i64(), [1, 0, 0, 2, 1, 2]);
+        let some = some.sparse().unwrap();
+        assert_eq!((some.block(), some.values().palette().unwrap().entries()), (&[1, 1][..], 2));
     }
 
     #[test]

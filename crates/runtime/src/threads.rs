@@ -1,12 +1,12 @@
 //! Dividing rows of work among the threads of the pool that the caller runs in.
 
 #[cfg(feature = "threads")]
-pub(crate) use pool::{divide, join, worth};
+pub(crate) use pool::{divide, divide_once, join, worth};
 #[cfg(feature = "threads")]
 pub use pool::{threads, together};
 
 #[cfg(not(feature = "threads"))]
-pub(crate) use alone::{divide, join, worth};
+pub(crate) use alone::{divide, divide as divide_once, join, worth};
 #[cfg(not(feature = "threads"))]
 pub use alone::{threads, together};
 
@@ -68,6 +68,31 @@ mod pool {
         out: &mut [T],
         f: &(impl Fn(Range<usize>, &mut [T]) + Sync),
     ) {
+        let least = (count / (work / (GRAIN / 4)).max(1)).max(1);
+        divide_by(count, per, work, least, out, f);
+    }
+
+    /// As [`divide`], with a part for each thread that is done at once: for work that goes through much memory
+    /// once a call.
+    pub(crate) fn divide_once<T: Send>(
+        count: usize,
+        per: usize,
+        work: usize,
+        out: &mut [T],
+        f: &(impl Fn(Range<usize>, &mut [T]) + Sync),
+    ) {
+        divide_by(count, per, work, count, out, f);
+    }
+
+    /// As [`divide`]; no thread takes fewer than `least` indices where there are as many.
+    fn divide_by<T: Send>(
+        count: usize,
+        per: usize,
+        work: usize,
+        least: usize,
+        out: &mut [T],
+        f: &(impl Fn(Range<usize>, &mut [T]) + Sync),
+    ) {
         let parts = worth(work).min(count);
         if parts < 2 {
             return f(0..count, out);
@@ -77,7 +102,6 @@ mod pool {
         for (i, share) in shares[..parts].iter_mut().enumerate() {
             *share = all.front(count * (i + 1) / parts - count * i / parts, per);
         }
-        let least = (count / (work / (GRAIN / 4)).max(1)).max(1);
         let shares = Mutex::new(shares);
         let take = |own: usize| {
             let mut shares = shares.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,7 +127,7 @@ mod pool {
             1 => f(numbers.start),
             n => {
                 let mid = numbers.start + n / 2;
-                rayon::join(|| each(numbers.start..mid, f), || each(mid..numbers.end, f));
+                join(|| each(numbers.start..mid, f), || each(mid..numbers.end, f));
             }
         }
     }
@@ -120,9 +144,36 @@ mod pool {
         rayon::current_num_threads().max(1)
     }
 
-    /// Does both, at once where there are threads.
+    /// Does both, at once where there are threads. Where another thread has begun with `b`, its end is waited for
+    /// without going to sleep: it is near, and to be woken takes longer.
     pub(crate) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
-        rayon::join(a, b);
+        let (begun, done) = (AtomicBool::new(false), AtomicBool::new(false));
+        rayon::join(
+            || {
+                a();
+                if begun.load(Ordering::Acquire) {
+                    patiently(|| done.load(Ordering::Acquire));
+                }
+            },
+            || {
+                begun.store(true, Ordering::Release);
+                let _done = Done(&done);
+                b();
+            },
+        );
+    }
+
+    /// Waits until something is so; after a while, other programs have the processor in between.
+    fn patiently(is_so: impl Fn() -> bool) {
+        let mut turns = 0;
+        while !is_so() {
+            if turns < PATIENCE {
+                turns += 1;
+                std::hint::spin_loop();
+            } else {
+                std::thread::yield_now();
+            }
+        }
     }
 
     /// Programs that keep threads awake.
@@ -195,14 +246,16 @@ mod pool {
                 let mut out = vec![0_u32; (count - 1) * 3 + last];
                 pool.install(|| {
                     together(usize::MAX, || {
-                        divide(count, 3, usize::MAX, &mut out, &|range, out| {
+                        let add = |range: Range<usize>, out: &mut [u32]| {
                             for (i, v) in out.iter_mut().enumerate() {
                                 *v += (range.start + i / 3) as u32 + 1;
                             }
-                        });
+                        };
+                        divide(count, 3, usize::MAX, &mut out, &add);
+                        divide_once(count, 3, usize::MAX, &mut out, &add);
                     });
                 });
-                let want: Vec<u32> = (0..out.len()).map(|i| (i / 3) as u32 + 1).collect();
+                let want: Vec<u32> = (0..out.len()).map(|i| 2 * ((i / 3) as u32 + 1)).collect();
                 assert_eq!(out, want);
             }
         }

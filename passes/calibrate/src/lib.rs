@@ -247,7 +247,7 @@ impl Pass for Calibrate {
                 },
                 _ => whole,
             };
-            clipped += usize::from(range.0 > whole.0 || range.1 < whole.1);
+            clipped += usize::from(range != whole);
             patch.set_range(*v, Some(range));
         }
         cx.note(format!(

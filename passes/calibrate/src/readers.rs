@@ -14,10 +14,6 @@ const JUDGED: std::ops::RangeInclusive<usize> = 8..=64;
 const LOWS: [f32; 6] = [1.0, 0.8, 0.6, 0.4, 0.25, 0.1];
 const HIGHS: [f32; 8] = [1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4];
 
-/// How far candidates reach beyond both ends. Numbers that lie on a grid, such as those of pixels,
-/// may all be ties between two integers of the exact range, and none of a slightly wider one.
-const WIDER: [f32; 3] = [1.001, 1.004, 1.008];
-
 /// A value whose range is judged by what rounding it does to the results of the nodes that read it.
 struct Probe {
     value: ValueId,
@@ -54,7 +50,6 @@ fn candidates(seen: &Seen) -> Vec<(f32, f32)> {
     let highs = parts(high, &HIGHS);
     let mut all: Vec<(f32, f32)> =
         parts(low, &LOWS).iter().flat_map(|l| highs.iter().map(|h| (*l, *h))).collect();
-    all.extend(WIDER.iter().map(|by| (low * by, high * by)));
     all.extend(seen.histogram.as_ref().map(|h| search::mse(h, (seen.low, seen.high))));
     all
 }

@@ -76,12 +76,12 @@ impl Reader {
     }
 }
 
-/// Chooses the factors of a class for weights of so many bits, of whose noise a share is `left`.
+/// Chooses the factors of a class.
 pub(crate) fn choose(
     graph: &Graph,
     class: &Class,
     reach: &BTreeMap<ValueId, Reach>,
-    (bits, left): (u32, f64),
+    bits: u32,
 ) -> Found {
     let n = class.channels;
     let mut widest = vec![0.0_f64; n];
@@ -124,8 +124,7 @@ pub(crate) fn choose(
             .sum();
         let through: f64 =
             readers.iter().flat_map(|r| r.gain.iter().zip(factors).map(|(g, f)| g * f * f)).sum();
-        let weights: f64 = readers.iter().map(|r| r.weight_noise(factors, limit)).sum();
-        spread * through + left * weights
+        spread * through + readers.iter().map(|r| r.weight_noise(factors, limit)).sum::<f64>()
     };
     let candidates = (0..=EIGHTHS).map(|i| i as f64 / EIGHTHS as f64).map(|exponent| {
         let factor = |(r, least): (&f64, &f64)| match *r > 0.0 {
@@ -143,38 +142,5 @@ pub(crate) fn choose(
             gain: 10.0 * (plain / least.max(1e-300)).log10(),
         },
         _ => one,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_rounding_leaves_of_the_weights_noise_decides() {
-        let graph = paring_ir::text::parse(
-            "graph @g {
-               %x = input : f32[1,2]
-               %w = const [1.0, 0.0, 0.0, 1.0] : f32[2,2]
-               %a = dense(%x, %w) { activation = \"relu\" } : f32[1,2]
-               %v = const [1.0, 1.0, 1.0, -1.0] : f32[2,2]
-               %y = dense(%a, %v) : f32[1,2]
-               output %y
-             }",
-        )
-        .unwrap();
-        let value = graph.value_named("a").unwrap();
-        let readers = value.uses().iter().map(|(id, _)| *id).collect();
-        let class = Class { channels: 2, values: vec![value.id], readers, clamped: Vec::new() };
-        let mut seen = Reach::default();
-        seen.low = vec![0.0, 0.0];
-        seen.high = vec![16.0, 1.0];
-        seen.peak = seen.high.clone();
-        seen.square = vec![100.0, 0.5];
-        let reach = BTreeMap::from([(value.id, seen)]);
-        let exponent = |left: f64| choose(&graph, &class, &reach, (2, left)).exponent;
-        // With two bits the smaller channel costs more in the weights than it gains in the value.
-        assert_eq!(exponent(1.0), 0.0);
-        assert_eq!(exponent(0.0), 1.0);
     }
 }

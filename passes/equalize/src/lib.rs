@@ -43,9 +43,6 @@ pub struct Equalize {
     pub samples: Option<usize>,
     /// Bits that weights will have, which decides how much their rounding matters.
     pub bits: u32,
-    /// How much of the weights' noise is left by how they are rounded, in parts of that of rounding to
-    /// nearest. Second-order rounding leaves about a tenth.
-    pub noise: f64,
     /// What becomes of ReLU6.
     pub relu6: Relu6,
 }
@@ -65,7 +62,7 @@ pub enum Relu6 {
 
 impl Default for Equalize {
     fn default() -> Self {
-        Self { data: None, samples: Some(128), bits: 8, noise: 1.0, relu6: Relu6::Keep }
+        Self { data: None, samples: Some(128), bits: 8, relu6: Relu6::Keep }
     }
 }
 
@@ -88,9 +85,6 @@ impl Pass for Equalize {
                 "`bits` must be from 2 to 8 and `samples` at least 1".into(),
             ));
         }
-        if !(0.0..=1.0).contains(&self.noise) {
-            return Err(PassError::Input("`noise` is a share, from 0 to 1".into()));
-        }
         if self.relu6 == Relu6::Replace {
             scale::replace_relu6(self, graph, cx)?;
         }
@@ -103,7 +97,7 @@ impl Pass for Equalize {
         let reach = reach::observe(&mut stream, graph, &classes)?;
         let mut chosen = Vec::with_capacity(classes.len());
         for class in &classes {
-            let found = factors::choose(graph, class, &reach, (self.bits, self.noise));
+            let found = factors::choose(graph, class, &reach, self.bits);
             let first = &graph.value(class.values[0]).name;
             cx.note(format!(
                 "`{first}` and {} more values of {} channels: exponent {:.3}, expected noise \

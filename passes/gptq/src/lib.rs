@@ -46,6 +46,7 @@ mod refine;
 
 pub use bits::Bits;
 pub use guard::AccuracyGuard;
+pub use paring_layerwise::weights::Per;
 pub use refine::Refine;
 
 use paring_ir::ops::Dequantize;
@@ -58,7 +59,6 @@ use paring_pass::{
     register_pass,
 };
 use paring_tensor::{ConstData, DType, Quant, Tensor};
-pub use paring_layerwise::weights::Per;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -232,6 +232,9 @@ impl Pass for Gptq {
 /// Scales that are tried where all filters of a layer share one, relative to that of the largest weight.
 const SHARED_SCALES: [f64; 10] = [1.0, 0.9, 0.81, 0.73, 0.66, 0.59, 0.53, 0.48, 0.43, 0.39];
 
+/// Rounds the weights of one filter, of which a mask may keep some at zero.
+type RoundFilter<'a> = dyn Fn(&Problem, &[f32], Option<&[bool]>) -> Row + Sync + 'a;
+
 /// What the passes work on.
 const LAYER: &str = "convolution or dense layer with real weights";
 
@@ -337,7 +340,7 @@ impl Gptq {
             .into_par_iter()
             .map(|g| Problem::new(moments, g, self.damping, self.correct))
             .collect();
-        let each = |round: &(dyn Fn(&Problem, &[f32], Option<&[bool]>) -> Row + Sync)| {
+        let each = |round: &RoundFilter<'_>| {
             let rows = (0..outputs).into_par_iter().map(|o| {
                 let problem = &problems[o * groups / outputs];
                 let range = o * per_filter..(o + 1) * per_filter;

@@ -70,7 +70,7 @@ const TFLM_M4: [(f64, u64, &str, u64); 4] = [
 /// Behind compressed ones stands the same network with a byte a weight.
 const COMPRESSED: [(&str, &str, &str, &str, &str); 8] = [
     ("AD, palette of 16", AD, PALETTE, PER_TENSOR, "ad_autoencoder"),
-    ("AD, int4", AD, "", INT4_PER_TENSOR, "ad_autoencoder"),
+    ("AD, int4", AD, INT4_PER_TENSOR, PER_TENSOR, "ad_autoencoder"),
     ("AD, int8", AD, "", PER_TENSOR, "ad_autoencoder"),
     ("AD, palette of 16, a scale for every output", AD, PALETTE_I8, QUANTIZE, "ad_autoencoder"),
     ("AD, int4, a scale for every output", AD, INT4, QUANTIZE, "ad_autoencoder"),
@@ -88,11 +88,11 @@ const CALIBRATE: &str = "[[pass]]\nuse = \"calibrate\"\n";
 const AFTER: &str = "[[pass]]\nuse = \"cleanup\"\n";
 const QUANTIZE: &str = "[[pass]]\nuse = \"quantize\"\n";
 const PER_TENSOR: &str = "[[pass]]\nuse = \"quantize\"\nweights = { per = \"tensor\" }\n";
-const INT4_PER_TENSOR: &str =
-    "[[pass]]\nuse = \"quantize\"\nweights = { dtype = \"i4\", per = \"tensor\" }\n";
 const PALETTE: &str = "[[pass]]\nuse = \"cluster\"\nclusters = 16\n";
 const PALETTE_I8: &str = "[[pass]]\nuse = \"cluster\"\nclusters = 16\ngrid = \"i8\"\n";
 const INT4: &str = "[[pass]]\nuse = \"calibrate\"\n[[pass]]\nuse = \"gptq\"\nbits = 4\n";
+const INT4_PER_TENSOR: &str =
+    "[[pass]]\nuse = \"calibrate\"\n[[pass]]\nuse = \"gptq\"\nbits = 4\nper = \"tensor\"\n";
 const SPARSE: &str = "[[pass]]\nuse = \"prune\"\nsparsity = 0.8\nstructure = \"4x4\"\ncriterion = \"magnitude\"\n\
     [[pass]]\nuse = \"cluster\"\nclusters = 16\ngrid = \"i8\"\n";
 

@@ -1,9 +1,13 @@
 use crate::blob::Blob;
 use crate::step::{ByRows, Io, RowShape, Step, numbers, numbers_mut};
-use crate::threads::divide;
+use crate::threads::{divide, divide_once};
 use crate::wire::wire;
 use paring_kernels::{Kernels, Window};
 use std::ops::Range;
+
+/// Work that is not cut into more pieces than there are threads: a call looks at all weights, and one for a single
+/// row reads more of the input than one for two rows does for each.
+const SMALL: usize = 3_000_000;
 
 /// What both element types share.
 #[derive(Debug)]
@@ -27,7 +31,12 @@ impl Images {
         let images = x.chunks_exact(image).zip(out.chunks_exact_mut(row * self.out_rows));
         for (x, out) in images.take(self.batch) {
             let work = self.shape(size_of::<T>()).total();
-            divide(self.out_rows, row, work, out, &|rows, out| each(x, rows, out));
+            let each = |rows: Range<usize>, out: &mut [T]| each(x, rows, out);
+            if work < SMALL {
+                divide_once(self.out_rows, row, work, out, &each);
+            } else {
+                divide(self.out_rows, row, work, out, &each);
+            }
         }
     }
 }

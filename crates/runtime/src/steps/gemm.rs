@@ -3,7 +3,7 @@
 use crate::blob::Blob;
 use crate::buffer::Buffer;
 use crate::step::{ByRows, Io, RowShape, Step, numbers, numbers_mut};
-use crate::threads::divide;
+use crate::threads::{divide, divide_once, worth};
 use crate::wire::wire;
 use paring_kernels::{I8Panel, Kernels, PAD, Rows, Table, Tile};
 use paring_qmath::{Multiplier, Rounding};
@@ -119,6 +119,16 @@ impl Layout {
         self
     }
 
+    /// Whether the rows are few and lie side by side.
+    fn is_short(&self, tile: Tile, at: &[u32]) -> bool {
+        self.taps == 1
+            && self.groups == 1
+            && self.frame.is_none()
+            && self.again == 0
+            && self.rows.next_multiple_of(tile.rows) <= MOST_ROWS
+            && at.iter().zip(0..self.rows).all(|(at, row)| *at as usize == row * self.depth)
+    }
+
     fn per_group(&self) -> usize {
         self.channels / self.groups
     }
@@ -225,8 +235,8 @@ fn panels(layout: &Layout, tile: Tile, len: impl Fn(usize) -> usize) -> (Vec<Pan
     (all, total)
 }
 
-/// The table of the rows of a last tile that lie side by side.
-fn last_tile(rows: usize, depth: usize) -> [u32; MOST_ROWS] {
+/// The table of few rows that lie side by side.
+fn side_by_side(rows: usize, depth: usize) -> [u32; MOST_ROWS] {
     std::array::from_fn(|lane| (lane.min(rows.saturating_sub(1)) * depth) as u32)
 }
 
@@ -271,6 +281,19 @@ fn product<T: Send>(
         }
         return;
     }
+    if worth(layout.work(size)) > 1 && layout.is_short(tile, at_all) {
+        // Whole tiles would leave one thread with more rows than another, and each call goes through all weights.
+        divide_once(layout.rows, n, layout.work(size), out, &|range, out| {
+            let (rows, base) = (range.len(), range.start * layout.depth);
+            let at = side_by_side(rows, layout.depth);
+            let at = kernels.pieces(&at[..rows.next_multiple_of(tile.rows)]);
+            let stretch = Stretch { row: range.start, rows, base, at };
+            for panel in panels {
+                each(&stretch, panel, &mut out[panel.first..]);
+            }
+        });
+        return;
+    }
     let tiles = layout.rows.div_ceil(tile.rows);
     let bytes = tile.rows * layout.taps * layout.depth * size;
     let block = (BLOCK / bytes.max(1)).max(1);
@@ -285,7 +308,7 @@ fn product<T: Send>(
                 (base, at) = (0, &at_all[start * per..end * per]);
             } else if row + tile.rows > layout.rows {
                 // The rows that are left fill no tile.
-                last = last_tile(layout.rows - row, layout.depth);
+                last = side_by_side(layout.rows - row, layout.depth);
                 (base, at) = (row * layout.depth, &last[..tile.rows]);
             } else {
                 let (turn, from) = (start / layout.again, start % layout.again);
@@ -319,7 +342,7 @@ fn neighbours(l: &Layout, tile: Tile, n: usize, mut each: impl FnMut(usize, usiz
         done += now;
     }
     if n > whole {
-        each(whole, n - whole, &last_tile(n - whole, l.depth)[..tile.rows]);
+        each(whole, n - whole, &side_by_side(n - whole, l.depth)[..tile.rows]);
     }
 }
 

@@ -1,4 +1,5 @@
 use crate::step::{Io, Step, numbers, numbers_mut};
+use crate::threads::divide;
 use crate::wire::wire;
 use paring_kernels::Kernels;
 use paring_qmath::{Multiplier, Rounding};
@@ -8,6 +9,14 @@ use paring_qmath::{Multiplier, Rounding};
 pub struct Extents {
     pub len: usize,
     pub inner: usize,
+}
+
+impl Extents {
+    /// What a result takes, as [`Step::work`] counts.
+    fn work(&self) -> usize {
+        // An element that is brought in and added takes as long as about four products.
+        self.len.saturating_mul(self.inner).saturating_mul(4)
+    }
 }
 
 #[derive(Debug)]
@@ -21,15 +30,17 @@ impl Step for F32Mean {
         let x: &[f32] = numbers(io.a);
         let out: &mut [f32] = numbers_mut(io.out);
         for (x, out) in x.chunks_exact(len * inner).zip(out.chunks_exact_mut(inner)) {
-            out.fill(0.0);
-            for row in x.chunks_exact(inner) {
-                for (y, x) in out.iter_mut().zip(row) {
-                    *y += x;
+            divide(inner, 1, self.extents.work(), out, &|range, out| {
+                out.fill(0.0);
+                for row in x.chunks_exact(inner) {
+                    for (y, x) in out.iter_mut().zip(&row[range.clone()]) {
+                        *y += x;
+                    }
                 }
-            }
-            for y in out {
-                *y /= len as f32;
-            }
+                for y in out {
+                    *y /= len as f32;
+                }
+            });
         }
     }
 }
@@ -51,22 +62,24 @@ impl Step for I8Mean {
         let x: &[i8] = numbers(io.a);
         let out: &mut [i8] = numbers_mut(io.out);
         for (x, out) in x.chunks_exact(len * inner).zip(out.chunks_exact_mut(inner)) {
-            for (block, out) in out.chunks_mut(BLOCK).enumerate() {
-                let mut sums = [-self.x_zero * len as i32; BLOCK];
-                for rows in x.chunks(MOST * inner) {
-                    let mut part = [0_i16; BLOCK];
-                    for row in rows.chunks_exact(inner) {
-                        for (sum, x) in part.iter_mut().zip(&row[block * BLOCK..][..out.len()]) {
-                            *sum += i16::from(*x);
+            divide(inner, 1, self.extents.work(), out, &|range, out| {
+                for (from, out) in range.step_by(BLOCK).zip(out.chunks_mut(BLOCK)) {
+                    let mut sums = [-self.x_zero * len as i32; BLOCK];
+                    for rows in x.chunks(MOST * inner) {
+                        let mut part = [0_i16; BLOCK];
+                        for row in rows.chunks_exact(inner) {
+                            for (sum, x) in part.iter_mut().zip(&row[from..][..out.len()]) {
+                                *sum += i16::from(*x);
+                            }
                         }
+                        sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += i32::from(part));
                     }
-                    sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += i32::from(part));
+                    for (y, sum) in out.iter_mut().zip(sums) {
+                        let scaled = self.factor.apply(sum, Rounding::Double);
+                        *y = scaled.saturating_add(self.zero_point).clamp(-128, 127) as i8;
+                    }
                 }
-                for (y, sum) in out.iter_mut().zip(sums) {
-                    let scaled = self.factor.apply(sum, Rounding::Double);
-                    *y = scaled.saturating_add(self.zero_point).clamp(-128, 127) as i8;
-                }
-            }
+            });
         }
     }
 }

@@ -1,8 +1,6 @@
 //! Packages for 64-bit Arm: verified under the emulator, and used by the examples.
 
-mod paring;
-
-use paring::{json, paring, root, shared};
+use crate::paring::{json, paring, root, shared};
 use paring_data::npy::Npz;
 use paring_emulator::{Cpu, Runtime, cross_build, cross_compile_c, run_program};
 use std::path::{Path, PathBuf};

@@ -1,8 +1,6 @@
 //! Budgets of flash, RAM and time through the program.
 
-mod paring;
-
-use paring::{emulator, json, paring, shared};
+use crate::paring::{emulator, json, paring, shared};
 use paring_bundle as _;
 use serde_json::Value;
 use std::path::PathBuf;

@@ -1,8 +1,6 @@
 //! The program on the repository's own network, and on wrong input.
 
-mod paring;
-
-use paring::{emulator, json, paring, root};
+use crate::paring::{emulator, json, paring, root};
 use std::path::Path;
 use std::process::Command;
 

@@ -1,8 +1,6 @@
 //! Pruned, clustered and short-coded networks, from real ones.
 
-mod paring;
-
-use paring::{json, shared};
+use crate::paring::{json, shared};
 use std::path::{Path, PathBuf};
 
 fn text(path: &Path) -> &str {

@@ -1,8 +1,6 @@
 //! Operators of every format through the command line.
 
-mod graphs;
-mod paring;
-
+use crate::{graphs, paring};
 use paring_data::npy::{Npz, write_npz};
 use paring_format::Source;
 use paring_format::WriteOptions;

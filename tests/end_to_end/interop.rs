@@ -4,11 +4,8 @@
 //! The runtimes come from PyPI into a virtual environment of the test's own, which is kept under the
 //! target folder. Without Python, the index or the shared models the test says so and checks nothing.
 
-mod graphs;
-mod paring;
-mod runtimes;
-
-use runtimes::{Job, Python};
+use crate::runtimes::{Job, Python};
+use crate::{graphs, paring};
 use std::path::Path;
 
 /// The largest relative difference of real numbers: runtimes add in another order.

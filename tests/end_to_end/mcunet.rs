@@ -1,8 +1,6 @@
 //! A network for microcontrollers with 256 KB: layers that run row by row halve its memory.
 
-mod paring;
-
-use paring::{emulator, json, shared};
+use crate::paring::{emulator, json, shared};
 
 #[test]
 fn rows_halve_the_memory_of_mcunet() {

@@ -1,9 +1,7 @@
 //! The four MLPerf Tiny networks: the interpreter against two runtimes, and the emitted C against the
 //! interpreter.
 
-mod paring;
-
-use paring::{emulator, json, shared};
+use crate::paring::{emulator, json, shared};
 use paring_data::npy::Npz;
 use std::path::Path;
 

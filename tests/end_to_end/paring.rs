@@ -1,8 +1,5 @@
 //! Runs the program.
 
-// Each test program that includes this uses a part of it.
-#![allow(dead_code)]
-
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

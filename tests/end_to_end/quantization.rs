@@ -1,8 +1,6 @@
 //! What the quantization recipes keep of real networks.
 
-mod paring;
-
-use paring::{json, paring, shared};
+use crate::paring::{json, paring, shared};
 use serde_json::Value;
 use std::path::Path;
 

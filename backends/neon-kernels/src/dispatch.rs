@@ -59,6 +59,16 @@ impl Kernels for NeonKernels {
         Portable.f32_gemm(rows, panel, width, rest, clamp, cols, stride, out);
     }
 
+    fn f32_as_halves(&self) -> bool {
+        true
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn halves(&self, halves: &[u16], out: &mut [f32]) {
+        let done = crate::stored::halves(halves, out);
+        Portable.halves(&halves[done..], &mut out[done..]);
+    }
+
     fn f32_sparse_pays(&self, e: &Extents) -> bool {
         // By instructions: a weight takes about one and a half of each four pixels, an element that is brought to
         // where the weights find it or back one half; a dense product has one and a tenth.
@@ -101,6 +111,16 @@ impl Kernels for NeonKernels {
 
     fn i8_pack(&self, panel: &I8Panel<'_>, packed: &mut [u8]) -> bool {
         pack::pack(panel, packed)
+    }
+
+    fn i8_weights(&self, taps: usize, depth: usize, width: usize) -> Option<Range<usize>> {
+        let parts = pack::parts(taps, depth, width);
+        Some(parts.weights..parts.large)
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn codes(&self, table: &[u8; 16], codes: &[u8], out: &mut [u8]) {
+        crate::stored::codes(table, codes, out);
     }
 
     fn i8_gemm(

@@ -90,6 +90,10 @@ impl Lower<'_> {
             let step = F32Gemm::new(self.kernels, layout, &weights, bias.as_deref(), clamp);
             return Some(Part { scratch: step.scratch(), step: step.into(), a: x, b: tail.rest });
         }
+        if self.is_f32(x) {
+            let operands = Wide { x, w, bias, y, activation: op.activation, dense: false };
+            return self.hybrid(&operands, &g, g.window(op), op.groups);
+        }
         if self.ty(x).dtype == DType::U8 {
             return self.u8_conv2d(op, &g, depthwise, x, w, bias, y);
         }

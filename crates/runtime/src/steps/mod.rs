@@ -24,6 +24,7 @@ pub mod resize;
 pub mod select;
 pub mod softmax;
 pub mod sparse;
+mod stored;
 pub mod strip;
 pub mod table;
 pub mod transpose;
@@ -163,4 +164,5 @@ any_step! {
     Invert(whole::Invert) = 52,
     Bilinear(resize::Bilinear) = 53,
     Further(along::Further) = 54,
+    Hybrid(wide::Hybrid) = 55,
 }

@@ -418,6 +418,13 @@ pub trait Kernels: Send + Sync + 'static {
         portable::halves(halves, out);
     }
 
+    /// Whether a convolution of 3x3 with stride 1 is faster by Winograd's F(4x4, 3x3), which multiplies `squares` of 4x4
+    /// results of one image 36 times each.
+    fn f32_winograd_pays(&self, extents: &Extents, squares: usize) -> bool {
+        let _ = (extents, squares);
+        false
+    }
+
     /// Whether a product is faster by [`f32_sparse`](Self::f32_sparse) than by [`f32_gemm`](Self::f32_gemm).
     fn f32_sparse_pays(&self, extents: &Extents) -> bool {
         let _ = extents;
@@ -569,9 +576,12 @@ pub trait Kernels: Send + Sync + 'static {
         portable::i8_depthwise(window, x, pad, packed, rows, out);
     }
 
-    /// The sum of the products of as many elements; of fewer than 2^24.
-    fn i16_dot(&self, x: &[i16], w: &[i8]) -> i64 {
-        portable::i16_dot(x, w)
+    /// Adds to each of `sums` the products of `x`, of fewer than 2^24 elements, with as many of `w`, those of each sum
+    /// `step` elements after those of the one before.
+    fn i16_dots(&self, x: &[i16], w: &[i8], step: usize, sums: &mut [i64]) {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            *sum += portable::i16_dot(x, &w[i * step..][..x.len()]);
+        }
     }
 
     /// The sum or difference of two values, element by element.

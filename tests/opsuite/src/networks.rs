@@ -251,3 +251,17 @@ pub fn short_weights(int8: bool) -> Graph {
     n.head(x);
     n.graph
 }
+
+/// Two convolutions of 3x3 over images of these rows and columns, and what went in added to what comes out.
+///
+/// # Panics
+/// Never: the layers fit each other.
+#[must_use]
+pub fn threes([rows, columns]: [usize; 2]) -> Graph {
+    let (mut n, x) = Net::new(Kind::default(), [1, rows, columns, 64]);
+    let y = n.conv(x, 76, 3, 1, true);
+    let y = n.conv(y, 64, 3, 1, false);
+    let y = n.node(Binary { f: BinaryFn::Add, activation: Activation::Relu }, &[y, x]);
+    n.graph.add_output("y", y);
+    n.graph
+}

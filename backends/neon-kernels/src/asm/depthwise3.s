@@ -26,11 +26,42 @@
     ld1 {\c\().16b}, [x3], x6
 .endm
 
+.macro pw_column_all a, b, c
+    pw_column \a, \b, \c
+.endm
+
 // Of eight channels.
 .macro pw_column8 a, b, c
     ld1 {\a\().8b}, [x1], x4
     ld1 {\b\().8b}, [x2], x5
     ld1 {\c\().8b}, [x3], x6
+.endm
+
+.macro pw_column8_all a, b, c
+    pw_column8 \a, \b, \c
+.endm
+
+// What \column leaves to be loaded of the third row, where it leaves it: of the second column and the third, of the
+// third, and nothing.
+.macro pw_two_second x
+    ld1 {\x\().16b}, [x3], x6
+.endm
+
+.macro pw_two_third x
+    ld1 {\x\().16b}, [x3], x6
+.endm
+
+.macro pw_one_second x
+.endm
+
+.macro pw_one_third x
+    ld1 {\x\().16b}, [x3], x6
+.endm
+
+.macro pw_no_second x
+.endm
+
+.macro pw_no_third x
 .endm
 
 .macro pw_padding a, b, c
@@ -53,19 +84,19 @@
     pw_padding v0, v1, v2
     b 2f
 1:
-    \column v0, v1, v2
+    \column\()_all v0, v1, v2
 2:
-    \column v3, v4, v5
+    \column\()_all v3, v4, v5
     subs x10, x10, #3
     b.lo 4f
 3:
     \column v6, v7, v8
-    \px v0, v1, v2, v3, v4, v5, v6, v7, v8
+    \px pw_one, v0, v1, v2, v3, v4, v5, v6, v7, v8
     mov x17, x9
     \column v0, v1, v2
-    \px v3, v4, v5, v6, v7, v8, v0, v1, v2
+    \px pw_one, v3, v4, v5, v6, v7, v8, v0, v1, v2
     \column v3, v4, v5
-    \px v6, v7, v8, v0, v1, v2, v3, v4, v5
+    \px pw_one, v6, v7, v8, v0, v1, v2, v3, v4, v5
     subs x10, x10, #3
     b.hs 3b
 4:
@@ -73,7 +104,7 @@
     b.eq 6f
 5:
     \column v6, v7, v8
-    \px v0, v1, v2, v3, v4, v5, v6, v7, v8
+    \px pw_one, v0, v1, v2, v3, v4, v5, v6, v7, v8
     mov x17, x9
     pw_move v0, v1, v2, v3, v4, v5
     pw_move v3, v4, v5, v6, v7, v8
@@ -82,7 +113,7 @@
 6:
     cbz x11, 7f
     pw_padding v6, v7, v8
-    \px v0, v1, v2, v3, v4, v5, v6, v7, v8
+    \px pw_no, v0, v1, v2, v3, v4, v5, v6, v7, v8
 7:
 .endm
 
@@ -92,32 +123,32 @@
     pw_padding v0, v1, v2
     b 2f
 1:
-    \column v0, v1, v2
+    \column\()_all v0, v1, v2
 2:
     subs x10, x10, #2
     b.lo 4f
 3:
     \column v3, v4, v5
     \column v6, v7, v8
-    \px v0, v1, v2, v3, v4, v5, v6, v7, v8
+    \px pw_two, v0, v1, v2, v3, v4, v5, v6, v7, v8
     mov x17, x9
     \column v3, v4, v5
     \column v0, v1, v2
-    \px v6, v7, v8, v3, v4, v5, v0, v1, v2
+    \px pw_two, v6, v7, v8, v3, v4, v5, v0, v1, v2
     subs x10, x10, #2
     b.hs 3b
 4:
     tbz x10, #0, 6f
     \column v3, v4, v5
     \column v6, v7, v8
-    \px v0, v1, v2, v3, v4, v5, v6, v7, v8
+    \px pw_two, v0, v1, v2, v3, v4, v5, v6, v7, v8
     mov x17, x9
     pw_move v0, v1, v2, v6, v7, v8
 6:
     cbz x11, 7f
-    \column v3, v4, v5
+    \column\()_all v3, v4, v5
     pw_padding v6, v7, v8
-    \px v0, v1, v2, v3, v4, v5, v6, v7, v8
+    \px pw_no, v0, v1, v2, v3, v4, v5, v6, v7, v8
 7:
 .endm
 
@@ -153,20 +184,27 @@
     st1 {v25.16b}, [x7], x9
 .endm
 
-// A column of sixteen channels: the first two rows side by side, even channels and odd ones, and the third one.
+// A column of sixteen channels: the first two rows side by side, even channels and odd ones. The third row is loaded by
+// pw_sums.
 .macro pw_pairs a, b, c
     ld1 {v29.16b}, [x1], x4
     ld1 {v30.16b}, [x2], x5
     trn1 \a\().16b, v29.16b, v30.16b
-    ld1 {\c\().16b}, [x3], x6
     trn2 \b\().16b, v29.16b, v30.16b
+.endm
+
+.macro pw_pairs_all a, b, c
+    pw_pairs \a, \b, \c
+    ld1 {\c\().16b}, [x3], x6
 .endm
 
 // Sums of sixteen channels; what the window before left is halved and written meanwhile. Even channels are in v9 and
 // v10, odd ones in v11 and v12, all times their factors in v25-v28. Products of two taps are added in 16 bits, neighbours
 // of those to the sums; of the ninth tap neighbours are channels. x17 is what the output advances by, nothing at first:
 // the first call writes what is written again.
-.macro pw_sums add, narrow, last, a, b, c, d, e, f, g, h, i
+.macro pw_sums add, narrow, last, third, a, b, c, d, e, f, g, h, i
+    \third\()_second \f
+    \third\()_third \i
     ld1 {v9.4s, v10.4s, v11.4s, v12.4s}, [x16]
     srshl v25.4s, v25.4s, v9.4s
     srshl v27.4s, v27.4s, v11.4s
@@ -258,8 +296,8 @@
     st1 {v25.16b}, [x7]
 .endm
 
-.macro pw_i8 a, b, c, d, e, f, g, h, i
-    pw_sums pw_zero, sqxtn, pw_bounds, \a, \b, \c, \d, \e, \f, \g, \h, \i
+.macro pw_i8 third, a, b, c, d, e, f, g, h, i
+    pw_sums pw_zero, sqxtn, pw_bounds, \third, \a, \b, \c, \d, \e, \f, \g, \h, \i
     ssra v25.4s, v25.4s, #31
     ssra v26.4s, v26.4s, #31
     ssra v27.4s, v27.4s, #31
@@ -267,13 +305,13 @@
 .endm
 
 // The same where results below the zero point become the lower bound, so that it does not matter how they are rounded.
-.macro pw_i8_bounded a, b, c, d, e, f, g, h, i
-    pw_sums pw_zero, sqxtn, pw_bounds, \a, \b, \c, \d, \e, \f, \g, \h, \i
+.macro pw_i8_bounded third, a, b, c, d, e, f, g, h, i
+    pw_sums pw_zero, sqxtn, pw_bounds, \third, \a, \b, \c, \d, \e, \f, \g, \h, \i
 .endm
 
 // The same where the bounds are those of the type, so that the zero point is the least number.
-.macro pw_i8_open a, b, c, d, e, f, g, h, i
-    pw_sums pw_none, sqxtun, pw_flip, \a, \b, \c, \d, \e, \f, \g, \h, \i
+.macro pw_i8_open third, a, b, c, d, e, f, g, h, i
+    pw_sums pw_none, sqxtun, pw_flip, \third, \a, \b, \c, \d, \e, \f, \g, \h, \i
 .endm
 
 // The same where no two products may be added in 16 bits.
@@ -286,7 +324,7 @@
     saddw2 v28.4s, v28.4s, v30.8h
 .endm
 
-.macro pw_i8_large a, b, c, d, e, f, g, h, i
+.macro pw_i8_large third, a, b, c, d, e, f, g, h, i
     ldp q25, q26, [x13, #-64]
     ldp q27, q28, [x13, #-32]
     pw_each \a, v16
@@ -308,7 +346,7 @@
     saddw2 v26.4s, v26.4s, v29.8h
 .endm
 
-.macro pw_i8_half a, b, c, d, e, f, g, h, i
+.macro pw_i8_half third, a, b, c, d, e, f, g, h, i
     ldp q25, q26, [x13, #-64]
     pw_each8 \a, v16
     pw_each8 \d, v17

@@ -242,7 +242,7 @@ fn panels(layout: &Layout, tile: Tile, len: impl Fn(usize) -> usize) -> (Vec<Pan
 }
 
 /// The table of few rows that lie side by side.
-fn side_by_side(rows: usize, depth: usize) -> [u32; MOST_ROWS] {
+pub(super) fn side_by_side(rows: usize, depth: usize) -> [u32; MOST_ROWS] {
     std::array::from_fn(|lane| (lane.min(rows.saturating_sub(1)) * depth) as u32)
 }
 
@@ -366,7 +366,7 @@ fn product<T: Send>(
 }
 
 /// Most rows of a tile.
-const MOST_ROWS: usize = 64;
+pub(super) const MOST_ROWS: usize = 64;
 
 /// Calls `each` for the whole tiles among `n` neighbouring pixels, and for the rest: the first pixel,
 /// how many, and their table.

@@ -32,6 +32,7 @@ pub mod transposed;
 pub mod unary;
 pub mod whole;
 pub mod wide;
+pub mod winograd;
 
 use crate::step::{ByRows, Io, Step};
 use crate::wire::{Fault, Reader, Wire, Writer};
@@ -165,4 +166,5 @@ any_step! {
     Bilinear(resize::Bilinear) = 53,
     Further(along::Further) = 54,
     Hybrid(wide::Hybrid) = 55,
+    Winograd(winograd::Winograd) = 56,
 }

@@ -20,7 +20,7 @@ pub struct Products {
     pub weights: Blob,
 }
 
-/// Filters of a depthwise convolution whose sums are kept at once.
+/// Filters whose sums are kept at once.
 const SUMS: usize = 64;
 
 impl Products {
@@ -104,15 +104,31 @@ impl Products {
     ) {
         let (w, weights): (&Window, &[i8]) = (&self.window, self.weights.numbers());
         let (depth, per_group) = (w.channels / self.groups, self.filters / self.groups);
-        for (f, y) in out.iter_mut().enumerate() {
-            let mut sum = 0;
-            for tap in 0..w.taps() {
-                let Some(at) = self.place(row, column, tap) else { continue };
-                let at = at + f / per_group * depth;
-                let taps = (f * w.taps() + tap) * depth;
-                sum += kernels.i16_dot(&x[at..at + depth], &weights[taps..taps + depth]);
+        let filter = w.taps() * depth;
+        // Pixels side by side that all filters see are one piece.
+        let merged = self.groups == 1 && w.dilation[1] == 1;
+        for (group, out) in out.chunks_exact_mut(per_group).enumerate() {
+            for (first, out) in (group * per_group..).step_by(SUMS).zip(out.chunks_mut(SUMS)) {
+                let mut all = [0_i64; SUMS];
+                let sums = &mut all[..out.len()];
+                let mut tap = 0;
+                while tap < w.taps() {
+                    let from = tap;
+                    tap += 1;
+                    let Some(at) = self.place(row, column, from) else { continue };
+                    while merged
+                        && !tap.is_multiple_of(w.kernel[1])
+                        && self.place(row, column, tap).is_some()
+                    {
+                        tap += 1;
+                    }
+                    let x = &x[at + group * depth..][..(tap - from) * depth];
+                    kernels.i16_dots(x, &weights[first * filter + from * depth..], filter, sums);
+                }
+                for ((f, y), sum) in (first..).zip(out).zip(all) {
+                    *y = finish(f, sum);
+                }
             }
-            *y = finish(f, sum);
         }
     }
 }

@@ -6,7 +6,7 @@ use paring_backend::{CompileOptions, LayerSize, backend_for};
 use paring_bundle as _;
 use paring_emulator::{Board, Cpu, Job, PackageReport, Runtime};
 use paring_ir::Graph;
-use paring_opsuite::networks::{Kind, input, mobilenet_v1, mobilenet_v2};
+use paring_opsuite::networks::{Kind, input, mobilenet_v1, mobilenet_v2, threes};
 use std::fmt::Write;
 use std::path::Path;
 use std::time::Instant;
@@ -66,7 +66,7 @@ fn row(name: &'static str, graph: &Graph, runtime: &Runtime) -> Result<Row> {
 
 fn page(rows: &[Row]) -> Result<String> {
     let mut page = String::from(
-        "# Packages for aarch64\n\nWritten by `cargo xtask bench-aarch64`; do not edit. Networks at 224x224 with \
+        "# Packages for aarch64\n\nWritten by `cargo xtask bench-aarch64`; do not edit. MobileNets at 224x224, all with \
          random weights, one thread.\n\n## Instructions and sizes\n\nInstructions of one inference under QEMU, \
          start-up and warm-up cancelled, in millions.\n\n| network | Cortex-A72 | Cortex-A76 | package, bytes | \
          arena, bytes | loading, ms |\n|---|---|---|---|---|---|\n",
@@ -155,6 +155,7 @@ fn main() -> Result<()> {
         row("MobileNet V2 int8", &mobilenet_v2(true), &runtime)?,
         row("MobileNet V2, weights of half precision", &short(false), &runtime)?,
         row("MobileNet V2, weights of four bits", &short(true), &runtime)?,
+        row("Two convolutions of 3x3 over 56x56, f32", &threes([56, 56]), &runtime)?,
         row("MobileNet V2 int16x8", &mobilenet_v2(WIDE), &runtime)?,
         row("MobileNet V1 int8, 1x1 layers 80 % sparse", &sparse(true, 80), &runtime)?,
         row("MobileNet V1 int8, 1x1 layers 90 % sparse", &sparse(true, 90), &runtime)?,

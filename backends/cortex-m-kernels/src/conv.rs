@@ -1,4 +1,3 @@
-use crate::effort::{Effort, Product};
 use crate::helpers::Helper;
 use crate::pack::{Channels, LINE_ZERO, Matrix, Scales, plain_order, window_order};
 use crate::requant::Requant;
@@ -276,22 +275,6 @@ impl Conv2d<'_> {
         };
         unit.words(&format!("{name}_w"), &stream);
         let isa = unit.isa();
-        let fours = order.len();
-        let blocks = match self.coding {
-            Coding::Sparse | Coding::SparsePalette => matrix.kept_blocks(),
-            _ => fours * out_c.div_ceil(4),
-        };
-        let pixels = out_h * out_w;
-        let product = Product {
-            isa,
-            coding: self.coding,
-            pixels,
-            groups: out_c.div_ceil(4),
-            inputs: if vectors { per_output } else { 4 * fours },
-            blocks,
-            relu,
-        };
-        let windows = self.window_effort(isa, pointwise, fours);
         let bytes = match isa {
             Isa::Helium => per_output.next_multiple_of(16),
             Isa::Dsp => order.len() * 16,
@@ -351,28 +334,7 @@ impl Conv2d<'_> {
             };
             kernel.band_fields("pr_conv", name, &BAND_FIELDS)
         };
-        Some(kernel.effort(product.effort() + windows))
-    }
-
-    /// What bringing the windows into columns takes.
-    fn window_effort(&self, isa: Isa, pointwise: bool, fours: usize) -> Effort {
-        let [out_h, out_w, _] = self.output;
-        let pairs = if pointwise { (out_h * out_w).div_ceil(2) } else { out_h * out_w.div_ceil(2) };
-        let [k_h, k_w] = self.kernel;
-        let depth = self.input[2];
-        match isa {
-            Isa::Helium => Effort::default(),
-            _ => {
-                let rest = k_w * depth % 4 * k_h;
-                let pack = if isa == Isa::Dsp { (6, 11) } else { (34, 48) };
-                let calls = if pointwise { 1 } else { k_h };
-                let call = if pointwise { (39, 60) } else { (31, 48) };
-                let edge = if pointwise { (0, 0) } else { (46, 70) };
-                Effort::of(pairs * fours, pack.0, pack.1)
-                    + Effort::of(pairs * calls, call.0, call.1)
-                    + Effort::of(pairs, edge.0 + 8 * rest, edge.1 + 12 * rest)
-            }
-        }
+        Some(kernel)
     }
 
     /// Whether results of the layer rise along lines in the product of the DSP extension.
@@ -422,11 +384,7 @@ impl Conv2d<'_> {
             self.requant.zero
         );
         unit.record("pr_conv_any", name, &fields);
-        let taps = self.weights.len() / out_c.max(1);
-        let effort = Effort::of(out_h * out_w * out_c, 70, 100)
-            + Effort::of(out_h * out_w * out_c * taps, 8, 11);
         Kernel::new(format!("pr_conv2d_any(&{name}, @in0@, @out0@);"), "any")
-            .effort(effort)
             .band_fields("pr_conv_any", name, &BAND_FIELDS)
     }
 }

@@ -137,6 +137,23 @@ impl<'a> Calls<'a> {
         loops
     }
 
+    /// What loops of this program take together on a core, with their functions used as the program does or as
+    /// `usage` says; `None` where the costs of one are not known.
+    #[must_use]
+    pub fn total<'l>(
+        &self,
+        loops: impl IntoIterator<Item = &'l Loops>,
+        core: Core,
+        usage: Option<Use>,
+    ) -> Option<Cost> {
+        let mut sum = Cost::default();
+        for loops in loops {
+            let used = usage.unwrap_or_else(|| self.usage(&loops.function, core.isa()));
+            sum += self.settled(loops, core.isa()).cost(core, used)?;
+        }
+        Some(sum)
+    }
+
     /// How the program uses a function. Products in plain C are the same in every use.
     #[must_use]
     pub fn usage(&self, function: &str, isa: Isa) -> Use {

@@ -102,15 +102,7 @@ impl FullyConnected<'_> {
             (stream, form, format!("{mantissa}, {shift1}, {offset}"))
         } else {
             let channels = self.settled()?;
-            let matrix = Matrix {
-                weights: &channels.weights,
-                folded: &channels.folded,
-                fast: &channels.fast,
-                per_output,
-                order: &order,
-                lines: &[],
-            };
-            let stream = matrix.dense8(coding)?;
+            let stream = channels.matrix(per_output, &order).dense8(coding)?;
             unit.need(Helper::Dense8Each(coding));
             if channels.left() > 0 {
                 unit.need(Helper::Left);

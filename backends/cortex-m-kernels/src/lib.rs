@@ -43,6 +43,7 @@ mod helpers;
 mod line;
 mod moves;
 mod pack;
+mod packed;
 mod pool;
 mod requant;
 mod softmax;

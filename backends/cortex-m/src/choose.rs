@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use paring_cortex_m_kernels::cost::{Calls, Use};
-use paring_cortex_m_kernels::{Coding, Core, Isa, Layer, Unit};
+use paring_cortex_m_kernels::{Coding, Core, Layer, Unit};
 use paring_ir::NodeId;
 
 use crate::stream::Stream;
@@ -56,11 +56,6 @@ impl Choice {
 
 /// Instructions of a compressed coding beyond which a balanced compilation stores bytes: 1.625 times.
 const PATIENCE: (u64, u64) = (13, 8);
-
-/// Whether an instruction set has kernels that decode weights of fewer than eight bits.
-pub(crate) fn decodes(isa: Isa) -> bool {
-    isa != Isa::Helium
-}
 
 /// Every coding that a layer's kernels can do, and what each takes on a core in a program that uses its function
 /// elsewhere too.

@@ -3,8 +3,8 @@
 use paring_backend::{
     CompileError, CompileOptions, Latency, Shortfall, parse_energy, parse_latency,
 };
-use paring_cortex_m_kernels::cost::Cost;
 use paring_cortex_m_kernels::Core;
+use paring_cortex_m_kernels::cost::Cost;
 use paring_ir::Verified;
 
 use crate::budget;

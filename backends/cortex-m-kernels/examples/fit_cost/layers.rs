@@ -277,7 +277,8 @@ pub fn layers(isa: Isa) -> Vec<Box<dyn Layer>> {
     // Layers without a kernel for a coding are left out later.
     for coding in Coding::ALL.into_iter().skip(1).filter(|&c| c != Coding::Winograd) {
         // Codes of any number of bits have one function.
-        let rounds = if matches!(coding, Coding::Codes(_) | Coding::ChannelCodes(_)) { 8 } else { 24 };
+        let rounds =
+            if matches!(coding, Coding::Codes(_) | Coding::ChannelCodes(_)) { 8 } else { 24 };
         for round in 0..rounds {
             all.push(Box::new(conv(r, round, coding, slow)));
             all.push(Box::new(dense(r, round, coding)));

@@ -127,7 +127,12 @@ struct Candidate {
 }
 
 /// The scratch that a step takes in bands of `rows` rows, about, and the bytes that it widens anew.
-fn scratch_and_again(lowering: &Lowering<'_>, step: &Step, stream: &Stream, at: usize) -> (usize, u64) {
+fn scratch_and_again(
+    lowering: &Lowering<'_>,
+    step: &Step,
+    stream: &Stream,
+    at: usize,
+) -> (usize, u64) {
     let plain = step.calls.iter().map(|c| c.kernel.scratch_bytes).max().unwrap_or(0);
     let node = lowering.graph.node(step.node);
     let (Some(conv), Some(bands)) = (node.op_as::<Conv2d>(), stream.bands.get(at)) else {

@@ -147,10 +147,9 @@ fn target(core: Core) {
         let there = seen.ops.keys().any(|name| name.starts_with(op));
         assert!(there, "no {op} among {:?}", seen.ops);
     }
-    let sparse = (core != Core::M55).then_some("sparse blocks");
-    let codes =
-        ["int4", "palette of 4", "palette of 8", "palette of 16", "palette of 32", "palettes of 4"];
-    for coding in codes.into_iter().chain(sparse) {
+    let blocks = (core != Core::M55).then_some("sparse blocks");
+    let codes = ["palette of 4", "palette of 8", "palette of 16", "palette of 32", "palettes of 4"];
+    for coding in codes.into_iter().chain(blocks) {
         let there = seen.weights.keys().any(|name| name.starts_with(coding));
         assert!(there, "no {coding} among {:?}", seen.weights);
     }

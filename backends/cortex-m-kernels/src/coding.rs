@@ -14,15 +14,15 @@ pub enum Coding {
     SparsePalette,
     /// Two bytes each, 16 for the nine of a 3x3 filter: transformed for tiles of 2x2 outputs.
     Winograd,
-    /// Codes of so many bits, 2, 3, 5 or 6, of a palette that all channels share.
+    /// Codes of so many bits, 2 to 6, of a palette that all channels share, decoded for several pixels at a time.
     Codes(u8),
-    /// Codes of so many bits, 2 to 6, with a palette for each channel.
+    /// The same with a palette for each channel.
     ChannelCodes(u8),
 }
 
 impl Coding {
     /// Every coding, the plainest first.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Plain,
         Self::Nibbles,
         Self::Palette,
@@ -31,6 +31,7 @@ impl Coding {
         Self::Winograd,
         Self::Codes(2),
         Self::Codes(3),
+        Self::Codes(4),
         Self::Codes(5),
         Self::Codes(6),
         Self::ChannelCodes(2),
@@ -52,6 +53,7 @@ impl Coding {
             Self::Winograd => "Winograd tiles",
             Self::Codes(2) => "palette of 4",
             Self::Codes(3) => "palette of 8",
+            Self::Codes(4) => "palette of 16 in groups",
             Self::Codes(5) => "palette of 32",
             Self::Codes(_) => "palette of 64",
             Self::ChannelCodes(2) => "palettes of 4, one a channel",

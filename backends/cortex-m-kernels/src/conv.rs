@@ -216,7 +216,8 @@ impl Conv2d<'_> {
         if self.coding == Coding::Winograd {
             return self.winograd(unit, name);
         }
-        if let Some(packing) = Packing::of(self.coding, unit.isa()) {
+        if matches!(self.coding, Coding::Codes(_) | Coding::ChannelCodes(_)) {
+            let packing = Packing::of(self.coding, unit.isa())?;
             return self.packed(unit, name, packing);
         }
         let [in_h, in_w, in_c] = self.input;

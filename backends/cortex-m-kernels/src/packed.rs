@@ -1,9 +1,11 @@
 //! Weights as codes of 2 to 6 bits that are decoded for four output channels at a time.
 //!
-//! Codes of a palette of 16, two to a byte, are decoded inside the product where a table of all pairs does it in one load.
-//! No such table is small for 5 and 6 bits, none is possible where every channel has a codebook of its own, and codes of 2 and
-//! 3 bits do not end with bytes. Those are decoded into scratch memory, in the form in which the plain product takes
-//! its weights, once for several pairs of windows.
+//! With the DSP extension codes of a palette of 16 are decoded inside the product, where a table of all pairs gives two
+//! weights for a byte. No such table is small for 5 and 6 bits or where every channel has a codebook of its own, and
+//! codes of 2 and 3 bits do not end with bytes; other cores have no use for pairs. So these codes are decoded into
+//! scratch memory, in the form in which the plain product takes its weights, once for several pairs of windows.
+//!
+//! Codes lie without gaps, 16 of them in as many halves as they have bits; on Helium in planes of 4, 2 and 1 bits.
 
 use std::fmt::Write as _;
 
@@ -14,7 +16,7 @@ use crate::unit::{Isa, Kernel, Unit};
 use crate::{Coding, Conv2d};
 
 /// Bytes that gathered windows may take.
-const COLUMNS: usize = 4096;
+const COLUMNS: usize = 8192;
 /// The most pairs of windows gathered.
 const SLOTS: usize = 8;
 /// Words of a group beside its weights.
@@ -26,19 +28,16 @@ pub(crate) struct Packing {
     pub bits: u8,
     /// Whether each channel has a codebook of its own.
     pub own: bool,
-    /// Whether the codebook is that of int4.
-    whole: bool,
 }
 
 impl Packing {
-    /// What a coding is on an instruction set, if its weights are decoded into scratch memory there.
+    /// What a coding is on an instruction set, if it is one of these. With the DSP extension codes of 4 bits are
+    /// faster inside the product.
     pub fn of(coding: Coding, isa: Isa) -> Option<Self> {
-        let all = |bits, own, whole| Some(Self { bits, own, whole });
         match coding {
-            Coding::Codes(bits) if (2..=6).contains(&bits) && bits != 4 => all(bits, false, false),
-            Coding::ChannelCodes(bits) if (2..=6).contains(&bits) => all(bits, true, false),
-            Coding::Nibbles if isa == Isa::Helium => all(4, false, true),
-            Coding::Palette if isa == Isa::Helium => all(4, false, false),
+            Coding::Codes(4) if isa == Isa::Dsp => None,
+            Coding::Codes(bits @ 2..=6) => Some(Self { bits, own: false }),
+            Coding::ChannelCodes(bits @ 2..=6) => Some(Self { bits, own: true }),
             _ => None,
         }
     }
@@ -53,9 +52,6 @@ impl Packing {
         weights.for_each(|w| there[usize::from(w as u8)] = true);
         let mut book: Vec<i8> =
             (i8::MIN..=i8::MAX).filter(|&w| there[usize::from(w as u8)]).collect();
-        if self.whole {
-            return book.iter().all(|w| (-8..8).contains(w)).then(|| ((-8..8).collect(), 16));
-        }
         let used = book.len();
         book.resize(self.entries(), 0);
         (used <= self.entries()).then_some((book, used))
@@ -120,10 +116,9 @@ impl Matrix<'_> {
             vec![packing.book(self.weights.iter().copied().chain(zero()))?]
         };
         let most = found.iter().map(|b| b.1).max().unwrap_or(0);
-        let fewer = packing.bits > 2 && !packing.whole && 2 * most <= packing.entries();
-        // A palette of 16 has a kernel of its own elsewhere, which is as small.
-        (!fewer || packing.bits == 4 && !packing.own)
-            .then(|| found.into_iter().map(|b| b.0).collect())
+        // Codes of fewer bits do as well.
+        let fewer = packing.bits > 2 && 2 * most <= packing.entries();
+        (!fewer).then(|| found.into_iter().map(|b| b.0).collect())
     }
 
     fn packed_codes(&self, isa: Isa, packing: Packing) -> Option<Codes> {

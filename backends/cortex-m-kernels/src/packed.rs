@@ -288,7 +288,7 @@ impl Conv2d<'_> {
 fn word(isa: Isa, at: usize, code: &[String]) -> String {
     match isa {
         Isa::Dsp => {
-            let [l, u] = if at % 2 == 0 { ["b0", "b1"] } else { ["b2", "b3"] };
+            let [l, u] = if at.is_multiple_of(2) { ["b0", "b1"] } else { ["b2", "b3"] };
             format!(
                 "PR_LANES({l}[{}] + {u}[{}] * 256, {l}[{}] + {u}[{}] * 256)",
                 code[0], code[1], code[2], code[3]

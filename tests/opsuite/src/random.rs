@@ -267,12 +267,12 @@ impl<'a> Grower<'a> {
             let book = Tensor::from_vec(sizes, book).unwrap();
             ConstData::Palette(Palette::new(shape, codes.into(), book).unwrap())
         };
-        match r.below(8) {
+        match r.below(10) {
             0 => {
                 bytes.iter_mut().for_each(|w| *w >>= 4);
                 ConstData::Dense(dense(&bytes).cast(DType::I4))
             }
-            1 => palette(shape.to_vec(), &bytes, r),
+            1 | 5 | 6 => palette(shape.to_vec(), &bytes, r),
             choice @ (2 | 3) if shape.len() == 4 => {
                 blocks(&mut bytes);
                 let sparse = Sparse::from_dense(&dense(&bytes), &[4, 1, 1, 4], 0).unwrap();

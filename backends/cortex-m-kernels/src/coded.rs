@@ -1,12 +1,7 @@
 //! Weight streams of fewer than eight bits a weight, for the DSP extension.
 
 use crate::Coding;
-use crate::pack::{Matrix, groups};
-
-/// The two pairs of inputs of a four, in the order in which columns hold them.
-fn pairs(four: &[Option<usize>; 4]) -> [[Option<usize>; 2]; 2] {
-    [[four[0], four[2]], [four[1], four[3]]]
-}
+use crate::pack::{Matrix, groups, pairs};
 
 /// At most 16 different weights.
 struct Book(Vec<i8>);

@@ -14,17 +14,31 @@ pub enum Coding {
     SparsePalette,
     /// Two bytes each, 16 for the nine of a 3x3 filter: transformed for tiles of 2x2 outputs.
     Winograd,
+    /// Codes of so many bits, 2 to 6, of a palette that all channels share, decoded for several pixels at a time.
+    Codes(u8),
+    /// The same with a palette for each channel.
+    ChannelCodes(u8),
 }
 
 impl Coding {
     /// Every coding, the plainest first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 16] = [
         Self::Plain,
         Self::Nibbles,
         Self::Palette,
         Self::Sparse,
         Self::SparsePalette,
         Self::Winograd,
+        Self::Codes(2),
+        Self::Codes(3),
+        Self::Codes(4),
+        Self::Codes(5),
+        Self::Codes(6),
+        Self::ChannelCodes(2),
+        Self::ChannelCodes(3),
+        Self::ChannelCodes(4),
+        Self::ChannelCodes(5),
+        Self::ChannelCodes(6),
     ];
 
     /// A word for reports.
@@ -37,6 +51,16 @@ impl Coding {
             Self::Sparse => "sparse blocks",
             Self::SparsePalette => "sparse blocks of a palette of 16",
             Self::Winograd => "Winograd tiles",
+            Self::Codes(2) => "palette of 4",
+            Self::Codes(3) => "palette of 8",
+            Self::Codes(4) => "palette of 16 in groups",
+            Self::Codes(5) => "palette of 32",
+            Self::Codes(_) => "palette of 64",
+            Self::ChannelCodes(2) => "palettes of 4, one a channel",
+            Self::ChannelCodes(3) => "palettes of 8, one a channel",
+            Self::ChannelCodes(4) => "palettes of 16, one a channel",
+            Self::ChannelCodes(5) => "palettes of 32, one a channel",
+            Self::ChannelCodes(_) => "palettes of 64, one a channel",
         }
     }
 
@@ -48,6 +72,7 @@ impl Coding {
             Self::Sparse => "_sparse",
             Self::SparsePalette => "_sparse_palette",
             Self::Winograd => "_winograd",
+            Self::Codes(_) | Self::ChannelCodes(_) => "_packed",
         }
     }
 

@@ -1,6 +1,6 @@
-use crate::effort::{Effort, Product};
 use crate::helpers::Helper;
 use crate::pack::{Channels, LINE_ZERO, Matrix, Scales, plain_order, window_order};
+use crate::packed::Packing;
 use crate::requant::Requant;
 use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Unit};
 use crate::{Coding, KernelError};
@@ -79,7 +79,7 @@ impl Conv2d<'_> {
         Ok(())
     }
 
-    fn is_pointwise(&self) -> bool {
+    pub(crate) fn is_pointwise(&self) -> bool {
         self.kernel == [1, 1] && self.stride == [1, 1] && self.pad == [0, 0]
     }
 
@@ -96,7 +96,7 @@ impl Conv2d<'_> {
     }
 
     /// How far the output has to stay below the input when `tile` pixels of a row are done at a time.
-    fn tile_overlap(&self, tile: usize) -> Overlap {
+    pub(crate) fn tile_overlap(&self, tile: usize) -> Overlap {
         let [out_h, out_w, out_c] = self.output;
         let mut unread = i64::MAX;
         let mut delta = i64::MIN;
@@ -130,7 +130,7 @@ impl Conv2d<'_> {
     }
 
     /// How many outputs of a row a strip in scratch gives, and the strip's bytes.
-    fn strip(&self) -> (usize, usize) {
+    pub(crate) fn strip(&self) -> (usize, usize) {
         let column = self.kernel[0] * self.input[2];
         let bytes = |tile: usize| ((tile - 1) * self.stride[1] + self.kernel[1]) * column;
         let mut tile = self.output[1];
@@ -174,7 +174,7 @@ impl Conv2d<'_> {
     }
 
     /// Weights in the order of a strip's bytes: column by column.
-    fn by_columns(&self) -> Vec<i8> {
+    pub(crate) fn by_columns(&self) -> Vec<i8> {
         let [k_h, k_w] = self.kernel;
         let depth = self.input[2];
         let window = k_h * k_w * depth;
@@ -201,15 +201,7 @@ impl Conv2d<'_> {
         let scales = Scales::Either;
         let channels =
             Channels::settle(self.weights, self.bias, per_output, zero, requant, scales)?;
-        let matrix = Matrix {
-            weights: &channels.weights,
-            folded: &channels.folded,
-            fast: &channels.fast,
-            per_output,
-            order: &order,
-            lines: &[],
-        };
-        Some(matrix.kept_blocks())
+        Some(channels.matrix(per_output, &order).kept_blocks())
     }
 
     /// How many channels' multipliers are a half or more.
@@ -224,12 +216,14 @@ impl Conv2d<'_> {
         if self.coding == Coding::Winograd {
             return self.winograd(unit, name);
         }
+        if matches!(self.coding, Coding::Codes(_) | Coding::ChannelCodes(_)) {
+            let packing = Packing::of(self.coding, unit.isa())?;
+            return self.packed(unit, name, packing);
+        }
         let [in_h, in_w, in_c] = self.input;
-        let [out_h, out_w, out_c] = self.output;
+        let out_c = self.output[2];
         let [k_h, k_w] = self.kernel;
-        let small = self.kernel.iter().chain(&self.stride).chain(&self.pad).all(|&v| v <= 127);
-        let small = small && self.input.iter().chain(&self.output).all(|&v| v <= 65_535);
-        if self.groups != 1 || self.dilation != [1, 1] || !small {
+        if !self.fits_records() {
             return None;
         }
         let pointwise = self.is_pointwise();
@@ -250,12 +244,8 @@ impl Conv2d<'_> {
         let by_lines = relu && unit.isa() == Isa::Dsp && self.coding == Coding::Plain;
         let lines = if by_lines && out_c >= 4 { channels.lines(per_output) } else { None };
         let matrix = Matrix {
-            weights: &channels.weights,
-            folded: &channels.folded,
-            fast: &channels.fast,
-            per_output,
-            order: &order,
             lines: lines.as_deref().unwrap_or_default(),
+            ..channels.matrix(per_output, &order)
         };
         let stream = matrix.stream(unit.isa(), self.coding)?;
         if self.coding == Coding::Plain {
@@ -276,37 +266,20 @@ impl Conv2d<'_> {
         };
         unit.words(&format!("{name}_w"), &stream);
         let isa = unit.isa();
-        let fours = order.len();
-        let blocks = match self.coding {
-            Coding::Sparse | Coding::SparsePalette => matrix.kept_blocks(),
-            _ => fours * out_c.div_ceil(4),
-        };
-        let pixels = out_h * out_w;
-        let product = Product {
-            isa,
-            coding: self.coding,
-            pixels,
-            groups: out_c.div_ceil(4),
-            inputs: if vectors { per_output } else { 4 * fours },
-            blocks,
-            relu,
-        };
-        let windows = self.window_effort(isa, pointwise, fours);
         let bytes = match isa {
             Isa::Helium => per_output.next_multiple_of(16),
             Isa::Dsp => order.len() * 16,
             _ => order.len() * 8,
         };
-        // Helium kernels count channels, the others groups of four.
-        let counts = if isa == Isa::Helium {
-            format!("{bytes}")
-        } else {
-            format!("{bytes}, {}", out_c.div_ceil(4))
-        };
         let zero = if lines.is_some() { LINE_ZERO } else { self.requant.zero_term() };
         let kernel = if pointwise {
             unit.need(Helper::PointwiseOf(self.coding));
             let pixels = in_h * in_w;
+            // Helium kernels count channels, the others groups of four.
+            let counts = match vectors {
+                true => format!("{bytes}"),
+                false => format!("{bytes}, {}", out_c.div_ceil(4)),
+            };
             let fields = format!("{name}_w, {pixels}, {in_c}, {out_c}, {counts}, {zero}");
             unit.record("pr_point", name, &fields);
             let kernel = if vectors {
@@ -324,55 +297,62 @@ impl Conv2d<'_> {
         } else {
             unit.need(Helper::ConvOf(self.coding));
             let (tile, strip) = self.strip();
-            let counts = if vectors { format!("{tile}, {counts}") } else { counts };
-            let padded = if isa == Isa::Dsp { self.padded_row() } else { None };
-            if padded.is_some() {
-                unit.need(Helper::Strip);
-            }
-            let end = if vectors { String::new() } else { format!(", {}", padded.unwrap_or(0)) };
-            let fields = format!(
-                "{name}_w, {in_h}, {in_w}, {in_c}, {out_h}, {out_w}, {out_c}, {counts}, {zero}, {k_h}, {k_w}, {}, {}, {}, {}, {}{end}",
-                self.stride[0], self.stride[1], self.pad[0], self.pad[1], self.in_zero
-            );
-            unit.record("pr_conv", name, &fields);
-            let row = k_w * in_c;
-            let rows = match padded {
-                Some(width) => (width * k_h).next_multiple_of(4),
-                None => 2 * row.next_multiple_of(4),
-            };
-            let edges = rows + 2 * (row % 4 * k_h).next_multiple_of(4);
+            let record = self.window_record(unit, name, bytes, zero);
+            unit.record("pr_conv", name, &record);
             let call = format!("pr_conv2d{suffix}(&{name}, @in0@, @out0@, @scratch@);");
             let kernel = if vectors {
                 Kernel::new(call, "strips").scratch(strip).overlap(&[self.tile_overlap(tile)])
             } else {
                 Kernel::new(call, "windows")
-                    .scratch(table + bytes + edges)
+                    .scratch(table + bytes + self.edge_bytes(isa))
                     .overlap(&[self.tile_overlap(2)])
             };
             kernel.band_fields("pr_conv", name, &BAND_FIELDS)
         };
-        Some(kernel.effort(product.effort() + windows))
+        Some(kernel)
     }
 
-    /// What bringing the windows into columns takes.
-    fn window_effort(&self, isa: Isa, pointwise: bool, fours: usize) -> Effort {
-        let [out_h, out_w, _] = self.output;
-        let pairs = if pointwise { (out_h * out_w).div_ceil(2) } else { out_h * out_w.div_ceil(2) };
-        let [k_h, k_w] = self.kernel;
-        let depth = self.input[2];
-        match isa {
-            Isa::Helium => Effort::default(),
-            _ => {
-                let rest = k_w * depth % 4 * k_h;
-                let pack = if isa == Isa::Dsp { (6, 11) } else { (34, 48) };
-                let calls = if pointwise { 1 } else { k_h };
-                let call = if pointwise { (39, 60) } else { (31, 48) };
-                let edge = if pointwise { (0, 0) } else { (46, 70) };
-                Effort::of(pairs * fours, pack.0, pack.1)
-                    + Effort::of(pairs * calls, call.0, call.1)
-                    + Effort::of(pairs, edge.0 + 8 * rest, edge.1 + 12 * rest)
-            }
+    /// Whether the layer is one for products of windows, and its sizes fit their records.
+    pub(crate) fn fits_records(&self) -> bool {
+        let small = self.kernel.iter().chain(&self.stride).chain(&self.pad).all(|&v| v <= 127);
+        let small = small && self.input.iter().chain(&self.output).all(|&v| v <= 65_535);
+        self.groups == 1 && self.dilation == [1, 1] && small
+    }
+
+    /// The fields of a `pr_conv`.
+    pub(crate) fn window_record(
+        &self,
+        unit: &mut Unit,
+        name: &str,
+        bytes: usize,
+        zero: i32,
+    ) -> String {
+        let ([in_h, in_w, in_c], [out_h, out_w, out_c]) = (self.input, self.output);
+        let padded = if unit.isa() == Isa::Dsp { self.padded_row() } else { None };
+        if padded.is_some() {
+            unit.need(Helper::Strip);
         }
+        // Helium kernels count channels, the others groups of four.
+        let (counts, end) = match unit.isa() {
+            Isa::Helium => (format!("{}, {bytes}", self.tile()), String::new()),
+            _ => (format!("{bytes}, {}", out_c.div_ceil(4)), format!(", {}", padded.unwrap_or(0))),
+        };
+        let [k_h, k_w] = self.kernel;
+        format!(
+            "{name}_w, {in_h}, {in_w}, {in_c}, {out_h}, {out_w}, {out_c}, {counts}, {zero}, {k_h}, {k_w}, {}, {}, {}, {}, {}{end}",
+            self.stride[0], self.stride[1], self.pad[0], self.pad[1], self.in_zero
+        )
+    }
+
+    /// Bytes in which windows that reach beyond the image are put together.
+    pub(crate) fn edge_bytes(&self, isa: Isa) -> usize {
+        let k_h = self.kernel[0];
+        let row = self.kernel[1] * self.input[2];
+        let rows = match self.padded_row().filter(|_| isa == Isa::Dsp) {
+            Some(width) => (width * k_h).next_multiple_of(4),
+            None => 2 * row.next_multiple_of(4),
+        };
+        rows + 2 * (row % 4 * k_h).next_multiple_of(4)
     }
 
     /// Whether results of the layer rise along lines in the product of the DSP extension.
@@ -422,12 +402,11 @@ impl Conv2d<'_> {
             self.requant.zero
         );
         unit.record("pr_conv_any", name, &fields);
-        let taps = self.weights.len() / out_c.max(1);
-        let effort = Effort::of(out_h * out_w * out_c, 70, 100)
-            + Effort::of(out_h * out_w * out_c * taps, 8, 11);
-        Kernel::new(format!("pr_conv2d_any(&{name}, @in0@, @out0@);"), "any")
-            .effort(effort)
-            .band_fields("pr_conv_any", name, &BAND_FIELDS)
+        Kernel::new(format!("pr_conv2d_any(&{name}, @in0@, @out0@);"), "any").band_fields(
+            "pr_conv_any",
+            name,
+            &BAND_FIELDS,
+        )
     }
 }
 

@@ -1,5 +1,4 @@
 use crate::conv::TABLE;
-use crate::effort::Effort;
 use crate::helpers::Helper;
 use crate::pack::{Channels, FAST_LIMIT, Matrix, Scales, fold_bias, plain_order, sums_below};
 use crate::requant::Requant;
@@ -81,8 +80,7 @@ impl FullyConnected<'_> {
         let fields = format!("{name}_w, {blocks}, {}, {mantissa}, {shift}, {zero}", self.outputs);
         unit.record("pr_dense", name, &fields);
         let call = format!("pr_dense8(&{name}, @in0@, @out0@);");
-        let kernel = Kernel::new(call, "eight outputs").overread(16 * blocks - self.inputs);
-        Some(kernel.effort(self.eights_effort()))
+        Some(Kernel::new(call, "eight outputs").overread(16 * blocks - self.inputs))
     }
 
     fn dsp_eights(&self, unit: &mut Unit, name: &str, folded: &[i32]) -> Option<Kernel> {
@@ -104,15 +102,7 @@ impl FullyConnected<'_> {
             (stream, form, format!("{mantissa}, {shift1}, {offset}"))
         } else {
             let channels = self.settled()?;
-            let matrix = Matrix {
-                weights: &channels.weights,
-                folded: &channels.folded,
-                fast: &channels.fast,
-                per_output,
-                order: &order,
-                lines: &[],
-            };
-            let stream = matrix.dense8(coding)?;
+            let stream = channels.matrix(per_output, &order).dense8(coding)?;
             unit.need(Helper::Dense8Each(coding));
             if channels.left() > 0 {
                 unit.need(Helper::Left);
@@ -128,38 +118,13 @@ impl FullyConnected<'_> {
         } else {
             Kernel::new(format!("{function}(&{name}, @in0@, @out0@);"), "eight outputs")
         };
-        Some(kernel.overread(4 * words - self.inputs).effort(self.eights_effort()))
+        Some(kernel.overread(4 * words - self.inputs))
     }
 
     /// The outputs with a multiplier each.
     pub(crate) fn settled(&self) -> Option<Channels> {
         let (weights, bias, zero) = (self.weights, self.bias, self.in_zero);
         Channels::settle(weights, bias, self.inputs, zero, &self.requant, Scales::Either)
-    }
-
-    fn eights_effort(&self) -> Effort {
-        let groups = self.outputs.div_ceil(8);
-        let fours = self.inputs.div_ceil(4);
-        match self.coding {
-            Coding::Nibbles => {
-                Effort::of(1, 32, 50)
-                    + Effort::of(fours, 7, 10)
-                    + Effort::of(groups, 68, 96)
-                    + Effort::of(groups * fours, 46, 55)
-            }
-            Coding::Palette => {
-                Effort::of(1, 830, 920)
-                    + Effort::of(groups, 60, 84)
-                    + Effort::of(groups * fours, 51, 88)
-                    + Effort::of(groups * fours / 4, 3, 6)
-            }
-            _ => {
-                Effort::of(1, 23, 40)
-                    + Effort::of(groups, 63, 84)
-                    + Effort::of(groups * fours, 31, 42)
-                    + Effort::of(groups * fours / 2, 3, 6)
-            }
-        }
     }
 
     fn plain(&self, unit: &mut Unit, name: &str, folded: &[i32]) -> Kernel {
@@ -175,9 +140,7 @@ impl FullyConnected<'_> {
             self.inputs, self.outputs, self.requant.zero
         );
         unit.record("pr_rows", name, &fields);
-        let effort =
-            Effort::of(self.outputs, 60, 80) + Effort::of(self.outputs * self.inputs, 4, 6);
-        Kernel::new(format!("pr_dense1(&{name}, @in0@, @out0@);"), "one output").effort(effort)
+        Kernel::new(format!("pr_dense1(&{name}, @in0@, @out0@);"), "one output")
     }
 }
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use crate::packed::decoder;
 use crate::{Coding, Isa};
 
 /// The shared C functions, in the order in which they appear in a unit.
@@ -31,6 +32,9 @@ pub(crate) enum Helper {
     Conv,
     Strip,
     ConvOf(Coding),
+    Codes,
+    Decode(u8),
+    ConvPacked,
     Pointwise,
     PointwiseOf(Coding),
     ConvAny,
@@ -110,14 +114,18 @@ impl Helper {
                 Coding::Sparse => &[H::Conv, H::Product(Coding::Sparse)],
                 Coding::SparsePalette => &[H::Conv, H::Product(Coding::SparsePalette)],
                 Coding::Winograd => &[H::Base, H::MulHr, H::Move],
+                Coding::Codes(_) | Coding::ChannelCodes(_) => &[H::ConvPacked],
             },
+            H::Codes => &[H::Conv],
+            H::Decode(_) => &[H::Codes],
+            H::ConvPacked => &[H::Codes, H::Mm42Any],
             H::PointwiseOf(c) => match c {
                 Coding::Plain => &[H::Pointwise, H::Product(Coding::Plain)],
                 Coding::Nibbles => &[H::Pointwise, H::Product(Coding::Nibbles)],
                 Coding::Palette => &[H::Pointwise, H::Product(Coding::Palette)],
                 Coding::Sparse => &[H::Pointwise, H::Product(Coding::Sparse)],
                 Coding::SparsePalette => &[H::Pointwise, H::Product(Coding::SparsePalette)],
-                Coding::Winograd => &[],
+                Coding::Winograd | Coding::Codes(_) | Coding::ChannelCodes(_) => &[],
             },
             H::Product(Coding::Plain) => &[H::MmChoice],
             H::Product(Coding::Winograd) => &[],
@@ -228,21 +236,31 @@ impl Helper {
                 Coding::Sparse => include_str!("c/mm_dsp_sparse.c"),
                 _ => include_str!("c/mm_dsp_sparse_palette.c"),
             },
+            Self::ConvOf(Coding::Plain) if mve => {
+                let text = include_str!("c/conv_driver_mve.c");
+                return driver(text, "pr_conv2d", Coding::Plain, dsp)
+                    .replace("PR_PRODUCT", "PR_MM");
+            }
             Self::ConvOf(_) | Self::PointwiseOf(_) if mve => "",
+            Self::Codes => return codes(isa),
+            Self::Decode(bits) => return decoder(isa, bits),
+            Self::ConvPacked if mve => {
+                return include_str!("c/packed_mve.c").to_owned()
+                    + "\n"
+                    + &packed_driver(include_str!("c/conv_driver_mve.c"), isa);
+            }
+            Self::ConvPacked => {
+                let text =
+                    if dsp { dsp_driver(present) } else { include_str!("c/conv_driver.c").into() };
+                return include_str!("c/packed.c").to_owned() + "\n" + &packed_driver(&text, isa);
+            }
             Self::ConvOf(Coding::Winograd) => include_str!("c/winograd.c"),
             Self::PointwiseOf(Coding::Winograd) => "",
             Self::ConvOf(coding) => {
                 if !dsp {
                     return driver(include_str!("c/conv_driver.c"), "pr_conv2d", coding, dsp);
                 }
-                // Without layers that need it the compiler is told that there are none.
-                let strips = present.contains(&Self::Strip);
-                let (width, rows) = if strips { ("c->strip", STRIP_ROWS) } else { ("0", "") };
-                let text = include_str!("c/conv_driver_dsp.c")
-                    .replace("        PR_STRIP_ROWS\n", rows)
-                    .replace("PR_STRIP_KEPT", if strips { "int32_t kept = 0;\n    " } else { "" })
-                    .replace("PR_STRIP", width);
-                return driver(&text, "pr_conv2d", coding, dsp);
+                return driver(&dsp_driver(present), "pr_conv2d", coding, dsp);
             }
             Self::PointwiseOf(coding) => {
                 return driver(include_str!("c/pointwise_driver.c"), "pr_pointwise", coding, dsp);
@@ -445,6 +463,66 @@ fn plain_product(coding: Coding) -> String {
     text
 }
 
+/// The driver of convolutions with the DSP extension.
+fn dsp_driver(present: &BTreeSet<Helper>) -> String {
+    // Without layers that need it the compiler is told that there are none.
+    let strips = present.contains(&Helper::Strip);
+    let (width, rows) = if strips { ("c->strip", STRIP_ROWS) } else { ("0", "") };
+    include_str!("c/conv_driver_dsp.c")
+        .replace("        PR_STRIP_ROWS\n", rows)
+        .replace("PR_STRIP_KEPT", if strips { "int32_t kept = 0;\n    " } else { "" })
+        .replace("PR_STRIP", width)
+}
+
+/// What decoders and the drivers that call them share.
+fn codes(isa: Isa) -> String {
+    let put = match isa {
+        Isa::Dsp => "#define PR_LANES(a, b) ((uint32_t)(a) & 0xffff) | (uint32_t)(b) << 16\n",
+        Isa::V6m | Isa::V7m => {
+            "#define PR_FOUR(a, b, c, d) \\\n    (uint8_t)(a) | (uint32_t)(uint8_t)(b) << 8 | (uint32_t)(uint8_t)(c) << 16 | (uint32_t)(uint8_t)(d) << 24\n"
+        }
+        Isa::Helium => "",
+    };
+    include_str!("c/codes.c").to_owned() + put
+}
+
+/// What a driver does for a pair of windows: the products, or gathering the windows for later.
+const PRODUCTS: [&str; 2] = [
+    "            m.stride = ox > 1 ? c->out_c : 0;
+            PR_PRODUCT(scratch, PR_WEIGHTS, out, &m);
+            out += 2 * c->out_c;
+",
+    "            if (++slot == packed->slots || ox <= 2) {
+                pr_packed_products(packed, scratch, out, slot, ox == 1);
+                out += 2 * slot * c->out_c;
+                slot = 0;
+            }
+",
+];
+
+/// A driver of products with groups that are decoded into scratch memory.
+fn packed_driver(text: &str, isa: Isa) -> String {
+    let prepare = "    const pr_conv *c = &packed->conv;\n";
+    let prepare = match isa {
+        Isa::Helium => {
+            format!(
+                "{prepare}    uint32_t *group = (uint32_t *)scratch;\n    scratch = group + packed->words;\n"
+            )
+        }
+        _ => format!("{prepare}    int32_t slot = 0;\n    scratch += packed->words;\n"),
+    };
+    text.replace("PR_NAME", "pr_conv2d_packed")
+        .replace("PR_RECORD", "pr_packed *packed")
+        .replace("PR_PREPARE", &prepare)
+        .replace("PR_PRODUCTS", PRODUCTS[1])
+        .replace(
+            "PR_PRODUCT(strip, PR_WEIGHTS, out, &m)",
+            "pr_packed_products(packed, strip, group, out, &m)",
+        )
+        .replace("PR_ROOM", "packed->slots * ")
+        .replace("PR_PLACE", " + slot * (c->bytes >> 2)")
+}
+
 /// A driver of products for one coding of the weights.
 fn driver(text: &str, name: &str, coding: Coding, dsp: bool) -> String {
     let suffix = coding.suffix();
@@ -459,8 +537,15 @@ fn driver(text: &str, name: &str, coding: Coding, dsp: bool) -> String {
     } else {
         ("", "c->weights")
     };
+    let windows = name == "pr_conv2d" && !text.contains("int8_t *strip");
+    let state =
+        if windows { "    pr_mm m = {c->bytes, c->groups, c->out_c, c->zero};\n" } else { "" };
     text.replace("PR_NAME", &format!("{name}{suffix}"))
-        .replace("PR_PREPARE", prepare)
+        .replace("PR_RECORD", "pr_conv *c")
+        .replace("PR_ROOM", "")
+        .replace("PR_PLACE", "")
+        .replace("PR_PRODUCTS", PRODUCTS[0])
+        .replace("PR_PREPARE", &format!("{prepare}{state}"))
         .replace("PR_PRODUCT", &product)
         .replace("PR_WEIGHTS", weights)
 }

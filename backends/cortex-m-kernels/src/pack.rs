@@ -94,6 +94,12 @@ impl Channels {
         sums_fit(&settled.weights, &settled.folded, per_output).then_some(settled)
     }
 
+    /// The weights, to be consumed in an order.
+    pub fn matrix<'a>(&'a self, per_output: usize, order: &'a [[Option<usize>; 4]]) -> Matrix<'a> {
+        let Self { weights, folded, fast } = self;
+        Matrix { weights, folded, fast, per_output, order, lines: &[] }
+    }
+
     /// How many channels' multipliers are a half or more.
     pub fn left(&self) -> usize {
         self.fast.iter().filter(|f| f.1 & LEFT != 0).count()
@@ -218,6 +224,11 @@ fn lane(lower: i8, upper: i8) -> Option<u16> {
     i16::try_from(value).ok().map(|v| v as u16)
 }
 
+/// The two pairs of inputs of a four, in the order in which columns hold them.
+pub(crate) fn pairs(four: &[Option<usize>; 4]) -> [[Option<usize>; 2]; 2] {
+    [[four[0], four[2]], [four[1], four[3]]]
+}
+
 /// A dense matrix of weights, `per_output` in a row, and the order in which inputs are consumed:
 /// four at a time, `None` where the window is padded.
 pub(crate) struct Matrix<'a> {
@@ -265,7 +276,7 @@ impl Matrix<'_> {
             }
             self.paired_bias(first, 4, &mut out);
             for four in self.order {
-                for inputs in [[four[0], four[2]], [four[1], four[3]]] {
+                for inputs in pairs(four) {
                     out.push(self.paired_word(first, inputs)?);
                     out.push(self.paired_word(first + 2, inputs)?);
                 }
@@ -302,19 +313,28 @@ impl Matrix<'_> {
                 }
             }
         }
+    }
+
+    fn helium_biases(&self, first: usize, size: usize, out: &mut Vec<u32>) {
         let bias = |o: usize| self.folded.get(o).map_or(0, |&b| b as u32);
         out.extend((first..first + size).map(bias));
+    }
+
+    /// What follows the weights of a group of `pr_mm42` for Helium.
+    pub(crate) fn helium_tail(&self, first: usize, out: &mut Vec<u32>) {
+        self.helium_biases(first, 4, out);
+        let fast = |i: usize| self.fast.get(first + i).copied().unwrap_or((0, 0));
+        out.extend((0..4).map(|i| fast(i).0 as u32));
+        let shift = |by: u32| if by & LEFT == 0 { -1 - by as i8 } else { (by & 31) as i8 - 1 };
+        let shifts = std::array::from_fn(|i| shift(fast(i).1) as u8);
+        out.push(u32::from_le_bytes(shifts));
     }
 
     fn helium_stream(&self) -> Vec<u32> {
         let mut out = Vec::new();
         for first in (0..self.folded.len()).step_by(4) {
             self.helium_group(first, 4, &mut out);
-            let fast = |i: usize| self.fast.get(first + i).copied().unwrap_or((0, 0));
-            out.extend((0..4).map(|i| fast(i).0 as u32));
-            let shift = |by: u32| if by & LEFT == 0 { -1 - by as i8 } else { (by & 31) as i8 - 1 };
-            let shifts = std::array::from_fn(|i| shift(fast(i).1) as u8);
-            out.push(u32::from_le_bytes(shifts));
+            self.helium_tail(first, &mut out);
         }
         out
     }
@@ -327,6 +347,7 @@ impl Matrix<'_> {
         let mut out = Vec::new();
         for first in (0..self.folded.len()).step_by(8) {
             self.helium_group(first, 8, &mut out);
+            self.helium_biases(first, 8, &mut out);
         }
         Some(out)
     }
@@ -394,7 +415,7 @@ impl Matrix<'_> {
             }
             self.paired_bias(first, 8, &mut out);
             for four in self.order {
-                for inputs in [[four[0], four[2]], [four[1], four[3]]] {
+                for inputs in pairs(four) {
                     for pair in 0..4 {
                         out.push(self.paired_word(first + 2 * pair, inputs)?);
                     }

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use crate::KernelError;
 use crate::coding::Coding;
 use crate::cost::Loops;
-use crate::effort::Effort;
 use crate::helpers::Helper;
 
 /// What the compiler may use.
@@ -59,8 +58,6 @@ pub struct Kernel {
     pub overread: usize,
     /// A word on the variant chosen, for comments and reports.
     pub variant: &'static str,
-    /// What a call takes, to compare codings of the weights by; 0 where there is only one.
-    pub effort: Effort,
     /// How often the loops of the functions it calls run; empty where no costs are known.
     pub loops: Vec<Loops>,
 }
@@ -75,7 +72,6 @@ impl Kernel {
             overlap: vec![Overlap::Disjoint],
             overread: 0,
             variant,
-            effort: Effort::default(),
             loops: Vec::new(),
         }
     }
@@ -92,11 +88,6 @@ impl Kernel {
 
     pub(crate) fn overread(mut self, bytes: usize) -> Self {
         self.overread = bytes;
-        self
-    }
-
-    pub(crate) fn effort(mut self, effort: Effort) -> Self {
-        self.effort = effort;
         self
     }
 

@@ -1,6 +1,5 @@
 //! 3x3 convolutions by Winograd's F(2x2, 3x3) in integers.
 
-use crate::effort::Effort;
 use crate::helpers::Helper;
 use crate::pack::{Channels, Scales};
 use crate::unit::{Isa, Kernel, Overlap, Unit};
@@ -85,8 +84,7 @@ impl Conv2d<'_> {
             Kernel::new(call, "Winograd tiles")
                 .scratch(scratch)
                 .overlap(&[self.winograd_overlap()])
-                .band_fields("pr_winograd", name, &crate::conv::BAND_FIELDS)
-                .effort(self.winograd_effort()),
+                .band_fields("pr_winograd", name, &crate::conv::BAND_FIELDS),
         )
     }
 
@@ -101,15 +99,6 @@ impl Conv2d<'_> {
                 distance.max((written * out_w * out_c) as i64 - (unread * in_w * in_c) as i64);
         }
         Overlap::AtLeast(distance)
-    }
-
-    fn winograd_effort(&self) -> Effort {
-        let [rows, pairs, groups] = self.tiles().map(|v| v as usize);
-        let in_c = self.input[2];
-        Effort::of(rows * self.winograd_strip() / 4, 6, 9)
-            + Effort::of(rows * pairs * in_c / 4, 400, 560)
-            + Effort::of(rows * pairs * groups, 16 * 20 + 800, 16 * 32 + 1050)
-            + Effort::of(rows * pairs * groups * 8 * in_c, 11, 17)
     }
 
     pub(crate) fn winograd_rounds(&self) -> Vec<(&'static str, u64)> {

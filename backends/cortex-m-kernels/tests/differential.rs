@@ -242,8 +242,10 @@ fn large_case(p: &mut Program, coding: Coding) {
     let per_output = kernel[0] * kernel[1] * in_c;
     let mut weights = r.bytes(out_c * per_output, -8, 7);
     fit(r, &mut weights, out_c, coding);
-    if matches!(coding, Coding::Palette | Coding::SparsePalette) {
-        weights.iter_mut().for_each(|w| *w /= 16);
+    match coding {
+        Coding::Palette | Coding::SparsePalette => weights.iter_mut().for_each(|w| *w /= 16),
+        Coding::Codes(_) | Coding::ChannelCodes(_) => weights.iter_mut().for_each(|w| *w /= 4),
+        _ => {}
     }
     if matches!(coding, Coding::Nibbles) {
         weights = r.bytes(weights.len(), -8, 7);
@@ -314,11 +316,10 @@ fn multipliers_of_a_half_and_more_keep_their_products() {
     for isa in ISAS {
         let mut p = Program::new(isa, 99);
         p.coded = true;
-        for case in 0..60 {
-            let coding = Coding::ALL[case % 5];
-            large_case(&mut p, coding);
+        for case in 0..70 {
+            large_case(&mut p, codings()[case % codings().len()]);
         }
-        let least = if isa == Isa::Helium { 12 } else { 50 };
+        let least = if isa == Isa::Helium { 25 } else { 45 };
         assert!(p.names.len() >= least, "{} layers", p.names.len());
         for case in 0..20 {
             depthwise_case(&mut p, true);
@@ -332,10 +333,18 @@ fn multipliers_of_a_half_and_more_keep_their_products() {
 
 const ISAS: [Isa; 4] = [Isa::V6m, Isa::V7m, Isa::Dsp, Isa::Helium];
 
+/// Every coding for layers of any shape.
+fn codings() -> Vec<Coding> {
+    Coding::ALL.into_iter().filter(|&c| c != Coding::Winograd).collect()
+}
+
 /// Makes weights fit a coding: small, of 16 values, or with most blocks zero.
 fn fit(r: &mut Random, weights: &mut [i8], outputs: usize, coding: Coding) {
     let per_output = weights.len() / outputs;
     let book: Vec<i8> = r.bytes(15, -127, 127);
+    // Different values, 0 among them.
+    let many: Vec<i8> = (0..64).map(|i| (i * 37 % 251) as u8 as i8).collect();
+    let coded = |w: i8, bits: u8| usize::from(w as u8) % (1 << bits);
     for (at, w) in weights.iter_mut().enumerate() {
         // Blocks of four inputs by four outputs, more or less.
         let block = (at / per_output / 4 * 7919 + at % per_output / 4 * 104_729) % 10;
@@ -346,6 +355,11 @@ fn fit(r: &mut Random, weights: &mut [i8], outputs: usize, coding: Coding) {
             Coding::Sparse if block > 2 => *w = 0,
             Coding::SparsePalette if block > 2 => *w = 0,
             Coding::SparsePalette => *w = book[(*w as u8 % 15) as usize],
+            Coding::Codes(bits) => *w = many[coded(*w, bits)],
+            Coding::ChannelCodes(bits) => {
+                let channel = (1 + at / per_output) as i32;
+                *w = (i32::from(many[coded(*w, bits)]) * (2 * channel - 1)) as i8;
+            }
             _ => {}
         }
     }
@@ -543,18 +557,18 @@ fn convolutions_equal_the_oracle() {
 
 #[test]
 fn coded_weights_equal_the_oracle() {
-    for isa in [Isa::V6m, Isa::V7m, Isa::Dsp] {
+    for isa in ISAS {
         let mut p = Program::new(isa, 66);
         p.coded = true;
-        for case in 0..80 {
-            let coding = Coding::ALL[1 + case % 4];
+        for case in 0..130 {
+            let coding = codings()[1 + case % (codings().len() - 1)];
             if case % 8 < 5 {
                 conv_case(&mut p, false, coding);
             } else if !matches!(coding, Coding::Sparse | Coding::SparsePalette) {
                 dense_case(&mut p, coding);
             }
         }
-        assert!(p.names.len() > 40, "{} layers with coded weights", p.names.len());
+        assert!(p.names.len() > 70, "{} layers with coded weights", p.names.len());
         p.everywhere();
     }
 }

@@ -1,9 +1,8 @@
 //! Why a network does not fit: the tensors, the layer, and what would help, with numbers.
 
 use paring_backend::{Item, Latency, Remedy, Shortfall, brief};
-use paring_cortex_m_kernels::Coding;
+use paring_cortex_m_kernels::{Coding, Isa};
 
-use crate::choose;
 use crate::lower::{Lowering, Step};
 use crate::memory::Memory;
 
@@ -132,16 +131,11 @@ pub(crate) fn flash(lowering: &Lowering<'_>, limit: usize) -> Shortfall {
     }
     let full: usize =
         layers.iter().filter_map(|s| Some(plain_bytes(s)?.min(s.constant_bytes))).sum();
-    if choose::decodes(lowering.unit.isa()) && full > 0 {
-        for (change, kept) in [
-            ("weights in 4 bits (recipe `int4`) or as a palette of 16 values", full / 2),
-            (
-                "four fifths of the weights pruned in blocks of 4x4, the rest a palette of 16",
-                full / 8,
-            ),
-        ] {
-            report.remedies.push(remedy(change, Some(total - full + kept)));
-        }
+    let blocks = "four fifths of the weights pruned in blocks of 4x4, the rest a palette of 16";
+    let change = "weights in 4 bits (recipe `int4`) or as a palette of 16 values";
+    let skips = (lowering.unit.isa() != Isa::Helium).then_some((blocks, full / 8));
+    for (change, kept) in [(change, full / 2)].into_iter().chain(skips).filter(|_| full > 0) {
+        report.remedies.push(remedy(change, Some(total - full + kept)));
     }
     let left = percent(limit.saturating_sub(code) as u64, constants as u64);
     if left > 0 {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use paring_cortex_m_kernels::{Coding, Isa, Layer, Unit};
+use paring_cortex_m_kernels::cost::{Calls, Use};
+use paring_cortex_m_kernels::{Coding, Core, Layer, Unit};
 use paring_ir::NodeId;
 
 use crate::stream::Stream;
@@ -56,23 +57,20 @@ impl Choice {
 /// Instructions of a compressed coding beyond which a balanced compilation stores bytes: 1.625 times.
 const PATIENCE: (u64, u64) = (13, 8);
 
-/// Whether an instruction set has kernels that decode weights of fewer than eight bits.
-pub(crate) fn decodes(isa: Isa) -> bool {
-    isa != Isa::Helium
-}
-
-/// Every coding that a layer's kernels can do.
-pub(crate) fn candidates(layer: &dyn Layer, isa: Isa) -> Vec<Candidate> {
+/// Every coding that a layer's kernels can do, and what each takes on a core in a program that uses its function
+/// elsewhere too.
+pub(crate) fn candidates(layer: &dyn Layer, core: Core) -> Vec<Candidate> {
     Coding::ALL
         .iter()
         .filter_map(|&coding| {
-            let mut unit = Unit::new(isa);
-            let kernel = layer.coded(coding)?.lower(&mut unit, "trial").ok()?;
+            let mut unit = Unit::new(core.isa());
+            let kernel = unit.add(layer.coded(coding)?.as_ref(), "trial").ok()?;
+            let cost = Calls::of(&kernel.loops).total(&kernel.loops, core, Some(Use::default()))?;
             Some(Candidate {
                 coding,
                 bytes: unit.constant_bytes(),
-                instructions: kernel.effort.instructions,
-                cycles: kernel.effort.cycles,
+                instructions: cost.instructions.round() as u64,
+                cycles: cost.cycles.round() as u64,
                 scratch: kernel.scratch_bytes,
             })
         })

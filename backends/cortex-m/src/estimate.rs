@@ -9,13 +9,7 @@ use crate::lower::{Lowering, Step};
 pub(crate) fn steps(lowering: &Lowering<'_>, core: Core) -> Vec<Option<Cost>> {
     let kernels = lowering.steps.iter().flat_map(|s| &s.calls).flat_map(|c| &c.kernel.loops);
     let calls = Calls::of(kernels);
-    let step = |step: &Step| {
-        let mut sum = Cost::default();
-        for loops in step.calls.iter().flat_map(|c| &c.kernel.loops) {
-            let settled = calls.settled(loops, core.isa());
-            sum += settled.cost(core, calls.usage(&loops.function, core.isa()))?;
-        }
-        Some(sum)
-    };
+    let step =
+        |step: &Step| calls.total(step.calls.iter().flat_map(|c| &c.kernel.loops), core, None);
     lowering.steps.iter().map(step).collect()
 }

@@ -3,14 +3,14 @@
 use paring_backend::{
     CompileError, CompileOptions, Latency, Shortfall, parse_energy, parse_latency,
 };
+use paring_cortex_m_kernels::Core;
 use paring_cortex_m_kernels::cost::Cost;
-use paring_cortex_m_kernels::{Core, Isa};
 use paring_ir::Verified;
 
 use crate::budget;
 use crate::choose::{Candidate, Optimize, Policy};
 use crate::estimate;
-use crate::lower::{Lowering, Step};
+use crate::lower::Lowering;
 use crate::memory::Memory;
 use crate::package::Layout;
 use crate::stream::{self, Stream};
@@ -78,7 +78,6 @@ impl Goals {
 /// Chooses codings until the budgets are met.
 pub(crate) fn meet(
     graph: &Verified<'_>,
-    isa: Isa,
     core: Core,
     goals: &Goals,
 ) -> Result<Policy, CompileError> {
@@ -87,12 +86,12 @@ pub(crate) fn meet(
         return Ok(policy);
     }
     if let Some(ram) = goals.ram {
-        policy.streams = streams(graph, isa, &policy, ram)?;
+        policy.streams = streams(graph, core, &policy, ram)?;
     }
     // Every round decides one layer for good.
     loop {
         let change = {
-            let mut lowering = crate::lower_all(graph, isa, &policy)?;
+            let mut lowering = crate::lower_all(graph, core, &policy)?;
             let memory = crate::planned(&mut lowering).map_err(CompileError::Options)?;
             let Some(short) = shortage(&lowering, &memory, core, goals) else { break };
             let change = short.change(&lowering, &memory, &policy);
@@ -110,11 +109,11 @@ pub(crate) fn meet(
 /// those that need the least if none do.
 fn streams(
     graph: &Verified<'_>,
-    isa: Isa,
+    core: Core,
     policy: &Policy,
     ram: usize,
 ) -> Result<Vec<Stream>, CompileError> {
-    let mut plain = crate::lower_all(graph, isa, policy)?;
+    let mut plain = crate::lower_all(graph, core, policy)?;
     let memory = crate::planned(&mut plain).map_err(CompileError::Options)?;
     let mut best = (memory.arena_bytes, Vec::new());
     let mut limit = ram;
@@ -124,7 +123,7 @@ fn streams(
         }
         let found = stream::find(&plain, limit);
         let trial = Policy { streams: found.streams.clone(), ..policy.clone() };
-        let mut lowering = crate::lower_all(graph, isa, &trial)?;
+        let mut lowering = crate::lower_all(graph, core, &trial)?;
         let arena = crate::planned(&mut lowering).map_err(CompileError::Options)?.arena_bytes;
         if arena < best.0 {
             best = (arena, found.streams);
@@ -138,12 +137,10 @@ fn streams(
     Ok(best.1)
 }
 
-/// Cycles of every step: estimated for the core, or else by the instruction sequences of its products.
+/// Cycles of every step, estimated for the core; 0 where nothing is known.
 fn cycles(lowering: &Lowering<'_>, core: Core) -> Vec<u64> {
-    let effort = |step: &Step| step.calls.iter().map(|c| c.kernel.effort.cycles).sum::<u64>();
-    let known = estimate::steps(lowering, core);
-    let each = |(step, cost): (&Step, Option<Cost>)| cost.map_or(effort(step), |c| c.cycles as u64);
-    lowering.steps.iter().zip(known).map(each).collect()
+    let each = |cost: Option<Cost>| cost.map_or(0, |c| c.cycles as u64);
+    estimate::steps(lowering, core).into_iter().map(each).collect()
 }
 
 /// The first budget that is not met.

@@ -108,7 +108,7 @@ impl Backend for CortexM {
         };
         let core: Core = target.parse()?;
         let policy = choose::Policy::default();
-        let mut lowering = lower::Lowering::new(graph, core.isa(), &policy);
+        let mut lowering = lower::Lowering::new(graph, core, &policy);
         lowering.add(node)
     }
 
@@ -129,7 +129,6 @@ impl Backend for CortexM {
         options: &CompileOptions,
     ) -> Result<Package, CompileError> {
         let core: Core = options.target.parse().map_err(CompileError::Options)?;
-        let isa = core.isa();
         let goals = goals::Goals::parse(options).map_err(CompileError::Options)?;
         let prefix = if options.prefix.is_empty() { "model" } else { &options.prefix };
         if !is_identifier(prefix) {
@@ -146,8 +145,8 @@ impl Backend for CortexM {
                 "the network keeps states between runs, which this backend does not lower".into(),
             ));
         }
-        let policy = goals::meet(&graph, isa, core, &goals)?;
-        let mut lowering = lower_all(&graph, isa, &policy)?;
+        let policy = goals::meet(&graph, core, &goals)?;
+        let mut lowering = lower_all(&graph, core, &policy)?;
         let memory = planned(&mut lowering).map_err(CompileError::Options)?;
         let vector = graph.graph().verified().ok().and_then(self_test);
         let emitter = emit::Emitter {
@@ -178,10 +177,10 @@ impl Backend for CortexM {
 /// Lowers every node in order.
 fn lower_all<'g>(
     graph: &'g Verified<'_>,
-    isa: Isa,
+    core: Core,
     policy: &'g choose::Policy,
 ) -> Result<lower::Lowering<'g>, CompileError> {
-    let mut lowering = lower::Lowering::new(graph.graph(), isa, policy);
+    let mut lowering = lower::Lowering::new(graph.graph(), core, policy);
     for &id in graph.order() {
         let node = graph.graph().node(id);
         lowering.add(node).map_err(|why| {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use paring_backend::requantize;
-use paring_cortex_m_kernels::{Isa, Kernel, Layer, Requant, Unit};
+use paring_cortex_m_kernels::{Core, Kernel, Layer, Requant, Unit};
 use paring_ir::ops::Activation;
 use paring_ir::{Graph, Node, NodeId, ValueId};
 use paring_qmath::Multiplier;
@@ -46,12 +46,13 @@ pub(crate) struct Lowering<'g> {
     pub graph: &'g Graph,
     pub unit: Unit,
     pub steps: Vec<Step>,
+    core: Core,
     policy: &'g Policy,
 }
 
 impl<'g> Lowering<'g> {
-    pub fn new(graph: &'g Graph, isa: Isa, policy: &'g Policy) -> Self {
-        Self { graph, unit: Unit::new(isa), steps: Vec::new(), policy }
+    pub fn new(graph: &'g Graph, core: Core, policy: &'g Policy) -> Self {
+        Self { graph, unit: Unit::new(core.isa()), steps: Vec::new(), core, policy }
     }
 
     /// Steps that run together: their range and the stream that they are, where they are one.
@@ -246,12 +247,11 @@ impl<'g> Site<'_, 'g> {
     /// Adds a call on the node's first input of a kernel whose weights, input 1, can be stored in
     /// several ways.
     pub fn call_weighted(&mut self, layer: &dyn Layer) -> Result<(), String> {
-        let isa = self.lowering.unit.isa();
         let weights = self.graph().constant(self.input(1)?);
         let compressed = weights.is_some_and(|w| {
             w.palette().is_some() || w.sparse().is_some() || w.dtype() == DType::I4
         });
-        let candidates = choose::candidates(layer, isa);
+        let candidates = choose::candidates(layer, self.lowering.core);
         let choice = choose::choose(self.lowering.policy, self.node.id, candidates, compressed);
         let coded = layer.coded(choice.coding);
         self.step.choice = Some(choice);

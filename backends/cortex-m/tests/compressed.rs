@@ -9,7 +9,14 @@ use paring_tensor::{ConstData, DType, Palette, Sparse, Tensor};
 
 /// 16 values spread over the weights' range, unevenly.
 fn book() -> Vec<i8> {
-    (0..16).map(|i: i32| ((i - 8) * (i - 8).abs() * 127 / 64).clamp(-127, 127) as i8).collect()
+    book_of(4, 127)
+}
+
+/// Values of so many bits' codes up to about `most`, more of them near 0, which is one.
+fn book_of(bits: u32, most: i32) -> Vec<i8> {
+    let half = 1_i32 << (bits - 1);
+    let value = |i: i32| (i - half) * (i - half).abs() * most / (half * half);
+    (0..2 * half).map(|i| value(i).clamp(-127, 127) as i8).collect()
 }
 
 fn nearest(book: &[i8], w: i8) -> u8 {
@@ -21,6 +28,26 @@ fn palette(values: &[i8], shape: &[usize]) -> ConstData {
     let book = book();
     let codes: Vec<u8> = values.iter().map(|&w| nearest(&book, w)).collect();
     let book = Tensor::from_vec([16], book).expect("16 entries");
+    ConstData::Palette(Palette::new(shape, codes.into(), book).expect("a palette"))
+}
+
+/// Codes of some bits; with a codebook for each channel, each scaled to the channel's largest weight.
+fn codes(values: &[i8], shape: &[usize], bits: u32, own: bool) -> ConstData {
+    let per_output = values.len() / shape[0];
+    let largest = |row: &[i8]| row.iter().map(|w| i32::from(w.unsigned_abs())).max().unwrap_or(0);
+    let books: Vec<Vec<i8>> = match own {
+        true => values
+            .chunks(per_output)
+            .enumerate()
+            .map(|(o, row)| book_of(bits, largest(row) - 3 * (o as i32 % 11)))
+            .collect(),
+        false => vec![book_of(bits, 127)],
+    };
+    let book = |at: usize| if own { &books[at / per_output] } else { &books[0] };
+    let codes: Vec<u8> = values.iter().enumerate().map(|(at, &w)| nearest(book(at), w)).collect();
+    let entries = 1 << bits;
+    let sizes = if own { vec![books.len(), entries] } else { vec![entries] };
+    let book = Tensor::from_vec(sizes, books.concat()).expect("the entries");
     ConstData::Palette(Palette::new(shape, codes.into(), book).expect("a palette"))
 }
 
@@ -101,6 +128,49 @@ fn a_sparse_resnet_is_small_and_fast() {
     assert!(compressed.flash_bytes < 18_000, "{}", compressed.flash_bytes);
     // Zero blocks are left out even where the storage does not say so.
     assert!(2 * zeros.instructions < dense.instructions);
+}
+
+#[test]
+fn codes_take_their_bits_of_flash_on_every_core() {
+    let Some(data) = data() else { return };
+    let graph = read(&data.join("models/tflite/ic_resnet8_int8.tflite"));
+    // Instructions for 100 of those with a byte a weight, at most.
+    let cores = [(Core::M4, 200), (Core::M55, 160), (Core::M3, 150), (Core::M0, 130)];
+    for (core, most) in cores {
+        let plain = measure(&graph, core, &[]);
+        for (bits, own) in [(2, false), (3, false), (5, false), (6, false), (2, true), (4, true)] {
+            // Fewer on the slow cores, where all decode alike.
+            if matches!(core, Core::M3 | Core::M0) && bits != 3 && !own {
+                continue;
+            }
+            let make = |values: &[i8], shape: &[usize]| codes(values, shape, bits, own);
+            let dense = |values: &[i8], shape: &[usize]| {
+                ConstData::Dense(make(values, shape).dense().cast(DType::I8))
+            };
+            // Decoding costs time, which a balanced compilation may refuse.
+            let coded = measure(&recoded(&graph, 1.0, make), core, &[("optimize", "size")]);
+            let bytes = measure(&recoded(&graph, 1.0, dense), core, &[("optimize", "speed")]);
+            let what =
+                format!("{bits} bits{} on {core}", if own { ", books of channels" } else { "" });
+            assert!(coded.outputs == bytes.outputs, "{what}: outputs differ");
+            println!(
+                "{what}: flash {} for {}, constants {} for {}, instructions {} for {}, RAM {} for {}",
+                coded.flash_bytes,
+                plain.flash_bytes,
+                coded.weight_bytes,
+                plain.weight_bytes,
+                coded.instructions,
+                plain.instructions,
+                coded.ram_bytes,
+                plain.ram_bytes
+            );
+            // 77,360 weights; the rest is biases, multipliers and codebooks.
+            let weights = 77_360 * u64::from(bits) / 8;
+            let rest = plain.weight_bytes - 77_360 + 900 + if own { 320 << bits } else { 0 };
+            assert!(coded.weight_bytes <= weights + rest, "{what}: {} bytes", coded.weight_bytes);
+            assert!(coded.instructions * 100 <= plain.instructions * most, "{what}");
+        }
+    }
 }
 
 #[test]

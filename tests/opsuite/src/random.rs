@@ -241,7 +241,7 @@ impl<'a> Grower<'a> {
         (all, Some(Quant::per_tensor(y, zero)))
     }
 
-    /// Weights as int4, as a palette, sparse, with whole channels of zeros, or as they are.
+    /// Weights as int4, as a palette of 2 to 6 bits, sparse, with whole channels of zeros, or as they are.
     fn stored(&mut self, shape: &[usize], mut bytes: Vec<i8>) -> ConstData {
         let r = &mut self.random;
         let kept: Vec<bool> = (0..67).map(|_| r.below(3) == 0).collect();
@@ -254,20 +254,25 @@ impl<'a> Grower<'a> {
             }
         };
         let dense = |bytes: &[i8]| Tensor::from_vec(shape, bytes.to_vec()).unwrap();
+        // A codebook for all or one for each of the outermost axis.
         let palette = |shape: Vec<usize>, bytes: &[i8], r: &mut Random| {
-            let mut book = r.bytes(16);
-            book[0] = 0;
-            let codes: Vec<u8> =
-                bytes.iter().map(|w| if *w == 0 { 0 } else { *w as u8 & 15 }).collect();
-            let book = Tensor::from_vec([16], book).unwrap();
+            let entries = 1 << r.of(&[2, 3, 4, 4, 5, 6]);
+            let own = shape.len() > 1 && r.below(3) == 0;
+            let books = if own { shape[0] } else { 1 };
+            let mut book = r.bytes(books * entries);
+            book.iter_mut().step_by(entries).for_each(|w| *w = 0);
+            let code = |w: &i8| if *w == 0 { 0 } else { *w as u8 & (entries - 1) as u8 };
+            let codes: Vec<u8> = bytes.iter().map(code).collect();
+            let sizes = if own { vec![books, entries] } else { vec![entries] };
+            let book = Tensor::from_vec(sizes, book).unwrap();
             ConstData::Palette(Palette::new(shape, codes.into(), book).unwrap())
         };
-        match r.below(8) {
+        match r.below(10) {
             0 => {
                 bytes.iter_mut().for_each(|w| *w >>= 4);
                 ConstData::Dense(dense(&bytes).cast(DType::I4))
             }
-            1 => palette(shape.to_vec(), &bytes, r),
+            1 | 5 | 6 => palette(shape.to_vec(), &bytes, r),
             choice @ (2 | 3) if shape.len() == 4 => {
                 blocks(&mut bytes);
                 let sparse = Sparse::from_dense(&dense(&bytes), &[4, 1, 1, 4], 0).unwrap();

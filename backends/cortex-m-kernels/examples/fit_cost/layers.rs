@@ -25,6 +25,10 @@ fn weights(r: &mut Random, coding: Coding, shape: [usize; 3]) -> &'static [i8] {
     let keep = 3 + 6 * r.below(2);
     let kept: Vec<bool> =
         (0..outputs.div_ceil(4) * taps * depth.div_ceil(4)).map(|_| r.below(keep) == 0).collect();
+    let coded = |r: &mut Random, o: usize, bits: u8| {
+        let code = r.below(1 << bits) as i32;
+        (code * 37 % 251 * (2 * o as i32 + 1)) as i8
+    };
     let mut all = Vec::with_capacity(outputs * taps * depth);
     for o in 0..outputs {
         for tap in 0..taps {
@@ -35,6 +39,8 @@ fn weights(r: &mut Random, coding: Coding, shape: [usize; 3]) -> &'static [i8] {
                     Coding::Palette => r.of(&book),
                     Coding::Sparse | Coding::SparsePalette if !there => 0,
                     Coding::SparsePalette => r.of(&book),
+                    Coding::Codes(bits) => coded(r, 0, bits),
+                    Coding::ChannelCodes(bits) => coded(r, o, bits),
                     _ => r.below(121) as i8 - 60,
                 });
             }
@@ -270,7 +276,10 @@ pub fn layers(isa: Isa) -> Vec<Box<dyn Layer>> {
     }
     // Layers without a kernel for a coding are left out later.
     for coding in Coding::ALL.into_iter().skip(1).filter(|&c| c != Coding::Winograd) {
-        for round in 0..24 {
+        // Codes of any number of bits have one function.
+        let rounds =
+            if matches!(coding, Coding::Codes(_) | Coding::ChannelCodes(_)) { 8 } else { 24 };
+        for round in 0..rounds {
             all.push(Box::new(conv(r, round, coding, slow)));
             all.push(Box::new(dense(r, round, coding)));
         }

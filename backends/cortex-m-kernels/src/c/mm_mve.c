@@ -5,7 +5,7 @@
  * Sums of the first pixel in r0, r2, r4, r6, of the second in r8, r10, r12, lr; both pixels are narrowed
  * in one vector of 16-bit lanes that q4 scatters. On the stack: sums, first and second window,
  * rounds of the unrolled loop, its entry, channels left, stream,
- * channels, step to the next two windows, outputs, step to the next two, pixels left. A last single pixel is
+ * twice the stride, step to the next two windows, outputs, step to the next two, pixels left. A last single pixel is
  * done twice. */
 #ifdef PR_HELIUM
 #define PR_BLOCK(op)              \
@@ -58,17 +58,17 @@
     "push {r4-r11, lr}\n\t"          \
     "vpush {d8-d11}\n\t"             \
     "sub sp, sp, #76\n\t"            \
-    "ldm r3, {r4-r8}\n\t"            \
+    "ldm r3, {r4-r9}\n\t"            \
     "sub r0, r0, r7, lsl #1\n\t"     \
-    "add r9, r0, r7\n\t"             \
-    "strd r0, r9, [sp, #32]\n\t"     \
+    "add r10, r0, r7\n\t"            \
+    "strd r0, r10, [sp, #32]\n\t"    \
     "strd r1, r5, [sp, #52]\n\t"     \
-    "sub r2, r2, r5, lsl #1\n\t"     \
+    "sub r2, r2, r9, lsl #1\n\t"     \
     "lsl r7, r7, #1\n\t"             \
     "strd r7, r2, [sp, #60]\n\t"     \
     "add r8, r8, #2\n\t"             \
-    "lsl r9, r5, #1\n\t"             \
-    "strd r9, r8, [sp, #68]\n\t"     \
+    "lsl r10, r9, #1\n\t"            \
+    "strd r10, r8, [sp, #68]\n\t"    \
     "lsr r4, r4, #4\n\t"             \
     "subs r4, r4, #1\n\t"            \
     "add r8, r4, #3\n\t"             \
@@ -89,7 +89,7 @@
     "vidup.u32 q4, r4, #1\n\t"       \
     "mov r4, #0x10001\n\t"           \
     "vmul.i32 q4, q4, r4\n\t"        \
-    "lsls r5, r5, #16\n\t"           \
+    "lsls r5, r9, #16\n\t"           \
     "vadd.i32 q4, q4, r5\n"          \
     "0:\n\t"                         \
     "ldrd r7, r9, [sp, #68]\n\t"     \
@@ -175,7 +175,7 @@ static void pr_mm42(const int8_t *window, const uint32_t *stream, int8_t *out, c
                     }
                     int32_t by = tail[32 + i], code = by < 0 ? -1 - by : 33 + by;
                     int32_t scaled = PR_REQUANT(acc, multiplier, (uint32_t)code, m->zero);
-                    out[p * m->channels + channel + i] = (int8_t)scaled;
+                    out[p * m->stride + channel + i] = (int8_t)scaled;
                 }
             }
             w = tail + 36;

@@ -7,6 +7,6 @@ typedef struct {
 
 static void pr_pointwise(const pr_point *c, const int8_t *in, int8_t *out)
 {
-    pr_mm m = {c->bytes, c->out_c, c->zero, c->in_c, c->pixels};
+    pr_mm m = {c->bytes, c->out_c, c->zero, c->in_c, c->pixels, c->out_c};
     PR_MM(in, c->weights, out, &m);
 }

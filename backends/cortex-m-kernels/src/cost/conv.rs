@@ -1,3 +1,4 @@
+use crate::packed::Packing;
 use crate::unit::Isa;
 use crate::{Coding, Conv2d, FullyConnected};
 
@@ -37,7 +38,7 @@ impl Product {
                 rounds.push(("kept", self.pairs * self.kept));
             }
             (Isa::V6m | Isa::V7m, _) => rounds.push(("step", groups * steps)),
-            (Isa::Dsp, Coding::Plain) => {
+            (Isa::Dsp, Coding::Plain | Coding::Codes(_) | Coding::ChannelCodes(_)) => {
                 rounds.push(("step", groups * steps));
                 // The first step along lines stands before the loop.
                 let further = if self.relu { steps - 1 } else { steps };
@@ -57,7 +58,7 @@ impl Product {
 }
 
 impl Conv2d<'_> {
-    fn window_bytes(&self, isa: Isa, pointwise: bool) -> u64 {
+    pub(crate) fn window_bytes(&self, isa: Isa, pointwise: bool) -> u64 {
         let [k_h, k_w] = self.kernel;
         let row = k_w * self.input[2];
         let words = if pointwise {
@@ -117,7 +118,37 @@ impl Conv2d<'_> {
         if function == "pr_conv2d_any" {
             return self.any_rounds();
         }
+        if function == "pr_conv2d_packed" {
+            return self.as_packed().packed_rounds(isa);
+        }
         if isa == Isa::Helium { self.strip_rounds(relu) } else { self.window_rounds(isa, relu) }
+    }
+
+    /// Products with groups that are decoded for several windows.
+    fn packed_rounds(&self, isa: Isa) -> Rounds {
+        let groups = self.output[2].div_ceil(4) as u64;
+        let bytes = self.window_bytes(isa, false);
+        let (mut rounds, batches, blocks) = if isa == Isa::Helium {
+            let rounds = self.strip_rounds(false);
+            let strips = rounds.iter().find(|r| r.0 == "strip").map_or(0, |r| r.1);
+            (rounds, strips, bytes / 16)
+        } else {
+            let pairs = self.output[1].div_ceil(2);
+            let batches = self.output[0] * pairs.div_ceil(self.slots(bytes as usize));
+            let block = if isa == Isa::Dsp { 16 } else { 8 };
+            (self.window_rounds(isa, false), batches as u64, bytes / block)
+        };
+        let decoded = match Packing::of(self.coding, isa).map_or(0, |p| p.bits) {
+            2 => "decoded_2",
+            3 => "decoded_3",
+            4 => "decoded_4",
+            5 => "decoded_5",
+            _ => "decoded_6",
+        };
+        rounds.push(("batch", batches));
+        rounds.push(("decoded_group", batches * groups));
+        rounds.push((decoded, batches * groups * blocks));
+        rounds
     }
 
     fn any_rounds(&self) -> Rounds {

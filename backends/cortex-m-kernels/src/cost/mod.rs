@@ -76,15 +76,19 @@ impl Use {
 #[must_use]
 pub fn family(function: &str) -> &str {
     let starts = |prefix: &str| function.starts_with(prefix);
-    if starts("pr_pointwise")
-        || (starts("pr_conv2d") && !starts("pr_conv2d_any") && !starts("pr_conv2d_winograd"))
-    {
+    let own = ["pr_conv2d_any", "pr_conv2d_winograd", "pr_conv2d_packed"].contains(&function);
+    if starts("pr_pointwise") || starts("pr_conv2d") && !own {
         "product"
     } else if starts("pr_depthwise") {
         "plane"
     } else {
         function
     }
+}
+
+/// Whether a function calls the products of windows with groups of channels.
+fn is_product(function: &str) -> bool {
+    family(function) == "product" || function == "pr_conv2d_packed"
 }
 
 /// Functions that are put into every place that calls them.
@@ -111,7 +115,7 @@ impl<'a> Calls<'a> {
             *all.calls.entry(function).or_default() += 1;
             all.families.entry(family(function)).or_default().insert(function);
             let has = |name: &str| loops.rounds.iter().any(|r| r.0 == name && r.1 > 0);
-            all.any_zero |= family(function) == "product" && has("group");
+            all.any_zero |= is_product(function) && has("group");
             all.any_left |= has("left");
         }
         all
@@ -123,7 +127,7 @@ impl<'a> Calls<'a> {
     #[must_use]
     pub fn settled(&self, loops: &Loops, isa: Isa) -> Loops {
         let mut loops = loops.clone();
-        let asked = family(&loops.function) == "product" || loops.function.contains("_each");
+        let asked = is_product(&loops.function) || loops.function.contains("_each");
         if self.any_left && asked {
             let groups =
                 loops.rounds.iter().filter(|r| r.0.starts_with("group")).map(|r| r.1).sum();
@@ -137,10 +141,27 @@ impl<'a> Calls<'a> {
         loops
     }
 
+    /// What loops of this program take together on a core, with their functions used as the program does or as
+    /// `usage` says; `None` where the costs of one are not known.
+    #[must_use]
+    pub fn total<'l>(
+        &self,
+        loops: impl IntoIterator<Item = &'l Loops>,
+        core: Core,
+        usage: Option<Use>,
+    ) -> Option<Cost> {
+        let mut sum = Cost::default();
+        for loops in loops {
+            let used = usage.unwrap_or_else(|| self.usage(&loops.function, core.isa()));
+            sum += self.settled(loops, core.isa()).cost(core, used)?;
+        }
+        Some(sum)
+    }
+
     /// How the program uses a function. Products in plain C are the same in every use.
     #[must_use]
     pub fn usage(&self, function: &str, isa: Isa) -> Use {
-        if family(function) == "product" && matches!(isa, Isa::V6m | Isa::V7m) {
+        if is_product(function) && matches!(isa, Isa::V6m | Isa::V7m) {
             return Use::default();
         }
         if INLINE.contains(&function) {

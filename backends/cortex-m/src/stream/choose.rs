@@ -127,7 +127,12 @@ struct Candidate {
 }
 
 /// The scratch that a step takes in bands of `rows` rows, about, and the bytes that it widens anew.
-fn effort(lowering: &Lowering<'_>, step: &Step, stream: &Stream, at: usize) -> (usize, u64) {
+fn scratch_and_again(
+    lowering: &Lowering<'_>,
+    step: &Step,
+    stream: &Stream,
+    at: usize,
+) -> (usize, u64) {
     let plain = step.calls.iter().map(|c| c.kernel.scratch_bytes).max().unwrap_or(0);
     let node = lowering.graph.node(step.node);
     let (Some(conv), Some(bands)) = (node.op_as::<Conv2d>(), stream.bands.get(at)) else {
@@ -173,7 +178,7 @@ fn candidates(lowering: &Lowering<'_>, lives: &Lives, limit: usize) -> Vec<Candi
                 let Some(stream) = chain.run(rows) else { continue };
                 let (mut scratch, mut cost) = (0, stream.moved as u64 / 2);
                 for (at, step) in steps[first..=last].iter().enumerate() {
-                    let (bytes, again) = effort(lowering, step, &stream, at + 1);
+                    let (bytes, again) = scratch_and_again(lowering, step, &stream, at + 1);
                     scratch = scratch.max(bytes);
                     cost += again;
                 }

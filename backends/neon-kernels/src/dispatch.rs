@@ -60,11 +60,11 @@ impl Kernels for NeonKernels {
     }
 
     fn f32_winograd_pays(&self, e: &Extents, squares: usize) -> bool {
-        // By instructions: a dense product has one and a tenth for four of its own. Of a square, elements take 54 for
-        // each four channels, results 44. Weights are four times as many, and come from memory slower than they are
+        // By instructions: a dense product has one and a tenth for four of its own, and to transform a square of a
+        // channel takes about 190. Weights are four times as many, and come from memory slower than they are
         // multiplied: as if each was multiplied with 60 rows more.
         let product = 11 * e.depth * e.channels / 40;
-        let moved = 54 * e.depth + 44 * e.channels;
+        let moved = 190 * (e.depth + e.channels);
         let dense = 9 * e.rows * product;
         let least = e.depth.min(e.channels) >= 64 && squares >= 4;
         least && squares * (36 * product + moved) + 27 * 60 / 9 * product < dense

@@ -3,10 +3,10 @@
 //! The numbers of two elements that a channel has weights for are interleaved, so that `VPMADDWD` adds two products
 //! to the sums of eight rows.
 
-use crate::sparse::{BLOCK, transposed};
+use crate::sparse::{BLOCK, scaled, transposed};
 use core::arch::x86_64::*;
 use paring_kernels::{Extents, I8Scale, Sparse};
-use paring_qmath::{Multiplier, Rounding};
+use paring_qmath::Multiplier;
 
 /// Rows of a tile, and of a vector.
 const ROWS: usize = 32;
@@ -137,10 +137,7 @@ fn requantized(sums: [__m256i; 4], scale: &I8Scale<'_>, c: usize) -> __m256i {
             // SAFETY: there are eight lanes.
             unsafe {
                 _mm256_storeu_si256(lanes.as_mut_ptr().cast(), *y);
-                for lane in &mut lanes {
-                    let scaled = m.apply(*lane, Rounding::Double);
-                    *lane = scaled.saturating_add(scale.zero_point);
-                }
+                scaled(m, scale.zero_point, &mut lanes);
                 *y = _mm256_loadu_si256(lanes.as_ptr().cast());
             }
         }

@@ -4,10 +4,10 @@
 //! to the sums of 16 rows. Bytes become unsigned by flipping their top bit, which adds 128; the same
 //! product of 128 with the weights is taken off.
 
-use crate::sparse::{BLOCK, transposed};
+use crate::sparse::{BLOCK, scaled, transposed};
 use core::arch::x86_64::*;
 use paring_kernels::{Extents, I8Scale, Sparse};
-use paring_qmath::{Multiplier, Rounding};
+use paring_qmath::Multiplier;
 
 /// Rows of a tile.
 const ROWS: usize = 64;
@@ -152,10 +152,7 @@ unsafe fn requantized(sums: [__m512i; 4], scale: &I8Scale<'_>, c: usize) -> __m5
             // SAFETY: there are 16 lanes.
             unsafe {
                 _mm512_storeu_si512(lanes.as_mut_ptr().cast(), *y);
-                for lane in &mut lanes {
-                    let scaled = m.apply(*lane, Rounding::Double);
-                    *lane = scaled.saturating_add(scale.zero_point);
-                }
+                scaled(m, scale.zero_point, &mut lanes);
                 *y = _mm512_loadu_si512(lanes.as_ptr().cast());
             }
         }

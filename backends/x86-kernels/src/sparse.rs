@@ -3,6 +3,7 @@
 use crate::Level;
 use core::arch::x86_64::*;
 use paring_kernels::{Extents, I8Scale, Sparse};
+use paring_qmath::{Multiplier, Rounding};
 
 /// Channels of `i8` whose results are transposed together, and the sides of what is transposed.
 pub(crate) const BLOCK: usize = 16;
@@ -23,6 +24,13 @@ pub(crate) fn transposed(square: [__m128i; BLOCK]) -> [__m128i; BLOCK] {
         from = to;
     }
     from
+}
+
+/// Scales sums by a factor that need not shift right.
+pub(crate) fn scaled(m: Multiplier, zero_point: i32, sums: &mut [i32]) {
+    for sum in sums {
+        *sum = m.apply(*sum, Rounding::Double).saturating_add(zero_point);
+    }
 }
 
 /// Whether a product of `f32` is faster with the weights alone that are there.

@@ -63,47 +63,74 @@ fn spread([a, b, c]: [f64; 3]) -> [f64; 6] {
     [a / 4.0, -(a + b + c) / 6.0, -(a - b + c) / 6.0, even + odd, even - odd, c]
 }
 
-/// Six elements in a row for products with spread weights.
+/// A square of so many rows and columns.
+type Square<const Y: usize, const X: usize> = [[Lanes; X]; Y];
+
+/// Six elements in a row, made ready for products with spread weights.
 #[inline(always)]
-fn forth(d: [Lanes; 6]) -> [Lanes; 6] {
-    let a: Lanes = from_fn(|l| d[4][l] - 4.0 * d[2][l]);
-    let b: Lanes = from_fn(|l| d[3][l] - 4.0 * d[1][l]);
-    let c: Lanes = from_fn(|l| d[4][l] - d[2][l]);
-    let e: Lanes = from_fn(|l| 2.0 * (d[3][l] - d[1][l]));
-    [
-        from_fn(|l| 4.0 * d[0][l] - 5.0 * d[2][l] + d[4][l]),
-        from_fn(|l| a[l] + b[l]),
-        from_fn(|l| a[l] - b[l]),
-        from_fn(|l| c[l] + e[l]),
-        from_fn(|l| c[l] - e[l]),
-        from_fn(|l| 4.0 * d[1][l] - 5.0 * d[3][l] + d[5][l]),
-    ]
+fn forth(d: [f32; 6]) -> [f32; 6] {
+    let (a, b) = (d[4] - 4.0 * d[2], d[3] - 4.0 * d[1]);
+    let (c, e) = (d[4] - d[2], 2.0 * (d[3] - d[1]));
+    let ends = [4.0 * d[0] - 5.0 * d[2] + d[4], 4.0 * d[1] - 5.0 * d[3] + d[5]];
+    [ends[0], a + b, a - b, c + e, c - e, ends[1]]
 }
 
 /// Four results in a row of six products.
 #[inline(always)]
-fn back(m: [Lanes; 6]) -> [Lanes; SIDE] {
-    let (a, b): (Lanes, Lanes) = (from_fn(|l| m[1][l] + m[2][l]), from_fn(|l| m[3][l] + m[4][l]));
-    let (c, d): (Lanes, Lanes) = (from_fn(|l| m[1][l] - m[2][l]), from_fn(|l| m[3][l] - m[4][l]));
-    [
-        from_fn(|l| m[0][l] + a[l] + b[l]),
-        from_fn(|l| c[l] + 2.0 * d[l]),
-        from_fn(|l| a[l] + 4.0 * b[l]),
-        from_fn(|l| c[l] + 8.0 * d[l] + m[5][l]),
-    ]
+fn back(m: [f32; 6]) -> [f32; SIDE] {
+    let (a, b, c, d) = (m[1] + m[2], m[3] + m[4], m[1] - m[2], m[3] - m[4]);
+    [m[0] + a + b, c + 2.0 * d, a + 4.0 * b, c + 8.0 * d + m[5]]
 }
 
-fn load(from: &[f32]) -> Lanes {
-    match from.first_chunk() {
-        Some(all) => *all,
-        None => from_fn(|l| from.get(l).copied().unwrap_or(0.0)),
+/// All elements of a square, column by column and then row by row.
+#[inline(always)]
+fn forth_all(square: &mut Square<6, 6>) {
+    for x in 0..6 {
+        for l in 0..LANES {
+            let column = forth(from_fn(|y| square[y][x][l]));
+            (0..6).for_each(|y| square[y][x][l] = column[y]);
+        }
+    }
+    for row in square {
+        for l in 0..LANES {
+            let results = forth(from_fn(|x| row[x][l]));
+            (0..6).for_each(|x| row[x][l] = results[x]);
+        }
     }
 }
 
-fn store(lanes: Lanes, to: &mut [f32]) {
+/// The results of a square of products.
+#[inline(always)]
+fn back_all(square: &Square<6, 6>, to: &mut Square<SIDE, SIDE>) {
+    let mut half: Square<SIDE, 6> = [[[0.0; LANES]; 6]; SIDE];
+    for x in 0..6 {
+        for l in 0..LANES {
+            let column = back(from_fn(|y| square[y][x][l]));
+            (0..SIDE).for_each(|y| half[y][x][l] = column[y]);
+        }
+    }
+    for (half, to) in half.iter().zip(to) {
+        for l in 0..LANES {
+            let row = back(from_fn(|x| half[x][l]));
+            (0..SIDE).for_each(|x| to[x][l] = row[x]);
+        }
+    }
+}
+
+/// Lanes of what may be fewer numbers.
+#[inline(always)]
+fn load(from: &[f32], to: &mut Lanes) {
+    match from.first_chunk() {
+        Some(all) => *to = *all,
+        None => to.iter_mut().zip(from).for_each(|(to, x)| *to = *x),
+    }
+}
+
+#[inline(always)]
+fn store(lanes: &Lanes, to: &mut [f32]) {
     match to.first_chunk_mut() {
-        Some(all) => *all = lanes,
-        None => to.iter_mut().zip(lanes).for_each(|(to, x)| *to = x),
+        Some(all) => *all = *lanes,
+        None => to.iter_mut().zip(lanes).for_each(|(to, x)| *to = *x),
     }
 }
 
@@ -181,18 +208,21 @@ impl Winograd {
             Some((y * w + x) * c)
         };
         let places: [[Option<usize>; 6]; 6] = from_fn(|y| from_fn(|x| place(y, x)));
+        let mut square: Square<6, 6> = [[[0.0; LANES]; 6]; 6];
         for first in (0..c).step_by(LANES) {
             let end = c.min(first + LANES);
-            let element = |at: Option<usize>| match at {
-                Some(at) => load(&x[at + first..at + end]),
-                None => [0.0; LANES],
-            };
-            let columns: [[Lanes; 6]; 6] = from_fn(|x| forth(from_fn(|y| element(places[y][x]))));
-            for y in 0..6 {
-                for (x, lanes) in forth(from_fn(|x| columns[x][y])).into_iter().enumerate() {
-                    let at = ((6 * y + x) * n + at) * c;
-                    store(lanes, &mut to[at + first..at + end]);
+            for (row, places) in square.iter_mut().zip(&places) {
+                for (lanes, at) in row.iter_mut().zip(places) {
+                    match at {
+                        Some(at) => load(&x[at + first..at + end], lanes),
+                        None => *lanes = [0.0; LANES],
+                    }
                 }
+            }
+            forth_all(&mut square);
+            for (k, lanes) in square.as_flattened().iter().enumerate() {
+                let at = (k * n + at) * c;
+                store(lanes, &mut to[at + first..at + end]);
             }
         }
     }
@@ -210,25 +240,29 @@ impl Winograd {
         let ([oh, ow], f, (low, high)) = (self.out, self.filters, self.clamp);
         let bias: &[f32] = self.bias.numbers();
         let [ys, xs] = [oh - SIDE * row, ow - SIDE * column].map(|n| n.min(SIDE));
+        let mut square: Square<6, 6> = [[[0.0; LANES]; 6]; 6];
+        let mut results: Square<SIDE, SIDE> = [[[0.0; LANES]; SIDE]; SIDE];
+        let (mut offsets, mut more) = ([0.0; LANES], [0.0; LANES]);
         for first in (0..f).step_by(LANES) {
             let end = f.min(first + LANES);
-            let product = |y: usize, x: usize| {
-                let at = ((6 * y + x) * n + at) * f;
-                load(&products[at + first..at + end])
-            };
-            let columns: [[Lanes; SIDE]; 6] = from_fn(|x| back(from_fn(|y| product(y, x))));
-            let bias = load(&bias[first..end]);
-            for y in 0..ys {
-                let row = back(from_fn(|x| columns[x][y]));
-                for (x, sums) in row.into_iter().enumerate().take(xs) {
+            for (k, lanes) in square.as_flattened_mut().iter_mut().enumerate() {
+                let at = (k * n + at) * f;
+                load(&products[at + first..at + end], lanes);
+            }
+            back_all(&square, &mut results);
+            load(&bias[first..end], &mut offsets);
+            for (y, row) in results.iter_mut().enumerate().take(ys) {
+                for (x, sums) in row.iter_mut().enumerate().take(xs) {
                     let at = (y * ow + SIDE * column + x) * f;
-                    let more = rest.map_or([0.0; LANES], |r| load(&r[at + first..at + end]));
-                    let cut = |l: usize| {
-                        let y = sums[l] + bias[l] + more[l];
+                    if let Some(rest) = rest {
+                        load(&rest[at + first..at + end], &mut more);
+                    }
+                    for ((sum, bias), more) in sums.iter_mut().zip(&offsets).zip(&more) {
+                        let y = *sum + bias + more;
                         let y = if y < low { low } else { y };
-                        if y > high { high } else { y }
-                    };
-                    store(from_fn(cut), &mut out[at + first..at + end]);
+                        *sum = if y > high { high } else { y };
+                    }
+                    store(sums, &mut out[at + first..at + end]);
                 }
             }
         }

@@ -84,6 +84,7 @@ fn back(m: [f32; 6]) -> [f32; SIDE] {
 
 /// All elements of a square, column by column and then row by row.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "a column is no slice")]
 fn forth_all(square: &mut Square<6, 6>) {
     for x in 0..6 {
         for l in 0..LANES {
@@ -156,11 +157,11 @@ impl Winograd {
             for c in 0..channels {
                 let w = |k: usize| f64::from(weights[(f * 9 + k) * channels + c]);
                 let rows: [[f64; 6]; 3] = from_fn(|y| spread(from_fn(|x| w(3 * y + x))));
-                for x in 0..6 {
-                    for (y, w) in spread(from_fn(|y| rows[y][x])).into_iter().enumerate() {
-                        let at = ((6 * y + x) * count + f / tile.width) * panel;
-                        packed[at + (1 + c) * tile.width + f % tile.width] = w as f32;
-                    }
+                let columns: [[f64; 6]; 6] = from_fn(|x| spread(rows.map(|row| row[x])));
+                for (k, w) in columns.as_flattened().iter().enumerate() {
+                    let place = 6 * (k % 6) + k / 6;
+                    let at = (place * count + f / tile.width) * panel;
+                    packed[at + (1 + c) * tile.width + f % tile.width] = *w as f32;
                 }
             }
         }

@@ -78,7 +78,12 @@ fn real_networks_within_their_instructions() {
         let instructions = result["instructions"].as_u64().unwrap();
         assert!(instructions <= most, "{name}: {instructions} instructions, at most {most}");
     }
-    for name in ["tflite/ic_resnet8_float.tflite", "keras/vww_mnv1.h5", "onnx/lenet5.onnx"] {
+    for name in [
+        "tflite/ic_resnet8_float.tflite",
+        "tflite/kws_dscnn_float.tflite",
+        "keras/vww_mnv1.h5",
+        "onnx/lenet5.onnx",
+    ] {
         let model = data.join("models").join(name);
         verify(model.to_str().unwrap(), "cortex-a53", &["--limit", "2"]);
     }

@@ -59,6 +59,27 @@ impl Kernels for NeonKernels {
         Portable.f32_gemm(rows, panel, width, rest, clamp, cols, stride, out);
     }
 
+    fn f32_winograd_pays(&self, e: &Extents, squares: usize) -> bool {
+        // By instructions: a dense product has one and a tenth for four of its own, and to transform a square of a
+        // channel takes about 190. Weights are four times as many, and come from memory slower than they are
+        // multiplied: as if each was multiplied with 60 rows more.
+        let product = 11 * e.depth * e.channels / 40;
+        let moved = 190 * (e.depth + e.channels);
+        let dense = 9 * e.rows * product;
+        let least = e.depth.min(e.channels) >= 64 && squares >= 4;
+        least && squares * (36 * product + moved) + 27 * 60 / 9 * product < dense
+    }
+
+    fn f32_as_halves(&self) -> bool {
+        true
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn halves(&self, halves: &[u16], out: &mut [f32]) {
+        let done = crate::stored::halves(halves, out);
+        Portable.halves(&halves[done..], &mut out[done..]);
+    }
+
     fn f32_sparse_pays(&self, e: &Extents) -> bool {
         // By instructions: a weight takes about one and a half of each four pixels, an element that is brought to
         // where the weights find it or back one half; a dense product has one and a tenth.
@@ -101,6 +122,16 @@ impl Kernels for NeonKernels {
 
     fn i8_pack(&self, panel: &I8Panel<'_>, packed: &mut [u8]) -> bool {
         pack::pack(panel, packed)
+    }
+
+    fn i8_weights(&self, taps: usize, depth: usize, width: usize) -> Option<Range<usize>> {
+        let parts = pack::parts(taps, depth, width);
+        Some(parts.weights..parts.large)
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn codes(&self, table: &[u8; 16], codes: &[u8], out: &mut [u8]) {
+        crate::stored::codes(table, codes, out);
     }
 
     fn i8_gemm(
@@ -200,12 +231,9 @@ impl Kernels for NeonKernels {
         Portable.i8_sum(sum, &a[done..], &b[done..], &mut out[done..]);
     }
 
-    fn i16_dot(&self, x: &[i16], w: &[i8]) -> i64 {
-        #[cfg(target_arch = "aarch64")]
-        let (sum, done) = crate::i16::dot(x, w);
-        #[cfg(not(target_arch = "aarch64"))]
-        let (sum, done) = (0, 0);
-        sum + Portable.i16_dot(&x[done..], &w[done..])
+    #[cfg(target_arch = "aarch64")]
+    fn i16_dots(&self, x: &[i16], w: &[i8], step: usize, sums: &mut [i64]) {
+        crate::i16::dots(x, w, step, sums);
     }
 
     fn table(&self, table: &[u8; 256], x: &[u8], out: &mut [u8]) {

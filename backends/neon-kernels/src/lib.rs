@@ -33,6 +33,8 @@ mod i8_depthwise;
 mod i8_sparse;
 mod pack;
 mod scalar;
+#[cfg(target_arch = "aarch64")]
+mod stored;
 
 pub use dispatch::NeonKernels;
 

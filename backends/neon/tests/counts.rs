@@ -6,7 +6,7 @@ use paring_backend::{Backend, CompileOptions};
 use paring_emulator::{Board, Cpu, Job, Runtime, missing_aarch64_packages};
 use paring_ir::Graph;
 use paring_neon::Neon;
-use paring_opsuite::networks::{Kind, input, mobilenet_v1, mobilenet_v2};
+use paring_opsuite::networks::{Kind, input, mobilenet_v1, mobilenet_v2, threes};
 use paring_reference as _;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,9 @@ fn job(graph: &Graph) -> Job {
     Job { package: bytes.clone(), samples: x.bytes().to_vec() }
 }
 
-const INT8: Kind = Kind { int8: true, least: false, sparsity: 0 };
+const INT8: Kind = Kind { int8: true, least: false, sparsity: 0, short: false, wide: false };
+const INT4: Kind = Kind { short: true, ..INT8 };
+const HALF: Kind = Kind { int8: false, ..INT4 };
 const LEAST: Kind = Kind { least: true, ..INT8 };
 
 fn sparse(int8: bool, sparsity: u32) -> Kind {
@@ -47,6 +49,12 @@ fn cases() -> Vec<Case> {
         ("MobileNet V2, int8", mobilenet_v2(INT8), a72, 82_000),
         ("MobileNet V1, int8", mobilenet_v1(INT8), a76, 51_400),
         ("MobileNet V2, int8", mobilenet_v2(INT8), a76, 36_800),
+        ("MobileNet V2, four bits", mobilenet_v2(INT4), a72, 83_000),
+        ("MobileNet V2, four bits", mobilenet_v2(INT4), a76, 37_900),
+        ("MobileNet V2, half precision", mobilenet_v2(HALF), a72, 98_500),
+        ("MobileNet V2, int16x8", mobilenet_v2(Kind { wide: true, ..INT8 }), a72, 880_000),
+        // 275 M products, which take 75.6 M instructions where each is multiplied.
+        ("Convolutions of 3x3 over 56x56, f32", threes([56, 56]), a72, 40_500),
         // With the matrix instruction.
         ("MobileNet V1, int8", mobilenet_v1(INT8), Cpu::Max, 51_400),
         ("MobileNet V2, int8", mobilenet_v2(INT8), Cpu::Max, 36_800),

@@ -145,7 +145,7 @@ impl Kernels for X86Kernels {
 
     #[cfg(target_arch = "x86_64")]
     fn i8_sparse_scratch(&self, depth: usize) -> usize {
-        if sparse::has_i8(self.level) { sparse::i8_scratch(depth) } else { 0 }
+        sparse::i8_scratch(self.level, depth).unwrap_or(0)
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -157,7 +157,7 @@ impl Kernels for X86Kernels {
         scratch: &mut [i16],
         out: &mut [i8],
     ) {
-        if !sparse::has_i8(self.level) {
+        if self.level == Level::Scalar {
             return Portable.i8_sparse(a, weights, scale, scratch, out);
         }
         sparse::i8_product(self.level, a, weights, scale, scratch, out);

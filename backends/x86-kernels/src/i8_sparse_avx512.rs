@@ -4,14 +4,13 @@
 //! to the sums of 16 rows. Bytes become unsigned by flipping their top bit, which adds 128; the same
 //! product of 128 with the weights is taken off.
 
+use crate::sparse::{BLOCK, scaled, transposed};
 use core::arch::x86_64::*;
 use paring_kernels::{Extents, I8Scale, Sparse};
-use paring_qmath::{Multiplier, Rounding};
+use paring_qmath::Multiplier;
 
 /// Rows of a tile.
 const ROWS: usize = 64;
-/// Channels whose results are transposed together, and the sides of what is transposed.
-const BLOCK: usize = 16;
 
 /// Whether sparse beats dense, by the cycles of both as they were measured.
 pub(crate) fn pays(e: &Extents) -> bool {
@@ -26,25 +25,6 @@ pub(crate) fn pays(e: &Extents) -> bool {
 /// Elements of scratch memory for rows of `depth` elements.
 pub(crate) fn scratch(depth: usize) -> usize {
     ROWS / 2 * depth
-}
-
-type Square = [__m128i; BLOCK];
-
-/// Transposes 16 rows of 16 bytes.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn transposed(square: Square) -> Square {
-    // Four times over, each row is interleaved with the one half of them further on.
-    let mut from = square;
-    for _ in 0..4 {
-        let mut to = from;
-        for i in 0..BLOCK / 2 {
-            to[2 * i] = _mm_unpacklo_epi8(from[i], from[BLOCK / 2 + i]);
-            to[2 * i + 1] = _mm_unpackhi_epi8(from[i], from[BLOCK / 2 + i]);
-        }
-        from = to;
-    }
-    from
 }
 
 /// `to[k * ROWS + r] = a[r * depth + k] + 128` for `rows` rows, the last of which stands for those up to a whole tile.
@@ -172,10 +152,7 @@ unsafe fn requantized(sums: [__m512i; 4], scale: &I8Scale<'_>, c: usize) -> __m5
             // SAFETY: there are 16 lanes.
             unsafe {
                 _mm512_storeu_si512(lanes.as_mut_ptr().cast(), *y);
-                for lane in &mut lanes {
-                    let scaled = m.apply(*lane, Rounding::Double);
-                    *lane = scaled.saturating_add(scale.zero_point);
-                }
+                scaled(m, scale.zero_point, &mut lanes);
                 *y = _mm512_loadu_si512(lanes.as_ptr().cast());
             }
         }

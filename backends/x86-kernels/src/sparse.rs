@@ -1,7 +1,37 @@
 //! Products with sparse weights.
 
 use crate::Level;
+use core::arch::x86_64::*;
 use paring_kernels::{Extents, I8Scale, Sparse};
+use paring_qmath::{Multiplier, Rounding};
+
+/// Channels of `i8` whose results are transposed together, and the sides of what is transposed.
+pub(crate) const BLOCK: usize = 16;
+
+/// Transposes 16 rows of 16 bytes.
+#[inline]
+pub(crate) fn transposed(square: [__m128i; BLOCK]) -> [__m128i; BLOCK] {
+    // Four times over, each row is interleaved with the one half of them further on.
+    let mut from = square;
+    for _ in 0..4 {
+        let mut to = from;
+        for i in 0..BLOCK / 2 {
+            let (a, b) = (from[i], from[BLOCK / 2 + i]);
+            // SAFETY: every x86-64 processor has SSE2.
+            (to[2 * i], to[2 * i + 1]) =
+                unsafe { (_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b)) };
+        }
+        from = to;
+    }
+    from
+}
+
+/// Scales sums by a factor that need not shift right.
+pub(crate) fn scaled(m: Multiplier, zero_point: i32, sums: &mut [i32]) {
+    for sum in sums {
+        *sum = m.apply(*sum, Rounding::Double).saturating_add(zero_point);
+    }
+}
 
 /// Whether a product of `f32` is faster with the weights alone that are there.
 pub(crate) fn f32_pays(level: Level, extents: &Extents) -> bool {
@@ -60,19 +90,22 @@ fn checked<T>(a: usize, w: &Sparse<'_, T>, channels: usize, out: usize) -> usize
     rows
 }
 
-/// Whether there is a kernel for `i8`.
-pub(crate) fn has_i8(level: Level) -> bool {
-    level == Level::Avx512
-}
-
 /// Whether a product of `i8` is faster with the weights alone that are there.
 pub(crate) fn i8_pays(level: Level, extents: &Extents) -> bool {
-    has_i8(level) && crate::i8_sparse_avx512::pays(extents)
+    match level {
+        Level::Scalar => false,
+        Level::Avx2 => crate::i8_sparse_avx2::pays(extents),
+        Level::Avx512 => crate::i8_sparse_avx512::pays(extents),
+    }
 }
 
-/// Elements of scratch memory.
-pub(crate) fn i8_scratch(depth: usize) -> usize {
-    crate::i8_sparse_avx512::scratch(depth)
+/// Elements of scratch memory; `None` where there is no kernel.
+pub(crate) fn i8_scratch(level: Level, depth: usize) -> Option<usize> {
+    match level {
+        Level::Scalar => None,
+        Level::Avx2 => Some(crate::i8_sparse_avx2::scratch(depth)),
+        Level::Avx512 => Some(crate::i8_sparse_avx512::scratch(depth)),
+    }
 }
 
 /// `out[r][c]` is the requantized `bias[c] + sum(a[r][k] * w[k][c])` over the weights that are there.
@@ -89,10 +122,17 @@ pub(crate) fn i8_product(
 ) {
     let rows = checked(a.len(), w, scale.bias.len(), out.len());
     assert!(scale.mantissas.len() == scale.bias.len() && scale.shifts.len() == scale.bias.len());
-    assert!(has_i8(level) && level.is_available() && scratch.len() >= i8_scratch(w.depth()));
-    if rows > 0 {
-        // SAFETY: features and lengths are checked above.
-        unsafe { crate::i8_sparse_avx512::product(a, w, scale, scratch, out) }
+    let needed = i8_scratch(level, w.depth()).expect("a level with a kernel");
+    assert!(level.is_available() && scratch.len() >= needed);
+    if rows == 0 {
+        return;
+    }
+    // SAFETY: features and lengths are checked above.
+    unsafe {
+        match level {
+            Level::Avx512 => crate::i8_sparse_avx512::product(a, w, scale, scratch, out),
+            _ => crate::i8_sparse_avx2::product(a, w, scale, scratch, out),
+        }
     }
 }
 
@@ -167,7 +207,7 @@ mod tests {
     #[test]
     fn sparse_i8_is_what_plain_loops_compute() {
         let mut random = Random(4);
-        for level in [Level::Avx512].into_iter().filter(|l| l.is_available()) {
+        for level in [Level::Avx2, Level::Avx512].into_iter().filter(|l| l.is_available()) {
             for [rows, depth, channels] in EXTENTS {
                 let [counts, index] = places(&mut random, depth, channels, 3);
                 let a: Vec<i8> = (0..rows * depth).map(|_| random.next() as i8).collect();
@@ -188,7 +228,8 @@ mod tests {
                 };
                 let mut want = vec![0; rows * channels];
                 Portable.i8_sparse(&a, &w, &scale, &mut [], &mut want);
-                let (mut scratch, mut out) = (vec![0; i8_scratch(depth)], vec![1; rows * channels]);
+                let (mut scratch, mut out) =
+                    (vec![0; i8_scratch(level, depth).unwrap()], vec![1; rows * channels]);
                 i8_product(level, &a, &w, &scale, &mut scratch, &mut out);
                 assert_eq!(out, want, "{level:?} {rows} {depth} {channels}");
             }

@@ -2,7 +2,7 @@ use crate::plan::{Item, Options, Plan, Typed, Work, build};
 use paring_backend::ExecOptions;
 use paring_ir::{ExecError, Executor, Graph, Node, NodeId, Observer, Session, Timed, Verified};
 use paring_kernels::Kernels;
-use paring_runtime::{Blob, Buffer, Program, Source, threads, together};
+use paring_runtime::{Blob, Buffer, Program, Source, bring, threads, together};
 use paring_tensor::Tensor;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -268,23 +268,29 @@ impl Running {
         };
         let arena = arena.bytes_mut();
         for (t, input) in plan.inputs.iter().zip(inputs) {
-            if let Source::Arena(span) = t.source {
-                span.of_mut(arena).copy_from_slice(input.bytes());
-            }
             if let Some(observer) = &mut observer {
                 observer(t.value, input);
             }
         }
+        let come = |arena: &mut [u8]| {
+            for (t, input) in plan.inputs.iter().zip(inputs) {
+                if let Source::Arena(span) = t.source {
+                    bring(input.bytes(), span.of_mut(arena));
+                }
+            }
+        };
         for ((t, ..), state) in plan.states.iter().zip(&self.states) {
             if let Source::Arena(span) = t.source {
                 span.of_mut(arena).copy_from_slice(state);
             }
         }
         if observer.is_some() {
+            come(arena);
             steps(&prepared, plan, arena, foreign, observer, times)?;
         } else {
             let mut result = Ok(());
             together(plan.work, || {
+                come(arena);
                 result = steps(&prepared, plan, arena, foreign, None, times);
             });
             result?;

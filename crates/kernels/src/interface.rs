@@ -359,6 +359,9 @@ impl Window {
     }
 }
 
+/// Bytes of codes that belong together.
+pub const CODES: usize = 16;
+
 /// The inner loops of one instruction set. Every method but the name has a form in plain Rust.
 ///
 /// The methods are safe: an implementation checks the lengths of the slices before it reads past them.
@@ -402,6 +405,24 @@ pub trait Kernels: Send + Sync + 'static {
         out: &mut [f32],
     ) {
         portable::f32_gemm(rows, panel, width, rest, clamp, cols, stride, out);
+    }
+
+    /// Whether weights of `f32` that half precision holds are to be stored so; [`halves`](Self::halves) brings them
+    /// back.
+    fn f32_as_halves(&self) -> bool {
+        false
+    }
+
+    /// The numbers that numbers of half precision are.
+    fn halves(&self, halves: &[u16], out: &mut [f32]) {
+        portable::halves(halves, out);
+    }
+
+    /// Whether a convolution of 3x3 with stride 1 is faster by Winograd's F(4x4, 3x3), which multiplies `squares` of 4x4
+    /// results of one image 36 times each.
+    fn f32_winograd_pays(&self, extents: &Extents, squares: usize) -> bool {
+        let _ = (extents, squares);
+        false
     }
 
     /// Whether a product is faster by [`f32_sparse`](Self::f32_sparse) than by [`f32_gemm`](Self::f32_gemm).
@@ -450,6 +471,19 @@ pub trait Kernels: Send + Sync + 'static {
     /// Packs a panel; `false` where the arithmetic of a channel cannot be reproduced.
     fn i8_pack(&self, panel: &I8Panel<'_>, packed: &mut [u8]) -> bool {
         portable::i8_pack(panel, packed)
+    }
+
+    /// The weights among the bytes of a packed panel, where those of few values are to be stored as codes;
+    /// [`codes`](Self::codes) brings them back.
+    fn i8_weights(&self, taps: usize, depth: usize, width: usize) -> Option<Range<usize>> {
+        let _ = (taps, depth, width);
+        None
+    }
+
+    /// The bytes that codes stand for: each [`CODES`] bytes of `codes` hold those of as many bytes of `out` in their
+    /// lower halves, and of as many after them in their upper halves.
+    fn codes(&self, table: &[u8; 16], codes: &[u8], out: &mut [u8]) {
+        portable::codes(table, codes, out);
     }
 
     /// `out[r][c]` is the requantized `bias[c] + sum(a[r][k] * w[k][c])` for one packed panel.
@@ -542,9 +576,12 @@ pub trait Kernels: Send + Sync + 'static {
         portable::i8_depthwise(window, x, pad, packed, rows, out);
     }
 
-    /// The sum of the products of as many elements; of fewer than 2^24.
-    fn i16_dot(&self, x: &[i16], w: &[i8]) -> i64 {
-        portable::i16_dot(x, w)
+    /// Adds to each of `sums` the products of `x`, of fewer than 2^24 elements, with as many of `w`, those of each sum
+    /// `step` elements after those of the one before.
+    fn i16_dots(&self, x: &[i16], w: &[i8], step: usize, sums: &mut [i64]) {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            *sum += portable::i16_dot(x, &w[i * step..][..x.len()]);
+        }
     }
 
     /// The sum or difference of two values, element by element.

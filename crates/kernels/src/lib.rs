@@ -19,12 +19,14 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+mod half;
 mod interface;
 mod portable;
 mod sparse;
 
+pub use half::{as_half, from_half};
 pub use interface::{
-    I8Depthwise, I8Panel, I8Sum, Kernels, PAD, QuickSum, Rows, Table, Tile, Window,
+    CODES, I8Depthwise, I8Panel, I8Sum, Kernels, PAD, QuickSum, Rows, Table, Tile, Window,
 };
 pub use portable::Portable;
 pub use sparse::{Extents, I8Scale, Sparse};

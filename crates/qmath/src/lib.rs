@@ -15,6 +15,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod dynamic;
 pub mod fixed;
 pub mod softmax;
 

@@ -30,4 +30,4 @@ pub use model::{Model, RunError, Runner};
 pub use package::PackageError;
 pub use program::{Element, Port, Program, Run, Source, State};
 pub use step::Span;
-pub use threads::{threads, together};
+pub use threads::{bring, threads, together};

@@ -1,7 +1,7 @@
 use crate::buffer::Buffer;
 use crate::package::PackageError;
 use crate::program::{Port, Program, Source};
-use crate::threads::together;
+use crate::threads::{bring, together};
 use paring_kernels::Kernels;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -59,8 +59,19 @@ struct Shared {
 }
 
 impl Shared {
-    /// Does all steps, with `after` after each.
-    fn run(&self, arena: &mut [u8], mut after: impl FnMut()) -> Result<(), RunError> {
+    /// Brings the inputs in and does all steps, with `after` before the first and after each.
+    fn run(
+        &self,
+        inputs: &[&[u8]],
+        arena: &mut [u8],
+        mut after: impl FnMut(),
+    ) -> Result<(), RunError> {
+        for (port, x) in self.program.inputs.iter().zip(inputs) {
+            if let Source::Arena(span) = port.source {
+                bring(x, &mut span.of_mut(arena)[..port.len]);
+            }
+        }
+        after();
         for (step, run) in self.program.runs.iter().enumerate() {
             let done = run.run(&*self.kernels, &self.program.consts, arena);
             done.map_err(|why| RunError::Data { step, why })?;
@@ -146,7 +157,7 @@ impl Runner {
     pub fn run(&mut self, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Result<(), RunError> {
         self.run_by(inputs, outputs, |shared, arena| {
             let mut done = Ok(());
-            together(shared.work, || done = shared.run(arena, || ()));
+            together(shared.work, || done = shared.run(inputs, arena, || ()));
             done
         })
     }
@@ -159,15 +170,12 @@ impl Runner {
         &mut self,
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
-        mut watch: impl FnMut(),
+        watch: impl FnMut(),
     ) -> Result<(), RunError> {
-        self.run_by(inputs, outputs, |shared, arena| {
-            watch();
-            shared.run(arena, watch)
-        })
+        self.run_by(inputs, outputs, |shared, arena| shared.run(inputs, arena, watch))
     }
 
-    /// Brings the inputs in, lets `steps` compute, and brings the outputs out.
+    /// Brings the states in, lets `steps` compute, and brings the outputs out.
     fn run_by(
         &mut self,
         inputs: &[&[u8]],
@@ -178,11 +186,6 @@ impl Runner {
         check(["inputs", "input"], &program.inputs, inputs.iter().map(|x| x.len()))?;
         check(["outputs", "output"], &program.outputs, outputs.iter().map(|y| y.len()))?;
         let arena = self.arena.bytes_mut();
-        for (port, x) in program.inputs.iter().zip(inputs) {
-            if let Source::Arena(span) = port.source {
-                span.of_mut(arena)[..port.len].copy_from_slice(x);
-            }
-        }
         for (state, bytes) in program.states.iter().zip(&self.states) {
             if let Source::Arena(span) = state.current {
                 span.of_mut(arena)[..bytes.len()].copy_from_slice(bytes);

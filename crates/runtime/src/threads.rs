@@ -1,5 +1,7 @@
 //! Dividing rows of work among the threads of the pool that the caller runs in.
 
+use std::ops::Range;
+
 #[cfg(feature = "threads")]
 pub(crate) use pool::{divide, divide_once, join, worth};
 #[cfg(feature = "threads")]
@@ -9,6 +11,40 @@ pub use pool::{threads, together};
 pub(crate) use alone::{divide, divide as divide_once, join, worth};
 #[cfg(not(feature = "threads"))]
 pub use alone::{threads, together};
+
+/// What it takes to copy to memory, as [`Step::work`](crate::step::Step::work) counts.
+pub(crate) fn copying<T>(to: &[T]) -> usize {
+    4 * size_of_val(to)
+}
+
+/// Copies `from`, of the same length.
+pub fn bring(from: &[u8], to: &mut [u8]) {
+    divide_once(to.len(), 1, copying(to), to, &|range, to| to.copy_from_slice(&from[range]));
+}
+
+/// Calls `f` with parts of `range` as [`divide_once`] does, of which there are at most `parts`, each with as much of
+/// `scratch`.
+pub(crate) fn divide_with<S: Send, T: Send>(
+    range: Range<usize>,
+    per: usize,
+    parts: usize,
+    scratch: &mut [S],
+    out: &mut [T],
+    f: &(impl Fn(Range<usize>, &mut [S], &mut [T]) + Sync),
+) {
+    let parts = parts.min(range.len());
+    if parts < 2 {
+        return f(range, scratch, out);
+    }
+    let half = parts / 2;
+    let mid = range.start + range.len() * half / parts;
+    let (one, two) = scratch.split_at_mut(scratch.len() / parts * half);
+    let (upper, lower) = out.split_at_mut(((mid - range.start) * per).min(out.len()));
+    join(
+        || divide_with(range.start..mid, per, half, one, upper, f),
+        || divide_with(mid..range.end, per, parts - half, two, lower, f),
+    );
+}
 
 #[cfg(feature = "threads")]
 mod pool {
@@ -107,7 +143,8 @@ mod pool {
             let mut shares = shares.lock().unwrap_or_else(PoisonError::into_inner);
             let n = shares[own].range.len();
             if n > 0 {
-                return Some(shares[own].front((n / 2).max(least).min(n), per));
+                // Most of it at once: each piece goes through all weights.
+                return Some(shares[own].front((n - n / 4).max(least).min(n), per));
             }
             let other = shares[..parts].iter_mut().max_by_key(|s| s.range.len())?;
             let n = other.range.len();

@@ -7,6 +7,7 @@ use paring_emulator::{Cpu, Job, Runtime, missing_aarch64_packages};
 use paring_ir::{Executor, Graph};
 use paring_neon::{Level, Neon, NeonKernels};
 use paring_opsuite::cases;
+use paring_opsuite::networks::short_weights;
 use paring_opsuite::random::{Grower, Random, difference, input};
 use paring_tensor::Tensor;
 use std::path::Path;
@@ -144,6 +145,26 @@ fn check(int8: bool, seeds: std::ops::Range<u64>) {
                 }
             }
             assert!(bytes.is_empty(), "{name}, {cpu}: {} bytes too many", bytes.len());
+        }
+    }
+}
+
+/// Weights that are stored in less memory than they are computed with.
+#[test]
+fn short_weights_are_stored_so() {
+    let Some(runtime) = runtime() else { return };
+    for (int8, most) in [(true, 140_000), (false, 345_000)] {
+        let graph = short_weights(int8);
+        let package = package(&graph, MADE_WITH).unwrap();
+        assert!(package.len() < most, "{} bytes", package.len());
+        let x = input(&mut Random(5), graph.ty(graph.inputs()[0].value));
+        let mut session = reference(MADE_WITH).prepare(graph.verified().unwrap()).unwrap();
+        let want = session.run(std::slice::from_ref(&x)).unwrap();
+        let job = Job { package, samples: x.bytes().to_vec() };
+        for cpu in CPUS {
+            let bytes = runtime.run(std::slice::from_ref(&job), cpu).unwrap().remove(0).unwrap();
+            let got = outputs(&graph, &mut bytes.as_slice());
+            assert_eq!(difference(&got[0], &want[0], 2e-6), None, "{cpu}");
         }
     }
 }

@@ -16,6 +16,27 @@ pub struct Kind {
     pub least: bool,
     /// Weights of each hundred that are zero in convolutions of one pixel.
     pub sparsity: u32,
+    /// Whether weights take half their bits: four instead of eight, half precision instead of single.
+    pub short: bool,
+    /// Whether activations of integers have 16 bits.
+    pub wide: bool,
+}
+
+impl Kind {
+    /// Step and zero point of activations.
+    fn quant(self) -> (f32, i32) {
+        if self.wide { (6.0 / 32767.0, 0) } else { (6.0 / 255.0, -128) }
+    }
+
+    fn form(self, shape: &[usize]) -> TensorType {
+        let dtype = match (self.int8, self.wide) {
+            (false, _) => return TensorType::new(DType::F32, shape),
+            (true, false) => DType::I8,
+            (true, true) => DType::I16,
+        };
+        let (scale, zero) = self.quant();
+        TensorType::new(dtype, shape).with_quant(Quant::per_tensor(scale, zero))
+    }
 }
 
 impl From<bool> for Kind {
@@ -31,21 +52,11 @@ struct Net {
     state: u64,
 }
 
-const SCALE: f32 = 6.0 / 255.0;
-
 impl Net {
     fn new(kind: Kind, shape: [usize; 4]) -> (Self, ValueId) {
         let mut graph = Graph::new("mobilenet");
-        let x = graph.add_input("x", Self::form(kind.int8, &shape)).unwrap();
+        let x = graph.add_input("x", kind.form(&shape)).unwrap();
         (Self { graph, kind, count: 0, state: 1 }, x)
-    }
-
-    fn form(int8: bool, shape: &[usize]) -> TensorType {
-        if int8 {
-            TensorType::new(DType::I8, shape).with_quant(Quant::per_tensor(SCALE, -128))
-        } else {
-            TensorType::new(DType::F32, shape)
-        }
     }
 
     fn random(&mut self) -> u64 {
@@ -59,7 +70,7 @@ impl Net {
         let types: Vec<&TensorType> = inputs.iter().map(|v| self.graph.ty(*v)).collect();
         let shape = op.infer(&types).unwrap()[0].shape.fixed().unwrap();
         let name = format!("{}_{}", op.name(), self.count);
-        let ty = Self::form(self.kind.int8, &shape);
+        let ty = self.kind.form(&shape);
         self.graph.add_typed_node(name.clone(), &op, inputs, vec![(name, ty)]).unwrap()[0]
     }
 
@@ -73,18 +84,22 @@ impl Net {
         if self.kind.int8 {
             // TFLite's weights are symmetric.
             let least = if self.kind.least { i8::MIN } else { -127 };
+            let bits = if self.kind.short { 4 } else { 0 };
             let w = |_| {
-                let w = (self.random() as i8).max(least);
+                let w = (self.random() as i8).max(least) >> bits;
                 if kept(self) { w } else { 0 }
             };
             let w: Vec<i8> = (0..n).map(w).collect();
-            let scale = 2.0 / depth.sqrt() / 128.0;
+            let scale = 2.0 / depth.sqrt() / (128 >> bits) as f32;
             let q = Quant::symmetric(0, vec![scale; shape[0]]);
             let w =
                 self.graph.add_const(&*name, Tensor::from_vec(shape, w).unwrap(), Some(q)).unwrap();
             let b: Vec<i32> = (0..shape[0]).map(|_| self.random() as i32 % 3000).collect();
-            let q = Quant::symmetric(0, vec![scale * SCALE; shape[0]]);
-            let b = Tensor::from_vec([shape[0]], b).unwrap();
+            let q = Quant::symmetric(0, vec![scale * self.kind.quant().0; shape[0]]);
+            let mut b = Tensor::from_vec([shape[0]], b).unwrap();
+            if self.kind.wide {
+                b = b.cast(DType::I64);
+            }
             return [w, self.graph.add_const(format!("{name}b"), b, Some(q)).unwrap()];
         }
         let unit = |r: u64| (r % 2001) as f32 / 1000.0 - 1.0;
@@ -95,7 +110,11 @@ impl Net {
         };
         let w: Vec<f32> = (0..n).map(w).collect();
         let b: Vec<f32> = (0..shape[0]).map(|_| unit(self.random())).collect();
-        let w = self.graph.add_const(&*name, Tensor::from_vec(shape, w).unwrap(), None).unwrap();
+        let mut w = Tensor::from_vec(shape, w).unwrap();
+        if self.kind.short {
+            w = w.cast(DType::F16).cast(DType::F32);
+        }
+        let w = self.graph.add_const(&*name, w, None).unwrap();
         let b = Tensor::from_vec([shape[0]], b).unwrap();
         [w, self.graph.add_const(format!("{name}b"), b, None).unwrap()]
     }
@@ -216,4 +235,33 @@ pub fn input(ty: &TensorType) -> Tensor {
         DType::I8 => Tensor::from_vec(shape, (0..n).map(|i| (i * 37) as i8).collect()).unwrap(),
         _ => Tensor::from_vec(shape, (0..n).map(|i| (i % 17) as f32 / 17.0).collect()).unwrap(),
     }
+}
+
+/// Convolutions and a dense layer whose weights have few values (`i8`), or are those of half precision.
+///
+/// # Panics
+/// Never: the layers fit each other.
+#[must_use]
+pub fn short_weights(int8: bool) -> Graph {
+    let kind = Kind { short: true, ..Kind::from(int8) };
+    let (mut n, mut x) = Net::new(kind, [1, 11, 9, 64]);
+    for (filters, k, stride) in [(40, 3, 2), (444, 1, 1), (56, 1, 1), (61, 3, 1)] {
+        x = n.conv(x, filters, k, stride, true);
+    }
+    n.head(x);
+    n.graph
+}
+
+/// Two convolutions of 3x3 over images of these rows and columns, and what went in added to what comes out.
+///
+/// # Panics
+/// Never: the layers fit each other.
+#[must_use]
+pub fn threes([rows, columns]: [usize; 2]) -> Graph {
+    let (mut n, x) = Net::new(Kind::default(), [1, rows, columns, 64]);
+    let y = n.conv(x, 76, 3, 1, true);
+    let y = n.conv(y, 64, 3, 1, false);
+    let y = n.node(Binary { f: BinaryFn::Add, activation: Activation::Relu }, &[y, x]);
+    n.graph.add_output("y", y);
+    n.graph
 }

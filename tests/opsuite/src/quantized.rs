@@ -47,7 +47,45 @@ fn weights(seed: u64, shape: &[usize], input: &Quant, bias: DType) -> (Operand, 
     (w, b)
 }
 
+/// An input of eighths in which each image holds what makes an eighth the step of its own quantization: by its range,
+/// and by its largest magnitude.
+fn eighths(seed: u64, shape: &[usize]) -> Operand {
+    let image: usize = shape[1..].iter().product();
+    let numbers = x(seed, shape).real().data.into_iter().enumerate();
+    let eighths = numbers.map(|(i, v)| match i % image {
+        0 => 127.0 / 8.0,
+        1 => -128.0 / 8.0,
+        _ => (v * 100.0).round() / 8.0,
+    });
+    Operand::input(Array { shape: shape.to_vec(), data: eighths.collect() }.tensor(DType::F32))
+}
+
+/// Layers of real numbers with weights of integers, which quantize their input by what is in it: here without loss.
+fn hybrid(suite: &mut Suite) {
+    for (name, shape, groups) in [("plain", [5, 3, 3, 4], 1), ("depthwise", [4, 3, 3, 1], 4)] {
+        let i = eighths(340, &[2, 5, 6, 4]);
+        let (w, _) = weights(341, &shape, &unit(DType::I8), DType::I32);
+        let b = c(343, &shape[..1]);
+        let conv = Conv2d {
+            stride: [2, 1],
+            pad: Padding::Explicit([1, 1, 1, 1]),
+            dilation: [1, 1],
+            groups,
+            activation: Activation::Relu,
+        };
+        let y = convolve(&i.real(), &w.real(), Some(&b.real()), &conv, [1, 1], [3, 6]);
+        suite.real(&format!("hybrid_{name}"), op(conv), vec![i, w, b], y);
+    }
+    let i = eighths(344, &[3, 9]);
+    let (w, _) = weights(345, &[6, 9], &unit(DType::I8), DType::I32);
+    let (a, k) = (i.real(), w.real());
+    let y =
+        Array::from_fn(&[3, 6], |at| (0..9).map(|d| a.at(&[at[0], d]) * k.at(&[at[1], d])).sum());
+    suite.real("hybrid", op(Dense::default()), vec![i, w], y);
+}
+
 pub(crate) fn add(suite: &mut Suite) {
+    hybrid(suite);
     for dtype in [DType::I8, DType::I16] {
         let name = dtype.name();
         let q = unit(dtype);

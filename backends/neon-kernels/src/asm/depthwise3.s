@@ -47,7 +47,7 @@
 .endm
 
 // All windows of a row one column apart; \px computes one from three columns, which \column
-// loads.
+// loads. From the second one on the output advances by x17.
 .macro pw_row1 px, column=pw_column
     cbz x12, 1f
     pw_padding v0, v1, v2
@@ -61,6 +61,7 @@
 3:
     \column v6, v7, v8
     \px v0, v1, v2, v3, v4, v5, v6, v7, v8
+    mov x17, x9
     \column v0, v1, v2
     \px v3, v4, v5, v6, v7, v8, v0, v1, v2
     \column v3, v4, v5
@@ -73,6 +74,7 @@
 5:
     \column v6, v7, v8
     \px v0, v1, v2, v3, v4, v5, v6, v7, v8
+    mov x17, x9
     pw_move v0, v1, v2, v3, v4, v5
     pw_move v3, v4, v5, v6, v7, v8
     subs x10, x10, #1
@@ -84,7 +86,7 @@
 7:
 .endm
 
-// The same, two columns apart.
+// The same, two columns apart; \px_two computes two windows from columns that it loads.
 .macro pw_row2 px, column=pw_column
     cbz x12, 1f
     pw_padding v0, v1, v2
@@ -95,12 +97,7 @@
     subs x10, x10, #2
     b.lo 4f
 3:
-    \column v3, v4, v5
-    \column v6, v7, v8
-    \px v0, v1, v2, v3, v4, v5, v6, v7, v8
-    \column v3, v4, v5
-    \column v0, v1, v2
-    \px v6, v7, v8, v3, v4, v5, v0, v1, v2
+    \px\()_two
     subs x10, x10, #2
     b.hs 3b
 4:
@@ -108,6 +105,7 @@
     \column v3, v4, v5
     \column v6, v7, v8
     \px v0, v1, v2, v3, v4, v5, v6, v7, v8
+    mov x17, x9
     pw_move v0, v1, v2, v6, v7, v8
 6:
     cbz x11, 7f
@@ -160,66 +158,75 @@
 
 // Sums of sixteen channels; what the window before left is halved and written meanwhile. Even channels are in v9 and
 // v10, odd ones in v11 and v12, all times their factors in v25-v28. Products of two taps are added in 16 bits, neighbours
-// of those to the sums; of the ninth tap neighbours are channels. x17 is what the output advances by: the first call
-// writes what is written again.
-.macro pw_sums last, a, b, c, d, e, f, g, h, i
+// of those to the sums; of the ninth tap neighbours are channels. x17 is what the output advances by, nothing at first:
+// the first call writes what is written again.
+.macro pw_sums add, narrow, last, a, b, c, d, e, f, g, h, i
     ld1 {v9.4s, v10.4s, v11.4s, v12.4s}, [x16]
-    srshl v28.4s, v28.4s, v12.4s
     srshl v25.4s, v25.4s, v9.4s
-    smull2 v30.8h, \i\().16b, v24.16b
     srshl v27.4s, v27.4s, v11.4s
+    smull2 v30.8h, \i\().16b, v24.16b
+    srshl v28.4s, v28.4s, v12.4s
     trn1 v25.8h, v25.8h, v27.8h
-    smull v29.8h, \i\().8b, v24.8b
+    smull v14.8h, \a\().8b, v16.8b
     srshl v26.4s, v26.4s, v10.4s
     ld1 {v9.4s, v10.4s, v11.4s, v12.4s}, [x13]
-    smull v14.8h, \a\().8b, v16.8b
-    smull v27.8h, \b\().8b, v17.8b
-    ssra v11.4s, v29.4s, #16
-    trn1 v26.8h, v26.8h, v28.8h
+    smull v29.8h, \i\().8b, v24.8b
     shl v31.4s, v29.4s, #16
-    shl v29.4s, v30.4s, #16
-    smull2 v15.8h, \a\().16b, v16.16b
-    sqadd v26.8h, v26.8h, v13.8h
+    smull v27.8h, \b\().8b, v17.8b
+    trn1 v26.8h, v26.8h, v28.8h
     ssra v12.4s, v30.4s, #16
-    ssra v9.4s, v31.4s, #16
+    \add v25
     smlal v14.8h, \d\().8b, v18.8b
-    trn1 v31.16b, \c\().16b, \f\().16b
-    smlal2 v15.8h, \d\().16b, v18.16b
-    smull2 v30.8h, \b\().16b, v17.16b
-    sqadd v25.8h, v25.8h, v13.8h
-    smull2 v28.8h, \g\().16b, v20.16b
-    ssra v10.4s, v29.4s, #16
-    smlal2 v30.8h, \e\().16b, v19.16b
+    ssra v9.4s, v31.4s, #16
     sadalp v9.4s, v14.8h
-    smull v29.8h, \g\().8b, v20.8b
-    sadalp v10.4s, v15.8h
-    smlal v29.8h, v31.8b, v22.8b
-    sadalp v9.4s, v29.8h
-    sadalp v12.4s, v30.8h
-    smull2 v30.8h, \h\().16b, v21.16b
-    smlal v27.8h, \e\().8b, v19.8b
-    sadalp v11.4s, v27.8h
+    ssra v11.4s, v29.4s, #16
+    shl v29.4s, v30.4s, #16
+    ssra v10.4s, v29.4s, #16
     smull v14.8h, \h\().8b, v21.8b
-    sqxtn v25.8b, v25.8h
-    trn2 v15.16b, \c\().16b, \f\().16b
-    smlal2 v28.8h, v31.16b, v22.16b
-    sqxtn2 v25.16b, v26.8h
-    \last
-    sadalp v10.4s, v28.8h
-    smlal2 v30.8h, v15.16b, v23.16b
+    smull v29.8h, \g\().8b, v20.8b
+    smlal v27.8h, \e\().8b, v19.8b
+    \add v26
+    smull2 v30.8h, \b\().16b, v17.16b
+    smlal2 v30.8h, \e\().16b, v19.16b
+    trn1 v31.16b, \c\().16b, \f\().16b
+    smull2 v15.8h, \a\().16b, v16.16b
+    smull2 v28.8h, \g\().16b, v20.16b
     sadalp v12.4s, v30.8h
+    \narrow v25.8b, v25.8h
+    smlal2 v15.8h, \d\().16b, v18.16b
+    smull2 v30.8h, \h\().16b, v21.16b
+    \narrow\()2 v25.16b, v26.8h
+    sadalp v10.4s, v15.8h
+    smlal2 v28.8h, v31.16b, v22.16b
+    trn2 v15.16b, \c\().16b, \f\().16b
+    smlal v29.8h, v31.8b, v22.8b
+    sadalp v11.4s, v27.8h
+    \last
+    sadalp v9.4s, v29.8h
+    smlal2 v30.8h, v15.16b, v23.16b
     st1 {v25.16b}, [x7], x17
+    sadalp v12.4s, v30.8h
+    sadalp v10.4s, v28.8h
     ld1 {v25.4s, v26.4s, v27.4s, v28.4s}, [x8]
     sqrdmulh v26.4s, v10.4s, v26.4s
     smlal v14.8h, v15.8b, v23.8b
+    sqrdmulh v25.4s, v9.4s, v25.4s
     sqrdmulh v28.4s, v12.4s, v28.4s
     sadalp v11.4s, v14.8h
     sqrdmulh v27.4s, v11.4s, v27.4s
-    sqrdmulh v25.4s, v9.4s, v25.4s
-    mov x17, x9
 .endm
 
-.macro pw_none
+.macro pw_none x
+.endm
+
+// The zero point.
+.macro pw_zero x
+    sqadd \x\().8h, \x\().8h, v13.8h
+.endm
+
+// The zero point where it is the least number: bytes without a sign become those with one.
+.macro pw_flip
+    eor v25.16b, v25.16b, v13.16b
 .endm
 
 .macro pw_bounds
@@ -229,7 +236,7 @@
 .endm
 
 // What pw_sums does with the window before, after the last one.
-.macro pw_last last
+.macro pw_last add, narrow, last
     ld1 {v9.4s, v10.4s, v11.4s, v12.4s}, [x16]
     srshl v25.4s, v25.4s, v9.4s
     srshl v26.4s, v26.4s, v10.4s
@@ -237,30 +244,180 @@
     srshl v28.4s, v28.4s, v12.4s
     trn1 v25.8h, v25.8h, v27.8h
     trn1 v26.8h, v26.8h, v28.8h
-    sqadd v25.8h, v25.8h, v13.8h
-    sqadd v26.8h, v26.8h, v13.8h
-    sqxtn v25.8b, v25.8h
-    sqxtn2 v25.16b, v26.8h
+    \add v25
+    \add v26
+    \narrow v25.8b, v25.8h
+    \narrow\()2 v25.16b, v26.8h
     \last
     st1 {v25.16b}, [x7]
 .endm
 
 .macro pw_i8 a, b, c, d, e, f, g, h, i
-    pw_sums pw_bounds, \a, \b, \c, \d, \e, \f, \g, \h, \i
+    pw_sums pw_zero, sqxtn, pw_bounds, \a, \b, \c, \d, \e, \f, \g, \h, \i
+    pw_signs
+.endm
+
+// The same where results below the zero point become the lower bound, so that it does not matter how they are rounded.
+.macro pw_i8_bounded a, b, c, d, e, f, g, h, i
+    pw_sums pw_zero, sqxtn, pw_bounds, \a, \b, \c, \d, \e, \f, \g, \h, \i
+.endm
+
+// The same where the bounds are those of the type, so that the zero point is the least number.
+.macro pw_i8_open a, b, c, d, e, f, g, h, i
+    pw_sums pw_none, sqxtun, pw_flip, \a, \b, \c, \d, \e, \f, \g, \h, \i
+.endm
+
+.macro pw_signs
     ssra v25.4s, v25.4s, #31
     ssra v26.4s, v26.4s, #31
     ssra v27.4s, v27.4s, #31
     ssra v28.4s, v28.4s, #31
 .endm
 
-// The same where results below the zero point become the lower bound, so that it does not matter how they are rounded.
-.macro pw_i8_bounded a, b, c, d, e, f, g, h, i
-    pw_sums pw_bounds, \a, \b, \c, \d, \e, \f, \g, \h, \i
+// Two windows two columns apart with the columns that they need besides v0-v2, in the order that keeps the units busy:
+// what pw_sums does twice.
+.macro pw_pair add, narrow, last, signs
+    ld1 {v29.16b}, [x1], x4
+    ld1 {v5.16b}, [x3], x6
+    ld1 {v30.16b}, [x2], x5
+    trn1 v3.16b, v29.16b, v30.16b
+    trn2 v4.16b, v29.16b, v30.16b
+    ld1 {v30.16b}, [x2], x5
+    ld1 {v9.4s, v10.4s, v11.4s, v12.4s}, [x16]
+    ld1 {v29.16b}, [x1], x4
+    srshl v28.4s, v28.4s, v12.4s
+    trn2 v7.16b, v29.16b, v30.16b
+    srshl v27.4s, v27.4s, v11.4s
+    smull v14.8h, v0.8b, v16.8b
+    ld1 {v8.16b}, [x3], x6
+    trn1 v6.16b, v29.16b, v30.16b
+    smull v29.8h, v8.8b, v24.8b
+    srshl v26.4s, v26.4s, v10.4s
+    srshl v25.4s, v25.4s, v9.4s
+    trn1 v25.8h, v25.8h, v27.8h
+    ld1 {v9.4s, v10.4s, v11.4s, v12.4s}, [x13]
+    ssra v11.4s, v29.4s, #16
+    smlal v14.8h, v3.8b, v18.8b
+    smull2 v30.8h, v8.16b, v24.16b
+    \add v25
+    shl v31.4s, v29.4s, #16
+    \narrow v25.8b, v25.8h
+    trn1 v26.8h, v26.8h, v28.8h
+    ssra v9.4s, v31.4s, #16
+    smull v27.8h, v1.8b, v17.8b
+    smull2 v15.8h, v0.16b, v16.16b
+    \add v26
+    smlal2 v15.8h, v3.16b, v18.16b
+    shl v29.4s, v30.4s, #16
+    trn1 v31.16b, v2.16b, v5.16b
+    ssra v12.4s, v30.4s, #16
+    smlal v27.8h, v4.8b, v19.8b
+    smull2 v30.8h, v1.16b, v17.16b
+    sadalp v9.4s, v14.8h
+    \narrow\()2 v25.16b, v26.8h
+    ssra v10.4s, v29.4s, #16
+    smull v29.8h, v6.8b, v20.8b
+    sadalp v10.4s, v15.8h
+    smlal2 v30.8h, v4.16b, v19.16b
+    sadalp v12.4s, v30.8h
+    sadalp v11.4s, v27.8h
+    trn2 v15.16b, v2.16b, v5.16b
+    \last
+    smull2 v30.8h, v7.16b, v21.16b
+    smlal2 v30.8h, v15.16b, v23.16b
+    smull v14.8h, v7.8b, v21.8b
+    smull2 v28.8h, v6.16b, v20.16b
+    smlal v29.8h, v31.8b, v22.8b
+    sadalp v9.4s, v29.8h
+    sadalp v12.4s, v30.8h
+    smlal2 v28.8h, v31.16b, v22.16b
+    ld1 {v29.16b}, [x1], x4
+    st1 {v25.16b}, [x7], x17
+    ld1 {v5.16b}, [x3], x6
+    sadalp v10.4s, v28.8h
+    ld1 {v25.4s, v26.4s, v27.4s, v28.4s}, [x8]
+    sqrdmulh v25.4s, v9.4s, v25.4s
+    sqrdmulh v28.4s, v12.4s, v28.4s
+    smlal v14.8h, v15.8b, v23.8b
+    ld1 {v30.16b}, [x2], x5
+    trn2 v4.16b, v29.16b, v30.16b
+    sadalp v11.4s, v14.8h
+    sqrdmulh v26.4s, v10.4s, v26.4s
+    trn1 v3.16b, v29.16b, v30.16b
+    sqrdmulh v27.4s, v11.4s, v27.4s
+    ld1 {v9.4s, v10.4s, v11.4s, v12.4s}, [x16]
+    ld1 {v29.16b}, [x1], x4
+    ld1 {v30.16b}, [x2], x5
+    mov x17, x9
+    \signs
+    srshl v25.4s, v25.4s, v9.4s
+    trn1 v0.16b, v29.16b, v30.16b
+    trn2 v1.16b, v29.16b, v30.16b
+    ld1 {v2.16b}, [x3], x6
+    srshl v27.4s, v27.4s, v11.4s
+    trn1 v25.8h, v25.8h, v27.8h
+    srshl v28.4s, v28.4s, v12.4s
+    smull2 v30.8h, v2.16b, v24.16b
+    smull v14.8h, v6.8b, v16.8b
+    srshl v26.4s, v26.4s, v10.4s
+    ld1 {v9.4s, v10.4s, v11.4s, v12.4s}, [x13]
+    ssra v12.4s, v30.4s, #16
+    \add v25
+    smull v29.8h, v2.8b, v24.8b
+    \narrow v25.8b, v25.8h
+    smlal v14.8h, v3.8b, v18.8b
+    ssra v11.4s, v29.4s, #16
+    smull v27.8h, v7.8b, v17.8b
+    smlal v27.8h, v4.8b, v19.8b
+    shl v31.4s, v29.4s, #16
+    ssra v9.4s, v31.4s, #16
+    shl v29.4s, v30.4s, #16
+    trn1 v31.16b, v8.16b, v5.16b
+    sadalp v9.4s, v14.8h
+    smull v14.8h, v1.8b, v21.8b
+    trn1 v26.8h, v26.8h, v28.8h
+    smull2 v30.8h, v7.16b, v17.16b
+    sadalp v11.4s, v27.8h
+    \add v26
+    smlal2 v30.8h, v4.16b, v19.16b
+    ssra v10.4s, v29.4s, #16
+    smull v29.8h, v0.8b, v20.8b
+    smull2 v15.8h, v6.16b, v16.16b
+    smull2 v28.8h, v0.16b, v20.16b
+    smlal2 v28.8h, v31.16b, v22.16b
+    smlal v29.8h, v31.8b, v22.8b
+    sadalp v9.4s, v29.8h
+    sadalp v12.4s, v30.8h
+    \narrow\()2 v25.16b, v26.8h
+    smlal2 v15.8h, v3.16b, v18.16b
+    \last
+    sadalp v10.4s, v15.8h
+    trn2 v15.16b, v8.16b, v5.16b
+    smull2 v30.8h, v1.16b, v21.16b
+    smlal2 v30.8h, v15.16b, v23.16b
+    st1 {v25.16b}, [x7], x17
+    sadalp v12.4s, v30.8h
+    smlal v14.8h, v15.8b, v23.8b
+    sadalp v10.4s, v28.8h
+    ld1 {v25.4s, v26.4s, v27.4s, v28.4s}, [x8]
+    sqrdmulh v28.4s, v12.4s, v28.4s
+    sqrdmulh v25.4s, v9.4s, v25.4s
+    sqrdmulh v26.4s, v10.4s, v26.4s
+    sadalp v11.4s, v14.8h
+    sqrdmulh v27.4s, v11.4s, v27.4s
+    \signs
 .endm
 
-// The same where the bounds are those of the type.
-.macro pw_i8_open a, b, c, d, e, f, g, h, i
-    pw_sums pw_none, \a, \b, \c, \d, \e, \f, \g, \h, \i
+.macro pw_i8_two
+    pw_pair pw_zero, sqxtn, pw_bounds, pw_signs
+.endm
+
+.macro pw_i8_bounded_two
+    pw_pair pw_zero, sqxtn, pw_bounds, pw_none
+.endm
+
+.macro pw_i8_open_two
+    pw_pair pw_none, sqxtun, pw_flip, pw_none
 .endm
 
 // The same where no two products may be added in 16 bits.
@@ -322,6 +479,24 @@
     smax v25.8b, v25.8b, v29.8b
     smin v25.8b, v25.8b, v30.8b
     st1 {v25.8b}, [x7], x9
+.endm
+
+// Two windows two columns apart, one after the other.
+.macro pw_one_by_one px, column
+    \column v3, v4, v5
+    \column v6, v7, v8
+    \px v0, v1, v2, v3, v4, v5, v6, v7, v8
+    \column v3, v4, v5
+    \column v0, v1, v2
+    \px v6, v7, v8, v3, v4, v5, v0, v1, v2
+.endm
+
+.macro pw_i8_large_two
+    pw_one_by_one pw_i8_large, pw_column
+.endm
+
+.macro pw_i8_half_two
+    pw_one_by_one pw_i8_half, pw_column8
 .endm
 
 .macro pw_f32 a, b, c, d, e, f, g, h, i
@@ -527,6 +702,12 @@
     mov x17, #0
 .endm
 
+// The same with the lower bound, the least number, in the place of the zero point.
+.macro pw_open_constants
+    pw_pairs_constants
+    ldr q13, [x14, #16]
+.endm
+
 // Of four channels: weights at x13, x14 bytes apart; the bias and bounds follow in the arguments.
 .macro pw_f32_constants
     ld1 {v16.4s}, [x13], x14
@@ -544,11 +725,11 @@
 .endm
 
 .macro pw_last_bounded
-    pw_last pw_bounds
+    pw_last pw_zero, sqxtn, pw_bounds
 .endm
 
 .macro pw_last_open
-    pw_last pw_none
+    pw_last pw_none, sqxtun, pw_flip
 .endm
 
 .macro pw_function name, constants, row, px, column, last=pw_none
@@ -570,8 +751,8 @@ pw_function paring_neon_i8_depthwise3_1, pw_pairs_constants, pw_row1, pw_i8, pw_
 pw_function paring_neon_i8_depthwise3_2, pw_pairs_constants, pw_row2, pw_i8, pw_pairs, pw_last_bounded
 pw_function paring_neon_i8_depthwise3_bounded_1, pw_pairs_constants, pw_row1, pw_i8_bounded, pw_pairs, pw_last_bounded
 pw_function paring_neon_i8_depthwise3_bounded_2, pw_pairs_constants, pw_row2, pw_i8_bounded, pw_pairs, pw_last_bounded
-pw_function paring_neon_i8_depthwise3_open_1, pw_pairs_constants, pw_row1, pw_i8_open, pw_pairs, pw_last_open
-pw_function paring_neon_i8_depthwise3_open_2, pw_pairs_constants, pw_row2, pw_i8_open, pw_pairs, pw_last_open
+pw_function paring_neon_i8_depthwise3_open_1, pw_open_constants, pw_row1, pw_i8_open, pw_pairs, pw_last_open
+pw_function paring_neon_i8_depthwise3_open_2, pw_open_constants, pw_row2, pw_i8_open, pw_pairs, pw_last_open
 pw_function paring_neon_i8_depthwise3_large_1, pw_i8_constants, pw_row1, pw_i8_large, pw_column
 pw_function paring_neon_i8_depthwise3_large_2, pw_i8_constants, pw_row2, pw_i8_large, pw_column
 pw_function paring_neon_i8_depthwise3_half_1, pw_i8_constants, pw_row1, pw_i8_half, pw_column8

@@ -79,33 +79,38 @@
     st1 {v24.16b}, [x7], x9
 .endm
 
-// As pw_i8_relu in depthwise3.s.
-.macro pz_relu
+// Scaled sums of sixteen channels in 16 bits, where that is room enough and it does not matter how those below the zero
+// point are rounded.
+.macro pz_short
     srshl v24.4s, v24.4s, v28.4s
     srshl v25.4s, v25.4s, v29.4s
     srshl v26.4s, v26.4s, v30.4s
     srshl v27.4s, v27.4s, v31.4s
-    ldr q28, [x14]
     uzp1 v24.8h, v24.8h, v25.8h
     uzp1 v26.8h, v26.8h, v27.8h
-    sqadd v24.8h, v24.8h, v28.8h
-    sqadd v26.8h, v26.8h, v28.8h
-    sqxtn v24.8b, v24.8h
-    sqxtn2 v24.16b, v26.8h
 .endm
 
 .macro pz_bounded a, b, c, d, e, f, g, h, i, j, k, l
     pz_sums \a, \b, \c, \d, \e, \f, \g, \h, \i, \j, \k, \l
-    pz_relu
-    ldp q29, q30, [x14, #16]
+    pz_short
+    ld1 {v28.16b, v29.16b, v30.16b}, [x14]
+    sqadd v24.8h, v24.8h, v28.8h
+    sqadd v26.8h, v26.8h, v28.8h
+    sqxtn v24.8b, v24.8h
+    sqxtn2 v24.16b, v26.8h
     smax v24.16b, v24.16b, v29.16b
     smin v24.16b, v24.16b, v30.16b
     st1 {v24.16b}, [x7], x9
 .endm
 
+// The same where the bounds are those of the type, so that the zero point is the least number: that is the lower bound.
 .macro pz_open a, b, c, d, e, f, g, h, i, j, k, l
     pz_sums \a, \b, \c, \d, \e, \f, \g, \h, \i, \j, \k, \l
-    pz_relu
+    pz_short
+    ldr q28, [x14, #16]
+    sqxtun v24.8b, v24.8h
+    sqxtun2 v24.16b, v26.8h
+    eor v24.16b, v24.16b, v28.16b
     st1 {v24.16b}, [x7], x9
 .endm
 

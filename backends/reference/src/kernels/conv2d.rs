@@ -4,6 +4,7 @@ use crate::quantized::{Affine, centred, is_quantized, scale, stored};
 use crate::register_kernel;
 use paring_backend::requantize::{channel_multipliers, dense_multipliers};
 use paring_ir::ops::{Activation, Conv2d};
+use paring_qmath::dynamic::Dynamic;
 use paring_tensor::half::{bf16, f16};
 use paring_tensor::{DType, Tensor};
 
@@ -278,49 +279,6 @@ fn integer(op: &Conv2d, call: &Call<'_>, g: &Geometry) -> Done {
     Ok(vec![stored(y.dtype, &shape, q)?])
 }
 
-/// One row of numbers quantized to `i8` by its own range, as TFLite's dynamic-range kernels do.
-pub(super) struct DynamicRow {
-    /// The stored numbers less the zero point.
-    pub(super) centred: Vec<i16>,
-    pub(super) scale: f32,
-}
-
-/// Quantizes numbers by their own range, by the formulas of LiteRT's `AsymmetricQuantizeFloats`.
-pub(super) fn quantize_by_range(values: &[f32]) -> DynamicRow {
-    let (qmin, qmax) = (-128.0_f64, 127.0_f64);
-    let low = f64::from(values.iter().copied().fold(0.0_f32, f32::min));
-    let high = f64::from(values.iter().copied().fold(0.0_f32, f32::max));
-    if low == high {
-        return DynamicRow { centred: vec![0; values.len()], scale: 1.0 };
-    }
-    let scale = (high - low) / (qmax - qmin);
-    // Whichever end of the range gives the smaller error decides the zero point.
-    let from_low = qmin - low / scale;
-    let from_high = qmax - high / scale;
-    let low_error = qmin.abs() + (low / scale).abs();
-    let high_error = qmax.abs() + (high / scale).abs();
-    let zero = if low_error < high_error { from_low } else { from_high };
-    let zero = zero.round().clamp(qmin, qmax) as i16;
-    let scale = scale as f32;
-    let inverse = 1.0 / scale;
-    let store = |x: &f32| {
-        let q = (f32::from(zero) + x * inverse).round();
-        q.clamp(-128.0, 127.0) as i16 - zero
-    };
-    DynamicRow { centred: values.iter().map(store).collect(), scale }
-}
-
-/// Quantizes numbers symmetrically by the largest magnitude, as LiteRT's `SymmetricQuantizeFloats` does.
-fn quantize_by_magnitude(values: &[f32]) -> DynamicRow {
-    let range = values.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
-    if range == 0.0 {
-        return DynamicRow { centred: vec![0; values.len()], scale: 1.0 };
-    }
-    let inverse = 127.0 / range;
-    let store = |x: &f32| (x * inverse).round().clamp(-127.0, 127.0) as i16;
-    DynamicRow { centred: values.iter().map(store).collect(), scale: range / 127.0 }
-}
-
 /// TFLite's dynamic-range convolution: each image is quantized by its own range, the sums are integer.
 /// Where all weights share one scale the images are quantized symmetrically, but never for depthwise
 /// filters.
@@ -333,9 +291,9 @@ fn hybrid(op: &Conv2d, call: &Call<'_>, g: &Geometry) -> Done {
     let mut image_scales = Vec::with_capacity(g.batch);
     let symmetric = !is_depthwise(g) && scales.windows(2).all(|w| w[0] == w[1]);
     for image in x.chunks_exact(image.max(1)) {
-        let row = if symmetric { quantize_by_magnitude(image) } else { quantize_by_range(image) };
-        data.extend(row.centred);
-        image_scales.push(row.scale);
+        let by = if symmetric { Dynamic::by_magnitude } else { Dynamic::by_range }(image);
+        data.extend(image.iter().map(|x| by.centred(*x)));
+        image_scales.push(by.scale());
     }
     let weights = centred(&call.inputs[1], 0)?;
     let bias = call.optional::<f32>(2)?;

@@ -1,4 +1,4 @@
-use super::conv2d::{clamp_f32, quantize_by_range, weight_zero, weighted_support};
+use super::conv2d::{clamp_f32, weight_zero, weighted_support};
 use super::window::{Mac, dot};
 use crate::kernel::{Call, Done, Fault, one, room};
 use crate::quantized::{Affine, centred, dense_multipliers, is_quantized, scale, stored};
@@ -6,6 +6,7 @@ use crate::register_kernel;
 use paring_backend::requantize::weight_scales;
 use paring_ir::ops::Dense;
 use paring_qmath::Rounding;
+use paring_qmath::dynamic::Dynamic;
 use paring_tensor::half::{bf16, f16};
 use paring_tensor::{DType, Tensor};
 
@@ -183,10 +184,12 @@ fn hybrid(op: &Dense, call: &Call<'_>) -> Done {
     let rows: usize = shape[..shape.len() - 1].iter().product();
     let mut y = room(rows * units)?;
     for n in 0..rows {
-        let row = quantize_by_range(&x[n * depth..(n + 1) * depth]);
+        let row = &x[n * depth..(n + 1) * depth];
+        let by = Dynamic::by_range(row);
+        let row: Vec<i16> = row.iter().map(|x| by.centred(*x)).collect();
         for (unit, w_scale) in scales.iter().enumerate() {
-            let sum: i32 = dot(&row.centred, &weights[unit * depth..(unit + 1) * depth]);
-            let real = sum as f32 * (row.scale * w_scale);
+            let sum: i32 = dot(&row, &weights[unit * depth..(unit + 1) * depth]);
+            let real = sum as f32 * (by.scale() * w_scale);
             y.push(clamp(bias.as_ref().map_or(real, |b| real + b[unit])));
         }
     }

@@ -8,6 +8,7 @@ use paring_kernels::{Extents, Tile, Window};
 use paring_qmath::Rounding;
 use paring_runtime::steps::gemm::{F32Gemm, Frame, I8Constants, I8Gemm, Layout};
 use paring_runtime::steps::sparse::{F32Sparse, I8Sparse};
+use paring_runtime::steps::winograd::{self, Winograd};
 use paring_tensor::DType;
 
 /// The extents of a convolution.
@@ -86,9 +87,21 @@ impl Lower<'_> {
                     b: tail.rest,
                 });
             }
+            if let Some(step) = self.winograd(op, &g, &weights, bias.as_deref(), clamp) {
+                return Some(Part {
+                    scratch: step.scratch(),
+                    step: step.into(),
+                    a: x,
+                    b: tail.rest,
+                });
+            }
             let layout = layout(op, &g, self.kernels.f32_tile(), 8)?;
             let step = F32Gemm::new(self.kernels, layout, &weights, bias.as_deref(), clamp);
             return Some(Part { scratch: step.scratch(), step: step.into(), a: x, b: tail.rest });
+        }
+        if self.is_f32(x) {
+            let operands = Wide { x, w, bias, y, activation: op.activation, dense: false };
+            return self.hybrid(&operands, &g, g.window(op), op.groups);
         }
         if self.ty(x).dtype == DType::U8 {
             return self.u8_conv2d(op, &g, depthwise, x, w, bias, y);
@@ -111,6 +124,38 @@ impl Lower<'_> {
         let layout = layout(op, &g, self.kernels.i8_tile(), 16)?;
         let step = I8Gemm::new(self.kernels, layout, &weights, &constants)?;
         Some(Part { scratch: step.scratch(), step: step.into(), a: x, b: None })
+    }
+
+    /// The step with fewer products, where that is faster.
+    fn winograd(
+        &self,
+        op: &Conv2d,
+        g: &Geometry,
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        clamp: (f32, f32),
+    ) -> Option<Winograd> {
+        let plain =
+            op.groups == 1 && g.kernel == [3, 3] && op.stride == [1, 1] && op.dilation == [1, 1];
+        let [rows, columns] = g.out;
+        let e = Extents {
+            rows: rows * columns,
+            depth: g.channels,
+            channels: g.filters,
+            weights: weights.len(),
+        };
+        let squares = rows.div_ceil(4) * columns.div_ceil(4);
+        if !plain || !self.kernels.f32_winograd_pays(&e, squares) {
+            return None;
+        }
+        let geometry = winograd::Geometry {
+            input: [g.batch, g.input[0], g.input[1]],
+            channels: g.channels,
+            filters: g.filters,
+            pad: [g.pad[0], g.pad[1]],
+            out: g.out,
+        };
+        Winograd::new(self.kernels, geometry, weights, bias, clamp)
     }
 
     /// The extents of a convolution that is a product pixel by pixel.

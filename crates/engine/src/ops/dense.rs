@@ -69,21 +69,26 @@ impl Lower<'_> {
             let clamp = join(op.activation.bounds(), tail.clamp);
             let layout = layout(self.kernels.f32_tile())?;
             let step = F32Gemm::new(self.kernels, layout, &weights, bias.as_deref(), clamp);
-            return Some(Part { step: step.into(), a: x, b: tail.rest, scratch: 0 });
+            return Some(Part { scratch: step.scratch(), step: step.into(), a: x, b: tail.rest });
         }
+        let operands = Wide { x, w, bias, y, activation: op.activation, dense: true };
+        let image = |batch, columns| Geometry {
+            batch,
+            input: [1, columns],
+            channels: depth,
+            filters: units,
+            kernel: [1, 1],
+            out: [1, columns],
+            pad: [0; 4],
+        };
         if self.ty(x).dtype == DType::I16 {
             // Rows of the input are columns of an image.
-            let g = Geometry {
-                batch: 1,
-                input: [1, rows],
-                channels: depth,
-                filters: units,
-                kernel: [1, 1],
-                out: [1, rows],
-                pad: [0; 4],
-            };
-            let operands = Wide { x, w, bias, y, activation: op.activation, dense: true };
+            let g = image(1, rows);
             return self.i16_conv(&operands, &g, g.window_by([1, 1], [1, 1]), 1);
+        }
+        if self.is_f32(x) {
+            let g = image(rows, 1);
+            return self.hybrid(&operands, &g, g.window_by([1, 1], [1, 1]), 1);
         }
         let constants = self.i8_constants(x, w, bias, y, units, op.activation, true)?;
         if self.rounding == Rounding::Single {
@@ -91,6 +96,6 @@ impl Lower<'_> {
         }
         let layout = layout(self.kernels.i8_tile())?;
         let step = I8Gemm::new(self.kernels, layout, &self.i8_const(w)?, &constants)?;
-        Some(Part::unary(step, x))
+        Some(Part { scratch: step.scratch(), step: step.into(), a: x, b: None })
     }
 }

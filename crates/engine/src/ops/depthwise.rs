@@ -12,7 +12,7 @@ fn images(op: &Conv2d, g: &Geometry) -> Images {
 }
 
 /// Weights `[channels, taps]` as `[taps, channels]`.
-fn taps_first<T: Copy + Default>(w: &[T], taps: usize) -> Vec<T> {
+pub(super) fn taps_first<T: Copy + Default>(w: &[T], taps: usize) -> Vec<T> {
     let channels = w.len() / taps;
     let mut out = vec![T::default(); w.len()];
     for (c, filter) in w.chunks_exact(taps).enumerate() {

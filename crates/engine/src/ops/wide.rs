@@ -1,14 +1,15 @@
-//! Convolutions and dense layers of `i16` with weights of `i8`.
+//! Convolutions and dense layers of `i16`, or of `f32` that is quantized on the way, with weights of `i8`.
 
 use super::conv2d::Geometry;
+use super::depthwise::taps_first;
 use super::{Lower, Part};
-use paring_backend::requantize::{channel_multipliers, dense_multipliers};
+use paring_backend::requantize::{channel_multipliers, dense_multipliers, weight_scales};
 use paring_ir::ValueId;
 use paring_ir::ops::Activation;
 use paring_kernels::Window;
 use paring_qmath::Rounding;
 use paring_runtime::Blob;
-use paring_runtime::steps::wide::I16Conv;
+use paring_runtime::steps::wide::{Hybrid, I16Conv, Products};
 use paring_tensor::DType;
 
 /// The operands and the result.
@@ -50,17 +51,65 @@ impl Lower<'_> {
             Some(b) => self.graph.constant(b)?.dense().to_i64(),
         };
         let step = I16Conv {
-            batch: g.batch,
-            window,
-            out_rows: g.out[0],
-            filters: g.filters,
-            groups,
-            weights: Blob::of(&self.i8_const(w)?),
+            products: self.products(w, g, window, groups)?,
             bias,
             multipliers: make(self.ty(x), ty, self.ty(y), g.filters).ok()?,
             zero_point,
             bounds: activation.quantized_bounds(scale, zero_point, DType::I16),
         };
         Some(Part::unary(step, x))
+    }
+
+    fn products(
+        &self,
+        w: ValueId,
+        g: &Geometry,
+        window: Window,
+        groups: usize,
+    ) -> Option<Products> {
+        let weights = self.i8_const(w)?;
+        let mut products = Products {
+            batch: g.batch,
+            window,
+            out_rows: g.out[0],
+            filters: g.filters,
+            groups,
+            weights: Blob::of(&weights),
+        };
+        if products.is_depthwise() {
+            products.weights = Blob::of(&taps_first(&weights, window.taps()));
+        }
+        Some(products)
+    }
+
+    /// A layer of `f32` with weights of integers.
+    pub(super) fn hybrid(
+        &self,
+        operands: &Wide,
+        g: &Geometry,
+        window: Window,
+        groups: usize,
+    ) -> Option<Part> {
+        let &Wide { x, w, bias, y, activation, dense } = operands;
+        let ty = self.ty(w);
+        let integers = matches!(ty.dtype, DType::I8 | DType::I4);
+        if !self.is_f32(x) || !self.is_f32(y) || !integers || !ty.quant.as_ref()?.is_symmetric() {
+            return None;
+        }
+        let scales = weight_scales(ty, g.filters).ok()?;
+        let depthwise = groups > 1 && groups == g.channels;
+        let one_scale = scales.windows(2).all(|s| s[0] == s[1]);
+        let step = Hybrid {
+            products: self.products(w, g, window, groups)?,
+            symmetric: !dense && !depthwise && one_scale,
+            scales,
+            bias: match bias {
+                None => Vec::new(),
+                Some(b) => self.f32_const(b)?,
+            },
+            clamp: activation.bounds(),
+            dense,
+        };
+        Some(Part { scratch: step.scratch(), step: step.into(), a: x, b: None })
     }
 }

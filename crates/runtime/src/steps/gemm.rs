@@ -1,9 +1,10 @@
 //! What convolutions and dense layers share: the table of pieces, panels, and the loops around tiles.
 
+use super::stored::Stored;
 use crate::blob::Blob;
 use crate::buffer::Buffer;
 use crate::step::{ByRows, Io, RowShape, Step, numbers, numbers_mut};
-use crate::threads::{divide, divide_once, worth};
+use crate::threads::{copying, divide, divide_once, divide_with, worth};
 use crate::wire::wire;
 use paring_kernels::{I8Panel, Kernels, PAD, Rows, Table, Tile};
 use paring_qmath::{Multiplier, Rounding};
@@ -30,21 +31,24 @@ impl Frame {
         self.size[0] * self.size[1] * self.image[2]
     }
 
-    fn copy<T: Copy>(&self, x: &[T], to: &mut [T], pad: T) {
+    fn copy<T: Copy + Send + Sync>(&self, x: &[T], to: &mut [T], pad: T) {
         let [h, w, c] = self.image;
         let pitch = self.size[1] * c;
-        for (y, to) in to.chunks_exact_mut(pitch).take(self.size[0]).enumerate() {
-            match y.checked_sub(self.before[0]).filter(|y| *y < h) {
-                Some(y) => {
-                    let row = &x[y * w * c..(y + 1) * w * c];
-                    let start = self.before[1] * c;
-                    to[..start].fill(pad);
-                    to[start..start + w * c].copy_from_slice(row);
-                    to[start + w * c..].fill(pad);
+        let to = &mut to[..self.elements()];
+        divide_once(self.size[0], pitch, copying(to), to, &|rows, to| {
+            for (y, to) in rows.zip(to.chunks_exact_mut(pitch)) {
+                match y.checked_sub(self.before[0]).filter(|y| *y < h) {
+                    Some(y) => {
+                        let row = &x[y * w * c..(y + 1) * w * c];
+                        let start = self.before[1] * c;
+                        to[..start].fill(pad);
+                        to[start..start + w * c].copy_from_slice(row);
+                        to[start + w * c..].fill(pad);
+                    }
+                    None => to.fill(pad),
                 }
-                None => to.fill(pad),
             }
-        }
+        });
     }
 }
 
@@ -205,15 +209,17 @@ fn weighed(depth: usize, results: usize, size: usize) -> usize {
 
 /// Some channels with their weights.
 #[derive(Debug)]
-struct Panel {
+pub(super) struct Panel {
     /// Elements or bytes before it in the packed weights.
-    start: usize,
-    len: usize,
+    pub(super) start: usize,
+    pub(super) len: usize,
     width: usize,
     /// The first of its channels.
     first: usize,
     cols: usize,
     group: usize,
+    /// Bytes before it in the weights as they are stored.
+    pub(super) stored: usize,
 }
 
 /// Cuts the channels into panels; `len` gives what a panel of some width takes.
@@ -226,7 +232,7 @@ fn panels(layout: &Layout, tile: Tile, len: impl Fn(usize) -> usize) -> (Vec<Pan
             let width = if left <= tile.width / 2 { tile.width / 2 } else { tile.width };
             let (len, cols) = (len(width), left.min(width));
             let first = group * layout.per_group() + done;
-            all.push(Panel { start: total, len, width, first, cols, group });
+            all.push(Panel { start: total, len, width, first, cols, group, stored: 0 });
             // Panels begin at cache lines, counted in bytes or in numbers.
             total += len.next_multiple_of(64);
             done += cols;
@@ -236,7 +242,7 @@ fn panels(layout: &Layout, tile: Tile, len: impl Fn(usize) -> usize) -> (Vec<Pan
 }
 
 /// The table of few rows that lie side by side.
-fn side_by_side(rows: usize, depth: usize) -> [u32; MOST_ROWS] {
+pub(super) fn side_by_side(rows: usize, depth: usize) -> [u32; MOST_ROWS] {
     std::array::from_fn(|lane| (lane.min(rows.saturating_sub(1)) * depth) as u32)
 }
 
@@ -249,16 +255,46 @@ struct Stretch<'a> {
     at: Table<'a>,
 }
 
-/// Calls `each` for each run of rows and each panel, with the output from the run's first row and the panel's
-/// first channel on.
+/// Most threads that there is memory for where each needs some of its own.
+const LANES: usize = 4;
+
+/// Memory for the threads of a product: nothing, or as much for each of [`LANES`].
+struct Lanes<'a>(&'a mut [u8]);
+
+impl Lanes<'_> {
+    /// As [`divide`]; `once` makes it [`divide_once`].
+    fn divide<T: Send>(
+        self,
+        once: bool,
+        count: usize,
+        per: usize,
+        work: usize,
+        out: &mut [T],
+        f: &(impl Fn(Range<usize>, &mut [u8], &mut [T]) + Sync),
+    ) {
+        let all = |range: Range<usize>, out: &mut [T]| f(range, &mut [], out);
+        match (self.0.len() / LANES, once) {
+            (0, false) => divide(count, per, work, out, &all),
+            (0, true) => divide_once(count, per, work, out, &all),
+            (lane, _) => {
+                let parts = worth(work).clamp(1, LANES.min(count.max(1)));
+                divide_with(0..count, per, parts, &mut self.0[..parts * lane], out, f);
+            }
+        }
+    }
+}
+
+/// Calls `each` for each run of rows and each panel, with memory for the panel and the output from the run's first row
+/// and the panel's first channel on.
 fn product<T: Send>(
     kernels: &dyn Kernels,
     layout: &Layout,
     tile: Tile,
     panels: &[Panel],
     size: usize,
+    lanes: Lanes<'_>,
     out: &mut [T],
-    each: &(impl Fn(&Stretch<'_>, &Panel, &mut [T]) + Sync),
+    each: &(impl Fn(&Stretch<'_>, &Panel, &mut [u8], &mut [T]) + Sync),
 ) {
     let n = layout.channels;
     let at_all: &[u32] = layout.at.numbers();
@@ -267,37 +303,39 @@ fn product<T: Send>(
         let width = tile.width;
         let plain = layout.groups == 1;
         let at = kernels.pieces(at_all);
-        let run = |range: std::ops::Range<usize>, out: &mut [T]| {
+        let run = |range: Range<usize>, memory: &mut [u8], out: &mut [T]| {
             let base = panels[range.start].first;
             for panel in &panels[range] {
                 let stretch = Stretch { row: 0, rows: 1, base: 0, at };
-                each(&stretch, panel, &mut out[panel.first - base..]);
+                each(&stretch, panel, memory, &mut out[panel.first - base..]);
             }
         };
-        if plain {
-            divide(panels.len(), width, layout.work(size), out, &run);
-        } else {
-            run(0..panels.len(), out);
-        }
-        return;
+        let work = if plain { layout.work(size) } else { 0 };
+        return lanes.divide(false, panels.len(), width, work, out, &run);
     }
     if worth(layout.work(size)) > 1 && layout.is_short(tile, at_all) {
         // Whole tiles would leave one thread with more rows than another, and each call goes through all weights.
-        divide_once(layout.rows, n, layout.work(size), out, &|range, out| {
-            let (rows, base) = (range.len(), range.start * layout.depth);
-            let at = side_by_side(rows, layout.depth);
-            let at = kernels.pieces(&at[..rows.next_multiple_of(tile.rows)]);
-            let stretch = Stretch { row: range.start, rows, base, at };
-            for panel in panels {
-                each(&stretch, panel, &mut out[panel.first..]);
-            }
-        });
-        return;
+        return lanes.divide(
+            true,
+            layout.rows,
+            n,
+            layout.work(size),
+            out,
+            &|range, memory, out| {
+                let (rows, base) = (range.len(), range.start * layout.depth);
+                let at = side_by_side(rows, layout.depth);
+                let at = kernels.pieces(&at[..rows.next_multiple_of(tile.rows)]);
+                let stretch = Stretch { row: range.start, rows, base, at };
+                for panel in panels {
+                    each(&stretch, panel, memory, &mut out[panel.first..]);
+                }
+            },
+        );
     }
     let tiles = layout.rows.div_ceil(tile.rows);
     let bytes = tile.rows * layout.taps * layout.depth * size;
     let block = (BLOCK / bytes.max(1)).max(1);
-    divide(tiles, tile.rows * n, layout.work(size), out, &|range, out| {
+    lanes.divide(false, tiles, tile.rows * n, layout.work(size), out, &|range, memory, out| {
         let first = range.start;
         let mut start = first;
         while start < range.end {
@@ -320,7 +358,7 @@ fn product<T: Send>(
             let stretch = Stretch { row, rows, base, at: kernels.pieces(at) };
             for panel in panels {
                 let out = &mut out[(start - first) * tile.rows * n + panel.first..];
-                each(&stretch, panel, out);
+                each(&stretch, panel, memory, out);
             }
             start = end;
         }
@@ -328,7 +366,7 @@ fn product<T: Send>(
 }
 
 /// Most rows of a tile.
-const MOST_ROWS: usize = 64;
+pub(super) const MOST_ROWS: usize = 64;
 
 /// Calls `each` for the whole tiles among `n` neighbouring pixels, and for the rest: the first pixel,
 /// how many, and their table.
@@ -353,7 +391,7 @@ pub struct F32Gemm {
     shape: Option<RowShape>,
     tile: Tile,
     panels: Vec<Panel>,
-    packed: Blob,
+    packed: Stored,
     pad: Vec<f32>,
     clamp: (f32, f32),
 }
@@ -369,7 +407,7 @@ impl F32Gemm {
     ) -> Self {
         let tile = kernels.f32_tile();
         let k = layout.taps * layout.depth;
-        let (panels, total) = panels(&layout, tile, |width| width * (1 + k));
+        let (mut panels, total) = panels(&layout, tile, |width| width * (1 + k));
         let mut packed = Buffer::zeroed(4 * total);
         let numbers: &mut [f32] = bytemuck::cast_slice_mut(packed.bytes_mut());
         for panel in &panels {
@@ -382,16 +420,63 @@ impl F32Gemm {
                 }
             }
         }
+        let places = panels.iter().map(|p| (4 * p.start..4 * (p.start + p.len), Self::weights(p)));
+        let places: Vec<_> = places.collect();
+        let short = kernels.f32_as_halves().then(|| Stored::halves(numbers, &places)).flatten();
+        let packed = stored(short, packed, &mut panels, 4);
         let pad = vec![0.0; layout.depth];
-        let shape = layout.pixels(4).filter(|_| tile.rows <= MOST_ROWS);
+        let shape = layout.pixels(4).filter(|_| tile.rows <= MOST_ROWS && !packed.is_coded());
         let layout = layout.shortened(tile);
-        Self { layout, shape, tile, panels, packed: packed.into(), pad, clamp }
+        Self { layout, shape, tile, panels, packed, pad, clamp }
+    }
+
+    /// The weights among the bytes of a panel.
+    fn weights(panel: &Panel) -> Range<usize> {
+        4 * panel.width..4 * panel.len
+    }
+
+    /// Bytes of the copy of an image, and of the memory of a thread.
+    fn memory(&self) -> [usize; 2] {
+        [self.layout.frame.map_or(0, |f| 4 * f.elements()), lane(&self.packed, &self.panels, 4)]
     }
 
     /// Bytes of scratch memory.
     pub fn scratch(&self) -> usize {
-        self.layout.frame.map_or(0, |f| 4 * f.elements())
+        all_lanes(self.memory())
     }
+}
+
+/// What is kept of the packed weights: `short`, where there is such a form, whose places the panels take.
+fn stored(
+    short: Option<(Stored, Vec<usize>)>,
+    packed: Buffer,
+    panels: &mut [Panel],
+    size: usize,
+) -> Stored {
+    let (weights, places) = short.unwrap_or_else(|| {
+        let places = panels.iter().map(|p| p.start * size).collect();
+        (Stored::whole(packed.into()), places)
+    });
+    panels.iter_mut().zip(places).for_each(|(panel, place)| panel.stored = place);
+    weights
+}
+
+/// Bytes that a thread needs to bring panels to their form.
+fn lane(packed: &Stored, panels: &[Panel], size: usize) -> usize {
+    let most = panels.iter().map(|p| p.len.saturating_mul(size)).max().unwrap_or(0);
+    if packed.is_coded() { most.next_multiple_of(64) } else { 0 }
+}
+
+/// Bytes of scratch memory: those of the copy of an image, then those of all threads.
+fn all_lanes([image, lane]: [usize; 2]) -> usize {
+    if lane == 0 { image } else { image.next_multiple_of(64) + LANES * lane }
+}
+
+/// The two parts of scratch memory.
+fn parts(scratch: &mut [u8], memory: [usize; 2]) -> (&mut [u8], Lanes<'_>) {
+    let end = all_lanes(memory);
+    let (image, lanes) = scratch[..end].split_at_mut(end - LANES * memory[1]);
+    (image, Lanes(lanes))
 }
 
 impl Step for F32Gemm {
@@ -408,10 +493,10 @@ impl Step for F32Gemm {
         let x: &[f32] = numbers(io.a);
         let rest: &[f32] = numbers(io.b);
         let out: &mut [f32] = numbers_mut(io.out);
-        let scratch: &mut [f32] = numbers_mut(io.scratch);
-        let packed: &[f32] = bytemuck::cast_slice(self.packed.bytes());
-        let result = l.rows * l.channels;
+        let (packed, result) = (self.packed.open(), l.rows * l.channels);
         for sample in 0..l.samples {
+            let (scratch, lanes) = parts(io.scratch, self.memory());
+            let scratch: &mut [f32] = numbers_mut(scratch);
             let mut a = &x[sample * l.sample..][..l.sample];
             if let Some(frame) = l.frame {
                 frame.copy(a, scratch, 0.0);
@@ -419,14 +504,25 @@ impl Step for F32Gemm {
             }
             let rest = (!rest.is_empty()).then(|| &rest[sample * result..][..result]);
             let out = &mut out[sample * result..][..result];
-            product(kernels, l, self.tile, &self.panels, 4, out, &|s, panel, out| {
-                let a = &a[s.base + panel.group * (l.depth * (l.groups > 1) as usize)..];
-                let rows = Rows::of(a, s.at, &self.pad, l.taps, l.depth, s.rows, self.tile.rows);
-                let rest = rest.map(|r| &r[s.row * l.channels + panel.first..]);
-                let weights = &packed[panel.start..panel.start + panel.len];
-                let (width, cols) = (panel.width, panel.cols);
-                kernels.f32_gemm(&rows, weights, width, rest, self.clamp, cols, l.channels, out);
-            });
+            product(
+                kernels,
+                l,
+                self.tile,
+                &self.panels,
+                4,
+                lanes,
+                out,
+                &|s, panel, memory, out| {
+                    let a = &a[s.base + panel.group * (l.depth * (l.groups > 1) as usize)..];
+                    let rows =
+                        Rows::of(a, s.at, &self.pad, l.taps, l.depth, s.rows, self.tile.rows);
+                    let rest = rest.map(|r| &r[s.row * l.channels + panel.first..]);
+                    let weights = packed.panel(kernels, panel, || Self::weights(panel), memory);
+                    let (width, cols) = (panel.width, panel.cols);
+                    kernels
+                        .f32_gemm(&rows, weights, width, rest, self.clamp, cols, l.channels, out);
+                },
+            );
         }
     }
 }
@@ -448,14 +544,14 @@ impl ByRows for F32Gemm {
         let l = &self.layout;
         let x: &[f32] = numbers(&x[(rows.start - first) * l.width * l.depth * 4..]);
         let (b, out): (&[f32], &mut [f32]) = (numbers(b), numbers_mut(out));
-        let packed: &[f32] = bytemuck::cast_slice(self.packed.bytes());
+        let packed = self.packed.open();
         neighbours(l, self.tile, rows.len() * l.width, |pixel, n, at| {
             let a = &x[pixel * l.depth..];
             let rows = Rows::new(a, at, &self.pad, 1, l.depth, n, self.tile.rows);
             for panel in &self.panels {
                 let from = pixel * l.channels + panel.first;
                 let rest = (!b.is_empty()).then(|| &b[from..]);
-                let weights = &packed[panel.start..panel.start + panel.len];
+                let weights = packed.panel(kernels, panel, || 0..0, &mut []);
                 let (width, cols, out) = (panel.width, panel.cols, &mut out[from..]);
                 kernels.f32_gemm(&rows, weights, width, rest, self.clamp, cols, l.channels, out);
             }
@@ -493,7 +589,7 @@ pub struct I8Gemm {
     shape: Option<RowShape>,
     tile: Tile,
     panels: Vec<Panel>,
-    packed: Blob,
+    packed: Stored,
     pad: Vec<i8>,
     step: usize,
 }
@@ -510,7 +606,7 @@ impl I8Gemm {
         let tile = kernels.i8_tile();
         let k = layout.taps * layout.depth;
         let len = |width| kernels.i8_panel_len(layout.taps, layout.depth, width);
-        let (panels, total) = panels(&layout, tile, len);
+        let (mut panels, total) = panels(&layout, tile, len);
         let mut packed = Buffer::zeroed(total);
         for panel in &panels {
             let channels = panel.first..panel.first + panel.cols;
@@ -536,16 +632,29 @@ impl I8Gemm {
                 return None;
             }
         }
+        let places = panels.iter().map(|p| {
+            let weights = kernels.i8_weights(layout.taps, layout.depth, p.width)?;
+            Some((p.start..p.start + p.len, weights))
+        });
+        let places: Option<Vec<_>> = places.collect();
+        let short = places.and_then(|places| Stored::codes(packed.bytes(), &places));
+        let packed = stored(short, packed, &mut panels, 1);
         let step = kernels.i8_step();
         let pad = vec![c.x_zero as i8; layout.depth.next_multiple_of(step)];
-        let shape = layout.pixels(1).filter(|_| tile.rows <= MOST_ROWS);
+        let shape = layout.pixels(1).filter(|_| tile.rows <= MOST_ROWS && !packed.is_coded());
         let layout = layout.shortened(tile);
-        Some(Self { layout, shape, tile, panels, packed: packed.into(), pad, step })
+        Some(Self { layout, shape, tile, panels, packed, pad, step })
+    }
+
+    /// As [`F32Gemm::memory`].
+    fn memory(&self) -> [usize; 2] {
+        let image = self.layout.frame.map_or(0, |f| f.elements() + self.step);
+        [image, lane(&self.packed, &self.panels, 1)]
     }
 
     /// Bytes of scratch memory.
     pub fn scratch(&self) -> usize {
-        self.layout.frame.map_or(0, |f| f.elements() + self.step)
+        all_lanes(self.memory())
     }
 }
 
@@ -562,10 +671,10 @@ impl Step for I8Gemm {
         let l = &self.layout;
         let x: &[i8] = numbers(io.a);
         let out: &mut [i8] = numbers_mut(io.out);
-        let scratch: &mut [i8] = numbers_mut(io.scratch);
-        let packed = self.packed.bytes();
-        let result = l.rows * l.channels;
+        let (packed, result) = (self.packed.open(), l.rows * l.channels);
         for sample in 0..l.samples {
+            let (scratch, lanes) = parts(io.scratch, self.memory());
+            let scratch: &mut [i8] = numbers_mut(scratch);
             // What lies beyond the sample is multiplied with zeros.
             let mut a = &x[sample * l.sample..];
             if let Some(frame) = l.frame {
@@ -573,12 +682,24 @@ impl Step for I8Gemm {
                 a = scratch;
             }
             let out = &mut out[sample * result..][..result];
-            product(kernels, l, self.tile, &self.panels, 1, out, &|s, panel, out| {
-                let a = &a[s.base + panel.group * (l.depth * (l.groups > 1) as usize)..];
-                let rows = Rows::of(a, s.at, &self.pad, l.taps, l.depth, s.rows, self.tile.rows);
-                let weights = &packed[panel.start..panel.start + panel.len];
-                kernels.i8_gemm(&rows, weights, panel.width, panel.cols, l.channels, out);
-            });
+            product(
+                kernels,
+                l,
+                self.tile,
+                &self.panels,
+                1,
+                lanes,
+                out,
+                &|s, panel, memory, out| {
+                    let a = &a[s.base + panel.group * (l.depth * (l.groups > 1) as usize)..];
+                    let rows =
+                        Rows::of(a, s.at, &self.pad, l.taps, l.depth, s.rows, self.tile.rows);
+                    let weights =
+                        || kernels.i8_weights(l.taps, l.depth, panel.width).unwrap_or(0..0);
+                    let weights = packed.panel(kernels, panel, weights, memory);
+                    kernels.i8_gemm(&rows, weights, panel.width, panel.cols, l.channels, out);
+                },
+            );
         }
     }
 }
@@ -600,13 +721,13 @@ impl ByRows for I8Gemm {
         let l = &self.layout;
         let x: &[i8] = numbers(&x[(rows.start - first) * l.width * l.depth..]);
         let out: &mut [i8] = numbers_mut(out);
-        let packed = self.packed.bytes();
+        let packed = self.packed.open();
         neighbours(l, self.tile, rows.len() * l.width, |pixel, n, at| {
             let a = &x[pixel * l.depth..];
             let rows = Rows::new(a, at, &self.pad, 1, l.depth, n, self.tile.rows);
             for panel in &self.panels {
                 let out = &mut out[pixel * l.channels + panel.first..];
-                let weights = &packed[panel.start..panel.start + panel.len];
+                let weights = packed.panel(kernels, panel, || 0..0, &mut []);
                 kernels.i8_gemm(&rows, weights, panel.width, panel.cols, l.channels, out);
             }
         });
@@ -628,6 +749,6 @@ wire!(Layout {
     again,
     shift
 });
-wire!(Panel { start, len, width, first, cols, group });
+wire!(Panel { start, len, width, first, cols, group, stored });
 wire!(F32Gemm { layout, shape, tile, panels, packed, pad, clamp });
 wire!(I8Gemm { layout, shape, tile, panels, packed, pad, step });

@@ -24,6 +24,7 @@ pub mod resize;
 pub mod select;
 pub mod softmax;
 pub mod sparse;
+mod stored;
 pub mod strip;
 pub mod table;
 pub mod transpose;
@@ -31,6 +32,7 @@ pub mod transposed;
 pub mod unary;
 pub mod whole;
 pub mod wide;
+pub mod winograd;
 
 use crate::step::{ByRows, Io, Step};
 use crate::wire::{Fault, Reader, Wire, Writer};
@@ -163,4 +165,6 @@ any_step! {
     Invert(whole::Invert) = 52,
     Bilinear(resize::Bilinear) = 53,
     Further(along::Further) = 54,
+    Hybrid(wide::Hybrid) = 55,
+    Winograd(winograd::Winograd) = 56,
 }

@@ -4,13 +4,15 @@
 use crate::blob::Blob;
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::steps::gemm::I8Constants;
-use crate::threads::{join, worth};
+use crate::threads::{divide_with, worth};
 use crate::wire::wire;
 use paring_kernels::{I8Scale, Kernels, Sparse};
 use paring_qmath::{Multiplier, Rounding};
 
 /// Most threads that there is scratch memory for.
 const LANES: usize = 4;
+/// Rows that are not divided: the tiles of most kernels.
+const TILE: usize = 32;
 
 /// The places and weights that are not zero, channel by channel.
 #[derive(Default)]
@@ -72,37 +74,25 @@ impl Weights {
         self.rows.saturating_mul(weights.len())
     }
 
-    /// How many threads the product is worth.
-    fn parts(&self) -> usize {
-        worth(self.work()).min(self.lanes)
-    }
-
     /// Calls `each` with some rows, what is added to their results, scratch memory, and the results, in parts that
     /// threads share.
     fn divided<T: Sync, R: Sync, S: Send, O: Send>(
         &self,
-        parts: usize,
         x: &[T],
         rest: Option<&[R]>,
         scratch: &mut [S],
         out: &mut [O],
         each: &(impl Fn(&[T], Option<&[R]>, &mut [S], &mut [O]) + Sync),
     ) {
-        let rows = x.len() / self.depth;
-        if parts < 2 || rows < 2 {
-            return each(x, rest, &mut scratch[..self.scratch], out);
-        }
-        let (half, channels) = (parts / 2, out.len() / rows);
-        // Whole tiles of most kernels.
-        let mid = (rows * half / parts).next_multiple_of(32).min(rows);
-        let (x, x_rest) = x.split_at(mid * self.depth);
-        let (out, out_rest) = out.split_at_mut(mid * channels);
-        let (scratch, scratch_rest) = scratch.split_at_mut(half * self.scratch);
-        let (one, two) = rest.map(|r| r.split_at(mid * channels)).unzip();
-        join(
-            || self.divided(half, x, one, scratch, out, each),
-            || self.divided(parts - half, x_rest, two, scratch_rest, out_rest, each),
-        );
+        let (rows, channels) = (x.len() / self.depth, out.len() / self.rows);
+        let tiles = rows.div_ceil(TILE);
+        let parts = worth(self.work()).clamp(1, self.lanes.min(tiles));
+        let scratch = &mut scratch[..parts * self.scratch];
+        divide_with(0..tiles, TILE * channels, parts, scratch, out, &|tiles, scratch, out| {
+            let rows = tiles.start * TILE..(tiles.end * TILE).min(rows);
+            let rest = rest.map(|r| &r[rows.start * channels..rows.end * channels]);
+            each(&x[rows.start * self.depth..rows.end * self.depth], rest, scratch, out);
+        });
     }
 }
 
@@ -149,7 +139,7 @@ impl Step for F32Sparse {
         let x: &[f32] = &numbers(io.a)[..w.rows * w.depth];
         let out = &mut numbers_mut(io.out)[..w.rows * bias.len()];
         let rest = (!io.b.is_empty()).then(|| &numbers(io.b)[..out.len()]);
-        w.divided(w.parts(), x, rest, numbers_mut(io.scratch), out, &|x, rest, scratch, out| {
+        w.divided(x, rest, numbers_mut(io.scratch), out, &|x, rest, scratch, out| {
             kernels.f32_sparse(x, &sparse, bias, rest, self.clamp, scratch, out);
         });
     }
@@ -236,7 +226,7 @@ impl Step for I8Sparse {
         let x: &[i8] = &numbers(io.a)[..w.rows * w.depth];
         let out: &mut [i8] = &mut numbers_mut(io.out)[..w.rows * scale.bias.len()];
         let scratch: &mut [i16] = numbers_mut(io.scratch);
-        w.divided::<_, (), _, _>(w.parts(), x, None, scratch, out, &|x, _, scratch, out| {
+        w.divided::<_, (), _, _>(x, None, scratch, out, &|x, _, scratch, out| {
             kernels.i8_sparse(x, &sparse, &scale, scratch, out);
         });
     }

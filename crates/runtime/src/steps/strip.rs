@@ -3,7 +3,7 @@
 
 use super::AnyStep;
 use crate::step::{Io, RowShape, Step};
-use crate::threads::{join, worth};
+use crate::threads::{divide_with, worth};
 use crate::wire::{Fault, Reader, Wire, Writer};
 use paring_kernels::Kernels;
 use std::ops::Range;
@@ -159,30 +159,6 @@ impl Strip {
             start = end;
         }
     }
-
-    fn divided(
-        &self,
-        kernels: &dyn Kernels,
-        range: Range<usize>,
-        parts: usize,
-        x: &[u8],
-        b: &[u8],
-        scratch: &mut [u8],
-        out: &mut [u8],
-    ) {
-        if parts < 2 || range.len() < 2 {
-            return self.compute(kernels, range, x, b, scratch, out);
-        }
-        let half = parts / 2;
-        let mid = range.start + (range.len() * half / parts).max(1);
-        let row = self.shapes[self.shapes.len() - 1].bytes[1];
-        let (upper, lower) = out.split_at_mut((mid - range.start) * row);
-        let (one, two) = scratch.split_at_mut(half * self.lane());
-        join(
-            || self.divided(kernels, range.start..mid, half, x, b, one, upper),
-            || self.divided(kernels, mid..range.end, parts - half, x, b, two, lower),
-        );
-    }
 }
 
 impl Step for Strip {
@@ -193,7 +169,11 @@ impl Step for Strip {
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         let total = self.shapes[self.shapes.len() - 1].rows[1];
         let parts = worth(self.work()).min(self.lanes);
-        self.divided(kernels, 0..total, parts, io.a, io.b, io.scratch, io.out);
+        let per = self.shapes[self.shapes.len() - 1].bytes[1];
+        let scratch = &mut io.scratch[..parts.min(total) * self.lane()];
+        divide_with(0..total, per, parts, scratch, io.out, &|range, scratch, out| {
+            self.compute(kernels, range, io.a, io.b, scratch, out);
+        });
     }
 }
 

@@ -6,10 +6,13 @@ use paring_backend::{CompileOptions, LayerSize, backend_for};
 use paring_bundle as _;
 use paring_emulator::{Board, Cpu, Job, PackageReport, Runtime};
 use paring_ir::Graph;
-use paring_opsuite::networks::{Kind, input, mobilenet_v1, mobilenet_v2};
+use paring_opsuite::networks::{Kind, input, mobilenet_v1, mobilenet_v2, threes};
 use std::fmt::Write;
 use std::path::Path;
 use std::time::Instant;
+
+/// Activations of 16 bits with weights of eight.
+const WIDE: Kind = Kind { int8: true, wide: true, least: false, sparsity: 0, short: false };
 
 /// A network and what it takes.
 struct Row {
@@ -63,7 +66,7 @@ fn row(name: &'static str, graph: &Graph, runtime: &Runtime) -> Result<Row> {
 
 fn page(rows: &[Row]) -> Result<String> {
     let mut page = String::from(
-        "# Packages for aarch64\n\nWritten by `cargo xtask bench-aarch64`; do not edit. Networks at 224x224 with \
+        "# Packages for aarch64\n\nWritten by `cargo xtask bench-aarch64`; do not edit. MobileNets at 224x224, all with \
          random weights, one thread.\n\n## Instructions and sizes\n\nInstructions of one inference under QEMU, \
          start-up and warm-up cancelled, in millions.\n\n| network | Cortex-A72 | Cortex-A76 | package, bytes | \
          arena, bytes | loading, ms |\n|---|---|---|---|---|---|\n",
@@ -114,7 +117,7 @@ fn page(rows: &[Row]) -> Result<String> {
         )?;
     }
     page.push_str("\n`paring verify MODEL --target aarch64` gives the same for any model.\n");
-    for row in rows.iter().filter(|r| r.name.contains("V2")) {
+    for row in rows.iter().filter(|r| ["MobileNet V2 f32", "MobileNet V2 int8"].contains(&r.name)) {
         write!(
             page,
             "\n## {} by layer, Cortex-A72\n\n| step | op | MACs | instructions | cycles | MACs a cycle |\n\
@@ -142,6 +145,7 @@ fn main() -> Result<()> {
     let path = std::env::args().nth(1).map_or_else(|| root.join("docs/aarch64.md"), Into::into);
     let runtime = Runtime::build(&root)?;
     let sparse = |int8, sparsity| mobilenet_v1(Kind { sparsity, ..Kind::from(int8) });
+    let short = |int8| mobilenet_v2(Kind { short: true, ..Kind::from(int8) });
     let rows = [
         row("MobileNet V1 f32", &mobilenet_v1(false), &runtime)?,
         row("MobileNet V2 f32", &mobilenet_v2(false), &runtime)?,
@@ -149,6 +153,10 @@ fn main() -> Result<()> {
         row("MobileNet V1 f32, 1x1 layers 90 % sparse", &sparse(false, 90), &runtime)?,
         row("MobileNet V1 int8", &mobilenet_v1(true), &runtime)?,
         row("MobileNet V2 int8", &mobilenet_v2(true), &runtime)?,
+        row("MobileNet V2, weights of half precision", &short(false), &runtime)?,
+        row("MobileNet V2, weights of four bits", &short(true), &runtime)?,
+        row("Two convolutions of 3x3 over 56x56, f32", &threes([56, 56]), &runtime)?,
+        row("MobileNet V2 int16x8", &mobilenet_v2(WIDE), &runtime)?,
         row("MobileNet V1 int8, 1x1 layers 80 % sparse", &sparse(true, 80), &runtime)?,
         row("MobileNet V1 int8, 1x1 layers 90 % sparse", &sparse(true, 90), &runtime)?,
     ];

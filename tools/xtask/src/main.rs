@@ -134,7 +134,7 @@ fn test() -> Result<()> {
         "documentation",
         cargo(&["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"),
     );
-    check("tests", &mut cargo(&["test", "--workspace"]));
+    check("tests", &mut cargo(&["test", "--workspace", "--no-fail-fast"]));
     if failed.is_empty() {
         println!("\nall checks passed");
         return Ok(());

@@ -35,12 +35,12 @@ resnet8() {
     model=$models/keras/ic_resnet8.h5 calib=cifar10:$sets/cifar10:train test=cifar10:$sets/cifar10:test limit=1017
     table ResNet-8
     echo
-    echo "Second order with other pictures for calibration, and without the last fit to the outputs:"
+    echo "Second order with other pictures for calibration:"
     echo
     echo '```'
     for offset in 5000 10000; do
         calib=cifar10:$sets/cifar10:train,offset=$offset
-        sweep --vary prune.scope=global --vary "prune.restore={epochs=0},{epochs=4}"
+        sweep --vary prune.scope=global
     done
     echo '```'
 }
@@ -68,6 +68,13 @@ TEXT
 kws() {
     model=$models/keras/kws_dscnn.h5 calib=kws01:$sets/kws01,stride=2 test=kws01:$sets/kws01 limit=
     table KWS
+    echo
+    echo "Second order with the other half of the recordings for calibration:"
+    echo
+    echo '```'
+    calib=kws01:$sets/kws01,stride=2,offset=1
+    sweep --vary prune.scope=global
+    echo '```'
 }
 lenet5() {
     model=$models/onnx/lenet5.onnx calib=mnist:$sets/mnist:train,range=0..1 test=mnist:$sets/mnist:test,range=0..1
@@ -94,10 +101,10 @@ Written by `docs/pruning.sh`: the recipe is [pruning.toml](pruning.toml), half o
 how. Weights and activations are real numbers, batch norms are folded, depthwise convolutions are left alone. `global`
 takes half of the network, where it costs the outputs least; 2:4 keeps two of every four weights. `magnitude` leaves the
 survivors as they are; `second-order` fits them to what each dense layer computed, and then all of them together to the
-outputs of the dense network (`restore`, four times through the samples unless a table says otherwise).
+outputs of the dense network (`restore`, eight times through the samples).
 
-Calibration needs no labels. ResNet-8 sees 1,024 CIFAR-10 training pictures and is counted on the 1,017 test pictures that
-exist in their original pixels, where one standard error is 1.0 point; LeNet-5 sees 1,024 MNIST training pictures and is
+Calibration needs no labels. ResNet-8 sees 2,048 CIFAR-10 training pictures and is counted on the 1,017 test pictures that
+exist in their original pixels, where one standard error is 1.0 point; LeNet-5 sees 2,048 MNIST training pictures and is
 counted on the 10,000 test pictures; KWS sees every second one of the 1,000 test recordings and is counted on all, since there
 are no others; MCUNet sees every second one of 200 ImageNet pictures and is counted on the other hundred.
 TEXT

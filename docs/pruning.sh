@@ -1,6 +1,7 @@
 #!/bin/sh
 # Writes pruning.md, which is what this prints, and the plots pruning-*.svg beside this script:
 # docs/pruning.sh [folder of shared data]. Needs `paring` on the path. Two parts run at a time.
+# With names of parts behind the folder it prints only these, one after another.
 set -e
 data=${1:-../shared/data}
 here=$(dirname "$0")
@@ -20,9 +21,13 @@ table() { # title
     echo '```'
     paring eval "$model" --data "$test" ${limit:+--limit "$limit"}
     echo
-    criteria=prune.criterion=magnitude,second-order
-    sweep --vary prune.scope=global --vary $criteria
-    sweep --vary prune.sparsity=- --vary prune.structure=2:4 --vary $criteria
+    for structure in prune.scope=global prune.structure=2:4; do
+        aim=prune.sparsity=0.5
+        [ $structure = prune.scope=global ] || aim=prune.sparsity=-
+        # Magnitude leaves the weights that stay as they are.
+        sweep --vary $structure --vary $aim --vary prune.criterion=magnitude --vary "prune.restore={epochs=0}"
+        sweep --vary $structure --vary $aim --vary prune.criterion=second-order
+    done
     echo '```'
 }
 recipe() { # name; compresses ResNet-8 by a recipe that ships
@@ -91,6 +96,13 @@ run() { # parts, one after another
         $part > "$work/$part.md" || echo "$part failed" >&2
     done
 }
+if [ $# -gt 1 ]; then
+    shift
+    for part in "$@"; do
+        $part
+    done
+    exit
+fi
 run resnet8 &
 run rate kws lenet5 mcunet
 wait

@@ -124,7 +124,7 @@ impl<'s> Model<'s> {
             let bit = value >> depth & 1 == 1;
             let bit = if s.mixed {
                 let inputs = [&mut tree[node], &mut self.plain[node]];
-                self.mixers[usize::from(s.bits - 1 - depth & 7)].code(coder, inputs, bit)
+                self.mixers[usize::from((s.bits - 1 - depth) & 7)].code(coder, inputs, bit)
             } else {
                 coder.adaptive(&mut tree[node], bit)
             };

@@ -67,7 +67,7 @@ const RATES: [i32; 128] = {
     let mut rates = [0; 128];
     let mut n = 0;
     while n < 128 {
-        rates[n] = (655_360 / (10 * n + 16) >> 1) as i32;
+        rates[n] = ((655_360 / (10 * n + 16)) >> 1) as i32;
         n += 1;
     }
     rates

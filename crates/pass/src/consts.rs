@@ -174,7 +174,7 @@ fn select_books(p: &Palette, indices: &[usize]) -> Result<Tensor, TensorError> {
     let groups: Vec<usize> = indices.chunks(size).filter_map(|g| g.first().map(book)).collect();
     if groups.is_empty() {
         // Nothing is left that a book could be for.
-        return select_tensor(p.codebook(), 0, &[0])?.reshape(&[entries]);
+        return select_tensor(p.codebook(), 0, &[0])?.reshape([entries]);
     }
     select_tensor(p.codebook(), 0, &groups)
 }

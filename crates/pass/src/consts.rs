@@ -321,7 +321,7 @@ mod tests {
         }
         let want = select_tensor(&old.dense(), 1, &[1]).unwrap();
         check(&select(&old, 1, &[1]).unwrap(), want, [2, 2]);
-        let want = old.dense().reshape(&[2, 2, 2]).unwrap();
+        let want = old.dense().reshape([2, 2, 2]).unwrap();
         check(&reshape(&old, &[2, 2, 2]).unwrap(), want, [2, 2]);
         assert!(reshape(&old, &[1, 8]).unwrap().palette().is_none());
         assert!(permute(&old, &[1, 0]).unwrap().palette().is_none());

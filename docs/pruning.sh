@@ -1,6 +1,7 @@
 #!/bin/sh
 # Writes pruning.md, which is what this prints, and the plots pruning-*.svg beside this script:
 # docs/pruning.sh [folder of shared data]. Needs `paring` on the path. Two parts run at a time.
+# With names of parts behind the folder it prints only these, one after another.
 set -e
 data=${1:-../shared/data}
 here=$(dirname "$0")
@@ -20,9 +21,13 @@ table() { # title
     echo '```'
     paring eval "$model" --data "$test" ${limit:+--limit "$limit"}
     echo
-    criteria=prune.criterion=magnitude,second-order
-    sweep --vary prune.scope=global --vary $criteria
-    sweep --vary prune.sparsity=- --vary prune.structure=2:4 --vary $criteria
+    for structure in prune.scope=global prune.structure=2:4; do
+        aim=prune.sparsity=0.5
+        [ $structure = prune.scope=global ] || aim=prune.sparsity=-
+        # Magnitude leaves the weights that stay as they are.
+        sweep --vary $structure --vary $aim --vary prune.criterion=magnitude --vary "prune.restore={epochs=0}"
+        sweep --vary $structure --vary $aim --vary prune.criterion=second-order
+    done
     echo '```'
 }
 recipe() { # name; compresses ResNet-8 by a recipe that ships
@@ -35,12 +40,12 @@ resnet8() {
     model=$models/keras/ic_resnet8.h5 calib=cifar10:$sets/cifar10:train test=cifar10:$sets/cifar10:test limit=1017
     table ResNet-8
     echo
-    echo "Second order with other pictures for calibration, and without the last fit to the outputs:"
+    echo "Second order with other pictures for calibration:"
     echo
     echo '```'
     for offset in 5000 10000; do
         calib=cifar10:$sets/cifar10:train,offset=$offset
-        sweep --vary prune.scope=global --vary "prune.restore={epochs=0},{epochs=4}"
+        sweep --vary prune.scope=global
     done
     echo '```'
 }
@@ -68,6 +73,13 @@ TEXT
 kws() {
     model=$models/keras/kws_dscnn.h5 calib=kws01:$sets/kws01,stride=2 test=kws01:$sets/kws01 limit=
     table KWS
+    echo
+    echo "Second order with the other half of the recordings for calibration:"
+    echo
+    echo '```'
+    calib=kws01:$sets/kws01,stride=2,offset=1
+    sweep --vary prune.scope=global
+    echo '```'
 }
 lenet5() {
     model=$models/onnx/lenet5.onnx calib=mnist:$sets/mnist:train,range=0..1 test=mnist:$sets/mnist:test,range=0..1
@@ -84,6 +96,13 @@ run() { # parts, one after another
         $part > "$work/$part.md" || echo "$part failed" >&2
     done
 }
+if [ $# -gt 1 ]; then
+    shift
+    for part in "$@"; do
+        $part
+    done
+    exit
+fi
 run resnet8 &
 run rate kws lenet5 mcunet
 wait
@@ -94,10 +113,10 @@ Written by `docs/pruning.sh`: the recipe is [pruning.toml](pruning.toml), half o
 how. Weights and activations are real numbers, batch norms are folded, depthwise convolutions are left alone. `global`
 takes half of the network, where it costs the outputs least; 2:4 keeps two of every four weights. `magnitude` leaves the
 survivors as they are; `second-order` fits them to what each dense layer computed, and then all of them together to the
-outputs of the dense network (`restore`, four times through the samples unless a table says otherwise).
+outputs of the dense network (`restore`, eight times through the samples).
 
-Calibration needs no labels. ResNet-8 sees 1,024 CIFAR-10 training pictures and is counted on the 1,017 test pictures that
-exist in their original pixels, where one standard error is 1.0 point; LeNet-5 sees 1,024 MNIST training pictures and is
+Calibration needs no labels. ResNet-8 sees 2,048 CIFAR-10 training pictures and is counted on the 1,017 test pictures that
+exist in their original pixels, where one standard error is 1.0 point; LeNet-5 sees 2,048 MNIST training pictures and is
 counted on the 10,000 test pictures; KWS sees every second one of the 1,000 test recordings and is counted on all, since there
 are no others; MCUNet sees every second one of 200 ImageNet pictures and is counted on the other hundred.
 TEXT

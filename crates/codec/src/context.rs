@@ -52,14 +52,92 @@ impl Settings {
     }
 }
 
-/// Neighbourhood of the present element, as classes: 0 nothing or the common symbol, 1 below the
+/// Neighbourhood of an element. Classes of symbols are 0 for nothing or the common symbol, 1 below the
 /// middle, 2 at or above it.
 struct Around {
-    left: usize,
-    up: usize,
-    /// Whether three more neighbours have other symbols.
-    others: [bool; 3],
+    /// Class to the left times three, plus class above.
+    sides: usize,
+    /// A bit for each of five neighbours that has another symbol than the common one.
+    near: usize,
 }
+
+impl Around {
+    #[inline]
+    fn new(left: u8, up: u8, others: [u8; 3]) -> Self {
+        let bit = |class: u8| usize::from(class != 0);
+        let others = bit(others[0]) << 2 | bit(others[1]) << 1 | bit(others[2]);
+        let sides = usize::from(left) * 3 + usize::from(up);
+        Self { sides, near: bit(left) << 4 | bit(up) << 3 | others }
+    }
+}
+
+/// What is learnt about symbols.
+struct Model<'s> {
+    settings: &'s Settings,
+    nodes: usize,
+    asked: Mixer<3>,
+    near: [Prob; 32],
+    overall: Prob,
+    mixers: [Mixer<2>; 8],
+    tree: Vec<Prob>,
+    plain: Vec<Prob>,
+}
+
+impl<'s> Model<'s> {
+    fn new(settings: &'s Settings) -> Self {
+        let nodes = 1_usize << settings.bits;
+        Self {
+            settings,
+            nodes,
+            asked: Mixer::new(),
+            near: [Prob::new(); 32],
+            overall: Prob::new(),
+            mixers: std::array::from_fn(|_| Mixer::new()),
+            tree: vec![Prob::new(); nodes * 9],
+            plain: vec![Prob::new(); if settings.mixed { nodes } else { 0 }],
+        }
+    }
+
+    /// Codes a symbol and leaves it in `symbol`; gives its class.
+    #[inline]
+    fn code<C: Coder>(
+        &mut self,
+        coder: &mut C,
+        around: &Around,
+        [row, column]: [&mut Prob; 2],
+        symbol: &mut u8,
+    ) -> u8 {
+        let s = self.settings;
+        if s.asks {
+            let inputs = [&mut self.near[around.near & 31], row, column];
+            let common = self.asked.code(coder, inputs, *symbol == s.common);
+            self.overall.update(common);
+            if common {
+                *symbol = s.common;
+                return 0;
+            }
+        }
+        let value = usize::from(*symbol);
+        let mut node = 1_usize;
+        let tree = &mut self.tree[around.sides * self.nodes..(around.sides + 1) * self.nodes];
+        for depth in (0..s.bits).rev() {
+            let bit = value >> depth & 1 == 1;
+            let bit = if s.mixed {
+                let inputs = [&mut tree[node], &mut self.plain[node]];
+                self.mixers[usize::from((s.bits - 1 - depth) & 7)].code(coder, inputs, bit)
+            } else {
+                coder.adaptive(&mut tree[node], bit)
+            };
+            node = node << 1 | usize::from(bit);
+        }
+        *symbol = if s.bits == 0 { s.common ^ 1 } else { (node - self.nodes) as u8 };
+        if *symbol < s.middle { 1 } else { 2 }
+    }
+}
+
+/// Places for the classes of a vector of taps with a margin above and at either side: no fewer than any
+/// vector of up to 64 taps takes.
+const FRAME: usize = 256;
 
 fn run<C: Coder>(
     coder: &mut C,
@@ -86,101 +164,51 @@ fn run<C: Coder>(
         }
     }
 
-    let row_len = g.row_len();
-    // Classes of this row and the two before it.
-    let mut classes = [vec![0_u8; row_len], vec![0_u8; row_len], vec![0_u8; row_len]];
-    let mut ask_mixer: Mixer<3> = Mixer::new();
-    let mut near = [Prob::new(); 32];
+    let mut model = Model::new(s);
     let mut column = vec![Prob::new(); g.inner];
-    let mut overall = Prob::new();
-    let nodes = 1_usize << s.bits;
-    let mut tree_mixers: Vec<Mixer<2>> = (0..8).map(|_| Mixer::new()).collect();
-    let mut tree = vec![Prob::new(); nodes * 9];
-    let mut tree_plain = vec![Prob::new(); if s.mixed { nodes } else { 0 }];
-
+    // Classes of this row and the two before it.
+    let mut classes: [Vec<u8>; 3] = std::array::from_fn(|_| vec![0; g.inner]);
     for o in 0..g.rows {
         classes.rotate_right(1);
         let [now, one, two] = &mut classes;
         now.fill(0);
-        if dead_row[o] {
-            for i in 0..g.inner {
-                for t in 0..g.taps {
-                    data[g.index(o, i, t)] = s.common;
-                }
-            }
-            continue;
-        }
-        let mut row = overall.slowed(8);
-        for i in 0..g.inner {
-            if dead_column[i] {
-                for t in 0..g.taps {
-                    data[g.index(o, i, t)] = s.common;
-                }
+        let mut row = model.overall.slowed(8);
+        // Classes of the vector before and of this one.
+        let mut frames = [[0_u8; FRAME]; 2];
+        let stride = g.width + 2;
+        let mut lefts = [0; 3];
+        let above = now.iter_mut().zip(one.iter().zip(&*two));
+        let columns = column.iter_mut().zip(&dead_column).zip(above).enumerate();
+        for (i, ((column, dead), (now, (one, two)))) in columns {
+            if dead_row[o] || *dead {
+                (0..g.taps).for_each(|t| data[g.index(o, i, t)] = s.common);
+                frames[i & 1] = [0; FRAME];
+                lefts = [0, lefts[0], lefts[1]];
                 continue;
             }
-            let (mut tap_x, start) = (0, i * g.taps);
+            if g.taps == 1 {
+                let place = g.index(o, i, 0);
+                if is_here(place) {
+                    let around = Around::new(lefts[0], *one, [lefts[1], lefts[2], *two]);
+                    *now = model.code(coder, &around, [&mut row, column], &mut data[place]);
+                }
+                lefts = [*now, lefts[0], lefts[1]];
+                continue;
+            }
+            let [even, odd] = &mut frames;
+            let (frame, before) = if i & 1 == 0 { (even, &*odd) } else { (odd, &*even) };
+            *frame = [0; FRAME];
+            let (mut at, mut x) = (stride + 1, 0);
             for t in 0..g.taps {
-                let at = start + t;
                 let place = g.index(o, i, t);
-                let class = |row: &[u8], back: usize| -> usize {
-                    row.get(at.wrapping_sub(back)).map_or(0, |&c| usize::from(c))
-                };
-                let x = tap_x;
-                tap_x = if x + 1 == g.width { 0 } else { x + 1 };
-                if !is_here(place) {
-                    continue;
+                if is_here(place) {
+                    let class = |back: usize| frame[(at - back) % FRAME];
+                    let others = [class(stride + 1), class(stride - 1), before[at % FRAME]];
+                    let around = Around::new(class(1), class(stride), others);
+                    let probs = [&mut row, &mut *column];
+                    frame[at % FRAME] = model.code(coder, &around, probs, &mut data[place]);
                 }
-                let around = if g.taps == 1 {
-                    Around {
-                        left: class(now, 1),
-                        up: class(one, 0),
-                        others: [class(now, 2) != 0, class(now, 3) != 0, class(two, 0) != 0],
-                    }
-                } else {
-                    let inside = |dy: usize, ok: bool| ok && t >= dy * g.width;
-                    let tap = |back: usize, ok: bool| if ok { class(now, back) } else { 0 };
-                    Around {
-                        left: tap(1, x > 0),
-                        up: tap(g.width, inside(1, true)),
-                        others: [
-                            tap(g.width + 1, inside(1, x > 0)) != 0,
-                            tap(g.width - 1, inside(1, x + 1 < g.width)) != 0,
-                            class(now, g.taps) != 0,
-                        ],
-                    }
-                };
-                let Around { left, up, others } = around;
-                let mut common = false;
-                if s.asks {
-                    let bits = others.iter().fold(0, |n, &b| n << 1 | usize::from(b));
-                    let near_at = (usize::from(left != 0) << 1 | usize::from(up != 0)) << 3 | bits;
-                    let (row_logit, column_logit) =
-                        (ask_mixer.stretch(row), ask_mixer.stretch(column[i]));
-                    let inputs = [&mut near[near_at], &mut row, &mut column[i]];
-                    let logits = [ask_mixer.stretch(*inputs[0]), row_logit, column_logit];
-                    common = ask_mixer.code_with(coder, inputs, logits, data[place] == s.common);
-                    overall.update(common);
-                }
-                if common {
-                    data[place] = s.common;
-                    continue;
-                }
-                let value = usize::from(data[place]);
-                let mut node = 1_usize;
-                let sides = left * 3 + up;
-                for depth in 0..s.bits {
-                    let bit = value >> (s.bits - 1 - depth) & 1 == 1;
-                    let bit = if s.mixed {
-                        let inputs = [&mut tree[sides * nodes + node], &mut tree_plain[node]];
-                        tree_mixers[usize::from(depth & 7)].code(coder, inputs, bit)
-                    } else {
-                        coder.adaptive(&mut tree[sides * nodes + node], bit)
-                    };
-                    node = node << 1 | usize::from(bit);
-                }
-                let symbol = if s.bits == 0 { s.common ^ 1 } else { (node - nodes) as u8 };
-                data[place] = symbol;
-                now[at] = if symbol < s.middle { 1 } else { 2 };
+                (at, x) = if x + 1 == g.width { (at + 3, 0) } else { (at + 1, x + 1) };
             }
         }
     }

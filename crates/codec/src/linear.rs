@@ -91,7 +91,7 @@ impl Settings {
 /// The learnt covariance of the taps and what follows from it.
 struct Taps {
     n: usize,
-    /// Sum of outer products, rows scaled to variance 1; lower triangle used.
+    /// Sum of outer products, rows scaled to variance 1: the lower triangle, row after row.
     covariance: Vec<f64>,
     weight: f64,
     prior: f64,
@@ -100,23 +100,28 @@ struct Taps {
     coefficients: Vec<i32>,
     log_variance: Vec<i32>,
     precision: Vec<f64>,
-    /// Outer products of the present row.
+    /// Outer products of the present row, as in `covariance`.
     row: Vec<i64>,
     row_count: usize,
+}
+
+/// Elements of a lower triangle of so many rows.
+fn triangle(rows: usize) -> usize {
+    rows * (rows + 1) / 2
 }
 
 impl Taps {
     fn new(n: usize, prior: f64) -> Self {
         Self {
             n,
-            covariance: vec![0.0; n * n],
+            covariance: vec![0.0; triangle(n)],
             weight: 0.0,
             prior,
             fitted: 0.0,
             coefficients: vec![0; n * n],
             log_variance: vec![0; n],
             precision: vec![1.0; n],
-            row: vec![0; n * n],
+            row: vec![0; triangle(n)],
             row_count: 0,
         }
     }
@@ -124,7 +129,7 @@ impl Taps {
     #[inline]
     fn add(&mut self, x: &[i32]) {
         for (t, &xt) in x.iter().enumerate() {
-            let row = &mut self.row[t * self.n..t * self.n + t + 1];
+            let row = &mut self.row[triangle(t)..triangle(t + 1)];
             for (c, &xq) in row.iter_mut().zip(x) {
                 *c += i64::from(xt * xq);
             }
@@ -133,7 +138,7 @@ impl Taps {
     }
 
     fn end_row(&mut self) {
-        let trace: i64 = (0..self.n).map(|t| self.row[t * self.n + t]).sum();
+        let trace: i64 = (1..=self.n).map(|t| self.row[triangle(t) - 1]).sum();
         if self.row_count > 0 && trace > 0 {
             let scale = (self.row_count * self.n) as f64 / trace as f64;
             for (sum, &c) in self.covariance.iter_mut().zip(&self.row) {
@@ -154,14 +159,16 @@ impl Taps {
         let mut lower = vec![0.0_f64; n * n];
         let mut diagonal = vec![0.0_f64; n];
         for t in 0..n {
+            let covariance = &self.covariance[triangle(t)..triangle(t + 1)];
+            let (before, row) = lower.split_at_mut(t * n);
             for q in 0..t {
-                let known: f64 =
-                    (0..q).map(|k| lower[t * n + k] * lower[q * n + k] * diagonal[k]).sum();
-                lower[t * n + q] = (self.covariance[t * n + q] - known) / diagonal[q];
+                let (known, rest) = row.split_at_mut(q);
+                let known = known.iter().zip(&before[q * n..]).zip(&diagonal);
+                let known: f64 = known.map(|((a, b), d)| a * b * d).sum();
+                rest[0] = (covariance[q] - known) / diagonal[q];
             }
-            let known: f64 =
-                (0..t).map(|k| lower[t * n + k] * lower[t * n + k] * diagonal[k]).sum();
-            let own = self.covariance[t * n + t] + self.prior;
+            let known: f64 = row[..t].iter().zip(&diagonal).map(|(l, d)| l * l * d).sum();
+            let own = covariance[t] + self.prior;
             diagonal[t] = (own - known).max(own * 1e-4);
         }
         for (to, &from) in self.coefficients.iter_mut().zip(&lower) {

@@ -7,33 +7,36 @@ use std::sync::OnceLock;
 /// Logits are in 256ths and stay within this bound.
 const BOUND: i32 = 3071;
 
+/// Logits that there are.
+const LOGITS: usize = 2 * BOUND as usize + 1;
+
 struct Curves {
     /// Probability out of 65,536 of each logit from `-BOUND`.
-    squash: Vec<u16>,
+    squash: [u16; LOGITS],
     /// Logit of each probability out of 4,096.
-    stretch: Vec<i16>,
+    stretch: [i16; 4096],
 }
 
 fn curves() -> &'static Curves {
     static CURVES: OnceLock<Curves> = OnceLock::new();
     CURVES.get_or_init(|| {
-        let squash: Vec<u16> = (-BOUND..=BOUND)
-            .map(|logit| {
-                let odds = exp_minus(f64::from(logit.abs()) / 256.0);
-                let small = odds / (1.0 + odds) * 65_536.0;
-                let p = if logit < 0 { small } else { 65_536.0 - small };
-                (p as u32).clamp(24, 65_536 - 24) as u16
-            })
-            .collect();
+        let squash = std::array::from_fn(|i| {
+            let logit = i as i32 - BOUND;
+            let odds = exp_minus(f64::from(logit.abs()) / 256.0);
+            let small = odds / (1.0 + odds) * 65_536.0;
+            let p = if logit < 0 { small } else { 65_536.0 - small };
+            (p as u32).clamp(24, 65_536 - 24) as u16
+        });
         let mut logit = 0;
-        let stretch = (0..4096_u32)
-            .map(|p| {
-                while logit < squash.len() - 1 && u32::from(squash[logit]) < p * 16 + 8 {
-                    logit += 1;
-                }
-                (logit as i32 - BOUND).clamp(-2200, 2200) as i16
-            })
-            .collect();
+        let mut stretch = std::array::from_fn(|p| {
+            while logit < LOGITS - 1 && u32::from(squash[logit]) < p as u32 * 16 + 8 {
+                logit += 1;
+            }
+            (logit as i32 - BOUND).clamp(-2200, 2200) as i16
+        });
+        // Probabilities stay 24 away from either end.
+        stretch[0] = stretch[1];
+        stretch[4095] = stretch[4094];
         Curves { squash, stretch }
     })
 }
@@ -49,12 +52,6 @@ impl<const N: usize> Mixer<N> {
         Self { weights: [(1 << 16) / N as i32 * 5 / 4; N], curves: curves() }
     }
 
-    /// The logit of a probability, 256ths, from -2200 to 2200.
-    #[inline]
-    pub(crate) fn stretch(&self, prob: Prob) -> i32 {
-        i32::from(self.curves.stretch[(prob.get() >> 4) as usize & 4095])
-    }
-
     /// Codes a decision under the mixture; the predictions and the weights learn from it.
     #[inline]
     pub(crate) fn code<C: Coder>(
@@ -63,19 +60,9 @@ impl<const N: usize> Mixer<N> {
         inputs: [&mut Prob; N],
         bit: bool,
     ) -> bool {
-        let logits: [i32; N] = std::array::from_fn(|i| self.stretch(*inputs[i]));
-        self.code_with(coder, inputs, logits, bit)
-    }
-
-    /// [`code`](Self::code) for logits that are known already.
-    #[inline]
-    pub(crate) fn code_with<C: Coder>(
-        &mut self,
-        coder: &mut C,
-        inputs: [&mut Prob; N],
-        logits: [i32; N],
-        bit: bool,
-    ) -> bool {
+        // Logits are 256ths, from -2200 to 2200.
+        let logits: [i32; N] =
+            std::array::from_fn(|i| i32::from(self.curves.stretch[inputs[i].twelve_bits()]));
         let sum: i64 =
             logits.iter().zip(&self.weights).map(|(&l, &w)| i64::from(l) * i64::from(w)).sum();
         let logit = ((sum >> 16) as i32).clamp(-BOUND, BOUND);

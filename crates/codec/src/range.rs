@@ -62,12 +62,12 @@ pub(crate) struct Prob {
     seen: u8,
 }
 
-/// 65,536 / (n + 1.6), down to the slowest rate.
-const RATES: [u16; 128] = {
+/// 32,768 / (n + 1.6), down to the slowest rate: below 32,768, so that no step goes past its aim.
+const RATES: [i32; 128] = {
     let mut rates = [0; 128];
     let mut n = 0;
     while n < 128 {
-        rates[n] = (655_360 / (10 * n + 16)) as u16;
+        rates[n] = ((655_360 / (10 * n + 16)) >> 1) as i32;
         n += 1;
     }
     rates
@@ -84,6 +84,12 @@ impl Prob {
         u32::from(self.p).clamp(24, 65_536 - 24)
     }
 
+    /// The probability out of 4,096, not kept away from the ends.
+    #[inline]
+    pub(crate) fn twelve_bits(self) -> usize {
+        usize::from(self.p >> 4)
+    }
+
     /// The same probability, which learns as if it had seen `seen` decisions at most.
     pub(crate) fn slowed(self, seen: u8) -> Self {
         Self { seen: self.seen.min(seen), ..self }
@@ -91,10 +97,10 @@ impl Prob {
 
     #[inline]
     pub(crate) fn update(&mut self, bit: bool) {
-        let rate = i32::from(RATES[usize::from(self.seen & 127)]);
+        let rate = RATES[usize::from(self.seen & 127)];
         let target = if bit { 65_535 } else { 0 };
-        let step = ((target - i32::from(self.p)) * (rate >> 1)) >> 15;
-        self.p = (i32::from(self.p) + step).clamp(0, 65_535) as u16;
+        let step = ((target - i32::from(self.p)) * rate) >> 15;
+        self.p = (i32::from(self.p) + step) as u16;
         self.seen = (self.seen + 1).min(127);
     }
 }

@@ -4,12 +4,15 @@ use rayon::prelude::*;
 /// How a sum of squared differences grows around a network's weights, layer by layer: as if inputs and
 /// slopes of a layer varied independently of each other and of their place (K-FAC: Martens and Grosse,
 /// 2015; for convolutions: Grosse and Martens, 2016).
+#[derive(Default)]
 pub(crate) struct Curvature {
     /// For each group, the second moments of the inputs of a filter, the bias counted as the last of them
     /// with an input of 1; row-major.
     pub(crate) inputs: Vec<Vec<f64>>,
     /// For each output, the mean over samples of the squared slopes, added up over places.
     pub(crate) outputs: Vec<f64>,
+    /// For each sample, the squared slopes at each place, added up over outputs.
+    pub(crate) places: Vec<Vec<f32>>,
 }
 
 /// Lanes that samples are dealt to, so that sums come out the same on any number of threads.
@@ -20,7 +23,7 @@ const PLACES: usize = 64;
 
 impl Curvature {
     /// Around the weights `real` of a program, of the sum over `values` of the squared differences there,
-    /// each times what stands beside it. Without `moments`, of the outputs alone.
+    /// each times what stands beside it. With `moments` of the inputs, or else with `places`.
     pub(crate) fn of(
         program: &Program,
         real: &[Real],
@@ -32,7 +35,9 @@ impl Curvature {
             let one = |(l, r): (usize, &Real)| {
                 let n = r.weights().len() / r.bias().len().max(1) + 1;
                 let groups = if moments { program.groups(l) } else { 0 };
-                Self { inputs: vec![vec![0.0; n * n]; groups], outputs: vec![0.0; r.bias().len()] }
+                let places = vec![Vec::new(); if moments { 0 } else { samples.len() }];
+                let inputs = vec![vec![0.0; n * n]; groups];
+                Self { inputs, outputs: vec![0.0; r.bias().len()], places }
             };
             real.iter().enumerate().map(one).collect()
         };
@@ -66,6 +71,11 @@ impl Curvature {
                     to.iter_mut().zip(from).for_each(|(t, f)| *t += f / count);
                 }
                 to.outputs.iter_mut().zip(&from.outputs).for_each(|(t, f)| *t += f / count);
+                for (to, from) in to.places.iter_mut().zip(&from.places) {
+                    if !from.is_empty() {
+                        to.clone_from(from);
+                    }
+                }
             }
         }
         total
@@ -83,6 +93,13 @@ impl Curvature {
         let outputs = &mut self.outputs[group * per..(group + 1) * per];
         for row in own.chunks_exact(per.max(1)) {
             outputs.iter_mut().zip(row).for_each(|(o, s)| *o += f64::from(*s).powi(2));
+        }
+        if let Some(places) = self.places.get_mut(sample) {
+            let rows = own.chunks_exact(per.max(1));
+            places.resize(rows.len(), 0.0);
+            for (place, row) in places.iter_mut().zip(rows) {
+                *place += row.iter().map(|s| s * s).sum::<f32>();
+            }
         }
         let Some(moments) = self.inputs.get_mut(group) else { return };
         let places = own.len() / per.max(1);

@@ -63,5 +63,5 @@ pub use restore::{Movable, Restore, Restored, restore};
 pub use rounded::{round_value, rounded};
 pub use schedule::Schedule;
 pub use survey::survey;
-pub use taylor::{influence, taylor};
+pub use taylor::{Influence, influence, taylor};
 pub use walk::{Observing, Walk, layers};

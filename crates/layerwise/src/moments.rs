@@ -22,6 +22,23 @@ pub(crate) struct Sums {
 /// Vectors whose products are summed in single precision before they enter the double sums.
 const BLOCK: usize = 64;
 
+/// Vectors that lie one after another, each times the root of what it weighs.
+#[derive(Default)]
+struct Block {
+    /// Empty if it is `z`.
+    x: Vec<f32>,
+    z: Vec<f32>,
+    roots: Vec<f32>,
+}
+
+impl Block {
+    fn clear(&mut self) {
+        self.x.clear();
+        self.z.clear();
+        self.roots.clear();
+    }
+}
+
 impl Moments {
     /// Nothing seen yet.
     #[must_use]
@@ -47,14 +64,15 @@ impl Moments {
     }
 
     /// Adds evenly spaced positions of one sample: the layer's input in the original network (`x`, where
-    /// it is another than `z`) and in the changed one (`z`).
+    /// it is another than `z`) and in the changed one (`z`). Each counts as much as it `weighs`, or 1
+    /// where that is not known.
     pub fn add(
         &mut self,
         geometry: &Geometry,
-        x: Option<&Tensor>,
-        z: &Tensor,
+        (x, z): (Option<&Tensor>, &Tensor),
         positions: usize,
         sample: usize,
+        weighs: Option<&[f32]>,
     ) {
         let Ok(z) = z.view::<f32>() else { return };
         let x = match x.map(Tensor::view::<f32>) {
@@ -72,29 +90,33 @@ impl Moments {
         let taken = total.min(positions.max(1));
         let n = self.depth;
         let (mut xs, mut zs) = (Vec::new(), Vec::new());
-        let mut vectors: (Vec<f32>, Vec<f32>) = (Vec::new(), Vec::new());
+        let weighs = weighs.filter(|w| w.len() == total);
+        let mut block = Block::default();
         for (g, sums) in self.groups.iter_mut().enumerate() {
-            vectors.0.clear();
-            vectors.1.clear();
             for i in 0..taken {
                 // Evenly spaced, beginning elsewhere in each sample.
                 let at = (i * total / taken + sample.wrapping_mul(2_654_435_761) % total) % total;
                 let from = (at / area) * size;
+                let weight = weighs.map_or(1.0, |w| w[at]);
+                let root = weight.sqrt();
+                if g == 0 {
+                    self.count += f64::from(weight);
+                }
                 if let Some(x) = &x {
                     geometry.gather(&x[from..from + size], at % area, g, &mut xs);
-                    vectors.0.extend_from_slice(&xs);
+                    block.x.extend(xs.iter().map(|x| x * root));
                 }
                 geometry.gather(&z[from..from + size], at % area, g, &mut zs);
-                vectors.1.extend_from_slice(&zs);
-                if vectors.1.len() >= BLOCK * n {
-                    sums.add(n, &vectors.0, &vectors.1);
-                    vectors.0.clear();
-                    vectors.1.clear();
+                block.z.extend(zs.iter().map(|z| z * root));
+                block.roots.push(root);
+                if block.roots.len() >= BLOCK {
+                    sums.add(n, &block);
+                    block.clear();
                 }
             }
-            sums.add(n, &vectors.0, &vectors.1);
+            sums.add(n, &block);
+            block.clear();
         }
-        self.count += taken as f64;
     }
 
     /// Adds what another has seen.
@@ -111,15 +133,37 @@ impl Moments {
     }
 }
 
+struct Adding<'a> {
+    sums: &'a mut Sums,
+    n: usize,
+    block: &'a Block,
+}
+
+impl pulp::NullaryFnOnce for Adding<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.sums.add_block(self.n, self.block);
+    }
+}
+
 impl Sums {
-    /// Adds a block of vectors that lie one after another; no `x` if it is `z`.
-    fn add(&mut self, n: usize, x: &[f32], z: &[f32]) {
+    /// Adds a block of vectors.
+    fn add(&mut self, n: usize, block: &Block) {
+        // The widest vectors that there are; products and sums stay apart, so that they round alike.
+        pulp::Arch::new().dispatch(Adding { sums: self, n, block });
+    }
+
+    #[inline(always)]
+    fn add_block(&mut self, n: usize, block: &Block) {
+        let (x, z) = (block.x.as_slice(), block.z.as_slice());
         if n == 0 || z.is_empty() {
             return;
         }
         let sum = |to: &mut [f64], vectors: &[f32]| {
-            for vector in vectors.chunks_exact(n) {
-                to.iter_mut().zip(vector).for_each(|(t, v)| *t += f64::from(*v));
+            for (vector, root) in vectors.chunks_exact(n).zip(&block.roots) {
+                to.iter_mut().zip(vector).for_each(|(t, v)| *t += f64::from(v * root));
             }
         };
         sum(&mut self.z, z);

@@ -17,7 +17,7 @@ use std::collections::HashSet;
 pub struct Restore {
     /// How often all samples are gone through; 0 for not at all.
     pub epochs: usize,
-    /// Samples between one step and the next, no more than an eighth of all.
+    /// Samples between one step and the next, no more than an eighth of all; after fewer a step is shorter.
     pub batch: usize,
     /// How far a step goes at first, in parts of the way to where the error would be least if it curved as
     /// estimated.
@@ -195,6 +195,8 @@ pub fn restore(
     let mut order: Vec<usize> = (0..inputs.len()).filter(|i| i % JUDGES != 0).collect();
     let before = error(&wanted, &now, &inputs, &judges);
     let batch = how.batch.min(order.len().div_ceil(8)).max(1);
+    // Slopes of fewer samples say less.
+    let full = how.rate * batch as f32 / how.batch.max(batch) as f32;
     let mut layers = match layers(&wanted, &now, (&inputs, &order), (&places, movable), seed) {
         Ok(layers) => layers,
         Err(why) => return Ok(Err(why)),
@@ -216,7 +218,7 @@ pub fn restore(
             time += 1;
             // The first slopes say little: steps begin short.
             let start = (time as f32 / START as f32).min(1.0);
-            let rate = how.rate * start * 0.5 * (1.0 + cosine);
+            let rate = full * start * 0.5 * (1.0 + cosine);
             layers.par_iter_mut().for_each(|layer| layer.step(&slopes[layer.at], rate));
             for layer in &layers {
                 now[layer.at] = layer.real();

@@ -54,7 +54,7 @@ pub fn survey(
         }
         for &i in readers.get(&v).into_iter().flatten() {
             let x = kept.get(&seen[i].input);
-            moments[i].add(&seen[i].geometry, x, tensor, observing.positions, sample);
+            moments[i].add(&seen[i].geometry, (x, tensor), observing.positions, sample, None);
         }
     })?;
     let mut lanes = lanes.into_iter().map(|(moments, _)| moments);

@@ -70,9 +70,16 @@ pub fn taylor(
     Ok(Ok(total))
 }
 
-/// How far a change of each output of some layers moves the network's outputs: the mean over samples of
-/// the squared slopes, added up over places and outputs of the network, whose signal is 1.
-/// `Ok(Err(why))` if slopes of the network are not known.
+/// How far changes of what a layer computes move the network's outputs, whose signal is 1.
+pub struct Influence {
+    /// For each output of the layer, the mean over samples of the squared slopes, added up over places and
+    /// outputs of the network.
+    pub filters: Vec<f64>,
+    /// What each place of each sample counts for, 1 in the mean.
+    pub places: Vec<Vec<f32>>,
+}
+
+/// The influence of some layers. `Ok(Err(why))` if slopes of the network are not known.
 ///
 /// # Errors
 /// If there is no data, or what is wrong with it.
@@ -81,7 +88,7 @@ pub fn influence(
     layers: &[NodeId],
     data: (Option<&str>, Option<usize>),
     (host, seed): (&dyn Host, u64),
-) -> Result<Result<Vec<Vec<f64>>, String>, PassError> {
+) -> Result<Result<Vec<Influence>, String>, PassError> {
     let program = match whole(graph) {
         Ok(program) => program,
         Err(why) => return Ok(Err(why)),
@@ -101,9 +108,20 @@ pub fn influence(
     let probes = samples.len().min(64);
     let signal = samples[..probes].iter().map(|x| power(x)).sum::<f64>() / probes.max(1) as f64;
     let values = [(program.output(), (1.0 / signal.max(1e-30)) as f32)];
-    let all = Curvature::of(&program, &real, &samples, (&values, false), seed);
-    Ok(Ok(places.iter().map(|at| all[*at].outputs.clone()).collect()))
+    let mut all = Curvature::of(&program, &real, &samples, (&values, false), seed);
+    let one = |at: &usize| {
+        let Curvature { outputs, mut places, .. } = std::mem::take(&mut all[*at]);
+        let count = places.iter().map(Vec::len).sum::<usize>().max(1) as f64;
+        let mean = places.iter().flatten().map(|s| f64::from(*s)).sum::<f64>() / count;
+        let share = ((1.0 - EVEN) / mean.max(1e-30)) as f32;
+        places.iter_mut().flatten().for_each(|s| *s = EVEN as f32 + *s * share);
+        Influence { filters: outputs, places }
+    };
+    Ok(Ok(places.iter().map(one).collect()))
 }
+
+/// What places count for at least: slopes at them are drawn by chance, and tell of small changes only.
+const EVEN: f64 = 0.1;
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use paring_ir::{Def, Graph, NodeId, Patch, Refusal, Session, ValueId};
 use paring_pass::{Host, PassContext, PassError, Samples, Stream, consts, prepare};
 use paring_tensor::{DType, Tensor};
 use rayon::prelude::*;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -74,6 +74,7 @@ pub struct Walk {
     working: Side,
     observing: Observing,
     samples: Option<Arc<dyn Samples>>,
+    weights: HashMap<NodeId, Vec<Vec<f32>>>,
 }
 
 impl Walk {
@@ -93,7 +94,13 @@ impl Walk {
             working: Side::new(working),
             observing,
             samples: None,
+            weights: HashMap::new(),
         })
+    }
+
+    /// Says what each place of each sample counts for where a layer is observed; 1 if that is not said.
+    pub fn weigh(&mut self, layer: NodeId, places: Vec<Vec<f32>>) {
+        self.weights.insert(layer, places);
     }
 
     /// The network with its changes so far, values rounded where that was asked for.
@@ -133,6 +140,7 @@ impl Walk {
         let lanes = Stream::LANES.min(count);
         let done = AtomicUsize::new(0);
         let positions = self.observing.positions;
+        let weights = self.weights.get(&layer);
         type Lane = (Moments, Vec<(usize, Vec<Tensor>, Vec<Tensor>)>);
         let one = |lane: usize, x: &mut Step, z: &mut Step| -> Result<Lane, PassError> {
             let mut moments = Moments::new(&geometry);
@@ -141,7 +149,8 @@ impl Walk {
                 let first = x.run(&*samples, sample)?;
                 let second = z.run(&*samples, sample)?;
                 if let (Some(x), Some(z)) = (first.get(x.wanted), second.get(z.wanted)) {
-                    moments.add(&geometry, Some(x), z, positions, sample);
+                    let weighs = weights.and_then(|w| w.get(sample)).map(Vec::as_slice);
+                    moments.add(&geometry, (Some(x), z), positions, sample, weighs);
                 }
                 kept.push((sample, first, second));
                 host.progress(what, done.fetch_add(1, Ordering::Relaxed) + 1, count);

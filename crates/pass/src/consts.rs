@@ -145,31 +145,50 @@ pub fn with_palette(sparse: Sparse, old: &ConstData) -> Result<Sparse, TensorErr
 }
 
 /// Some indices of an axis of a constant, in the given order. Sparse storage stays sparse (with its
-/// blocks), a palette that has one codebook stays a palette, also below a mask.
+/// blocks), a palette stays a palette, also below a mask.
 ///
 /// # Errors
 /// If the axis or an index is out of range.
 pub fn select(data: &ConstData, axis: usize, indices: &[usize]) -> Result<ConstData, TensorError> {
     Ok(match data {
         ConstData::Dense(t) => select_tensor(t, axis, indices)?.into(),
-        ConstData::Palette(p) if p.codebook().shape().len() == 1 => {
+        ConstData::Palette(p) => {
             let codes = Tensor::new(DType::U8, p.shape(), p.codes().clone())?;
             let codes = select_tensor(&codes, axis, indices)?;
-            let palette = Palette::new(codes.shape(), codes.bytes().clone(), p.codebook().clone())?;
-            ConstData::Palette(palette)
+            let books = if axis == 0 { select_books(p, indices)? } else { p.codebook().clone() };
+            ConstData::Palette(Palette::new(codes.shape(), codes.bytes().clone(), books)?)
         }
-        ConstData::Palette(_) => select_tensor(&data.dense(), axis, indices)?.into(),
         ConstData::Sparse(s) => moved(s, s.block(), &|t| select_tensor(t, axis, indices))?,
     })
 }
 
-/// The constant in another shape. A palette of one codebook and unstructured sparsity are kept.
+/// The codebooks of some indices of a palette's outermost axis: as few as groups of one length allow.
+fn select_books(p: &Palette, indices: &[usize]) -> Result<Tensor, TensorError> {
+    let &[books, entries] = p.codebook().shape() else { return Ok(p.codebook().clone()) };
+    let rows = p.shape().first().copied().unwrap_or(0) / books.max(1);
+    let book = |i: &usize| i / rows.max(1);
+    let alike = |group: &[usize]| group.windows(2).all(|w| book(&w[0]) == book(&w[1]));
+    let n = indices.len();
+    let fits = |size: &usize| n.is_multiple_of(*size) && indices.chunks(*size).all(alike);
+    let size = (1..=n).rev().find(fits).unwrap_or(1);
+    let groups: Vec<usize> = indices.chunks(size).filter_map(|g| g.first().map(book)).collect();
+    if groups.is_empty() {
+        // Nothing is left that a book could be for.
+        return select_tensor(p.codebook(), 0, &[0])?.reshape([entries]);
+    }
+    select_tensor(p.codebook(), 0, &groups)
+}
+
+/// The constant in another shape. A palette is kept where its codebooks still are for indices of the
+/// outermost axis, and so is unstructured sparsity.
 ///
 /// # Errors
 /// If the number of elements differs.
 pub fn reshape(data: &ConstData, shape: &[usize]) -> Result<ConstData, TensorError> {
     match data {
-        ConstData::Palette(p) if p.codebook().shape().len() == 1 => {
+        ConstData::Palette(p)
+            if shape.iter().product::<usize>() == p.codes().len() && books_divide(p, shape) =>
+        {
             Palette::new(shape, p.codes().clone(), p.codebook().clone()).map(ConstData::Palette)
         }
         ConstData::Sparse(s) if s.block().iter().all(|b| *b == 1) => {
@@ -180,14 +199,22 @@ pub fn reshape(data: &ConstData, shape: &[usize]) -> Result<ConstData, TensorErr
     }
 }
 
-/// The constant with its axes in another order, as [`Tensor::transpose`]. A palette of one codebook
-/// and sparsity are kept, also both at once.
+/// Whether codebooks can be for equal groups of the outermost axis of a shape.
+fn books_divide(p: &Palette, shape: &[usize]) -> bool {
+    match *p.codebook().shape() {
+        [books, _] => shape.first().is_some_and(|n| n.is_multiple_of(books)),
+        _ => true,
+    }
+}
+
+/// The constant with its axes in another order, as [`Tensor::transpose`]. A palette and sparsity are
+/// kept, also both at once; a palette of several codebooks where the outermost axis stays.
 ///
 /// # Errors
 /// If `perm` is not a permutation of the axes.
 pub fn permute(data: &ConstData, perm: &[usize]) -> Result<ConstData, TensorError> {
     match data {
-        ConstData::Palette(p) if p.codebook().shape().len() == 1 => {
+        ConstData::Palette(p) if p.codebook().shape().len() == 1 || perm.first() == Some(&0) => {
             let codes = Tensor::new(DType::U8, p.shape(), p.codes().clone())?.transpose(perm)?;
             let palette = Palette::new(codes.shape(), codes.bytes().clone(), p.codebook().clone())?;
             Ok(ConstData::Palette(palette))
@@ -272,6 +299,33 @@ mod tests {
         assert_eq!(entries(&some), (vec![2.0, 0.0, 1.0, 2.0], vec![1, 0, 1]));
         let turned = permute(&old, &[1, 0]).unwrap();
         assert_eq!(entries(&turned), (vec![1.0, 0.0, 0.0, 2.0, 2.0, 1.0], vec![0, 1, 1, 0]));
+    }
+
+    #[test]
+    fn several_codebooks_go_where_their_indices_do() {
+        let book = Tensor::from_vec([2, 2], vec![1.0_f32, 2.0, 10.0, 20.0]).unwrap();
+        let codes = Bytes::from_static(&[0, 1, 1, 0, 0, 0, 1, 1]);
+        let old = ConstData::Palette(Palette::new([4, 2], codes, book).unwrap());
+        let books = |data: &ConstData| data.palette().unwrap().codebook().shape().to_vec();
+        let check = |new: &ConstData, dense: Tensor, shape: [usize; 2]| {
+            assert_eq!((new.dense(), books(new)), (dense, shape.to_vec()));
+        };
+        for (indices, shape) in [
+            (vec![0, 1], [1, 2]),
+            (vec![0, 3], [2, 2]),
+            (vec![3, 0, 1], [3, 2]),
+            (vec![2, 0], [2, 2]),
+        ] {
+            let want = select_tensor(&old.dense(), 0, &indices).unwrap();
+            check(&select(&old, 0, &indices).unwrap(), want, shape);
+        }
+        let want = select_tensor(&old.dense(), 1, &[1]).unwrap();
+        check(&select(&old, 1, &[1]).unwrap(), want, [2, 2]);
+        let want = old.dense().reshape([2, 2, 2]).unwrap();
+        check(&reshape(&old, &[2, 2, 2]).unwrap(), want, [2, 2]);
+        assert!(reshape(&old, &[1, 8]).unwrap().palette().is_none());
+        assert!(permute(&old, &[1, 0]).unwrap().palette().is_none());
+        assert_eq!(select(&old, 0, &[]).unwrap().shape(), [0, 2]);
     }
 
     #[test]

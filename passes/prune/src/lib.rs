@@ -169,6 +169,8 @@ struct Layer {
     scores: Vec<f64>,
     /// How far each filter's result moves the outputs; empty where that is not known.
     influence: Vec<f64>,
+    /// What each place of each sample counts for; empty where that is not known.
+    places: Vec<Vec<f32>>,
 }
 
 impl Layer {
@@ -184,6 +186,7 @@ impl Layer {
             groups: geometry.groups(),
             scores: Vec::new(),
             influence: Vec::new(),
+            places: Vec::new(),
         })
     }
 
@@ -243,11 +246,15 @@ impl Prune {
         self.update.unwrap_or(self.criterion != Criterion::Magnitude)
     }
 
-    fn walk(&self, graph: &Graph) -> Result<Option<Walk>, PassError> {
+    fn walk(&self, graph: &Graph, layers: &[Layer]) -> Result<Option<Walk>, PassError> {
         if matches!(self.criterion, Criterion::Magnitude | Criterion::Taylor) && !self.updates() {
             return Ok(None);
         }
-        Walk::new(graph, self.calibration.observing(DType::F32)).map(Some)
+        let mut walk = Walk::new(graph, self.calibration.observing(DType::F32))?;
+        for layer in layers.iter().filter(|l| !l.places.is_empty()) {
+            walk.weigh(layer.id, layer.places.clone());
+        }
+        Ok(Some(walk))
     }
 
     fn problems(
@@ -398,7 +405,9 @@ impl Prune {
             let ids: Vec<NodeId> = found.iter().map(|l| l.id).collect();
             let data = (self.calibration.data.as_deref(), self.calibration.samples);
             match influence(graph, &ids, data, (cx.host(), cx.seed()))? {
-                Ok(all) => found.iter_mut().zip(all).for_each(|(layer, own)| layer.influence = own),
+                Ok(all) => found.iter_mut().zip(all).for_each(|(layer, own)| {
+                    (layer.influence, layer.places) = (own.filters, own.places);
+                }),
                 Err(why) => cx.note(format!("filters count alike: {why}")),
             }
         }
@@ -433,7 +442,7 @@ impl Prune {
             found.iter().map(|l| (share * l.weights.len() as f64).round()).collect()
         };
         let original = graph.clone();
-        let mut walk = self.walk(graph)?;
+        let mut walk = self.walk(graph, &found)?;
         let mut zeros = 0.0;
         for (i, layer) in found.iter().enumerate() {
             let what = format!("prune: layer {} of {}", i + 1, found.len());

@@ -1,6 +1,5 @@
-/// Rows and columns of a tile.
+/// Rows of a tile.
 const ROWS: usize = 4;
-const COLUMNS: usize = 8;
 
 /// A matrix that is read by rows or, transposed, by columns.
 #[derive(Clone, Copy)]
@@ -12,7 +11,29 @@ pub(crate) struct Left<'a> {
 
 /// Adds the product of an `m` by `k` matrix and a row-major `k` by `n` matrix to `c`. Sums run in the
 /// order of `k`, so that results are the same on every processor.
-pub(crate) fn add_product((m, n, k): (usize, usize, usize), a: Left<'_>, b: &[f32], c: &mut [f32]) {
+pub(crate) fn add_product(sizes: (usize, usize, usize), a: Left<'_>, b: &[f32], c: &mut [f32]) {
+    // The widest vectors that there are; products and sums stay apart, so that they round alike.
+    pulp::Arch::new().dispatch(Product { sizes, a, b, c });
+}
+
+struct Product<'a> {
+    sizes: (usize, usize, usize),
+    a: Left<'a>,
+    b: &'a [f32],
+    c: &'a mut [f32],
+}
+
+impl pulp::NullaryFnOnce for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        add(self.sizes, self.a, self.b, self.c);
+    }
+}
+
+#[inline(always)]
+fn add((m, n, k): (usize, usize, usize), a: Left<'_>, b: &[f32], c: &mut [f32]) {
     if n == 0 || k == 0 {
         return;
     }
@@ -24,32 +45,37 @@ pub(crate) fn add_product((m, n, k): (usize, usize, usize), a: Left<'_>, b: &[f3
                 *x = if r < rows { a.data[(i + r) * a.steps.0 + p * a.steps.1] } else { 0.0 };
             }
         }
+        let c = &mut c[i * n..(i + rows) * n];
         let mut j = 0;
-        while j + COLUMNS <= n {
-            let mut sums = [[0.0_f32; COLUMNS]; ROWS];
-            for (x, row) in tile.chunks_exact(ROWS).zip(b.chunks_exact(n)) {
-                let Some(y) = row[j..].first_chunk::<COLUMNS>() else { break };
-                for (sum, x) in sums.iter_mut().zip(x) {
-                    for (s, y) in sum.iter_mut().zip(y) {
-                        *s += x * y;
-                    }
-                }
-            }
-            for (r, sum) in sums.iter().take(rows).enumerate() {
-                let to = &mut c[(i + r) * n + j..(i + r) * n + j + COLUMNS];
-                to.iter_mut().zip(sum).for_each(|(c, s)| *c += s);
-            }
-            j += COLUMNS;
+        while j + 16 <= n {
+            columns::<16>(&tile, b, n, j, c);
+            j += 16;
         }
-        for j in j..n {
-            let mut sums = [0.0_f32; ROWS];
-            for (x, row) in tile.chunks_exact(ROWS).zip(b.chunks_exact(n)) {
-                sums.iter_mut().zip(x).for_each(|(s, x)| *s += x * row[j]);
-            }
-            for (r, s) in sums.iter().take(rows).enumerate() {
-                c[(i + r) * n + j] += s;
+        while j + 8 <= n {
+            columns::<8>(&tile, b, n, j, c);
+            j += 8;
+        }
+        while j < n {
+            columns::<1>(&tile, b, n, j, c);
+            j += 1;
+        }
+    }
+}
+
+/// Adds what a tile of rows makes of some columns.
+#[inline(always)]
+fn columns<const N: usize>(tile: &[f32], b: &[f32], n: usize, j: usize, c: &mut [f32]) {
+    let mut sums = [[0.0_f32; N]; ROWS];
+    for (x, row) in tile.chunks_exact(ROWS).zip(b.chunks_exact(n)) {
+        let Some(y) = row[j..].first_chunk::<N>() else { break };
+        for (sum, x) in sums.iter_mut().zip(x) {
+            for (s, y) in sum.iter_mut().zip(y) {
+                *s += x * y;
             }
         }
+    }
+    for (row, sum) in c.chunks_exact_mut(n).zip(&sums) {
+        row[j..j + N].iter_mut().zip(sum).for_each(|(c, s)| *c += s);
     }
 }
 

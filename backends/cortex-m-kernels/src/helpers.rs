@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use crate::packed::decoder;
+use crate::packed::{Packing, decoder};
 use crate::{Coding, Isa};
 
 /// The shared C functions, in the order in which they appear in a unit.
@@ -33,7 +33,7 @@ pub(crate) enum Helper {
     Strip,
     ConvOf(Coding),
     Codes,
-    Decode(u8),
+    Decode(Packing),
     ConvPacked,
     Pointwise,
     PointwiseOf(Coding),
@@ -114,7 +114,7 @@ impl Helper {
                 Coding::Sparse => &[H::Conv, H::Product(Coding::Sparse)],
                 Coding::SparsePalette => &[H::Conv, H::Product(Coding::SparsePalette)],
                 Coding::Winograd => &[H::Base, H::MulHr, H::Move],
-                Coding::Codes(_) | Coding::ChannelCodes(_) => &[H::ConvPacked],
+                Coding::Codes(_) | Coding::ChannelCodes(_) | Coding::Prefix => &[H::ConvPacked],
             },
             H::Codes => &[H::Conv],
             H::Decode(_) => &[H::Codes],
@@ -125,7 +125,9 @@ impl Helper {
                 Coding::Palette => &[H::Pointwise, H::Product(Coding::Palette)],
                 Coding::Sparse => &[H::Pointwise, H::Product(Coding::Sparse)],
                 Coding::SparsePalette => &[H::Pointwise, H::Product(Coding::SparsePalette)],
-                Coding::Winograd | Coding::Codes(_) | Coding::ChannelCodes(_) => &[],
+                Coding::Winograd | Coding::Codes(_) | Coding::ChannelCodes(_) | Coding::Prefix => {
+                    &[]
+                }
             },
             H::Product(Coding::Plain) => &[H::MmChoice],
             H::Product(Coding::Winograd) => &[],
@@ -243,7 +245,7 @@ impl Helper {
             }
             Self::ConvOf(_) | Self::PointwiseOf(_) if mve => "",
             Self::Codes => return codes(isa),
-            Self::Decode(bits) => return decoder(isa, bits),
+            Self::Decode(packing) => return decoder(isa, packing),
             Self::ConvPacked if mve => {
                 return include_str!("c/packed_mve.c").to_owned()
                     + "\n"
@@ -478,10 +480,9 @@ fn dsp_driver(present: &BTreeSet<Helper>) -> String {
 fn codes(isa: Isa) -> String {
     let put = match isa {
         Isa::Dsp => "#define PR_LANES(a, b) ((uint32_t)(a) & 0xffff) | (uint32_t)(b) << 16\n",
-        Isa::V6m | Isa::V7m => {
+        Isa::V6m | Isa::V7m | Isa::Helium => {
             "#define PR_FOUR(a, b, c, d) \\\n    (uint8_t)(a) | (uint32_t)(uint8_t)(b) << 8 | (uint32_t)(uint8_t)(c) << 16 | (uint32_t)(uint8_t)(d) << 24\n"
         }
-        Isa::Helium => "",
     };
     include_str!("c/codes.c").to_owned() + put
 }

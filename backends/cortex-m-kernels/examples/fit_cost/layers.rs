@@ -41,6 +41,8 @@ fn weights(r: &mut Random, coding: Coding, shape: [usize; 3]) -> &'static [i8] {
                     Coding::SparsePalette => r.of(&book),
                     Coding::Codes(bits) => coded(r, 0, bits),
                     Coding::ChannelCodes(bits) => coded(r, o, bits),
+                    // Small values are more frequent.
+                    Coding::Prefix => (r.below(12) * r.below(12)) as i8 >> r.below(4),
                     _ => r.below(121) as i8 - 60,
                 });
             }
@@ -278,7 +280,11 @@ pub fn layers(isa: Isa) -> Vec<Box<dyn Layer>> {
     for coding in Coding::ALL.into_iter().skip(1).filter(|&c| c != Coding::Winograd) {
         // Codes of any number of bits have one function.
         let rounds =
-            if matches!(coding, Coding::Codes(_) | Coding::ChannelCodes(_)) { 8 } else { 24 };
+            if matches!(coding, Coding::Codes(_) | Coding::ChannelCodes(_) | Coding::Prefix) {
+                8
+            } else {
+                24
+            };
         for round in 0..rounds {
             all.push(Box::new(conv(r, round, coding, slow)));
             all.push(Box::new(dense(r, round, coding)));

@@ -1,5 +1,6 @@
 //! Runs the program.
 
+pub use paring_shared::data as shared;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -7,17 +8,6 @@ use std::process::{Command, Output};
 /// The repository.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// The folder of real models and data sets, if it is there; says so if not.
-pub fn shared() -> Option<PathBuf> {
-    let dir = std::env::var_os("PARING_DATA")
-        .map_or_else(|| root().join("../shared/data"), PathBuf::from);
-    if dir.is_dir() {
-        return Some(dir.canonicalize().unwrap_or(dir));
-    }
-    eprintln!("skipped: there is no {} (set PARING_DATA)", dir.display());
-    None
 }
 
 /// Whether the emulator is installed; says so if not.

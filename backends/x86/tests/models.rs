@@ -9,13 +9,10 @@ use paring_qmath::Rounding;
 use paring_tensor::Tensor;
 use paring_x86::{Level, X86};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 fn models() -> Vec<PathBuf> {
-    let data = std::env::var_os("PARING_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-        PathBuf::from,
-    );
+    let data = paring_shared::folder();
     let mut all = Vec::new();
     for folder in ["models/tflite", "models/onnx"] {
         let Ok(entries) = std::fs::read_dir(data.join(folder)) else { continue };
@@ -97,12 +94,8 @@ fn real_models_equal_the_reference() {
             continue;
         }
         let reference = paring_reference::Reference.executor(ExecOptions::default());
-        let options = paring_format::ReadOptions {
-            dimensions: &BTreeMap::new(),
-            default_dimension: 1,
-            executor: reference.as_deref(),
-            values: &[],
-        };
+        let executor = reference.as_deref();
+        let options = paring_format::ReadOptions { executor, ..Default::default() };
         let graph = match paring_format::read(&path, &options) {
             Ok(graph) => graph,
             Err(e) => {

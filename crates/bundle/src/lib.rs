@@ -144,7 +144,7 @@ pub fn read_model_for(
     values: &[Tensor],
 ) -> Result<Graph, FormatError> {
     let reference = executor(REFERENCE, ExecOptions::default()).ok();
-    let options =
-        ReadOptions { dimensions, default_dimension: 1, executor: reference.as_deref(), values };
+    let executor = reference.as_deref();
+    let options = ReadOptions { dimensions, executor, values, ..Default::default() };
     paring_format::read(path, &options)
 }

@@ -1,8 +1,5 @@
 //! The real data sets against the model inputs that other tools made of them.
 
-mod common;
-
-use common::developer_data;
 use paring_data::npy::Npz;
 use paring_data::rng::Rng;
 use paring_data::{DataSpec, Dataset, picture};
@@ -10,7 +7,7 @@ use paring_tensor::Tensor;
 
 /// The rows of `input_0` as `f32`, brought from NCHW to NHWC if so.
 fn expected(file: &str, channels_first: bool) -> Option<(Vec<Vec<f32>>, Vec<i64>)> {
-    let npz = Npz::open(&developer_data()?.join("expected").join(file)).unwrap();
+    let npz = Npz::open(&paring_shared::data()?.join("expected").join(file)).unwrap();
     let mut input: Tensor = npz.get("input_0").unwrap();
     if channels_first {
         input = input.transpose(&[0, 2, 3, 1]).unwrap();
@@ -21,7 +18,7 @@ fn expected(file: &str, channels_first: bool) -> Option<(Vec<Vec<f32>>, Vec<i64>
 }
 
 fn open(spec: &str) -> Box<dyn Dataset> {
-    let data = developer_data().unwrap().join("datasets");
+    let data = paring_shared::data().unwrap().join("datasets");
     spec.parse::<DataSpec>().unwrap().open_at(&data).unwrap()
 }
 
@@ -60,7 +57,7 @@ fn mnist_raw_and_scaled() {
 
 #[test]
 fn mnist_training_pictures() {
-    if developer_data().is_none() {
+    if paring_shared::data().is_none() {
         return;
     }
     let data = open("mnist:mnist:train");
@@ -70,7 +67,7 @@ fn mnist_training_pictures() {
 
 #[test]
 fn cifar10_training_pictures() {
-    if developer_data().is_none() {
+    if paring_shared::data().is_none() {
         return;
     }
     let data = open("cifar10:cifar10:train,shuffle=1,limit=512");
@@ -87,7 +84,7 @@ fn keyword_features() {
 
 #[test]
 fn photographs() {
-    if developer_data().is_none() {
+    if paring_shared::data().is_none() {
         return;
     }
     let data = open("images:imagenet200,size=176,range=-1..1");
@@ -99,7 +96,7 @@ fn photographs() {
 
 #[test]
 fn damaged_photographs_never_panic() {
-    let Some(data) = developer_data() else { return };
+    let Some(data) = paring_shared::data() else { return };
     let folder = data.join("datasets/imagenet200");
     let whole = std::fs::read(folder.join("0000_n01440764.jpg")).unwrap();
     let origin = std::path::Path::new("x.jpg");

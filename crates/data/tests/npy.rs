@@ -1,8 +1,5 @@
 //! `.npy` and `.npz` files: what goes in comes out, and damaged ones are refused with their name.
 
-mod common;
-
-use common::developer_data;
 use paring_data::npy::{self, Npz, NpzWriter, write_npz};
 use paring_tensor::{DType, Tensor};
 use proptest::prelude::*;
@@ -162,7 +159,7 @@ fn a_member_that_declares_more_than_it_can_hold_is_refused() {
 
 #[test]
 fn archives_from_numpy_are_read() {
-    let Some(data) = developer_data() else { return };
+    let Some(data) = paring_shared::data() else { return };
     let npz = Npz::open(&data.join("expected/ic_resnet8_int8.npz")).unwrap();
     let input = npz.get("input_0").unwrap();
     assert_eq!((input.dtype(), input.shape()), (DType::I8, &[16, 32, 32, 3][..]));

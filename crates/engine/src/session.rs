@@ -1,4 +1,4 @@
-use crate::plan::{Options, Plan, Typed, Work, build};
+use crate::plan::{Item, Options, Plan, Typed, Work, build};
 use paring_backend::ExecOptions;
 use paring_ir::{ExecError, Executor, Graph, Node, NodeId, Observer, Session, Timed, Verified};
 use paring_kernels::Kernels;
@@ -173,6 +173,12 @@ fn tensor(plan: &Plan, arena: &[u8], t: &Typed) -> Option<Tensor> {
     Tensor::new(t.dtype, t.shape.clone(), data.get(..len)?.to_vec().into()).ok()
 }
 
+/// The name of the node that an item ends with.
+fn name_of(prepared: &Prepared, item: &Item) -> String {
+    let last = item.shown.last().and_then(|t| prepared.graph.producer(t.value));
+    last.map_or_else(String::new, |node| node.name.clone())
+}
+
 /// Does the steps of a plan.
 fn steps(
     prepared: &Prepared,
@@ -199,7 +205,8 @@ fn steps(
         match &item.work {
             Work::Steps(steps) => {
                 for step in steps {
-                    step.run(&*prepared.shared.kernels, &plan.consts, arena);
+                    let done = step.run(&*prepared.shared.kernels, &plan.consts, arena);
+                    done.map_err(|why| ExecError::Data { node: name_of(prepared, item), why })?;
                 }
             }
             Work::Foreign(index) => {

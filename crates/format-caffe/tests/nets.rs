@@ -4,27 +4,15 @@ use paring_backend::{Backend, ExecOptions};
 use paring_data::npy::Npz;
 use paring_format::{FormatError, ReadOptions, Source};
 use paring_ir::Graph;
+use paring_shared::data;
 use paring_tensor::Tensor;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-fn data() -> Option<PathBuf> {
-    let path = std::env::var_os("PARING_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-        PathBuf::from,
-    );
-    if path.is_dir() {
-        return Some(path);
-    }
-    println!("skipped: {} is not there (set PARING_DATA)", path.display());
-    None
-}
-
 fn read(path: &Path, sizes: &[(&str, usize)]) -> Result<Graph, FormatError> {
     let dimensions: BTreeMap<String, usize> =
         sizes.iter().map(|(n, s)| ((*n).to_owned(), *s)).collect();
-    let options =
-        ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
+    let options = ReadOptions { dimensions: &dimensions, ..Default::default() };
     let graph = paring_format_caffe::read(&Source::open(path)?, &options)?;
     graph.verified().expect("a graph without faults");
     Ok(graph)
@@ -97,10 +85,7 @@ fn cifar10_of_hdf5_weights_from_either_file() {
 fn squeezenet() {
     let Some(data) = data() else { return };
     let onnx = Source::open(&data.join("models/onnx/squeezenet_v1.0_dc.onnx")).expect("a file");
-    let dimensions = BTreeMap::new();
-    let options =
-        ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
-    let onnx = paring_format_onnx::read(&onnx, &options).expect("a network");
+    let onnx = paring_format_onnx::read(&onnx, &ReadOptions::default()).expect("a network");
     let text = std::fs::read_to_string(data.join("originals/SqueezeNet_deploy.prototxt"))
         .expect("a description");
     let mut layers = Vec::new();

@@ -18,11 +18,8 @@
 //! ```
 //! use paring_format::{ReadOptions, Source};
 //!
-//! let dimensions = Default::default();
-//! let options =
-//!     ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
 //! let damaged = Source { path: "damaged.h5".into(), bytes: vec![0xFF; 64].into() };
-//! let error = paring_format_keras::read(&damaged, &options).unwrap_err();
+//! let error = paring_format_keras::read(&damaged, &ReadOptions::default()).unwrap_err();
 //! assert!(error.to_string().contains("damaged.h5"));
 //! ```
 #![forbid(unsafe_code)]

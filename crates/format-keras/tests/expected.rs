@@ -4,27 +4,13 @@ use paring_backend::{Backend, ExecOptions};
 use paring_data::npy::Npz;
 use paring_format::{ReadOptions, Source};
 use paring_ir::Graph;
+use paring_shared::data;
 use paring_tensor::Tensor;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-/// The folder of shared data, or `None` (and a line) where there is none.
-fn data() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let dir = std::env::var_os("PARING_DATA").map_or(root, PathBuf::from);
-    if !dir.is_dir() {
-        println!("skipped: {} is not there", dir.display());
-        return None;
-    }
-    Some(dir)
-}
+use std::path::Path;
 
 fn read(path: &Path) -> Graph {
-    let dimensions = BTreeMap::new();
-    let options =
-        ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
     let source = Source::open(path).unwrap();
-    paring_format_keras::read(&source, &options).unwrap_or_else(|e| panic!("{e}"))
+    paring_format_keras::read(&source, &ReadOptions::default()).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// The largest difference relative to the largest magnitude of a sample's output.

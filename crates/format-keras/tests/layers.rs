@@ -17,8 +17,7 @@ fn folder(name: &str) -> PathBuf {
 
 fn read(path: &Path) -> Result<Graph, FormatError> {
     let dimensions = BTreeMap::from([("batch".to_owned(), 2)]);
-    let options =
-        ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
+    let options = ReadOptions { dimensions: &dimensions, ..Default::default() };
     paring_format_keras::read(&Source::open(path)?, &options)
 }
 

@@ -19,11 +19,8 @@
 //! ```
 //! use paring_format::{ReadOptions, Source};
 //!
-//! let dimensions = Default::default();
-//! let options =
-//!     ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
 //! let damaged = Source { path: "damaged.onnx".into(), bytes: vec![0xFF; 64].into() };
-//! let error = paring_format_onnx::read(&damaged, &options).unwrap_err();
+//! let error = paring_format_onnx::read(&damaged, &ReadOptions::default()).unwrap_err();
 //! assert!(error.to_string().contains("damaged.onnx"));
 //! ```
 #![forbid(unsafe_code)]

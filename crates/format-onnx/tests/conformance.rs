@@ -6,7 +6,8 @@
 
 mod common;
 
-use common::{compare, data, read, run, tensor, tensors};
+use common::{compare, read, run, tensor, tensors};
+use paring_shared::data;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -3,8 +3,9 @@
 
 mod common;
 
-use common::{data, executor, read};
+use common::{executor, read};
 use paring_data::npy::Npz;
+use paring_shared::data;
 use paring_tensor::Tensor;
 
 /// Sample `k` of stacked samples, in the shape of a graph's value.

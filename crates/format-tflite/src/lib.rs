@@ -12,11 +12,8 @@
 //! ```
 //! use paring_format::{ReadOptions, Source};
 //!
-//! let dimensions = Default::default();
-//! let options =
-//!     ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
 //! let damaged = Source { path: "damaged.tflite".into(), bytes: vec![0xFF; 64].into() };
-//! let error = paring_format_tflite::read(&damaged, &options).unwrap_err();
+//! let error = paring_format_tflite::read(&damaged, &ReadOptions::default()).unwrap_err();
 //! assert!(error.to_string().contains("damaged.tflite"));
 //! ```
 #![forbid(unsafe_code)]

@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::{data, read};
+use common::read;
 use paring_backend::{Backend, ExecOptions};
 use paring_data::npy::Npz;
 use paring_qmath::Rounding;
+use paring_shared::data;
 use paring_tensor::Tensor;
 use std::path::Path;
 

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{data, read};
+use common::read;
+use paring_shared::data;
 
 #[test]
 fn every_shared_model_imports_and_verifies() {

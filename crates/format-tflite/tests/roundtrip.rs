@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::{data, read, read_source};
+use common::{read, read_source};
 use paring_format::{Source, WriteOptions};
 use paring_ir::Graph;
 use paring_ir::text::{Large, parse, print};
+use paring_shared::data;
 
 fn again(graph: &Graph) -> Graph {
     let bytes = paring_format_tflite::write(graph, &WriteOptions::default())

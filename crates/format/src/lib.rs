@@ -9,10 +9,7 @@
 //! ```
 //! use paring_format::{ReadOptions, read};
 //!
-//! let dimensions = Default::default();
-//! let options =
-//!     ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
-//! let error = read("no/such.tflite".as_ref(), &options).unwrap_err();
+//! let error = read("no/such.tflite".as_ref(), &ReadOptions::default()).unwrap_err();
 //! assert!(error.to_string().starts_with("no/such.tflite: "));
 //! ```
 #![forbid(unsafe_code)]
@@ -50,6 +47,14 @@ pub struct ReadOptions<'a> {
     /// axis) but computes it from its inputs, the reader takes it from these, and the graph is then for
     /// such inputs only.
     pub values: &'a [Tensor],
+}
+
+/// No size by name, 1 for every dimension without a number, and nothing that evaluates.
+impl Default for ReadOptions<'_> {
+    fn default() -> Self {
+        static NONE: BTreeMap<String, usize> = BTreeMap::new();
+        Self { dimensions: &NONE, default_dimension: 1, executor: None, values: &[] }
+    }
 }
 
 /// How a model is written.

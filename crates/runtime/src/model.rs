@@ -32,6 +32,14 @@ pub enum RunError {
         /// The bytes of the slice.
         found: usize,
     },
+    /// There is no result for these inputs: a division of an integer by zero, or an index out of range.
+    #[error("step {step}: {why}")]
+    Data {
+        /// Which step, counted from 0.
+        step: usize,
+        /// What is wrong.
+        why: String,
+    },
     /// The package contradicts itself.
     #[error("a step failed; the package is damaged (or this is a bug; please report it)")]
     Step,
@@ -48,6 +56,18 @@ struct Shared {
     kernels: Box<dyn Kernels>,
     /// What a run takes.
     work: usize,
+}
+
+impl Shared {
+    /// Does all steps, with `after` after each.
+    fn run(&self, arena: &mut [u8], mut after: impl FnMut()) -> Result<(), RunError> {
+        for (step, run) in self.program.runs.iter().enumerate() {
+            let done = run.run(&*self.kernels, &self.program.consts, arena);
+            done.map_err(|why| RunError::Data { step, why })?;
+            after();
+        }
+        Ok(())
+    }
 }
 
 impl Model {
@@ -122,14 +142,12 @@ impl Runner {
     /// Computes the outputs for inputs, both as bytes. Nothing is allocated.
     ///
     /// # Errors
-    /// If there are not as many slices of the lengths that the network has.
+    /// If there are not as many slices of the lengths that the network has, or no result for these inputs.
     pub fn run(&mut self, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Result<(), RunError> {
         self.run_by(inputs, outputs, |shared, arena| {
-            together(shared.work, || {
-                for run in &shared.program.runs {
-                    run.run(&*shared.kernels, &shared.program.consts, arena);
-                }
-            });
+            let mut done = Ok(());
+            together(shared.work, || done = shared.run(arena, || ()));
+            done
         })
     }
 
@@ -145,10 +163,7 @@ impl Runner {
     ) -> Result<(), RunError> {
         self.run_by(inputs, outputs, |shared, arena| {
             watch();
-            for run in &shared.program.runs {
-                run.run(&*shared.kernels, &shared.program.consts, arena);
-                watch();
-            }
+            shared.run(arena, watch)
         })
     }
 
@@ -157,7 +172,7 @@ impl Runner {
         &mut self,
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
-        steps: impl FnOnce(&Shared, &mut [u8]),
+        steps: impl FnOnce(&Shared, &mut [u8]) -> Result<(), RunError>,
     ) -> Result<(), RunError> {
         let program = &self.shared.program;
         check(["inputs", "input"], &program.inputs, inputs.iter().map(|x| x.len()))?;
@@ -175,7 +190,7 @@ impl Runner {
         }
         // What a checked package still could do wrong is caught by the steps' own checks.
         let steps = AssertUnwindSafe(|| steps(&self.shared, arena));
-        catch_unwind(steps).map_err(|_| RunError::Step)?;
+        catch_unwind(steps).unwrap_or(Err(RunError::Step))?;
         let arena = self.arena.bytes();
         for (state, bytes) in program.states.iter().zip(&mut self.states) {
             let n = bytes.len();

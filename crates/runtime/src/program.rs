@@ -53,7 +53,15 @@ impl Run {
     }
 
     /// Computes the result in the arena.
-    pub fn run(&self, kernels: &dyn Kernels, consts: &[Blob], arena: &mut [u8]) {
+    ///
+    /// # Errors
+    /// Why there is no result for what the operands are.
+    pub fn run(
+        &self,
+        kernels: &dyn Kernels,
+        consts: &[Blob],
+        arena: &mut [u8],
+    ) -> Result<(), String> {
         let constant = |source: Source| match source {
             Source::Const(index) => consts.get(index).map_or(&[][..], Blob::bytes),
             Source::Arena(_) => &[],
@@ -78,7 +86,12 @@ impl Run {
             Some(Source::Arena(_)) => part_b,
             None => &[],
         };
-        self.step.run(kernels, Io { a, b, out, scratch });
+        let io = Io { a, b, out, scratch };
+        if let Some(why) = self.step.refusal(&io) {
+            return Err(why);
+        }
+        self.step.run(kernels, io);
+        Ok(())
     }
 }
 

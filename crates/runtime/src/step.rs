@@ -13,7 +13,13 @@ pub(crate) struct Io<'a> {
 
 /// A piece of the plan with its weights.
 pub(crate) trait Step {
-    /// Computes the output.
+    /// Why there is no result for these operands, where there is none.
+    fn refusal(&self, io: &Io<'_>) -> Option<String> {
+        let _ = io;
+        None
+    }
+
+    /// Computes the output of operands that are not refused.
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>);
 
     /// The step as one that can compute some rows of an image at a time, if it can.

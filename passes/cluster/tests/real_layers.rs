@@ -3,28 +3,14 @@
 use paring_format::ReadOptions;
 use paring_format_keras as _;
 use paring_pass_cluster::{Points, Random, Start};
-use std::path::PathBuf;
+use paring_shared::data;
 use std::time::Instant;
-
-/// The folder of shared data, if it is there.
-fn data() -> Option<PathBuf> {
-    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
-    let path = std::env::var_os("PARING_DATA").map_or_else(|| own.into(), PathBuf::from);
-    if !path.is_dir() {
-        println!("skipped: {} is not there", path.display());
-        return None;
-    }
-    Some(path)
-}
 
 /// The weights of each layer of ResNet-8.
 fn layers() -> Vec<Vec<f64>> {
     let Some(data) = data() else { return Vec::new() };
     let path = data.join("models/keras/ic_resnet8.h5");
-    let dimensions = Default::default();
-    let options =
-        ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
-    let graph = paring_format::read(&path, &options).unwrap();
+    let graph = paring_format::read(&path, &ReadOptions::default()).unwrap();
     let constants = graph.values().filter_map(|v| v.constant());
     constants.filter(|c| c.shape().len() >= 2).map(|c| c.dense().to_f64()).collect()
 }

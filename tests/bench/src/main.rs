@@ -99,13 +99,6 @@ struct Model {
     onnx: Option<PathBuf>,
 }
 
-fn data() -> PathBuf {
-    std::env::var_os("PARING_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-        PathBuf::from,
-    )
-}
-
 /// The model in the formats of the others, where they can express it.
 fn model(name: &str, graph: Graph, folder: &Path, own: Option<&Path>) -> Model {
     let write = |ending: &str| -> Option<PathBuf> {
@@ -165,7 +158,7 @@ fn models(folder: &Path, only: &str) -> Vec<Model> {
         all.push(model(name, make(int8), folder, None));
     }
     for file in REAL {
-        let path = data().join("models").join(file);
+        let path = paring_shared::folder().join("models").join(file);
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if !name.contains(only) {
             continue;

@@ -7,7 +7,6 @@ use paring_data::npy::{Npz, NpzWriter, write_npy};
 use paring_format::{FormatError, ReadOptions, Source, weights};
 use paring_ir::{Graph, text};
 use paring_tensor::{Bytes, Tensor};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -217,14 +216,8 @@ fn graph(
     read: impl Fn(&Source, &ReadOptions<'_>) -> Result<Graph, FormatError>,
 ) -> Verdict {
     let source = Source { path: path.into(), bytes: bytes.into() };
-    let dimensions = BTreeMap::new();
     let executor = paring_bundle::executor(paring_bundle::REFERENCE, ExecOptions::default()).ok();
-    let options = ReadOptions {
-        dimensions: &dimensions,
-        default_dimension: 1,
-        executor: executor.as_deref(),
-        values: &[],
-    };
+    let options = ReadOptions { executor: executor.as_deref(), ..Default::default() };
     match read(&source, &options) {
         Ok(graph) => {
             // What is left wrong is found by verification, which must cope too.
@@ -300,9 +293,7 @@ fn graphs() -> Vec<Graph> {
 
 /// The shared data folder, if it is there.
 fn shared(path: &str) -> Option<PathBuf> {
-    let root =
-        std::env::var_os("PARING_DATA").map_or_else(|| here("../../../shared/data"), PathBuf::from);
-    Some(root.join(path)).filter(|p| p.exists())
+    Some(paring_shared::folder().join(path)).filter(|p| p.exists())
 }
 
 fn onnx() -> Vec<Vec<u8>> {

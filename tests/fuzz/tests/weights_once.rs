@@ -5,7 +5,6 @@ use hdf5_pure::{AttrValue, FileBuilder};
 use paring_format::{FormatError, ReadOptions, Source};
 use paring_fuzz::{Counting, memory};
 use paring_ir::Graph;
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -29,12 +28,9 @@ fn measure(
     read: impl Fn(&Source, &ReadOptions<'_>) -> Result<Graph, FormatError>,
 ) -> usize {
     let source = Source { path: "net".into(), bytes: bytes.into() };
-    let dimensions = BTreeMap::new();
-    let options =
-        ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
     memory::begin();
     let start = Instant::now();
-    let graph = read(&source, &options).unwrap_or_else(|e| panic!("{e}"));
+    let graph = read(&source, &ReadOptions::default()).unwrap_or_else(|e| panic!("{e}"));
     let (took, time) = (memory::peak(), start.elapsed());
     assert!(graph.nodes().count() >= LAYERS);
     println!("{what}: {} bytes of weights, {took} in use, {time:?}", weights());

@@ -18,6 +18,19 @@ pub struct Refused {
     pub refused: Vec<Refusal>,
 }
 
+/// The error and its causes in one line of text; many a message already ends with its cause's.
+#[must_use]
+pub(crate) fn message(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text += ": ";
+            text += &cause;
+        }
+    }
+    text
+}
+
 /// The exit code for an error: 1 for a failed bound, 3 for what is not supported, 2 for the rest.
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> i32 {

@@ -1,6 +1,7 @@
 //! What passes get from this program: an executor, data and a progress bar.
 
 use crate::data::{Fitted, open};
+use crate::error::message;
 use crate::ui::Ui;
 use indicatif::ProgressBar;
 use paring_backend::ExecOptions;
@@ -61,7 +62,7 @@ impl Host for CliHost<'_> {
                     .into(),
             )
         })?;
-        let input = |e: anyhow::Error| PassError::Input(format!("data `{spec}`: {e:#}"));
+        let input = |e: anyhow::Error| PassError::Input(format!("data `{spec}`: {}", message(&e)));
         let fitted = Fitted::new(open(spec).map_err(input)?, graph).map_err(input)?;
         let recorded = Arc::new(Recorded {
             spec: spec.to_owned(),
@@ -123,7 +124,7 @@ impl Samples for Recorded {
     }
 
     fn get(&self, index: usize) -> Result<Vec<Tensor>, String> {
-        let sample = self.fitted.get(index).map_err(|e| format!("{e:#}"))?;
+        let sample = self.fitted.get(index).map_err(|e| message(&e))?;
         let mut hash = Sha256::new();
         for tensor in &sample.inputs {
             hash.update(tensor.bytes());

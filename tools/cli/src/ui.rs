@@ -1,4 +1,4 @@
-use crate::error::{all_refused, shortfall};
+use crate::error::{all_refused, message, shortfall};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -60,15 +60,16 @@ impl Ui {
 
     /// Reports a failed command.
     pub fn error(&self, error: &anyhow::Error) {
+        let message = message(error);
         if self.json {
             let refused: Vec<_> = all_refused(error).iter().map(refusal).collect();
-            let mut object = json!({ "error": format!("{error:#}"), "unsupported": refused });
+            let mut object = json!({ "error": message, "unsupported": refused });
             if let Some(shortfall) = shortfall(error) {
                 object["shortfall"] = json!(shortfall);
             }
             println!("{object}");
         }
-        eprintln!("error: {error:#}");
+        eprintln!("error: {message}");
     }
 }
 
@@ -77,29 +78,49 @@ pub fn refusal(r: &paring_ir::Refusal) -> Value {
     json!({ "node": r.node, "op": r.op, "why": r.why })
 }
 
-/// A table with aligned columns; the first is left-aligned, the others right.
+/// The longest first cell of a table's row; exporters join the names of all that they fused.
+const NAME: usize = 60;
+
+/// A table with aligned columns: the first and those of words to the left, those of numbers to the right.
+/// Of a first cell that is too long, the beginning and the end are shown.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let mut widths: Vec<usize> = header.iter().map(|h| h.chars().count()).collect();
-    for row in rows {
-        for (w, cell) in widths.iter_mut().zip(row) {
-            *w = (*w).max(cell.chars().count());
-        }
+    let mut lines: Vec<Vec<String>> = vec![header.iter().map(|h| (*h).to_owned()).collect()];
+    lines.extend(rows.iter().cloned());
+    for cell in lines.iter_mut().filter_map(|l| l.first_mut()) {
+        *cell = shortened(cell);
     }
-    let line = |cells: &[String]| {
-        let mut out = String::new();
-        for (i, (cell, w)) in cells.iter().zip(&widths).enumerate() {
-            let cell = if i == 0 { format!("{cell:<w$}") } else { format!("  {cell:>w$}") };
-            out.push_str(&cell);
-        }
-        out.trim_end().to_owned() + "\n"
+    let widths: Vec<usize> = (0..header.len())
+        .map(|i| lines.iter().filter_map(|l| l.get(i)).map(|c| c.chars().count()).max())
+        .map(Option::unwrap_or_default)
+        .collect();
+    let words = |i: usize| {
+        let mut cells = lines.iter().skip(1).filter_map(|l| l.get(i));
+        i == 0 || cells.any(|c| c.starts_with(char::is_alphabetic))
     };
-    let head: Vec<String> = header.iter().map(|h| (*h).to_owned()).collect();
-    let rule: Vec<String> = widths.iter().map(|w| "-".repeat(*w)).collect();
-    let mut out = line(&head) + &line(&rule);
-    for row in rows {
-        out.push_str(&line(row));
+    let left: Vec<bool> = (0..header.len()).map(words).collect();
+    lines.insert(1, widths.iter().map(|w| "-".repeat(*w)).collect());
+    let mut out = String::new();
+    for cells in &lines {
+        let columns =
+            cells.iter().zip(&widths).zip(&left).map(|((cell, width), left)| match left {
+                true => format!("{cell:<width$}"),
+                false => format!("{cell:>width$}"),
+            });
+        out += columns.collect::<Vec<_>>().join("  ").trim_end();
+        out.push('\n');
     }
     out
+}
+
+/// A name of at most [`NAME`] characters: those in the middle go.
+fn shortened(name: &str) -> String {
+    let count = name.chars().count();
+    if count <= NAME {
+        return name.to_owned();
+    }
+    let head = name.chars().take(NAME / 2 - 1);
+    let tail = name.chars().skip(count - NAME / 2);
+    head.chain(['…']).chain(tail).collect()
 }
 
 /// A number with thin groups of three digits.
@@ -117,6 +138,20 @@ pub fn grouped(n: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn tables_align_words_left_and_numbers_right() {
+        let long = format!("{}/{}", "a".repeat(80), "b".repeat(80));
+        let rows = [
+            vec![long, "dense".to_owned(), "7".to_owned(), "-".to_owned()],
+            vec!["out".to_owned(), "add".to_owned(), "1,000".to_owned(), String::new()],
+        ];
+        let text = super::table(&["layer", "op", "MACs", "flash"], &rows);
+        let lines: Vec<&str> = text.lines().collect();
+        let name = format!("{}…{}", "a".repeat(29), "b".repeat(30));
+        assert_eq!(lines[2], format!("{name}  dense      7      -"));
+        assert_eq!(lines[3], format!("out{}  add    1,000", " ".repeat(57)));
+    }
+
     #[test]
     fn digits_are_grouped_from_the_right() {
         assert_eq!(super::grouped(1), "1");

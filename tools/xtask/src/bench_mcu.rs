@@ -305,8 +305,7 @@ fn table(peers: &Peers, rows: &[Row], text: &mut String) {
 
 /// Measures and writes the page.
 pub fn run(root: &Path) -> Result<()> {
-    let data =
-        std::env::var_os("PARING_DATA").map_or_else(|| root.join("../shared/data"), PathBuf::from);
+    let data = paring_shared::folder();
     let models = data.join("models/tflite");
     if !models.is_dir() {
         bail!("{} is not there; name the folder of the models with PARING_DATA", models.display());

@@ -11,8 +11,7 @@ const PACKAGES: &[&str] =
 /// Sets up a Python of its own below `target`, builds the program, and compares: for all tables of the
 /// page, or those named.
 pub fn run(root: &Path, tables: &[String]) -> Result<()> {
-    let data =
-        std::env::var_os("PARING_DATA").map_or_else(|| root.join("../shared/data"), Into::into);
+    let data = paring_shared::folder();
     ensure!(data.is_dir(), "there is no {} (set PARING_DATA)", data.display());
     let work = root.join("target/bench-quantization");
     let python = work.join("venv/bin/python");

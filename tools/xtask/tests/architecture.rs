@@ -67,7 +67,9 @@ fn allowed(from: &str, to: &str) -> bool {
             let plugin = to.starts_with("crates/format-");
             // The emulator runs what the kernels know: their list of cores.
             let cores = from == "tools/emulator" && to == "backends/cortex-m-kernels";
-            cores || to.starts_with("tools/") || (to.starts_with("crates/") && !plugin)
+            // The benchmarks measure the models beside the repository.
+            let models = from == "tools/xtask" && to == "tests/shared";
+            cores || models || to.starts_with("tools/") || (to.starts_with("crates/") && !plugin)
         }
         Some(("tests", _)) => true,
         // What a program on a device has.

@@ -3,7 +3,6 @@
 // Each test program that includes this uses a part of it.
 #![allow(dead_code)]
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use paring_backend::{Backend, CompileOptions, Package};
@@ -15,13 +14,8 @@ use paring_tensor::{ConstData, Quant};
 
 /// The shared data, or `None` (and a line) where data or tools are missing.
 pub fn data() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let dir = std::env::var_os("PARING_DATA").map_or(root, PathBuf::from);
-    if !dir.is_dir() {
-        println!("skipped: {} is not there", dir.display());
-        return None;
-    }
-    tools().then_some(dir)
+    let data = paring_shared::data()?;
+    tools().then_some(data)
 }
 
 /// Whether programs can be built and run.
@@ -34,11 +28,8 @@ pub fn tools() -> bool {
 }
 
 pub fn read(path: &Path) -> Graph {
-    let dimensions = BTreeMap::new();
-    let options =
-        ReadOptions { dimensions: &dimensions, default_dimension: 1, executor: None, values: &[] };
     let source = Source::open(path).unwrap_or_else(|e| panic!("{e}"));
-    paring_format_tflite::read(&source, &options).unwrap_or_else(|e| panic!("{e}"))
+    paring_format_tflite::read(&source, &ReadOptions::default()).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// The graph with the weights of its dense layers and ordinary convolutions replaced, and their scale

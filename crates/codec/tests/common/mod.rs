@@ -1,15 +1,11 @@
 //! Constants of model files, read with no more than these tests need.
 #![allow(dead_code)]
 
-use std::path::PathBuf;
-
 pub const TFLITE_FLOAT32: u8 = 0;
 pub const TFLITE_INT8: u8 = 9;
 
 fn model(path: &str) -> Option<Vec<u8>> {
-    let data = std::env::var_os("PARING_DATA").map(PathBuf::from);
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let file = data.unwrap_or(root).join("models").join(path);
+    let file = paring_shared::data()?.join("models").join(path);
     let bytes = std::fs::read(&file).ok();
     if bytes.is_none() {
         println!("skipped: {} is not there", file.display());

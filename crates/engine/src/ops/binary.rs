@@ -4,10 +4,11 @@ use paring_ir::ops::{Binary, BinaryFn};
 use paring_kernels::I8Sum;
 use paring_qmath::{Multiplier, Rounding};
 use paring_runtime::steps::binary::{Pair, Pairs, Sum};
+use paring_runtime::steps::broadcast::Broadcast;
 use paring_tensor::DType;
 
 /// Joins the axes of a broadcast: the fewest extents with constant distances.
-pub(super) fn collapse(a: &[usize], b: &[usize], out: &[usize]) -> (Vec<usize>, Vec<[usize; 2]>) {
+pub(super) fn collapse(a: &[usize], b: &[usize], out: &[usize]) -> Broadcast {
     let steps = |shape: &[usize]| {
         let missing = out.len() - shape.len();
         let mut step = 1;
@@ -39,9 +40,9 @@ pub(super) fn collapse(a: &[usize], b: &[usize], out: &[usize]) -> (Vec<usize>, 
         }
     }
     if dims.is_empty() {
-        return (vec![1], vec![[1, 1]]);
+        return Broadcast::none(1);
     }
-    (dims, joined)
+    Broadcast { dims, steps: joined }
 }
 
 impl Lower<'_> {
@@ -64,9 +65,9 @@ impl Lower<'_> {
                 BinaryFn::Atan2 => Pair::Atan2,
                 _ => return None,
             };
-            let (dims, steps) = collapse(&self.shape(a)?, &self.shape(b)?, &self.shape(y)?);
+            let places = collapse(&self.shape(a)?, &self.shape(b)?, &self.shape(y)?);
             let clamp = (!op.activation.is_none()).then(|| op.activation.bounds());
-            let step = Pairs { f, clamp, dims, steps };
+            let step = Pairs { f, clamp, places };
             return Some(Part { step: step.into(), a, b: Some(b), scratch: 0 });
         }
         let subtract = match op.f {
@@ -110,13 +111,17 @@ mod tests {
 
     #[test]
     fn axes_are_joined_where_both_operands_allow_it() {
+        let want = |dims: &[usize], steps: &[[usize; 2]]| Broadcast {
+            dims: dims.to_vec(),
+            steps: steps.to_vec(),
+        };
         let same = collapse(&[1, 7, 7, 8], &[1, 7, 7, 8], &[1, 7, 7, 8]);
-        assert_eq!(same, (vec![392], vec![[1, 1]]));
+        assert_eq!(same, want(&[392], &[[1, 1]]));
         let channel = collapse(&[1, 7, 7, 8], &[8], &[1, 7, 7, 8]);
-        assert_eq!(channel, (vec![49, 8], vec![[8, 0], [1, 1]]));
+        assert_eq!(channel, want(&[49, 8], &[[8, 0], [1, 1]]));
         let scalar = collapse(&[2, 3], &[], &[2, 3]);
-        assert_eq!(scalar, (vec![6], vec![[1, 0]]));
+        assert_eq!(scalar, want(&[6], &[[1, 0]]));
         let both = collapse(&[2, 1, 4], &[1, 3, 1], &[2, 3, 4]);
-        assert_eq!(both, (vec![2, 3, 4], vec![[4, 0], [0, 1], [1, 0]]));
+        assert_eq!(both, want(&[2, 3, 4], &[[4, 0], [0, 1], [1, 0]]));
     }
 }

@@ -15,8 +15,8 @@ impl Lower<'_> {
         else {
             return None;
         };
-        let (dims, steps) = collapse(first, second, outer);
-        let step = MatMul { extents: [*m, *k, *n], dims, steps };
+        let places = collapse(first, second, outer);
+        let step = MatMul { extents: [*m, *k, *n], places };
         Some(Part { step: step.into(), a, b: Some(b), scratch: 0 })
     }
 }

@@ -19,14 +19,13 @@ impl Lower<'_> {
         if !byte(to) && to.dtype != DType::Bool {
             return None;
         }
-        let (mut dims, mut steps) = collapse(&self.shape(a)?, &self.shape(b)?, &self.shape(y)?);
-        if dims.len() == 1 {
+        let mut places = collapse(&self.shape(a)?, &self.shape(b)?, &self.shape(y)?);
+        if let &[all] = &*places.dims {
             // Rows for the threads to divide.
-            if let Some(by) = [64, 16, 4].into_iter().find(|by| dims[0] % by == 0 && dims[0] > *by)
-            {
-                let n = dims[0] / by;
-                steps.insert(0, steps[0].map(|s| s * n));
-                dims = vec![by, n];
+            if let Some(by) = [64, 16, 4].into_iter().find(|by| all % by == 0 && all > *by) {
+                let n = all / by;
+                places.steps.insert(0, places.steps[0].map(|s| s * n));
+                places.dims = vec![by, n];
             }
         }
         let all = |ty: &TensorType, shape: [usize; 2]| TensorType {
@@ -52,12 +51,12 @@ impl Lower<'_> {
             return None;
         }
         let (mut a, mut b) = (a, b);
-        if steps.last() == Some(&[1, 0]) {
+        if places.steps.last() == Some(&[1, 0]) {
             table = (0..1 << 16).map(|i| table[(i & 255) << 8 | i >> 8]).collect();
-            steps.iter_mut().for_each(|s| s.reverse());
+            places.steps.iter_mut().for_each(|s| s.reverse());
             (a, b) = (b, a);
         }
-        let step = PairTable { table: Blob::of(&table), dims, steps };
+        let step = PairTable { table: Blob::of(&table), places };
         Some(Part { step: step.into(), a, b: Some(b), scratch: 0 })
     }
 }

@@ -11,8 +11,8 @@ impl Lower<'_> {
         let part = |when: bool, v| {
             let ty = self.ty(v);
             let same = ty.dtype == self.ty(y).dtype && ty.quant == self.ty(y).quant;
-            let (dims, steps) = collapse(&from, &self.shape(v)?, &to);
-            let step = Choose { when, size: ty.dtype.size(), dims, steps };
+            let places = collapse(&from, &self.shape(v)?, &to);
+            let step = Choose { when, size: ty.dtype.size(), places };
             same.then(|| Part { step: step.into(), a: condition, b: Some(v), scratch: 0 })
         };
         Some(Lowered::Steps(vec![part(true, yes)?, part(false, no)?]))

@@ -2,6 +2,7 @@ use super::{Lower, Part};
 use paring_ir::Node;
 use paring_ir::ops::Unary;
 use paring_runtime::Element;
+use paring_runtime::steps::broadcast::Broadcast;
 use paring_runtime::steps::unary::{Function, Map};
 use paring_runtime::steps::whole::{Compare, Comparison, Infinite, Invert};
 use paring_tensor::DType;
@@ -22,8 +23,7 @@ impl Lower<'_> {
             let step = Compare {
                 f: Comparison::NotEqual,
                 element: Element::F32,
-                dims: vec![self.shape(x)?.iter().product()],
-                steps: vec![[1, 1]],
+                places: Broadcast::none(self.shape(x)?.iter().product()),
             };
             return Some(Part { step: step.into(), a: x, b: Some(x), scratch: 0 });
         }

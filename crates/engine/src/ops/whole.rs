@@ -7,6 +7,7 @@ use paring_ir::Node;
 use paring_ir::ops::{Binary, BinaryFn};
 use paring_qmath::{Multiplier, Rounding};
 use paring_runtime::steps::AnyStep;
+use paring_runtime::steps::broadcast::Broadcast;
 use paring_runtime::steps::whole::{Compare, Comparison, Quantized16, Whole, WholeFn};
 use paring_tensor::DType;
 
@@ -48,18 +49,18 @@ impl Lower<'_> {
     pub(super) fn whole(&self, op: &Binary, node: &Node) -> Option<Part> {
         let (&[a, b], y) = (node.inputs(), node.outputs()[0]) else { return None };
         let (ta, tb, to) = (self.ty(a), self.ty(b), self.ty(y));
-        let (dims, steps) = collapse(&self.shape(a)?, &self.shape(b)?, &self.shape(y)?);
+        let places = collapse(&self.shape(a)?, &self.shape(b)?, &self.shape(y)?);
         let step: AnyStep = if [ta, tb, to].iter().all(|t| t.quant.is_none()) {
             let same = element(ta.dtype).filter(|_| ta.dtype == tb.dtype)?;
             match comparison(op.f) {
-                Some(f) => Compare { f, element: same, dims, steps }.into(),
+                Some(f) => Compare { f, element: same, places }.into(),
                 None if to.dtype == ta.dtype && op.activation.is_none() && !ta.dtype.is_float() => {
-                    Whole { f: function(op.f)?, element: same, dims, steps }.into()
+                    Whole { f: function(op.f)?, element: same, places }.into()
                 }
                 None => return None,
             }
         } else {
-            self.quantized_16(op, [ta, tb, to], dims, steps)?.into()
+            self.quantized_16(op, [ta, tb, to], places)?.into()
         };
         Some(Part { step, a, b: Some(b), scratch: 0 })
     }
@@ -68,8 +69,7 @@ impl Lower<'_> {
         &self,
         op: &Binary,
         types: [&paring_tensor::TensorType; 3],
-        dims: Vec<usize>,
-        steps: Vec<[usize; 2]>,
+        places: Broadcast,
     ) -> Option<Quantized16> {
         let quant = |i: usize| {
             let ty = types[i];
@@ -99,8 +99,7 @@ impl Lower<'_> {
             factors: factors.map(Multiplier::from_real),
             factor: Multiplier::from_real(factor),
             bounds,
-            dims,
-            steps,
+            places,
         })
     }
 }

@@ -5,21 +5,7 @@ use paring_backend::{Backend, ExecOptions};
 use paring_format::{ReadOptions, Source};
 use paring_ir::{Executor, Graph};
 use paring_tensor::Tensor;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-/// The shared data folder, if it is there.
-pub fn data() -> Option<PathBuf> {
-    let path = std::env::var_os("PARING_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-        PathBuf::from,
-    );
-    if path.is_dir() {
-        return Some(path);
-    }
-    println!("skipped: {} is not there (set PARING_DATA)", path.display());
-    None
-}
+use std::path::Path;
 
 /// The reference interpreter.
 pub fn executor() -> Box<dyn Executor> {
@@ -37,14 +23,8 @@ pub fn read_bytes(bytes: Vec<u8>, values: &[Tensor]) -> Result<Graph, String> {
 }
 
 fn import(source: &Source, values: &[Tensor]) -> Result<Graph, String> {
-    let dimensions = BTreeMap::new();
     let executor = executor();
-    let options = ReadOptions {
-        dimensions: &dimensions,
-        default_dimension: 1,
-        executor: Some(&*executor),
-        values,
-    };
+    let options = ReadOptions { executor: Some(&*executor), values, ..Default::default() };
     let graph = paring_format_onnx::read(source, &options).map_err(|e| e.to_string())?;
     graph.verified().map_err(|e| e.to_string())?;
     Ok(graph)

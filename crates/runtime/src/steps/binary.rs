@@ -1,3 +1,4 @@
+use super::broadcast::Broadcast;
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use crate::wire::{Fault, Reader, Wire, Writer, wire};
@@ -8,59 +9,17 @@ use paring_kernels::{I8Sum, Kernels};
 pub struct Pairs {
     pub f: Pair,
     pub clamp: Option<(f32, f32)>,
-    /// Extents of the output, neighbouring axes joined where both operands allow it; innermost last.
-    pub dims: Vec<usize>,
-    /// Distances between neighbours along those axes, for both operands.
-    pub steps: Vec<[usize; 2]>,
-}
-
-/// `f` of all elements that broadcasting brings together; `dims` and `steps` as in [`Pairs`].
-pub(super) fn over<T: Copy, R>(
-    dims: &[usize],
-    steps: &[[usize; 2]],
-    a: &[T],
-    b: &[T],
-    out: &mut [R],
-    f: impl Fn(T, T) -> R,
-) {
-    let Some((&n, outer)) = dims.split_last() else { return };
-    let inner = steps[outer.len()];
-    for (i, out) in out.chunks_exact_mut(n).enumerate() {
-        let (mut left, mut at) = (i, [0, 0]);
-        for (dim, step) in outer.iter().zip(steps).rev() {
-            let here = left % dim;
-            left /= dim;
-            at = [at[0] + here * step[0], at[1] + here * step[1]];
-        }
-        let (a, b) = (&a[at[0]..], &b[at[1]..]);
-        match inner {
-            [1, 1] => {
-                for ((y, a), b) in out.iter_mut().zip(a).zip(b) {
-                    *y = f(*a, *b);
-                }
-            }
-            [1, 0] => {
-                for (y, a) in out.iter_mut().zip(a) {
-                    *y = f(*a, b[0]);
-                }
-            }
-            _ => {
-                for (k, y) in out.iter_mut().enumerate() {
-                    *y = f(a[k * inner[0]], b[k * inner[1]]);
-                }
-            }
-        }
-    }
+    pub places: Broadcast,
 }
 
 impl Step for Pairs {
     fn run(&self, _: &dyn Kernels, io: Io<'_>) {
         let (a, b): (&[f32], &[f32]) = (numbers(io.a), numbers(io.b));
         let out: &mut [f32] = numbers_mut(io.out);
-        let mut each = |f: fn(f32, f32) -> f32| over(&self.dims, &self.steps, a, b, out, f);
+        let mut each = |f: fn(f32, f32) -> f32| self.places.over(a, b, out, f);
         match self.f {
-            Pair::Add => over(&self.dims, &self.steps, a, b, out, |a, b| a + b),
-            Pair::Mul => over(&self.dims, &self.steps, a, b, out, |a, b| a * b),
+            Pair::Add => self.places.over(a, b, out, |a, b| a + b),
+            Pair::Mul => self.places.over(a, b, out, |a, b| a * b),
             Pair::Sub => each(|a, b| a - b),
             Pair::Div => each(|a, b| a / b),
             Pair::SquaredDifference => each(|a, b| (a - b) * (a - b)),
@@ -149,7 +108,7 @@ impl Wire for Pair {
     }
 }
 
-wire!(Pairs { f, clamp, dims, steps });
+wire!(Pairs { f, clamp, places });
 
 impl Wire for Sum {
     fn put(&self, w: &mut Writer) {

@@ -21,14 +21,28 @@ pub struct Rows {
     pub wide: bool,
 }
 
+impl Rows {
+    /// The place along the axis that an index stands for.
+    fn resolve(&self, index: i64) -> Option<usize> {
+        let n = self.extents[2];
+        let index = if index < 0 { index.checked_add_unsigned(n as u64)? } else { index };
+        usize::try_from(index).ok().filter(|i| *i < n)
+    }
+}
+
 impl Step for Rows {
+    fn refusal(&self, io: &Io<'_>) -> Option<String> {
+        let mut all = (0..self.extents[0] * self.count).map(|i| index(io.b, self.wide, i));
+        let wrong = all.find(|i| self.resolve(*i).is_none())?;
+        Some(format!("index {wrong} into {} elements", self.extents[2]))
+    }
+
     fn run(&self, _: &dyn Kernels, io: Io<'_>) {
         let [_, outer, n] = self.extents;
         for (i, out) in io.out.chunks_exact_mut(self.inner).enumerate() {
             let (lead, k) = (i / self.count, i % self.count);
             let at = index(io.b, self.wide, lead / outer * self.count + k);
-            let at = if at < 0 { at + n as i64 } else { at } as usize;
-            assert!(at < n, "an index is outside of the axis");
+            let Some(at) = self.resolve(at) else { continue };
             out.copy_from_slice(&io.a[(lead * n + at) * self.inner..][..self.inner]);
         }
     }

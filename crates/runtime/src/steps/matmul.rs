@@ -1,3 +1,4 @@
+use super::broadcast::Broadcast;
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use crate::wire::wire;
@@ -8,10 +9,8 @@ use paring_kernels::Kernels;
 pub struct MatMul {
     /// Rows of the left one, elements of a row, columns of the right one.
     pub extents: [usize; 3],
-    /// Extents of the axes before, joined where both operands allow it.
-    pub dims: Vec<usize>,
-    /// Matrices between neighbours along them, for both operands.
-    pub steps: Vec<[usize; 2]>,
+    /// Which matrices are brought together.
+    pub places: Broadcast,
 }
 
 impl Step for MatMul {
@@ -20,12 +19,7 @@ impl Step for MatMul {
         let (a, b): (&[f32], &[f32]) = (numbers(io.a), numbers(io.b));
         let out: &mut [f32] = numbers_mut(io.out);
         for (i, out) in out.chunks_exact_mut(m * n).enumerate() {
-            let (mut left, mut at) = (i, [0, 0]);
-            for (dim, step) in self.dims.iter().zip(&self.steps).rev() {
-                let here = left % dim;
-                left /= dim;
-                at = [at[0] + here * step[0], at[1] + here * step[1]];
-            }
+            let at = self.places.element(i);
             let (a, b) = (&a[at[0] * m * k..][..m * k], &b[at[1] * k * n..][..k * n]);
             divide(m, n, m * k * n, out, &|range, out| {
                 for (row, out) in a[range.start * k..].chunks_exact(k).zip(out.chunks_exact_mut(n))
@@ -42,4 +36,4 @@ impl Step for MatMul {
     }
 }
 
-wire!(MatMul { extents, dims, steps });
+wire!(MatMul { extents, places });

@@ -3,6 +3,7 @@
 pub mod along;
 pub mod arg;
 pub mod binary;
+pub mod broadcast;
 pub mod cast;
 pub mod channels;
 pub mod concat;
@@ -52,6 +53,12 @@ macro_rules! any_step {
         )*
 
         impl Step for AnyStep {
+            fn refusal(&self, io: &Io<'_>) -> Option<String> {
+                match self {
+                    $(Self::$kind(step) => step.refusal(io),)*
+                }
+            }
+
             fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
                 match self {
                     $(Self::$kind(step) => step.run(kernels, io),)*

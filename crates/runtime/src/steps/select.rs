@@ -1,3 +1,4 @@
+use super::broadcast::Broadcast;
 use crate::step::{Io, Step};
 use crate::wire::wire;
 use paring_kernels::Kernels;
@@ -8,21 +9,13 @@ pub struct Choose {
     pub when: bool,
     /// Bytes of an element.
     pub size: usize,
-    /// As in [`super::binary::Pairs`].
-    pub dims: Vec<usize>,
-    /// As in [`super::binary::Pairs`].
-    pub steps: Vec<[usize; 2]>,
+    pub places: Broadcast,
 }
 
 impl Step for Choose {
     fn run(&self, _: &dyn Kernels, io: Io<'_>) {
         for (i, out) in io.out.chunks_exact_mut(self.size).enumerate() {
-            let (mut left, mut at) = (i, [0, 0]);
-            for (dim, step) in self.dims.iter().zip(&self.steps).rev() {
-                let here = left % dim;
-                left /= dim;
-                at = [at[0] + here * step[0], at[1] + here * step[1]];
-            }
+            let at = self.places.element(i);
             if (io.a[at[0]] != 0) == self.when {
                 out.copy_from_slice(&io.b[at[1] * self.size..][..self.size]);
             }
@@ -30,4 +23,4 @@ impl Step for Choose {
     }
 }
 
-wire!(Choose { when, size, dims, steps });
+wire!(Choose { when, size, places });

@@ -1,5 +1,6 @@
 //! Functions of one or two 8-bit numbers, as tables.
 
+use super::broadcast::Broadcast;
 use crate::blob::Blob;
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::threads::divide;
@@ -58,10 +59,7 @@ impl Step for Table16 {
 #[derive(Debug)]
 pub struct PairTable {
     pub table: Blob,
-    /// Extents of the output, neighbouring axes joined where both operands allow it; innermost last.
-    pub dims: Vec<usize>,
-    /// Distances between neighbours along those axes, for both operands.
-    pub steps: Vec<[usize; 2]>,
+    pub places: Broadcast,
 }
 
 impl PairTable {
@@ -93,18 +91,13 @@ impl PairTable {
 
 impl Step for PairTable {
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
-        let Some((&n, outer)) = self.dims.split_last() else { return };
-        let inner = self.steps[outer.len()];
-        let count = outer.iter().product();
+        let Some((n, inner)) = self.places.inner() else { return };
+        let axes = self.places.dims.len() - 1;
+        let count = self.places.dims[..axes].iter().product();
         let work = 4 * io.out.len();
         divide(count, n, work, io.out, &|range, out| {
             for (i, out) in range.zip(out.chunks_exact_mut(n)) {
-                let (mut left, mut at) = (i, [0, 0]);
-                for (dim, step) in outer.iter().zip(&self.steps).rev() {
-                    let here = left % dim;
-                    left /= dim;
-                    at = [at[0] + here * step[0], at[1] + here * step[1]];
-                }
+                let at = self.places.at(axes, i);
                 self.line(kernels, &io.a[at[0]..], &io.b[at[1]..], inner, out);
             }
         });
@@ -114,4 +107,4 @@ impl Step for PairTable {
 wire!(TableStep { table });
 wire!(WideTableStep { table });
 wire!(Table16 { table });
-wire!(PairTable { table, dims, steps });
+wire!(PairTable { table, places });

@@ -1,6 +1,6 @@
 //! Comparisons, and arithmetic of integers.
 
-use super::binary::over;
+use super::broadcast::Broadcast;
 use crate::program::Element;
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::wire::{Fault, Reader, Wire, Writer, wire};
@@ -13,10 +13,7 @@ pub struct Compare {
     pub f: Comparison,
     /// The type of the operands.
     pub element: Element,
-    /// As in [`super::binary::Pairs`].
-    pub dims: Vec<usize>,
-    /// As in [`super::binary::Pairs`].
-    pub steps: Vec<[usize; 2]>,
+    pub places: Broadcast,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +37,7 @@ impl Compare {
             Comparison::Greater => |a, b| u8::from(a > b),
             Comparison::GreaterEqual => |a, b| u8::from(a >= b),
         };
-        over(&self.dims, &self.steps, a, b, io.out, f);
+        self.places.over(a, b, io.out, f);
     }
 }
 
@@ -57,17 +54,13 @@ impl Step for Compare {
     }
 }
 
-/// A function of two values of integers or truth values with broadcasting. What has no result, as a division by zero,
-/// gives 0.
+/// A function of two values of integers or truth values with broadcasting. Divisions by zero are refused.
 #[derive(Debug)]
 pub struct Whole {
     pub f: WholeFn,
     /// The type of the operands and the result.
     pub element: Element,
-    /// As in [`super::binary::Pairs`].
-    pub dims: Vec<usize>,
-    /// As in [`super::binary::Pairs`].
-    pub steps: Vec<[usize; 2]>,
+    pub places: Broadcast,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,18 +97,15 @@ macro_rules! whole {
             WholeFn::And => |a, b| a & b,
             WholeFn::Or => |a, b| a | b,
             WholeFn::Xor => |a, b| a ^ b,
-            WholeFn::Div => |a, b| if b == 0 { 0 } else { a.wrapping_div(b) },
-            WholeFn::Fmod => |a, b| if b == 0 { 0 } else { a.wrapping_rem(b) },
+            WholeFn::Div => |a, b| a.wrapping_div(b),
+            WholeFn::Fmod => |a, b| a.wrapping_rem(b),
             #[allow(unused_comparisons)]
             WholeFn::Mod => |a, b| {
-                let rest = if b == 0 { 0 } else { a.wrapping_rem(b) };
+                let rest = a.wrapping_rem(b);
                 if rest != 0 && (rest < 0) != (b < 0) { rest.wrapping_add(b) } else { rest }
             },
             #[allow(unused_comparisons)]
             WholeFn::FloorDiv => |a, b| {
-                if b == 0 {
-                    return 0;
-                }
                 let inexact = a.wrapping_rem(b) != 0 && (a < 0) != (b < 0);
                 if inexact { a.wrapping_div(b).wrapping_sub(1) } else { a.wrapping_div(b) }
             },
@@ -130,11 +120,33 @@ macro_rules! whole {
                 d.wrapping_mul(d)
             },
         };
-        over(&$self.dims, &$self.steps, a, b, numbers_mut($io.out), f);
+        $self.places.over(a, b, numbers_mut($io.out), f);
     }};
 }
 
+impl Whole {
+    fn divides_by_zero<T: PartialEq + Default + bytemuck::AnyBitPattern>(&self, b: &[u8]) -> bool {
+        let b: &[T] = numbers(b);
+        b.iter().take(self.places.second()).any(|b| *b == T::default())
+    }
+}
+
 impl Step for Whole {
+    fn refusal(&self, io: &Io<'_>) -> Option<String> {
+        if !matches!(self.f, WholeFn::Div | WholeFn::Mod | WholeFn::Fmod | WholeFn::FloorDiv) {
+            return None;
+        }
+        let by_zero = match self.element {
+            Element::I8 => self.divides_by_zero::<i8>(io.b),
+            Element::U8 | Element::Bool => self.divides_by_zero::<u8>(io.b),
+            Element::I16 => self.divides_by_zero::<i16>(io.b),
+            Element::I32 => self.divides_by_zero::<i32>(io.b),
+            Element::I64 => self.divides_by_zero::<i64>(io.b),
+            Element::F32 => false,
+        };
+        by_zero.then(|| "division of an integer by zero".to_owned())
+    }
+
     fn run(&self, _: &dyn Kernels, io: Io<'_>) {
         match self.element {
             Element::I8 => whole!(self, io, i8),
@@ -184,10 +196,7 @@ pub struct Quantized16 {
     /// Factor of the sum or product.
     pub factor: Multiplier,
     pub bounds: (i32, i32),
-    /// As in [`super::binary::Pairs`].
-    pub dims: Vec<usize>,
-    /// As in [`super::binary::Pairs`].
-    pub steps: Vec<[usize; 2]>,
+    pub places: Broadcast,
 }
 
 impl Quantized16 {
@@ -207,7 +216,7 @@ impl Step for Quantized16 {
             y.max(self.bounds.0).min(self.bounds.1) as i16
         };
         let cut = |y: i16| i32::from(y).max(self.bounds.0).min(self.bounds.1) as i16;
-        over(&self.dims, &self.steps, a, b, numbers_mut(io.out), |a, b| match self.f {
+        self.places.over(a, b, numbers_mut(io.out), |a, b| match self.f {
             WholeFn::Sub => done(term(0, a).wrapping_sub(term(1, b))),
             WholeFn::Mul => {
                 done((i32::from(a) - self.zeros[0]).wrapping_mul(i32::from(b) - self.zeros[1]))
@@ -259,10 +268,10 @@ impl Wire for WholeFn {
     }
 }
 
-wire!(Compare { f, element, dims, steps });
+wire!(Compare { f, element, places });
 wire!(Infinite { negative, positive });
-wire!(Whole { f, element, dims, steps });
-wire!(Quantized16 { f, zeros, factors, factor, bounds, dims, steps });
+wire!(Whole { f, element, places });
+wire!(Quantized16 { f, zeros, factors, factor, bounds, places });
 
 impl Wire for Invert {
     fn put(&self, _: &mut Writer) {}

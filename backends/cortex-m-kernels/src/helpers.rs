@@ -75,6 +75,7 @@ pub(crate) enum Helper {
     Mean,
     Copy,
     Quantize,
+    QuantizeEven,
     Dequantize,
     Requantize,
     Rows,
@@ -160,7 +161,7 @@ impl Helper {
             H::Dense8Each(_) => &[H::Dense8Params, H::MmScale],
             H::Dense8(_) | H::Dense8Left(_) => &[H::Dense8Params],
             H::Rows => &[H::Move],
-            H::Exp | H::Quantize => &[H::Base],
+            H::Exp | H::Quantize | H::QuantizeEven => &[H::Base],
             H::Softmax => &[H::Exp],
             H::Add => &[H::Base, H::Helium, H::MulHr],
             H::AvgPool | H::MaxPool => &[H::Pool],
@@ -379,7 +380,19 @@ impl Helper {
             Self::MaxPool => include_str!("c/max_pool.c"),
             Self::Mean => include_str!("c/mean.c"),
             Self::Copy => include_str!("c/copy.c"),
-            Self::Quantize => include_str!("c/quantize.c"),
+            Self::Quantize => {
+                return quantize(
+                    "pr_quantize",
+                    "away from zero",
+                    "v += (rest >= 0.5f) - (rest <= -0.5f);",
+                );
+            }
+            Self::QuantizeEven => {
+                let up = "(rest > 0.5f || (rest == 0.5f && (v & 1)))";
+                let round =
+                    format!("v += {up} - {};", up.replace("0.5f", "-0.5f").replace('>', "<"));
+                return quantize("pr_quantize_even", "to even numbers", &round);
+            }
             Self::Dequantize => include_str!("c/dequantize.c"),
             Self::Requantize => include_str!("c/requantize.c"),
             Self::Rows => include_str!("c/rows.c"),
@@ -485,6 +498,14 @@ fn codes(isa: Isa) -> String {
         }
     };
     include_str!("c/codes.c").to_owned() + put
+}
+
+/// Floats to int8 by one way of rounding.
+fn quantize(name: &str, ties: &str, round: &str) -> String {
+    include_str!("c/quantize.c")
+        .replace("PR_NAME", name)
+        .replace("PR_TIES", ties)
+        .replace("PR_ROUND", round)
 }
 
 /// What a driver does for a pair of windows: the products, or gathering the windows for later.

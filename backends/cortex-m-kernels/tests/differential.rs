@@ -707,7 +707,13 @@ fn pools_tables_copies_and_conversions_equal_the_oracle() {
             .chain([1e30, -1e30, f32::MAX, 0.499_999_97 * scale])
             .collect();
         let bytes: Vec<u8> = floats.iter().flat_map(|f| f.to_le_bytes()).collect();
-        let quantize = Quantize { count: floats.len(), scale, zero: -9 };
+        let even = Quantize { count: floats.len(), scale, zero: -9, ties_even: true };
+        let expected: Vec<i8> = floats
+            .iter()
+            .map(|&f| ((f / scale).round_ties_even() - 9.0).clamp(-128.0, 127.0) as i8)
+            .collect();
+        p.push(&even, &[bytes.clone()], &raw(&expected), "quantize, ties to even".into());
+        let quantize = Quantize { count: floats.len(), scale, zero: -9, ties_even: false };
         let expected: Vec<i8> = floats
             .iter()
             .map(|&f| ((f / scale).round() - 9.0).clamp(-128.0, 127.0) as i8)

@@ -306,9 +306,10 @@ pub fn layers(isa: Isa) -> Vec<Box<dyn Layer>> {
         let m = Multiplier::from_real(0.3);
         let shape = vec![size(r, 1, 20), size(r, 1, 60)];
         let (rows, run, gap) = (size(r, 1, 40), size(r, 1, 60), r.below(2));
-        let rest: [Box<dyn Layer>; 10] = [
+        let rest: [Box<dyn Layer>; 11] = [
             Box::new(Table { count, values: [3; 256] }),
-            Box::new(Quantize { count, scale, zero: 3 }),
+            Box::new(Quantize { count, scale, zero: 3, ties_even: false }),
+            Box::new(Quantize { count, scale, zero: 3, ties_even: true }),
             Box::new(Dequantize { count, scale, zero: 3 }),
             Box::new(Requantize { count, in_zero: 3, requant: Requant::per_tensor(m, 2) }),
             Box::new(Fill { bytes: count, value: 3 }),

@@ -18,11 +18,13 @@ pub enum Coding {
     Codes(u8),
     /// The same with a palette for each channel.
     ChannelCodes(u8),
+    /// Prefix codes, short ones for frequent values, decoded as these are.
+    Prefix,
 }
 
 impl Coding {
     /// Every coding, the plainest first.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Plain,
         Self::Nibbles,
         Self::Palette,
@@ -39,6 +41,7 @@ impl Coding {
         Self::ChannelCodes(4),
         Self::ChannelCodes(5),
         Self::ChannelCodes(6),
+        Self::Prefix,
     ];
 
     /// A word for reports.
@@ -61,6 +64,7 @@ impl Coding {
             Self::ChannelCodes(4) => "palettes of 16, one a channel",
             Self::ChannelCodes(5) => "palettes of 32, one a channel",
             Self::ChannelCodes(_) => "palettes of 64, one a channel",
+            Self::Prefix => "prefix codes",
         }
     }
 
@@ -72,8 +76,13 @@ impl Coding {
             Self::Sparse => "_sparse",
             Self::SparsePalette => "_sparse_palette",
             Self::Winograd => "_winograd",
-            Self::Codes(_) | Self::ChannelCodes(_) => "_packed",
+            Self::Codes(_) | Self::ChannelCodes(_) | Self::Prefix => "_packed",
         }
+    }
+
+    /// Whether groups of channels are decoded into scratch memory.
+    pub(crate) fn is_packed(self) -> bool {
+        matches!(self, Self::Codes(_) | Self::ChannelCodes(_) | Self::Prefix)
     }
 
     pub(crate) fn has_palette(self) -> bool {

@@ -216,7 +216,7 @@ impl Conv2d<'_> {
         if self.coding == Coding::Winograd {
             return self.winograd(unit, name);
         }
-        if matches!(self.coding, Coding::Codes(_) | Coding::ChannelCodes(_)) {
+        if self.coding.is_packed() {
             let packing = Packing::of(self.coding, unit.isa())?;
             return self.packed(unit, name, packing);
         }

@@ -260,13 +260,19 @@ pub struct Quantize {
     pub scale: f32,
     /// The output's zero point.
     pub zero: i32,
+    /// Whether ties go to the even neighbour instead of away from zero.
+    pub ties_even: bool,
 }
 
 impl Layer for Quantize {
     fn lower(&self, unit: &mut Unit, _name: &str) -> Result<Kernel, KernelError> {
-        unit.need(Helper::Quantize);
+        let (helper, function) = match self.ties_even {
+            true => (Helper::QuantizeEven, "pr_quantize_even"),
+            false => (Helper::Quantize, "pr_quantize"),
+        };
+        unit.need(helper);
         let template = format!(
-            "pr_quantize((const float *)@in0@, @out0@, {}, {:e}f, {});",
+            "{function}((const float *)@in0@, @out0@, {}, {:e}f, {});",
             self.count, self.scale, self.zero
         );
         Ok(Kernel::new(template, "elementwise").overlap(&[Overlap::AtLeast(0)]))

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use crate::packed::decoder;
+use crate::packed::{Packing, decoder};
 use crate::{Coding, Isa};
 
 /// The shared C functions, in the order in which they appear in a unit.
@@ -33,7 +33,7 @@ pub(crate) enum Helper {
     Strip,
     ConvOf(Coding),
     Codes,
-    Decode(u8),
+    Decode(Packing),
     ConvPacked,
     Pointwise,
     PointwiseOf(Coding),
@@ -75,6 +75,7 @@ pub(crate) enum Helper {
     Mean,
     Copy,
     Quantize,
+    QuantizeEven,
     Dequantize,
     Requantize,
     Rows,
@@ -114,7 +115,7 @@ impl Helper {
                 Coding::Sparse => &[H::Conv, H::Product(Coding::Sparse)],
                 Coding::SparsePalette => &[H::Conv, H::Product(Coding::SparsePalette)],
                 Coding::Winograd => &[H::Base, H::MulHr, H::Move],
-                Coding::Codes(_) | Coding::ChannelCodes(_) => &[H::ConvPacked],
+                Coding::Codes(_) | Coding::ChannelCodes(_) | Coding::Prefix => &[H::ConvPacked],
             },
             H::Codes => &[H::Conv],
             H::Decode(_) => &[H::Codes],
@@ -125,7 +126,9 @@ impl Helper {
                 Coding::Palette => &[H::Pointwise, H::Product(Coding::Palette)],
                 Coding::Sparse => &[H::Pointwise, H::Product(Coding::Sparse)],
                 Coding::SparsePalette => &[H::Pointwise, H::Product(Coding::SparsePalette)],
-                Coding::Winograd | Coding::Codes(_) | Coding::ChannelCodes(_) => &[],
+                Coding::Winograd | Coding::Codes(_) | Coding::ChannelCodes(_) | Coding::Prefix => {
+                    &[]
+                }
             },
             H::Product(Coding::Plain) => &[H::MmChoice],
             H::Product(Coding::Winograd) => &[],
@@ -158,7 +161,7 @@ impl Helper {
             H::Dense8Each(_) => &[H::Dense8Params, H::MmScale],
             H::Dense8(_) | H::Dense8Left(_) => &[H::Dense8Params],
             H::Rows => &[H::Move],
-            H::Exp | H::Quantize => &[H::Base],
+            H::Exp | H::Quantize | H::QuantizeEven => &[H::Base],
             H::Softmax => &[H::Exp],
             H::Add => &[H::Base, H::Helium, H::MulHr],
             H::AvgPool | H::MaxPool => &[H::Pool],
@@ -243,7 +246,7 @@ impl Helper {
             }
             Self::ConvOf(_) | Self::PointwiseOf(_) if mve => "",
             Self::Codes => return codes(isa),
-            Self::Decode(bits) => return decoder(isa, bits),
+            Self::Decode(packing) => return decoder(isa, packing),
             Self::ConvPacked if mve => {
                 return include_str!("c/packed_mve.c").to_owned()
                     + "\n"
@@ -377,7 +380,19 @@ impl Helper {
             Self::MaxPool => include_str!("c/max_pool.c"),
             Self::Mean => include_str!("c/mean.c"),
             Self::Copy => include_str!("c/copy.c"),
-            Self::Quantize => include_str!("c/quantize.c"),
+            Self::Quantize => {
+                return quantize(
+                    "pr_quantize",
+                    "away from zero",
+                    "v += (rest >= 0.5f) - (rest <= -0.5f);",
+                );
+            }
+            Self::QuantizeEven => {
+                let up = "(rest > 0.5f || (rest == 0.5f && (v & 1)))";
+                let round =
+                    format!("v += {up} - {};", up.replace("0.5f", "-0.5f").replace('>', "<"));
+                return quantize("pr_quantize_even", "to even numbers", &round);
+            }
             Self::Dequantize => include_str!("c/dequantize.c"),
             Self::Requantize => include_str!("c/requantize.c"),
             Self::Rows => include_str!("c/rows.c"),
@@ -478,12 +493,19 @@ fn dsp_driver(present: &BTreeSet<Helper>) -> String {
 fn codes(isa: Isa) -> String {
     let put = match isa {
         Isa::Dsp => "#define PR_LANES(a, b) ((uint32_t)(a) & 0xffff) | (uint32_t)(b) << 16\n",
-        Isa::V6m | Isa::V7m => {
+        Isa::V6m | Isa::V7m | Isa::Helium => {
             "#define PR_FOUR(a, b, c, d) \\\n    (uint8_t)(a) | (uint32_t)(uint8_t)(b) << 8 | (uint32_t)(uint8_t)(c) << 16 | (uint32_t)(uint8_t)(d) << 24\n"
         }
-        Isa::Helium => "",
     };
     include_str!("c/codes.c").to_owned() + put
+}
+
+/// Floats to int8 by one way of rounding.
+fn quantize(name: &str, ties: &str, round: &str) -> String {
+    include_str!("c/quantize.c")
+        .replace("PR_NAME", name)
+        .replace("PR_TIES", ties)
+        .replace("PR_ROUND", round)
 }
 
 /// What a driver does for a pair of windows: the products, or gathering the windows for later.

@@ -45,6 +45,7 @@ mod moves;
 mod pack;
 mod packed;
 mod pool;
+mod prefix;
 mod requant;
 mod softmax;
 mod unit;

@@ -1,4 +1,4 @@
-//! Weights as codes of 2 to 6 bits that are decoded for four output channels at a time.
+//! Weights that are decoded for four output channels at a time: codes of 2 to 6 bits, and prefix codes.
 //!
 //! With the DSP extension codes of a palette of 16 are decoded inside the product, where a table of all pairs gives two
 //! weights for a byte. No such table is small for 5 and 6 bits or where every channel has a codebook of its own, and
@@ -22,12 +22,13 @@ const SLOTS: usize = 8;
 /// Words of a group beside its weights.
 const GROUP_WORDS: usize = 9;
 
-/// How many bits codes have, and whose they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Packing {
-    pub bits: u8,
-    /// Whether each channel has a codebook of its own.
-    pub own: bool,
+/// How weights that are decoded into scratch memory lie in flash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Packing {
+    /// Codes of so many bits of one codebook, or of one for each channel.
+    Bits { bits: u8, own: bool },
+    /// Prefix codes of all values.
+    Prefix,
 }
 
 impl Packing {
@@ -36,26 +37,42 @@ impl Packing {
     pub fn of(coding: Coding, isa: Isa) -> Option<Self> {
         match coding {
             Coding::Codes(4) if isa == Isa::Dsp => None,
-            Coding::Codes(bits @ 2..=6) => Some(Self { bits, own: false }),
-            Coding::ChannelCodes(bits @ 2..=6) => Some(Self { bits, own: true }),
+            Coding::Codes(bits @ 2..=6) => Some(Self::Bits { bits, own: false }),
+            Coding::ChannelCodes(bits @ 2..=6) => Some(Self::Bits { bits, own: true }),
+            Coding::Prefix => Some(Self::Prefix),
             _ => None,
         }
     }
 
-    fn entries(self) -> usize {
-        1 << self.bits
+    /// Palettes of channels have the decoder of one for all.
+    fn shared(self) -> Self {
+        match self {
+            Self::Bits { bits, .. } => Self::Bits { bits, own: false },
+            Self::Prefix => self,
+        }
     }
 
-    /// The codebook of some weights, and how many of its entries are used.
-    fn book(self, weights: impl Iterator<Item = i8>) -> Option<(Vec<i8>, usize)> {
-        let mut there = [false; 256];
-        weights.for_each(|w| there[usize::from(w as u8)] = true);
-        let mut book: Vec<i8> =
-            (i8::MIN..=i8::MAX).filter(|&w| there[usize::from(w as u8)]).collect();
-        let used = book.len();
-        book.resize(self.entries(), 0);
-        (used <= self.entries()).then_some((book, used))
+    /// The name of the loop that decodes blocks.
+    pub fn loop_name(self) -> &'static str {
+        match self {
+            Self::Bits { bits: 2, .. } => "decoded_2",
+            Self::Bits { bits: 3, .. } => "decoded_3",
+            Self::Bits { bits: 4, .. } => "decoded_4",
+            Self::Bits { bits: 5, .. } => "decoded_5",
+            Self::Bits { .. } => "decoded_6",
+            Self::Prefix => "decoded_prefix",
+        }
     }
+}
+
+/// The codebook of some weights, and how many of its entries are used.
+fn book(entries: usize, weights: impl Iterator<Item = i8>) -> Option<(Vec<i8>, usize)> {
+    let mut there = [false; 256];
+    weights.for_each(|w| there[usize::from(w as u8)] = true);
+    let mut book: Vec<i8> = (i8::MIN..=i8::MAX).filter(|&w| there[usize::from(w as u8)]).collect();
+    let used = book.len();
+    book.resize(entries, 0);
+    (used <= entries).then_some((book, used))
 }
 
 /// The codes of 16 weights, the first in the lowest bits.
@@ -73,7 +90,8 @@ fn in_bits(bits: u8, codes: impl Iterator<Item = u8>, out: &mut Vec<u8>) {
 }
 
 /// The codes of 16 inputs of four channels in planes of 4, 2 and 1 bits.
-fn in_planes(bits: u8, code: impl Fn(usize, usize) -> u8, out: &mut Vec<u8>) {
+fn in_planes(bits: u8, codes: &[u8], out: &mut Vec<u8>) {
+    let code = |channel: usize, i: usize| codes.get(16 * channel + i).copied().unwrap_or(0);
     let mut from = 0;
     if bits & 4 != 0 {
         for pair in [0, 2] {
@@ -94,91 +112,107 @@ fn in_planes(bits: u8, code: impl Fn(usize, usize) -> u8, out: &mut Vec<u8>) {
 }
 
 /// Groups of codes, and the codebook of all channels, if there is one.
-struct Codes {
-    groups: Vec<u32>,
-    shared: Vec<i8>,
+pub(crate) struct Codes {
+    pub groups: Vec<u32>,
+    pub shared: Vec<i8>,
 }
 
+/// A weight's output channel and its input, `None` where the window is padded.
+type Place = (usize, Option<usize>);
+
 impl Matrix<'_> {
+    /// The first channels of the groups.
+    pub(crate) fn packed_firsts(&self, isa: Isa) -> Vec<usize> {
+        let channels = self.folded.len();
+        match isa {
+            Isa::Helium => (0..channels).step_by(4).collect(),
+            _ => groups(channels, 4),
+        }
+    }
+
+    /// A weight; past the last channel they are zeros.
+    pub(crate) fn packed_weight(&self, output: usize, input: Option<usize>) -> i8 {
+        if output < self.folded.len() { self.weight(output, input) } else { 0 }
+    }
+
+    /// The weights of a group in the order of the plain stream, block by block.
+    pub(crate) fn places(&self, isa: Isa, first: usize) -> Vec<Vec<Place>> {
+        let all = [first, first + 1, first + 2, first + 3];
+        if isa == Isa::Helium {
+            let known = |i: usize| Some(i).filter(|&k| k < self.per_output);
+            let block = |at: usize| {
+                all.into_iter()
+                    .flat_map(move |o| (at..at + 16).map(move |i| (o, i)))
+                    .map(|(o, i)| (o, known(i)))
+            };
+            return (0..self.per_output).step_by(16).map(|at| block(at).collect()).collect();
+        }
+        let block = |four: &[Option<usize>; 4]| -> Vec<Place> {
+            if isa == Isa::Dsp {
+                // A word is two inputs of two channels.
+                let two = |inputs: [Option<usize>; 2]| {
+                    [first, first + 2]
+                        .map(|o| inputs.map(|k| [(o, k), (o + 1, k)]).concat())
+                        .concat()
+                };
+                pairs(four).map(two).concat()
+            } else {
+                four.map(|k| all.map(|o| (o, k))).concat()
+            }
+        };
+        self.order.iter().map(block).collect()
+    }
+
     /// The codebooks of all channels, or one; `None` where they do not fit or codes of fewer bits do.
-    fn books(&self, isa: Isa, packing: Packing) -> Option<Vec<Vec<i8>>> {
+    fn books(&self, isa: Isa, entries: usize, own: bool) -> Option<Vec<Vec<i8>>> {
         let rows = self.weights.chunks_exact(self.per_output);
         // Where windows are padded their weights are zeros.
         let padded = match isa {
             Isa::Helium => !self.per_output.is_multiple_of(16),
             _ => self.order.iter().flatten().any(Option::is_none),
         };
-        let zero = || padded.then_some(0);
-        let found: Vec<(Vec<i8>, usize)> = if packing.own {
-            rows.map(|row| packing.book(row.iter().copied().chain(zero())))
-                .collect::<Option<_>>()?
-        } else {
-            vec![packing.book(self.weights.iter().copied().chain(zero()))?]
+        let with_zero = |row: &[i8]| book(entries, row.iter().copied().chain(padded.then_some(0)));
+        let found: Vec<(Vec<i8>, usize)> = match own {
+            true => rows.map(with_zero).collect::<Option<_>>()?,
+            false => vec![with_zero(self.weights)?],
         };
         let most = found.iter().map(|b| b.1).max().unwrap_or(0);
         // Codes of fewer bits do as well.
-        let fewer = packing.bits > 2 && 2 * most <= packing.entries();
+        let fewer = entries > 4 && 2 * most <= entries;
         (!fewer).then(|| found.into_iter().map(|b| b.0).collect())
     }
 
-    fn packed_codes(&self, isa: Isa, packing: Packing) -> Option<Codes> {
-        let channels = self.folded.len();
-        let books = self.books(isa, packing)?;
-        let nothing = vec![0; packing.entries()];
-        let book = |o: usize| {
-            let own = if packing.own { o } else { 0 };
-            books.get(own).unwrap_or(&nothing)
-        };
-        let code = |o: usize, input: Option<usize>| {
-            let weight = if o < channels { self.weight(o, input) } else { 0 };
+    fn packed_codes(&self, isa: Isa, bits: u8, own: bool) -> Option<Codes> {
+        let books = self.books(isa, 1 << bits, own)?;
+        let nothing = vec![0; 1 << bits];
+        let book = |o: usize| books.get(if own { o } else { 0 }).unwrap_or(&nothing);
+        let code = |&(o, k): &Place| {
+            let weight = self.packed_weight(o, k);
             book(o).iter().position(|&v| v == weight).unwrap_or(0) as u8
         };
-        let firsts = match isa {
-            Isa::Helium => (0..channels).step_by(4).collect(),
-            _ => groups(channels, 4),
-        };
         let mut out = Vec::new();
-        for first in firsts {
+        for first in self.packed_firsts(isa) {
             self.frame(isa, first, &mut out)?;
             let mut bytes = Vec::new();
-            if packing.own {
+            if own {
                 bytes.extend((first..first + 4).flat_map(book).map(|&v| v as u8));
             }
-            if isa == Isa::Helium {
-                for block in (0..self.per_output).step_by(16) {
-                    let known = |i: usize| Some(block + i).filter(|&k| k < self.per_output);
-                    in_planes(packing.bits, |i, k| code(first + i, known(k)), &mut bytes);
+            for block in self.places(isa, first) {
+                let codes: Vec<u8> = block.iter().map(code).collect();
+                match isa {
+                    Isa::Helium => in_planes(bits, &codes, &mut bytes),
+                    _ => in_bits(bits, codes.into_iter(), &mut bytes),
                 }
-            }
-            for four in self.order.iter().filter(|_| isa != Isa::Helium) {
-                // Two inputs of two channels make a word of the DSP extension, one input of four another.
-                let mut block: Vec<u8> = Vec::with_capacity(16);
-                if isa == Isa::Dsp {
-                    for inputs in pairs(four) {
-                        for channel in [first, first + 2] {
-                            block.extend(
-                                inputs
-                                    .iter()
-                                    .flat_map(|&k| [code(channel, k), code(channel + 1, k)]),
-                            );
-                        }
-                    }
-                } else {
-                    for &input in four {
-                        block.extend((first..first + 4).map(|o| code(o, input)));
-                    }
-                }
-                in_bits(packing.bits, block.into_iter(), &mut bytes);
             }
             bytes.resize(bytes.len().next_multiple_of(4), 0);
             out.extend(bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])));
         }
-        let shared = if packing.own { Vec::new() } else { books.into_iter().next()? };
+        let shared = if own { Vec::new() } else { books.into_iter().next()? };
         Some(Codes { groups: out, shared })
     }
 
     /// What a group has beside its weights, in the order of the plain stream; `None` where that cannot hold them.
-    fn frame(&self, isa: Isa, first: usize, out: &mut Vec<u32>) -> Option<()> {
+    pub(crate) fn frame(&self, isa: Isa, first: usize, out: &mut Vec<u32>) -> Option<()> {
         match isa {
             Isa::Helium => self.helium_tail(first, out),
             Isa::Dsp => {
@@ -238,21 +272,32 @@ impl Conv2d<'_> {
         let channels =
             Channels::settle(weights, layer.bias, per_output, zero, requant, Scales::Either)?;
         let matrix = channels.matrix(per_output, &order);
-        let codes = matrix.packed_codes(isa, packing)?;
+        let (codes, table) = match packing {
+            Packing::Bits { bits, own } => (matrix.packed_codes(isa, bits, own)?, Vec::new()),
+            Packing::Prefix => matrix.prefix_codes(isa)?,
+        };
         unit.need(Helper::Mm42Any);
         if channels.left() > 0 {
             unit.need(Helper::Left);
         }
-        unit.need(Helper::Decode(packing.bits));
+        unit.need(Helper::Decode(packing.shared()));
         unit.need(Helper::ConvPacked);
         unit.words(&format!("{name}_w"), &codes.groups);
-        let book = if packing.own {
-            "0".to_owned()
-        } else {
-            unit.i8s(&format!("{name}_book"), &codes.shared);
-            format!("{name}_book")
+        let book = match packing {
+            Packing::Bits { own: true, .. } => "0".to_owned(),
+            Packing::Bits { .. } => {
+                unit.i8s(&format!("{name}_book"), &codes.shared);
+                format!("{name}_book")
+            }
+            Packing::Prefix => {
+                unit.u16s(&format!("{name}_book"), &table);
+                format!("(const int8_t *){name}_book")
+            }
         };
-        let step = if packing.own { packing.entries() } else { 0 };
+        let (decoder, step) = match packing {
+            Packing::Bits { bits, own } => (bits.to_string(), if own { 1 << bits } else { 0 }),
+            Packing::Prefix => ("prefix".to_owned(), 0),
+        };
         let bytes = layer.window_bytes(isa, false) as usize;
         let (blocks, words) = match isa {
             Isa::Helium => (bytes / 16, bytes),
@@ -261,8 +306,7 @@ impl Conv2d<'_> {
         let (words, slots) = (words + GROUP_WORDS, layer.slots(bytes));
         let record = layer.window_record(unit, name, bytes, layer.requant.zero_term());
         let fields = format!(
-            "{{{record}}}, pr_decode_{}, {book}, {step}, {blocks}, {words}, {slots}",
-            packing.bits
+            "{{{record}}}, pr_decode_{decoder}, {book}, {step}, {blocks}, {words}, {slots}"
         );
         unit.record("pr_packed", name, &fields);
         let call = format!("pr_conv2d_packed(&{name}, @in0@, @out0@, @scratch@);");
@@ -298,11 +342,22 @@ fn word(isa: Isa, at: usize, code: &[String]) -> String {
     }
 }
 
-/// The function that decodes groups with codes of some bits.
-pub(crate) fn decoder(isa: Isa, bits: u8) -> String {
-    if isa == Isa::Helium {
-        return vector_decoder(bits);
-    }
+/// The function that decodes groups.
+pub(crate) fn decoder(isa: Isa, packing: Packing) -> String {
+    let bits = match packing {
+        Packing::Bits { bits, .. } if isa == Isa::Helium => return vector_decoder(bits),
+        Packing::Bits { bits, .. } => bits,
+        Packing::Prefix => {
+            let last = match isa {
+                Isa::Dsp => "PR_LANES(w0 + w1 * 256, w2 + w3 * 256)",
+                _ => "PR_FOUR(w0, w1, w2, w3)",
+            };
+            let count = if isa == Isa::Helium { "64" } else { "16" };
+            return include_str!("c/decode_prefix.c")
+                .replace("PR_COUNT", count)
+                .replace("PR_LAST", last);
+        }
+    };
     let bits = usize::from(bits);
     let mut loads = String::new();
     for i in 0..bits.div_ceil(2) {

@@ -331,6 +331,10 @@ impl Unit {
         self.array("int32_t", name, values.iter().map(|&v| int(v)), 10);
     }
 
+    pub(crate) fn u16s(&mut self, name: &str, values: &[u16]) {
+        self.array("uint16_t", name, values.iter().map(u16::to_string), 16);
+    }
+
     pub(crate) fn bytes(&mut self, name: &str, bytes: &[u8]) {
         self.array("uint8_t", name, bytes.iter().map(u8::to_string), 24);
     }
@@ -346,7 +350,11 @@ impl Unit {
         items: impl ExactSizeIterator<Item = String>,
         per_line: usize,
     ) {
-        let size = if c_type.ends_with("int8_t") { 1 } else { 4 };
+        let size = match c_type {
+            "int8_t" | "uint8_t" => 1,
+            "uint16_t" => 2,
+            _ => 4,
+        };
         self.constant_bytes += items.len() * size;
         let _ = write!(self.constants, "static const {c_type} {name}[{}] = {{", items.len().max(1));
         for (index, item) in items.enumerate() {

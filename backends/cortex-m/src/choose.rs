@@ -16,7 +16,7 @@ pub(crate) enum Optimize {
     Balanced,
     /// The fastest kernels.
     Speed,
-    /// The smallest constants.
+    /// The smallest constants, or the fastest of those that are about as small.
     Size,
 }
 
@@ -53,6 +53,9 @@ impl Choice {
         self.candidates.iter().find(|c| c.coding == self.coding)
     }
 }
+
+/// A faster coding that takes no more than one of so many parts beyond the smallest is small enough.
+const SMALLER: usize = 10;
 
 /// Instructions of a compressed coding beyond which a balanced compilation stores bytes: 1.625 times.
 const PATIENCE: (u64, u64) = (13, 8);
@@ -93,7 +96,14 @@ pub(crate) fn choose(
         return Choice { candidates, coding: Coding::Plain, why };
     };
     let fastest = candidates.iter().min_by_key(|c| (c.cycles, c.bytes)).copied().unwrap_or(plain);
-    let smallest = candidates.iter().min_by_key(|c| (c.bytes, c.cycles)).copied().unwrap_or(plain);
+    let least = candidates.iter().map(|c| c.bytes).min().unwrap_or(plain.bytes);
+    let about = |c: &&Candidate| c.bytes <= least + least / SMALLER;
+    let smallest = candidates
+        .iter()
+        .filter(about)
+        .min_by_key(|c| (c.cycles, c.bytes))
+        .copied()
+        .unwrap_or(plain);
     let patient = |c: &&Candidate| c.instructions * PATIENCE.1 <= plain.instructions * PATIENCE.0;
     let taken = match policy.optimize {
         Optimize::Speed => fastest,

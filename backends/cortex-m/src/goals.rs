@@ -1,11 +1,13 @@
 //! Budgets: what is asked for, and the choices that meet it.
 
+use std::collections::BTreeMap;
+
 use paring_backend::{
     CompileError, CompileOptions, Latency, Shortfall, parse_energy, parse_latency,
 };
 use paring_cortex_m_kernels::Core;
 use paring_cortex_m_kernels::cost::Cost;
-use paring_ir::Verified;
+use paring_ir::{NodeId, Verified};
 
 use crate::budget;
 use crate::choose::{Candidate, Optimize, Policy};
@@ -88,16 +90,20 @@ pub(crate) fn meet(
     if let Some(ram) = goals.ram {
         policy.streams = streams(graph, core, &policy, ram)?;
     }
-    // Every round decides one layer for good.
+    // Every round decides one layer, and later ones may only go further: what less flash asked for is not undone to save
+    // time.
+    let mut decided: BTreeMap<NodeId, Shortage> = BTreeMap::new();
     loop {
         let change = {
             let mut lowering = crate::lower_all(graph, core, &policy)?;
             let memory = crate::planned(&mut lowering).map_err(CompileError::Options)?;
             let Some(short) = shortage(&lowering, &memory, core, goals) else { break };
-            let change = short.change(&lowering, &memory, &policy);
-            change.ok_or_else(|| {
+            let change = short.change(&lowering, &memory, &decided);
+            let change = change.ok_or_else(|| {
                 CompileError::Budget(Box::new(short.report(&lowering, &memory, core, goals)))
-            })?
+            })?;
+            decided.insert(change.0, short);
+            change
         };
         let (node, coding, why) = change;
         policy.decided.insert(node, (coding, why));
@@ -170,18 +176,23 @@ fn shortage(
     }
 }
 
-type Change = (paring_ir::NodeId, paring_cortex_m_kernels::Coding, String);
+type Change = (NodeId, paring_cortex_m_kernels::Coding, String);
 
 impl Shortage {
-    /// The change of one layer's coding that gains most for what it costs. A layer that a budget has
+    /// The change of one layer's coding that gains most for what it costs. A layer that another budget has
     /// decided stays.
-    fn change(self, lowering: &Lowering<'_>, memory: &Memory, policy: &Policy) -> Option<Change> {
+    fn change(
+        self,
+        lowering: &Lowering<'_>,
+        memory: &Memory,
+        decided: &BTreeMap<NodeId, Self>,
+    ) -> Option<Change> {
         let peak = memory.live.iter().copied().max().unwrap_or(0);
         let mut best: Option<(f64, Change)> = None;
         for (at, step) in lowering.steps.iter().enumerate() {
             let Some(choice) = &step.choice else { continue };
             let Some(now) = choice.chosen() else { continue };
-            if policy.decided.contains_key(&step.node) {
+            if decided.get(&step.node).is_some_and(|&by| by != self) {
                 continue;
             }
             for other in choice.candidates.iter().filter(|c| c.coding != now.coding) {

@@ -174,6 +174,36 @@ fn codes_take_their_bits_of_flash_on_every_core() {
 }
 
 #[test]
+fn frequent_values_take_few_bits() {
+    let Some(data) = data() else { return };
+    let graph = read(&data.join("models/tflite/ic_resnet8_int8.tflite"));
+    // Four fifths of the weights are zeros, here and there, and the others have 16 values.
+    let pruned = |values: &[i8], shape: &[usize]| {
+        let mut sizes: Vec<u8> = values.iter().map(|w| w.unsigned_abs()).collect();
+        sizes.sort_unstable();
+        let least = sizes[sizes.len() * 4 / 5];
+        let kept: Vec<i8> =
+            values.iter().map(|&w| if w.unsigned_abs() < least { 0 } else { w }).collect();
+        palette(&kept, shape)
+    };
+    let dense = |values: &[i8], shape: &[usize]| {
+        ConstData::Dense(pruned(values, shape).dense().cast(DType::I8))
+    };
+    let graphs = [recoded(&graph, 1.0, pruned), recoded(&graph, 1.0, dense)];
+    // Codes of any length come one after the other, which costs most where all else is done 16 at a time.
+    for (core, times) in [(Core::M0, 2), (Core::M4, 3), (Core::M55, 6)] {
+        let coded = measure(&graphs[0], core, &[("optimize", "size")]);
+        let bytes = measure(&graphs[1], core, &[("optimize", "speed")]);
+        assert!(coded.outputs == bytes.outputs, "{core}: outputs differ");
+        let (flash, plain) = (coded.flash_bytes, bytes.flash_bytes);
+        let (instructions, without) = (coded.instructions, bytes.instructions);
+        println!("{core}: flash {flash} for {plain}, {instructions} instructions for {without}");
+        assert!(coded.weight_bytes < 26_000, "{core}: {} bytes", coded.weight_bytes);
+        assert!(instructions < times * without, "{core}: {instructions} for {without}");
+    }
+}
+
+#[test]
 fn cores_without_the_dsp_extension_decode_too() {
     let Some(data) = data() else { return };
     let graph = read(&data.join("models/tflite/ic_resnet8_int8.tflite"));

@@ -41,6 +41,8 @@ fn weights(r: &mut Random, coding: Coding, shape: [usize; 3]) -> &'static [i8] {
                     Coding::SparsePalette => r.of(&book),
                     Coding::Codes(bits) => coded(r, 0, bits),
                     Coding::ChannelCodes(bits) => coded(r, o, bits),
+                    // Small values are more frequent.
+                    Coding::Prefix => (r.below(12) * r.below(12)) as i8 >> r.below(4),
                     _ => r.below(121) as i8 - 60,
                 });
             }
@@ -278,7 +280,11 @@ pub fn layers(isa: Isa) -> Vec<Box<dyn Layer>> {
     for coding in Coding::ALL.into_iter().skip(1).filter(|&c| c != Coding::Winograd) {
         // Codes of any number of bits have one function.
         let rounds =
-            if matches!(coding, Coding::Codes(_) | Coding::ChannelCodes(_)) { 8 } else { 24 };
+            if matches!(coding, Coding::Codes(_) | Coding::ChannelCodes(_) | Coding::Prefix) {
+                8
+            } else {
+                24
+            };
         for round in 0..rounds {
             all.push(Box::new(conv(r, round, coding, slow)));
             all.push(Box::new(dense(r, round, coding)));
@@ -300,9 +306,10 @@ pub fn layers(isa: Isa) -> Vec<Box<dyn Layer>> {
         let m = Multiplier::from_real(0.3);
         let shape = vec![size(r, 1, 20), size(r, 1, 60)];
         let (rows, run, gap) = (size(r, 1, 40), size(r, 1, 60), r.below(2));
-        let rest: [Box<dyn Layer>; 10] = [
+        let rest: [Box<dyn Layer>; 11] = [
             Box::new(Table { count, values: [3; 256] }),
-            Box::new(Quantize { count, scale, zero: 3 }),
+            Box::new(Quantize { count, scale, zero: 3, ties_even: false }),
+            Box::new(Quantize { count, scale, zero: 3, ties_even: true }),
             Box::new(Dequantize { count, scale, zero: 3 }),
             Box::new(Requantize { count, in_zero: 3, requant: Requant::per_tensor(m, 2) }),
             Box::new(Fill { bytes: count, value: 3 }),

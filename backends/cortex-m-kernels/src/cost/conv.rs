@@ -38,7 +38,7 @@ impl Product {
                 rounds.push(("kept", self.pairs * self.kept));
             }
             (Isa::V6m | Isa::V7m, _) => rounds.push(("step", groups * steps)),
-            (Isa::Dsp, Coding::Plain | Coding::Codes(_) | Coding::ChannelCodes(_)) => {
+            (Isa::Dsp, coding) if coding == Coding::Plain || coding.is_packed() => {
                 rounds.push(("step", groups * steps));
                 // The first step along lines stands before the loop.
                 let further = if self.relu { steps - 1 } else { steps };
@@ -52,7 +52,7 @@ impl Product {
             }
             (Isa::Dsp, Coding::Palette) => rounds.push(("two_steps", groups * steps.div_ceil(2))),
             // Layers in tiles count their own.
-            (Isa::Dsp, Coding::Winograd) => {}
+            (Isa::Dsp, _) => {}
         }
     }
 }
@@ -138,13 +138,7 @@ impl Conv2d<'_> {
             let block = if isa == Isa::Dsp { 16 } else { 8 };
             (self.window_rounds(isa, false), batches as u64, bytes / block)
         };
-        let decoded = match Packing::of(self.coding, isa).map_or(0, |p| p.bits) {
-            2 => "decoded_2",
-            3 => "decoded_3",
-            4 => "decoded_4",
-            5 => "decoded_5",
-            _ => "decoded_6",
-        };
+        let decoded = Packing::of(self.coding, isa).map_or("", Packing::loop_name);
         rounds.push(("batch", batches));
         rounds.push(("decoded_group", batches * groups));
         rounds.push((decoded, batches * groups * blocks));

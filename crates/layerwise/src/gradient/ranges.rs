@@ -136,7 +136,7 @@ mod tests {
 
     fn some_value() -> ValueId {
         let graph: Graph =
-            paring_ir::text::parse("graph @g { %x = input : f32[1,4] output %x }").unwrap();
+            paring_ir::text::parse("graph @g {\n%x = input : f32[1,4]\noutput %x\n}").unwrap();
         graph.inputs()[0].value
     }
 

@@ -195,7 +195,12 @@ pub(crate) fn refine(
 ) -> Result<(Graph, Vec<LayerReport>), PassError> {
     let mut reports = Vec::new();
     let [_] = original.inputs() else {
-        return Err(PassError::Input("`refine` takes networks of one input".into()));
+        for id in layers {
+            let mut report = LayerReport::new(original.node(*id));
+            report.note = "not refined: the network has several inputs".into();
+            reports.push(report);
+        }
+        return Ok((rounded, reports));
     };
     let samples = cx.host().samples(settings.data.as_deref(), original)?;
     let count = settings.samples.map_or(samples.len(), |n| n.min(samples.len())).min(how.samples);

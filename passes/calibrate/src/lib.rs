@@ -165,9 +165,9 @@ impl Calibrate {
     /// The values that get a range: not constants, packed or not.
     fn wanted(&self, graph: &Graph) -> BTreeSet<ValueId> {
         let given = |v: &Value| graph.outputs().iter().any(|port| port.value == v.id);
-        let lacking = |v: &&Value| {
-            let read = !v.uses().is_empty() || given(v);
-            read && v.ty.dtype == DType::F32 && !(self.missing && v.range.is_some())
+        let asked = |v: &&Value| {
+            let lacking = v.range.is_none() && (!v.uses().is_empty() || given(v));
+            v.ty.dtype == DType::F32 && (!self.missing || lacking)
         };
         let computed = |v: &&Value| match v.def() {
             Def::Const(_) => false,
@@ -176,7 +176,7 @@ impl Calibrate {
             }
             Def::Input | Def::State => true,
         };
-        graph.values().filter(computed).filter(lacking).map(|v| v.id).collect()
+        graph.values().filter(computed).filter(asked).map(|v| v.id).collect()
     }
 
     /// Runs the samples and merges what the lanes saw.

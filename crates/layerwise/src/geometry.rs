@@ -115,6 +115,25 @@ impl Geometry {
         }
     }
 
+    /// Calls with each output position, each place of the kernel that lies inside the image there, and where
+    /// in the image that is.
+    pub(crate) fn taps(&self, mut each: impl FnMut(usize, usize, usize)) {
+        let [height, width, channels] = self.input;
+        for at in 0..self.positions() {
+            let (oy, ox) = (at / self.output[1], at % self.output[1]);
+            for ky in 0..self.kernel[0] {
+                let y = (oy * self.stride[0] + ky * self.dilation[0]).checked_sub(self.before[0]);
+                let Some(y) = y.filter(|y| *y < height) else { continue };
+                for kx in 0..self.kernel[1] {
+                    let x =
+                        (ox * self.stride[1] + kx * self.dilation[1]).checked_sub(self.before[1]);
+                    let Some(x) = x.filter(|x| *x < width) else { continue };
+                    each(at, ky * self.kernel[1] + kx, (y * width + x) * channels);
+                }
+            }
+        }
+    }
+
     /// The inputs of the filters of a group at an output position, in the order of the weights.
     pub(crate) fn gather(&self, image: &[f32], at: usize, group: usize, out: &mut Vec<f32>) {
         out.clear();

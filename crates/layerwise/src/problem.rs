@@ -36,12 +36,12 @@ pub trait Levels {
     }
 }
 
-/// Multiples of a step up to a limit; zero where the mask says so.
+/// Multiples of a step between limits; zero where the mask says so.
 pub struct Uniform<'a> {
     /// The step.
     pub scale: f64,
-    /// The largest multiple.
-    pub limit: f64,
+    /// The least and the largest multiple.
+    pub limits: (f64, f64),
     /// Which weights may differ from zero; all if `None`.
     pub mask: Option<&'a [bool]>,
 }
@@ -51,7 +51,7 @@ impl Levels for Uniform<'_> {
         if self.mask.is_some_and(|m| !m[weight]) {
             return 0.0;
         }
-        self.scale * (wanted / self.scale).round().clamp(-self.limit, self.limit)
+        self.scale * (wanted / self.scale).round().clamp(self.limits.0, self.limits.1)
     }
 }
 
@@ -164,9 +164,9 @@ fn largest(numbers: &[f64]) -> f64 {
     numbers.iter().fold(0.0, |a, x| a.max(x.abs()))
 }
 
-/// The integers up to `limit` that are nearest to weights.
-fn nearest_integers(weights: &[f32], scale: f64, limit: f64) -> Vec<f64> {
-    weights.iter().map(|x| (f64::from(*x) / scale).round().clamp(-limit, limit)).collect()
+/// The integers between limits that are nearest to weights.
+fn nearest_integers(weights: &[f32], scale: f64, (least, most): (f64, f64)) -> Vec<f64> {
+    weights.iter().map(|x| (f64::from(*x) / scale).round().clamp(least, most)).collect()
 }
 
 /// Filters whose scale would be smaller compute nothing that matters, and become zero.
@@ -297,11 +297,11 @@ impl Problem {
         (values, loss)
     }
 
-    /// Rounds one filter to integers up to `limit` at the best scale that is found. Weights outside of
+    /// Rounds one filter to integers between limits at the best scale that is found. Weights outside of
     /// the mask are zero and stay zero.
     #[must_use]
-    pub fn round(&self, weights: &[f32], limit: f64, mask: Option<&[bool]>) -> Row {
-        let n = self.n;
+    pub fn round(&self, weights: &[f32], limits: (f64, f64), mask: Option<&[bool]>) -> Row {
+        let (n, limit) = (self.n, limits.1);
         let target = self.target(weights);
         let base = largest(&target) / limit;
         let finish = |q: &[f64], scale: f64, noise: f64, nearest: f64| {
@@ -312,14 +312,14 @@ impl Problem {
             return finish(&vec![0.0; n], 1.0 / limit, 0.0, 0.0);
         }
         let times = |q: &[f64], s: f64| q.iter().map(|q| q * s).collect::<Vec<f64>>();
-        let plain = nearest_integers(weights, base, limit);
+        let plain = nearest_integers(weights, base, limits);
         let nearest = self.loss(&times(&plain, base), &target);
         let mut best: Option<(f64, Vec<f64>, f64)> = None;
         let scales: &[f64] = if limit >= 63.0 { &FINE_SCALES } else { &SCALES };
         for relative in scales {
             let mut scale = base * relative;
             for _ in 0..=FITS {
-                let (values, loss) = self.decide(&target, &Uniform { scale, limit, mask });
+                let (values, loss) = self.decide(&target, &Uniform { scale, limits, mask });
                 let q: Vec<f64> = values.iter().map(|v| (v / scale).round()).collect();
                 if best.as_ref().is_none_or(|b| loss < b.0) {
                     best = Some((loss, q.clone(), scale));
@@ -350,15 +350,21 @@ impl Problem {
         largest(&self.target(weights))
     }
 
-    /// Rounds one filter to integers up to `limit` at a given scale. Weights outside of the mask are zero
+    /// Rounds one filter to integers between limits at a given scale. Weights outside of the mask are zero
     /// and stay zero.
     #[must_use]
-    pub fn round_at(&self, weights: &[f32], scale: f64, limit: f64, mask: Option<&[bool]>) -> Row {
+    pub fn round_at(
+        &self,
+        weights: &[f32],
+        scale: f64,
+        limits: (f64, f64),
+        mask: Option<&[bool]>,
+    ) -> Row {
         let target = self.target(weights);
-        let plain = nearest_integers(weights, scale, limit);
+        let plain = nearest_integers(weights, scale, limits);
         let real: Vec<f64> = plain.iter().map(|q| q * scale).collect();
         let nearest = self.loss(&real, &target);
-        let (values, loss) = self.decide(&target, &Uniform { scale, limit, mask });
+        let (values, loss) = self.decide(&target, &Uniform { scale, limits, mask });
         let q: Vec<f64> = values.iter().map(|v| (v / scale).round()).collect();
         self.row(weights, &q, scale, [loss, nearest])
     }
@@ -509,7 +515,7 @@ mod tests {
         for seed in 0..50 {
             let w: Vec<f32> =
                 (0..3).map(|i| (((seed * 7 + i * 13) % 29) as f32 / 14.0 - 1.0) * 0.7).collect();
-            let row = problem.round(&w, 3.0, None);
+            let row = problem.round(&w, (-3.0, 3.0), None);
             let target: Vec<f64> = w.iter().map(|x| f64::from(*x)).collect();
             let scale = f64::from(row.scale);
             let found: Vec<f64> = row.ints.iter().map(|q| scale * f64::from(*q)).collect();
@@ -528,7 +534,7 @@ mod tests {
     #[test]
     fn masked_weights_stay_zero_and_the_others_make_up_for_them() {
         let problem = Problem::new(&moments(), 0, 0.01, false);
-        let row = problem.round(&[0.5, 0.0, 0.2], 7.0, Some(&[true, false, true]));
+        let row = problem.round(&[0.5, 0.0, 0.2], (-7.0, 7.0), Some(&[true, false, true]));
         assert_eq!(row.ints[1], 0);
         assert!(row.ints[0] > 0);
     }
@@ -545,7 +551,7 @@ mod tests {
         sums.zz[0] *= 0.5;
         sums.z[0] *= 0.5;
         let problem = Problem::new(&drifted, 0, 1e-6, true);
-        let row = problem.round(&[1.0, 0.0, 0.0], 127.0, None);
+        let row = problem.round(&[1.0, 0.0, 0.0], (-127.0, 127.0), None);
         let real = f64::from(row.scale) * f64::from(row.ints[0]);
         assert!((real - 2.0).abs() < 0.2, "{real}");
         assert!(row.shift.abs() < 0.05, "{}", row.shift);

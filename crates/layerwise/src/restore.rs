@@ -1,12 +1,10 @@
 use crate::curvature::Curvature;
-use crate::gradient::{Program, Real, Slope};
+use crate::gradient::{Program, Real, Slope, inputs, reals, whole};
 use crate::matrix::cholesky;
-use crate::outcome::judged;
 use paring_ir::{Graph, NodeId};
-use paring_pass::{Host, PassError, consts};
-use paring_tensor::{DType, Tensor};
+use paring_pass::{Host, PassError};
+use paring_tensor::DType;
 use rayon::prelude::*;
-use std::collections::HashSet;
 
 /// How the weights of a whole network are brought closer to what the original network computes: by small
 /// steps of all of them together, down the slope of the squared error of its outputs and of the values on
@@ -80,60 +78,6 @@ const LANES: usize = 8;
 /// step where they are more.
 const MOST_KEPT: usize = 1 << 29;
 
-/// The part of a network from its input to the values that its output is judged by, as a program.
-///
-/// # Errors
-/// Why there is none.
-pub(crate) fn whole(graph: &Graph) -> Result<Program, String> {
-    let ([input], [_]) = (graph.inputs(), graph.outputs()) else {
-        return Err("it takes a network of one input and one output".into());
-    };
-    let target = judged(graph).0[0];
-    let mut needed = HashSet::new();
-    let mut open = vec![target];
-    while let Some(v) = open.pop() {
-        if let Some(node) = graph.producer(v)
-            && needed.insert(node.id)
-        {
-            open.extend(node.inputs());
-        }
-    }
-    let nodes: Vec<NodeId> =
-        graph.topological().into_iter().filter(|id| needed.contains(id)).collect();
-    Program::new(graph, &nodes, (input.value, target), DType::F32)
-        .map_err(|node| format!("slopes of `{}` ({}) are not known", node.name, node.op.name()))
-}
-
-/// The weights of the layers of a program, as they are in a graph.
-pub(crate) fn reals(program: &Program, graph: &Graph) -> Option<Vec<Real>> {
-    let one = |(i, id): (usize, &NodeId)| {
-        let node = graph.node(*id);
-        let weights = consts::dense_f32(graph, node.inputs()[1])?;
-        let outputs = graph.constant(node.inputs()[1])?.shape().first().copied()?;
-        let bias = match node.inputs().get(2) {
-            Some(b) => consts::dense_f32(graph, *b)?,
-            None => vec![0.0; outputs],
-        };
-        Some(Real::new(weights, bias, program.groups(i)))
-    };
-    program.layers().iter().enumerate().map(one).collect()
-}
-
-/// The first samples of the calibration data, as a program takes them.
-pub(crate) fn inputs(
-    host: &dyn Host,
-    graph: &Graph,
-    (data, limit): (Option<&str>, Option<usize>),
-) -> Result<Vec<Vec<f32>>, PassError> {
-    let samples = host.samples(data, graph)?;
-    let count = limit.map_or(samples.len(), |n| n.min(samples.len()));
-    let one = |i| {
-        let given = samples.get(i).map_err(PassError::Input)?;
-        Ok(given.first().map(Tensor::to_f32).unwrap_or_default())
-    };
-    (0..count).map(one).collect()
-}
-
 /// A value that is compared: where, what its error counts for, and its mean square sum.
 struct Compared {
     slot: usize,
@@ -175,7 +119,7 @@ pub fn restore(
     data: (Option<&str>, Option<usize>),
     (host, seed, what): (&dyn Host, u64, &str),
 ) -> Result<Result<Restored, String>, PassError> {
-    let program = match whole(original) {
+    let program = match whole(original, DType::F32) {
         Ok(program) => program,
         Err(why) => return Ok(Err(why)),
     };
@@ -462,6 +406,7 @@ mod tests {
     use super::*;
     use paring_ir::Executor;
     use paring_pass::Samples;
+    use paring_tensor::Tensor;
     use std::sync::Arc;
 
     /// Gives 128 samples of eight numbers.

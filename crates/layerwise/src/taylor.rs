@@ -1,8 +1,8 @@
 use crate::curvature::{Curvature, signs};
-use crate::gradient::Real;
-use crate::restore::{inputs, reals, whole};
+use crate::gradient::{Real, inputs, reals, whole};
 use paring_ir::{Graph, NodeId};
 use paring_pass::{Host, PassError};
+use paring_tensor::DType;
 use rayon::prelude::*;
 
 /// Lanes that samples are dealt to, so that sums come out the same on any number of threads.
@@ -23,7 +23,7 @@ pub fn taylor(
     data: (Option<&str>, Option<usize>),
     (host, seed, what): (&dyn Host, u64, &str),
 ) -> Result<Result<Vec<Vec<f64>>, String>, PassError> {
-    let program = match whole(graph) {
+    let program = match whole(graph, DType::F32) {
         Ok(program) => program,
         Err(why) => return Ok(Err(why)),
     };
@@ -89,7 +89,7 @@ pub fn influence(
     data: (Option<&str>, Option<usize>),
     (host, seed): (&dyn Host, u64),
 ) -> Result<Result<Vec<Influence>, String>, PassError> {
-    let program = match whole(graph) {
+    let program = match whole(graph, DType::F32) {
         Ok(program) => program,
         Err(why) => return Ok(Err(why)),
     };

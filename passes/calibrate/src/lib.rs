@@ -31,10 +31,10 @@ mod readers;
 mod search;
 
 use histogram::Histogram;
-use paring_ir::{Graph, Patch, ValueId};
+use paring_ir::{Def, Graph, Patch, Value, ValueId};
 use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, Stream, facts, register_pass};
 use paring_tensor::{DType, Tensor};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Settings of the pass.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -46,6 +46,8 @@ pub struct Calibrate {
     pub samples: Option<usize>,
     /// What decides the range.
     pub observer: Observer,
+    /// Whether values that have a range keep it.
+    pub missing: bool,
 }
 
 /// What decides the range of a value.
@@ -160,8 +162,29 @@ impl Calibrate {
         }
     }
 
+    /// The values that get a range: not constants, packed or not.
+    fn wanted(&self, graph: &Graph) -> BTreeSet<ValueId> {
+        let given = |v: &Value| graph.outputs().iter().any(|port| port.value == v.id);
+        let asked = |v: &&Value| {
+            let lacking = v.range.is_none() && (!v.uses().is_empty() || given(v));
+            v.ty.dtype == DType::F32 && (!self.missing || lacking)
+        };
+        let computed = |v: &&Value| match v.def() {
+            Def::Const(_) => false,
+            Def::Node(id, _) => {
+                graph.node(*id).inputs().iter().any(|v| graph.constant(*v).is_none())
+            }
+            Def::Input | Def::State => true,
+        };
+        graph.values().filter(computed).filter(asked).map(|v| v.id).collect()
+    }
+
     /// Runs the samples and merges what the lanes saw.
-    fn observe(&self, stream: &mut Stream<'_>) -> Result<(All, Means), PassError> {
+    fn observe(
+        &self,
+        stream: &mut Stream<'_>,
+        wanted: &BTreeSet<ValueId>,
+    ) -> Result<(All, Means), PassError> {
         let mut means = Means::default();
         let mut lanes: Vec<All> = stream.accumulators(All::default);
         let step = match self.observer {
@@ -174,7 +197,7 @@ impl Calibrate {
                 from..from + step,
                 &mut lanes,
                 |seen, sample, v, tensor| {
-                    if tensor.dtype() == DType::F32 {
+                    if wanted.contains(&v) {
                         seen.entry(v).or_default().add(sample, tensor, self.observer);
                     }
                 },
@@ -214,8 +237,13 @@ type Means = BTreeMap<ValueId, (f32, f32)>;
 impl Pass for Calibrate {
     fn run(&self, graph: &mut Graph, cx: &mut PassContext<'_>) -> Result<(), PassError> {
         self.check()?;
+        let wanted = self.wanted(graph);
+        if wanted.is_empty() {
+            cx.note("all values have ranges");
+            return Ok(());
+        }
         let mut stream = Stream::open(cx.host(), graph, self.data.as_deref(), self.samples)?;
-        let (all, means) = self.observe(&mut stream)?;
+        let (all, means) = self.observe(&mut stream, &wanted)?;
         let judged = match self.observer {
             Observer::Readers => {
                 readers::choose(graph, &all, self.data.as_deref(), stream.len(), cx)?

@@ -203,3 +203,22 @@ fn what_is_not_finite_is_an_error_with_its_value_and_sample() {
     let text = error.source.to_string();
     assert!(text.contains("`y`") && text.contains("sample 1"), "{text}");
 }
+
+#[test]
+fn values_that_have_a_range_may_keep_it() {
+    let graph = parse(
+        "graph @g {
+           %x = input : f32[1,2] in [-5.0, 5.0]
+           %y = binary(%x, %x) { f = \"add\" } : f32[1,2]
+           output %y
+         }",
+    )
+    .unwrap();
+    let text = "version = 1\n[[pass]]\nuse = \"calibrate\"\nmissing = true";
+    let pipeline = Pipeline::parse(text).unwrap();
+    let host = TestHost(Arc::new(Data(vec![vec![1.0, -2.0]])));
+    let done = pipeline.run(&graph, &host, &mut Default::default()).unwrap().graph;
+    let range = |v: ValueId| done.value(v).range;
+    assert_eq!(range(done.inputs()[0].value), Some((-5.0, 5.0)));
+    assert_eq!(range(done.outputs()[0].value), Some((-4.0, 2.0)));
+}

@@ -29,8 +29,16 @@
 //! block together, and their scales and biases, take small steps that bring what the block computes
 //! closer to what the original does; one sample in eight only judges whether that helped.
 //!
+//! With `tune = { steps = 336 }` the whole network is tuned in the end: all rounded weights, their scales,
+//! the biases and the ranges of activations together take small steps that bring what the network computes
+//! in integers closer to what the original computes. The tuned ranges stay in the graph, and values that
+//! tuning does not reach lose theirs: follow with `calibrate` and `missing = true`.
+//!
+//! Integers of `n` bits are those from `-2^(n-1)` to `2^(n-1) - 1`; those of 8 bits leave out -128, as the
+//! TFLite specification has them.
+//!
 //! The result stands in the graph as integer constants under `dequantize`, which `quantize` takes up;
-//! calibrate again in between, since the activations have moved.
+//! without `tune` calibrate again in between, since the activations have moved.
 //!
 //! ```
 //! use paring_pass_gptq as _;
@@ -47,7 +55,7 @@ mod refine;
 pub use bits::Bits;
 pub use guard::AccuracyGuard;
 pub use paring_layerwise::weights::Per;
-pub use refine::Refine;
+pub use refine::{Refine, Tune};
 
 use paring_ir::ops::Dequantize;
 use paring_ir::{Graph, NodeId, Patch};
@@ -87,6 +95,8 @@ pub struct Gptq {
     pub correct: bool,
     /// How the rounded weights of blocks of layers are refined together; not at all if left out.
     pub refine: Option<Refine>,
+    /// How the whole network is tuned in the end; not at all if left out.
+    pub tune: Option<Tune>,
 }
 
 /// What layers see while their weights are chosen.
@@ -114,6 +124,7 @@ impl Default for Gptq {
             activations: DType::I8,
             correct: true,
             refine: None,
+            tune: None,
         }
     }
 }
@@ -159,7 +170,13 @@ impl Gptq {
                 );
             }
         }
-        Ok(())
+        match &self.tune {
+            Some(_) if self.per != Per::Channel => {
+                wrong("`tune` has a scale for each channel; leave out `per`")
+            }
+            Some(tune) => tune.check(),
+            None => Ok(()),
+        }
     }
 }
 
@@ -189,7 +206,8 @@ impl Pass for Gptq {
         };
         let original = graph.clone();
         // What is to be refined enters the graph as it is in the end.
-        let mut rounded = self.refine.map(|_| graph.clone());
+        let later = self.refine.is_some() || self.tune.is_some();
+        let mut rounded = later.then(|| graph.clone());
         let mut walk = Walk::new(graph, observing.clone())?;
         let together = match self.prefix {
             Prefix::Quantized => 1,
@@ -218,13 +236,25 @@ impl Pass for Gptq {
             }
         }
         drop(walk);
-        if let (Some(how), Some(rounded)) = (&self.refine, rounded) {
-            let with = (layers.as_slice(), bits.as_slice());
+        let Some(mut rounded) = rounded else { return Ok(()) };
+        let with = (layers.as_slice(), bits.as_slice());
+        if let Some(how) = &self.refine {
             let (refined, reports) = refine::refine(self, how, &original, rounded, with, cx)?;
             reports.into_iter().for_each(|report| cx.layer(report));
-            let patch = transfer(graph, &refined, &layers)?;
-            cx.apply(graph, patch)?;
+            rounded = refined;
         }
+        if let Some(how) = &self.tune {
+            let tuned = refine::tune(self, how, &original, rounded, with, cx)?;
+            tuned.reports.into_iter().for_each(|report| cx.layer(report));
+            cx.note(tuned.note);
+            rounded = tuned.graph;
+        }
+        let mut patch = transfer(graph, &rounded, &layers)?;
+        for value in graph.values().filter(|_| self.tune.is_some()) {
+            let range = rounded.get_value(value.id).and_then(|v| v.range);
+            patch.set_range(value.id, range);
+        }
+        cx.apply(graph, patch)?;
         Ok(())
     }
 }
@@ -330,7 +360,7 @@ impl Gptq {
         let outputs = data.shape()[0];
         let per_filter = weights.len() / outputs.max(1);
         let groups = moments.groups();
-        let limit = ((1_i64 << (bits - 1)) - 1) as f64;
+        let limits = bits::limits(bits);
         let mask: Option<Vec<bool>> = data.sparse().map(|s| {
             let mut kept = vec![false; weights.len()];
             s.kept().into_iter().for_each(|i| kept[i] = true);
@@ -350,7 +380,7 @@ impl Gptq {
             rows.collect::<Vec<Row>>()
         };
         let rows = match self.per {
-            Per::Channel => each(&|problem, weights, mask| problem.round(weights, limit, mask)),
+            Per::Channel => each(&|problem, weights, mask| problem.round(weights, limits, mask)),
             Per::Tensor => {
                 let filters = weights.chunks_exact(per_filter.max(1)).enumerate();
                 let reach = filters
@@ -361,8 +391,8 @@ impl Gptq {
                 }
                 let noise = |rows: &[Row]| rows.iter().map(|r| r.noise).sum::<f64>();
                 let tried = SHARED_SCALES.iter().map(|relative| {
-                    let scale = f64::from((reach * relative / limit) as f32);
-                    each(&|problem, weights, mask| problem.round_at(weights, scale, limit, mask))
+                    let scale = f64::from((reach * relative / limits.1) as f32);
+                    each(&|problem, weights, mask| problem.round_at(weights, scale, limits, mask))
                 });
                 let better = |a: Vec<Row>, b: Vec<Row>| if noise(&b) < noise(&a) { b } else { a };
                 tried.reduce(better).unwrap_or_default()

@@ -17,8 +17,10 @@ import time
 import numpy as np
 
 SAMPLES = 512
+# Samples that recipes for fewer bits calibrate with.
+FEW_BITS_SAMPLES = 1024
 # Draws of calibration images that each recipe is judged over.
-DRAWS = {"int8": 5, "int4": 4, "int3": 4, "mixed3": 4}
+DRAWS = {"int8": 5, "int4": 3, "int3": 3, "mixed3": 3}
 # Pictures of `imagenet200` that calibrate and judge: the ones at even places and those at odd ones.
 HALVES = [("offset=0,stride=2", "offset=1,stride=2"), ("offset=1,stride=2", "offset=0,stride=2")]
 # Networks whose outputs are no classes, or whose classes have no labels here.
@@ -28,6 +30,10 @@ OTHERS = {
     "BlazeFace": ("tflite/face_detection_short_range_fp16w.tflite", "range=-1..1,size=128x128", 32, 16),
     "Mini-Xception": ("keras/fer2013_mini_xception.h5", "color=gray,range=-1..1,size=64x64", 64, 32),
 }
+
+
+def samples(recipe):
+    return SAMPLES if recipe == "int8" else FEW_BITS_SAMPLES
 
 
 def cifar(data, names, count):
@@ -204,7 +210,7 @@ def side_by_side(paring, data, work):
         add("float", float_classes, os.path.getsize(f"{stem}.tflite"), None)
         for recipe in DRAWS:
             out = f"{stem}-{recipe}"
-            spec = case["spec"].format(n=1024 if recipe == "mixed3" else SAMPLES)
+            spec = case["spec"].format(n=samples(recipe))
             cost = compress(paring, case["model"], recipe, spec, out)
             form = f"{out}.tflite"
             made = subprocess.run([paring, "convert", f"{out}/model.paring", "-o", form],
@@ -237,7 +243,7 @@ def draws(paring, data, work):
     for recipe, count in DRAWS.items():
         if count == 1:
             continue
-        limit = 1024 if recipe == "mixed3" else SAMPLES
+        limit = samples(recipe)
         found = []
         for draw in range(1, count + 1):
             spec = f"cifar10:{data}/datasets/cifar10:train,shuffle={draw},limit={limit}"

@@ -2,9 +2,14 @@
 //! for networks and parts of networks of the common layers.
 
 mod adam;
+mod depthwise;
 mod product;
 mod program;
+mod ranges;
+mod whole;
 
 pub use adam::Adam;
 pub(crate) use product::{Left, add_product};
 pub use program::{Program, Real, Run, Seeing, Slope};
+pub use ranges::Ranges;
+pub use whole::{inputs, probabilities, reals, whole};

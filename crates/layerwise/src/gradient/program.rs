@@ -1,10 +1,12 @@
+use super::depthwise;
 use super::product::{Left, add_product};
+use super::ranges::Ranges;
 use crate::Geometry;
 use paring_ir::ops::{
     Activation, Binary, BinaryFn, Conv2d, Dense, Pool, PoolKind, Reduce, ReduceFn, Reshape, Unary,
 };
 use paring_ir::{Graph, Node, NodeId, ValueId};
-use paring_tensor::{DType, Quant};
+use paring_tensor::DType;
 use std::collections::HashMap;
 
 /// A block of a network, for runs of single samples forward and back.
@@ -14,13 +16,15 @@ pub struct Program {
     output: usize,
     /// The layers of the block, as steps refer to them.
     layers: Vec<NodeId>,
+    /// What values are rounded by.
+    ranges: Ranges,
 }
 
 /// A value of the block; the first is its input.
 struct Slot {
     len: usize,
-    /// Step and least and largest multiple, where readers see the value rounded.
-    rounding: Option<(f32, f32, f32)>,
+    /// The range that readers see the value rounded by.
+    range: Option<usize>,
 }
 
 struct Step {
@@ -41,6 +45,14 @@ enum Kind {
     /// Means over places: for each result, which numbers it is the mean of.
     Mean(Vec<Vec<u32>>),
     Max(Vec<Vec<u32>>),
+}
+
+/// What is on the way back: where slopes of weights go, those of ranges if they are wanted, and who is shown
+/// inputs and slopes.
+struct Back<'a, 's> {
+    layers: &'a mut [Slope],
+    ranges: Option<&'a mut [[f32; 2]]>,
+    see: Option<Seeing<'s>>,
 }
 
 /// The weights of a layer as a run uses them, `[outputs, depth]`, and the same transposed for each group.
@@ -117,33 +129,30 @@ impl Program {
         activations: DType,
     ) -> Result<Self, &'g Node> {
         let mut slots = Vec::new();
-        let slot = |v: ValueId, slots: &mut Vec<Slot>| -> Option<usize> {
+        let mut ranges = Ranges::new(activations);
+        let slot = |v: ValueId, like: Option<usize>, slots: &mut Vec<Slot>, ranges: &mut Ranges| {
             let value = graph.value(v);
             let dims = value.ty.shape.dims().iter().skip(1);
             let len = dims.map(|d| d.fixed()).product::<Option<usize>>()?;
-            let rounding = value.range.filter(|_| activations != DType::F32).and_then(|(l, h)| {
-                let (scale, zero) = Quant::covering(l, h, activations).as_per_tensor()?;
-                let (least, most) = activations.int_range()?;
-                let reach = |q: i64| (q - i64::from(zero)) as f32;
-                Some((scale, reach(least), reach(most)))
-            });
-            slots.push(Slot { len, rounding });
+            let like = like.and_then(|at| slots.get(at)).and_then(|s: &Slot| s.range);
+            slots.push(Slot { len, range: ranges.add(v, value.range, like) });
             Some(slots.len() - 1)
         };
         let mut layers = Vec::new();
         let mut steps = Vec::new();
         let Some(first) = nodes.first().map(|id| graph.node(*id)) else {
-            return Ok(Self { steps, slots, output: 0, layers });
+            return Ok(Self { steps, slots, output: 0, layers, ranges });
         };
-        slot(from, &mut slots).ok_or(first)?;
+        slot(from, None, &mut slots, &mut ranges).ok_or(first)?;
         let mut places: HashMap<ValueId, usize> = HashMap::from([(from, 0)]);
         for &id in nodes {
             let node = graph.node(id);
-            let (kind, bounds) = kind(graph, node, &mut layers).ok_or(node)?;
+            let (kind, bounds, shares) = kind(graph, node, &mut layers).ok_or(node)?;
             let operands = if matches!(kind, Kind::Add) { 2 } else { 1 };
             let inputs = node.inputs()[..operands].iter().map(|v| places.get(v).copied());
             let inputs = inputs.collect::<Option<Vec<_>>>().ok_or(node)?;
-            let output = slot(node.outputs()[0], &mut slots).ok_or(node)?;
+            let like = inputs.first().copied().filter(|_| shares);
+            let output = slot(node.outputs()[0], like, &mut slots, &mut ranges).ok_or(node)?;
             places.insert(node.outputs()[0], output);
             let fits = match &kind {
                 Kind::Add => inputs.iter().all(|i| slots[*i].len == slots[output].len),
@@ -156,7 +165,7 @@ impl Program {
             steps.push(Step { kind, inputs, output, bounds });
         }
         let output = places.get(&to).copied().ok_or(first)?;
-        Ok(Self { steps, slots, output, layers })
+        Ok(Self { steps, slots, output, layers, ranges })
     }
 
     /// The layers of the block, in the order in which runs take their weights.
@@ -250,13 +259,28 @@ impl Program {
     }
 
     fn put(&self, run: &mut Run, slot: usize, raw: Vec<f32>) {
-        run.seen[slot] = match self.slots[slot].rounding {
-            Some((scale, least, most)) => {
-                raw.iter().map(|x| (x / scale).round().clamp(least, most) * scale).collect()
-            }
+        run.seen[slot] = match self.slots[slot].range {
+            Some(range) => self.ranges.rounded(range, &raw),
             None => raw.clone(),
         };
         run.raw[slot] = raw;
+    }
+
+    /// What values are rounded by.
+    #[must_use]
+    pub fn ranges(&self) -> &Ranges {
+        &self.ranges
+    }
+
+    /// What values are rounded by, to change it.
+    pub fn ranges_mut(&mut self) -> &mut Ranges {
+        &mut self.ranges
+    }
+
+    /// Numbers of a value in one sample.
+    #[must_use]
+    pub fn len(&self, slot: usize) -> usize {
+        self.slots[slot].len
     }
 
     /// Carries the slopes that a loss has at some values back to the weights, and adds them there.
@@ -267,7 +291,25 @@ impl Program {
         layers: &[Real],
         to: &mut [Slope],
     ) {
-        self.back_seeing(run, given, layers, to, &mut |_, _, _, _| {});
+        let mut back = Back { layers: to, ranges: None, see: None };
+        self.carry(run, self.at_values(given), layers, &mut back);
+    }
+
+    /// As [`back`](Self::back), for slopes at values as their readers see them; those of the ends of the
+    /// ranges are added to `ranges`.
+    pub fn back_to_ranges(
+        &self,
+        run: &Run,
+        given: Vec<(usize, Vec<f32>)>,
+        layers: &[Real],
+        (to, ranges): (&mut [Slope], &mut [[f32; 2]]),
+    ) {
+        let mut back = Back { layers: to, ranges: Some(ranges), see: None };
+        let mut slopes = self.at_values(Vec::new());
+        for (slot, slope) in given {
+            self.pass(run, &mut slopes, slot, &slope, &mut back.ranges);
+        }
+        self.carry(run, slopes, layers, &mut back);
     }
 
     /// As [`back`](Self::back); `see` is shown, for each layer and group, the inputs of its filters at each
@@ -280,11 +322,26 @@ impl Program {
         to: &mut [Slope],
         see: Seeing<'_>,
     ) {
-        // Slopes at the values as computed.
+        let mut back = Back { layers: to, ranges: None, see: Some(see) };
+        self.carry(run, self.at_values(given), layers, &mut back);
+    }
+
+    /// Slopes at the values as computed.
+    fn at_values(&self, given: Vec<(usize, Vec<f32>)>) -> Vec<Vec<f32>> {
         let mut slopes: Vec<Vec<f32>> = self.slots.iter().map(|_| Vec::new()).collect();
         for (slot, slope) in given {
             slopes[slot] = slope;
         }
+        slopes
+    }
+
+    fn carry(
+        &self,
+        run: &Run,
+        mut slopes: Vec<Vec<f32>>,
+        layers: &[Real],
+        back: &mut Back<'_, '_>,
+    ) {
         let mut columns = Vec::new();
         for step in self.steps.iter().rev() {
             let mut own = std::mem::take(&mut slopes[step.output]);
@@ -306,26 +363,39 @@ impl Program {
                     let mut input =
                         if wanted(step.inputs[0]) { vec![0.0; x.len()] } else { Vec::new() };
                     let given = (x.as_slice(), own.as_slice());
-                    let slope = &mut to[*layer];
-                    let mut seen =
-                        |group: usize, x: &[f32], own: &[f32]| see(*layer, group, x, own);
+                    let slope = &mut back.layers[*layer];
                     let real = &layers[*layer];
-                    backward(geometry, real, given, &mut columns, slope, &mut input, &mut seen);
-                    self.pass(run, &mut slopes, step.inputs[0], &input);
+                    match &mut back.see {
+                        Some(see) => {
+                            let mut seen =
+                                |group: usize, x: &[f32], own: &[f32]| see(*layer, group, x, own);
+                            let to = (slope, input.as_mut_slice());
+                            backward(geometry, real, given, &mut columns, to, &mut seen);
+                        }
+                        None if depthwise::is(geometry, real.bias.len()) => {
+                            let to = (slope, input.as_mut_slice());
+                            depthwise::backward(geometry, &real.weights, given, to);
+                        }
+                        None => {
+                            let to = (slope, input.as_mut_slice());
+                            backward(geometry, real, given, &mut columns, to, &mut |_, _, _| {});
+                        }
+                    }
+                    self.pass(run, &mut slopes, step.inputs[0], &input, &mut back.ranges);
                 }
                 Kind::Add => {
                     for slot in &step.inputs {
-                        self.pass(run, &mut slopes, *slot, &own);
+                        self.pass(run, &mut slopes, *slot, &own, &mut back.ranges);
                     }
                 }
-                Kind::Copy => self.pass(run, &mut slopes, step.inputs[0], &own),
+                Kind::Copy => self.pass(run, &mut slopes, step.inputs[0], &own, &mut back.ranges),
                 Kind::Mean(places) => {
                     let mut input = vec![0.0; self.slots[step.inputs[0]].len];
                     for (from, s) in places.iter().zip(&own) {
                         let share = s / from.len().max(1) as f32;
                         from.iter().for_each(|i| input[*i as usize] += share);
                     }
-                    self.pass(run, &mut slopes, step.inputs[0], &input);
+                    self.pass(run, &mut slopes, step.inputs[0], &input, &mut back.ranges);
                 }
                 Kind::Max(places) => {
                     let x = &run.seen[step.inputs[0]];
@@ -335,27 +405,35 @@ impl Program {
                             input[*i as usize] += s;
                         }
                     }
-                    self.pass(run, &mut slopes, step.inputs[0], &input);
+                    self.pass(run, &mut slopes, step.inputs[0], &input, &mut back.ranges);
                 }
             }
         }
     }
 
     /// Adds the slope that a reader has to that of the value: none where rounding saturates.
-    fn pass(&self, run: &Run, slopes: &mut [Vec<f32>], slot: usize, slope: &[f32]) {
+    fn pass(
+        &self,
+        run: &Run,
+        slopes: &mut [Vec<f32>],
+        slot: usize,
+        slope: &[f32],
+        ranges: &mut Option<&mut [[f32; 2]]>,
+    ) {
         if slot == 0 || slope.is_empty() {
             return;
         }
         let raw = &run.raw[slot];
         slopes[slot].resize(raw.len(), 0.0);
-        let (low, high) = match self.slots[slot].rounding {
-            Some((scale, least, most)) => ((least - 0.5) * scale, (most + 0.5) * scale),
-            None => (f32::NEG_INFINITY, f32::INFINITY),
+        let Some(range) = self.slots[slot].range else {
+            slopes[slot].iter_mut().zip(slope).for_each(|(to, from)| *to += from);
+            return;
         };
-        for ((to, from), x) in slopes[slot].iter_mut().zip(slope).zip(raw) {
-            if *x >= low && *x <= high {
-                *to += from;
-            }
+        self.ranges.pass(range, raw, slope, &mut slopes[slot]);
+        if let Some(ends) = ranges.as_mut().and_then(|all| all.get_mut(range)) {
+            let [low, high] = self.ranges.slopes(range, (raw, &run.seen[slot]), slope);
+            ends[0] += low;
+            ends[1] += high;
         }
     }
 }
@@ -366,10 +444,17 @@ impl Run {
     pub fn raw(&self, slot: usize) -> &[f32] {
         &self.raw[slot]
     }
+
+    /// A value as its readers see it.
+    #[must_use]
+    pub fn seen(&self, slot: usize) -> &[f32] {
+        &self.seen[slot]
+    }
 }
 
-/// What a node is in a program, and the clamp of its result.
-fn kind(graph: &Graph, node: &Node, layers: &mut Vec<NodeId>) -> Option<(Kind, (f32, f32))> {
+/// What a node is in a program, the clamp of its result, and whether integers of its operand and result have
+/// one scale.
+fn kind(graph: &Graph, node: &Node, layers: &mut Vec<NodeId>) -> Option<(Kind, (f32, f32), bool)> {
     let computed = |i: usize| graph.constant(node.inputs()[i]).is_none();
     let dims = |v: ValueId| -> Option<Vec<usize>> {
         graph.ty(v).shape.dims().iter().skip(1).map(|d| d.fixed()).collect()
@@ -382,27 +467,31 @@ fn kind(graph: &Graph, node: &Node, layers: &mut Vec<NodeId>) -> Option<(Kind, (
     if let Some(activation) = activation {
         let geometry = Geometry::of(graph, node)?;
         layers.push(node.id);
-        return Some((Kind::Layer { layer: layers.len() - 1, geometry }, activation.bounds()));
+        return Some((
+            Kind::Layer { layer: layers.len() - 1, geometry },
+            activation.bounds(),
+            false,
+        ));
     }
     if let Some(op) = node.op_as::<Binary>() {
         let plain = op.f == BinaryFn::Add && computed(0) && computed(1);
-        return plain.then(|| (Kind::Add, op.activation.bounds()));
+        return plain.then(|| (Kind::Add, op.activation.bounds(), false));
     }
     let none = Activation::None.bounds();
     match node.op_as::<Unary>() {
-        Some(Unary::Relu) => return Some((Kind::Copy, Activation::Relu.bounds())),
+        Some(Unary::Relu) => return Some((Kind::Copy, Activation::Relu.bounds(), false)),
         Some(_) => return None,
         None => {}
     }
     if node.op.is::<Reshape>() {
-        return Some((Kind::Copy, none));
+        return Some((Kind::Copy, none, true));
     }
     let (input, output) = (node.inputs()[0], node.outputs()[0]);
     if let Some(op) = node.op_as::<Reduce>() {
         let &[h, w, c] = dims(input)?.as_slice() else { return None };
         let places = (0..c).map(|c0| (0..h * w).map(|i| (i * c + c0) as u32).collect()).collect();
         let over = op.f == ReduceFn::Mean && op.axes == [1, 2];
-        return over.then_some((Kind::Mean(places), none));
+        return over.then_some((Kind::Mean(places), none, false));
     }
     let op = node.op_as::<Pool>()?;
     let (&[h, w, c], &[oh, ow, _]) = (dims(input)?.as_slice(), dims(output)?.as_slice()) else {
@@ -435,7 +524,9 @@ fn kind(graph: &Graph, node: &Node, layers: &mut Vec<NodeId>) -> Option<(Kind, (
         PoolKind::Max => Kind::Max(places),
         _ => return None,
     };
-    Some((kind, op.activation.bounds()))
+    // An average over a whole image becomes a mean, which has a scale of its own.
+    let shares = op.kind == PoolKind::Max || oh * ow > 1;
+    Some((kind, op.activation.bounds(), shares))
 }
 
 fn forward(geometry: &Geometry, layer: &Real, x: &[f32], columns: &mut Vec<f32>) -> Vec<f32> {
@@ -444,6 +535,10 @@ fn forward(geometry: &Geometry, layer: &Real, x: &[f32], columns: &mut Vec<f32>)
     let per = outputs / groups.max(1);
     let mut y: Vec<f32> = Vec::with_capacity(places * outputs);
     (0..places).for_each(|_| y.extend_from_slice(&layer.bias));
+    if depthwise::is(geometry, outputs) {
+        depthwise::forward(geometry, &layer.weights, x, &mut y);
+        return y;
+    }
     let mut part = Vec::new();
     for g in 0..groups {
         geometry.columns(x, g, columns);
@@ -473,8 +568,7 @@ fn backward(
     layer: &Real,
     (x, own): (&[f32], &[f32]),
     columns: &mut Vec<f32>,
-    slope: &mut Slope,
-    input: &mut [f32],
+    (slope, input): (&mut Slope, &mut [f32]),
     see: Showing<'_>,
 ) {
     let (places, depth, groups) = (geometry.positions(), geometry.depth(), geometry.groups());

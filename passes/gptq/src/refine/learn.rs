@@ -12,7 +12,8 @@ pub(crate) struct Learned {
     /// One an output channel.
     pub(crate) scales: Vec<f32>,
     pub(crate) bias: Vec<f32>,
-    pub(crate) limit: f32,
+    /// The least and the largest integer.
+    pub(crate) limits: (f32, f32),
     /// Weights that stay zero.
     pub(crate) zero: Option<Vec<bool>>,
     /// Whether anything of the layer is learned.
@@ -24,8 +25,13 @@ impl Learned {
     pub(crate) fn ints(&self) -> impl Iterator<Item = f32> + '_ {
         self.latent.iter().enumerate().map(|(i, x)| match &self.zero {
             Some(zero) if zero[i] => 0.0,
-            _ => x.round().clamp(-self.limit, self.limit),
+            _ => x.round().clamp(self.limits.0, self.limits.1),
         })
+    }
+
+    /// At rest.
+    pub(crate) fn moments(&self) -> Moments {
+        [self.latent.len(), self.scales.len(), self.bias.len()].map(Adam::new)
     }
 
     fn depth(&self) -> usize {
@@ -42,6 +48,9 @@ impl Learned {
         Real::new(weights, self.bias.clone(), groups)
     }
 }
+
+/// What steps of the weights, scales and biases of a layer were of late.
+pub(crate) type Moments = [Adam; 3];
 
 /// A sample of a block: what goes in, and what the original network makes of it.
 pub(crate) struct Pair<'a> {
@@ -79,10 +88,7 @@ pub(crate) fn learn(
     let power: f64 = samples.iter().flat_map(|s| s.wanted).map(|x| f64::from(*x).powi(2)).sum();
     let count: usize = samples.iter().map(|s| s.wanted.len()).sum();
     let unit = ((power / count.max(1) as f64).sqrt() as f32).max(1e-20);
-    let mut moments: Vec<[Adam; 3]> = layers
-        .iter()
-        .map(|l| [l.latent.len(), l.scales.len(), l.bias.len()].map(Adam::new))
-        .collect();
+    let mut moments: Vec<Moments> = layers.iter().map(Learned::moments).collect();
     let batches = samples.len().div_ceil(batch);
     let total = epochs * batches;
     let mut order: Vec<usize> = (0..samples.len()).collect();
@@ -149,23 +155,23 @@ fn slopes(
 const SCALE_RATE: f32 = 0.1;
 const BIAS_RATE: f32 = 0.1;
 
-fn update(
+pub(crate) fn update(
     layer: &mut Learned,
     slope: &Slope,
-    [weights, scales, biases]: &mut [Adam; 3],
+    [weights, scales, biases]: &mut Moments,
     (rate, time): (f32, i32),
     unit: f32,
 ) {
     let depth = layer.depth();
     let ints: Vec<f32> = layer.ints().collect();
-    let reach = layer.limit + 0.49;
+    let (least, most) = (layer.limits.0 - 0.49, layer.limits.1 + 0.49);
     for (o, scale) in layer.scales.iter_mut().enumerate() {
         let own = o * depth..(o + 1) * depth;
         let along: f32 =
             slope.weights[own.clone()].iter().zip(&ints[own.clone()]).map(|(s, q)| s * q).sum();
         for i in own {
             let step = weights.step(i, slope.weights[i] * *scale, time);
-            layer.latent[i] = (layer.latent[i] + rate * step).clamp(-reach, reach);
+            layer.latent[i] = (layer.latent[i] + rate * step).clamp(least, most);
         }
         *scale *= (rate * SCALE_RATE * scales.step(o, along * *scale, time)).exp();
         layer.bias[o] += rate * BIAS_RATE * unit * biases.step(o, slope.bias[o], time);

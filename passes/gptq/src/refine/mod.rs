@@ -1,9 +1,12 @@
 //! Refining rounded weights block by block.
 
 mod learn;
+mod network;
 
 use crate::Gptq;
 use learn::{Learned, Pair, error, learn};
+pub use network::Tune;
+pub(crate) use network::tune;
 use paring_ir::{Def, Graph, NodeId, ValueId};
 use paring_layerwise::gradient::Program;
 use paring_layerwise::{decibels, replace_weights};
@@ -160,7 +163,7 @@ fn learned(
     };
     if !free {
         let scales = vec![1.0; outputs];
-        return Some(Learned { latent: real, scales, bias, limit: 0.0, zero: None, free });
+        return Some(Learned { latent: real, scales, bias, limits: (0.0, 0.0), zero: None, free });
     }
     let stored = rounded.producer(node.inputs()[1])?.inputs().first().copied()?;
     let ints: Vec<f32> =
@@ -177,7 +180,7 @@ fn learned(
         s.kept().into_iter().for_each(|i| zero[i] = false);
         zero
     });
-    Some(Learned { latent: latent.collect(), scales, bias, limit: 0.0, zero, free })
+    Some(Learned { latent: latent.collect(), scales, bias, limits: (0.0, 0.0), zero, free })
 }
 
 /// Refines the layers that `rounded` has in integers. Returns the copy of it with the refined ones, and
@@ -192,7 +195,12 @@ pub(crate) fn refine(
 ) -> Result<(Graph, Vec<LayerReport>), PassError> {
     let mut reports = Vec::new();
     let [_] = original.inputs() else {
-        return Err(PassError::Input("`refine` takes networks of one input".into()));
+        for id in layers {
+            let mut report = LayerReport::new(original.node(*id));
+            report.note = "not refined: the network has several inputs".into();
+            reports.push(report);
+        }
+        return Ok((rounded, reports));
     };
     let samples = cx.host().samples(settings.data.as_deref(), original)?;
     let count = settings.samples.map_or(samples.len(), |n| n.min(samples.len())).min(how.samples);
@@ -229,7 +237,8 @@ pub(crate) fn refine(
                 return Err(PassError::Internal("weights that are no constant".into()));
             };
             if let Some(place) = place {
-                layer.limit = ((1_u32 << (bits[place] - 1)) - 1) as f32;
+                let (least, most) = crate::bits::limits(bits[place]);
+                layer.limits = (least as f32, most as f32);
             }
             own.push(layer);
         }

@@ -712,7 +712,12 @@ fn pools_tables_copies_and_conversions_equal_the_oracle() {
             .iter()
             .map(|&f| ((f / scale).round_ties_even() - 9.0).clamp(-128.0, 127.0) as i8)
             .collect();
-        p.push(&even, std::slice::from_ref(&bytes), &raw(&expected), "quantize, ties to even".into());
+        p.push(
+            &even,
+            std::slice::from_ref(&bytes),
+            &raw(&expected),
+            "quantize, ties to even".into(),
+        );
         let quantize = Quantize { count: floats.len(), scale, zero: -9, ties_even: false };
         let expected: Vec<i8> = floats
             .iter()

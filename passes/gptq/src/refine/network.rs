@@ -428,11 +428,10 @@ impl Student {
             return;
         }
         let ranges = self.program.ranges_mut();
-        for at in 0..ranges.len() {
+        for (at, &[down, up]) in ends.iter().enumerate().take(ranges.len()) {
             let (low, high) = ranges.ends(at);
             let (low, high) = (low.min(0.0), high.max(0.0));
             let width = high - low;
-            let [down, up] = ends[at];
             // An end at zero stays there: nothing lies beyond it.
             let step = |i: usize, end: f32, slope: f32, moments: &mut Adam| match end == 0.0 {
                 true => 0.0,

@@ -51,6 +51,11 @@ pub(crate) fn version(
         },
         "FULLY_CONNECTED" => match (x, w, options) {
             (Some(I8), Some(I4), _) => 10,
+            (.., Some(BuiltinOptions::FullyConnectedOptions(o)))
+                if o.asymmetric_quantize_inputs =>
+            {
+                9
+            }
             (Some(I16), ..) => 7,
             _ if kind(2).is_none() => 6,
             (.., Some(BuiltinOptions::FullyConnectedOptions(o))) if o.keep_num_dims => 5,

@@ -462,7 +462,7 @@ mod tests {
         let data = sparse.constant(sparse.node(first).inputs()[1]).unwrap().dense().to_f32();
         let zero: Vec<bool> = data.iter().map(|w| *w == 0.0).collect();
         let movable = [Movable { layer: first, zero: zero.clone() }];
-        let how = Restore { epochs: 20, ..Restore::default() };
+        let how = Restore { epochs: 20, batch: 16, ..Restore::default() };
         let done =
             restore(&how, (&dense, &sparse), &movable, (None, None), (&Given, 7, "")).unwrap();
         let done = done.unwrap();

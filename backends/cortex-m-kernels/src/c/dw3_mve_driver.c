@@ -18,7 +18,9 @@ static void pr_depthwise_3x3(const pr_plane *c, const int8_t *in, int8_t *out, v
             d.weights[i] = record[8 + i] | (uint32_t)record[11 + i] << 8 | (uint32_t)record[14 + i] << 16;
         }
         d.shift = -1 - record[17];
-        d.in = in + channel / c->per_input + d.row * c->in_y;
+        /* The first step begins above the image: an address, not yet a place in it. */
+        intptr_t first = channel / c->per_input + d.row * c->in_y;
+        d.in = (const int8_t *)((uintptr_t)in + (uintptr_t)first);
         d.out = out + channel;
         PR_DW3_BY_LAYER
     }

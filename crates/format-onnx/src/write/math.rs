@@ -1,12 +1,12 @@
 //! Arithmetic, activations, matrix products, reductions and normalizations.
 
 use super::{Layout, Refused, Writer, Written, float, int, text, writers};
-use paring_ir::Node;
 use paring_ir::ops::{
-    Arg, ArgFn, Binary, BinaryFn, Cast, CumSum, Dense, Dequantize, DynamicQuantize, Einsum,
+    Arg, ArgFn, Binary, BinaryFn, Cast, Conv2d, CumSum, Dense, Dequantize, DynamicQuantize, Einsum,
     Hardmax, LpNormalize, MatMul, Normalize, Quantize, Reduce, ReduceFn, Select, Softmax, Unary,
 };
-use paring_tensor::{DType, Tensor};
+use paring_ir::{Node, NodeId};
+use paring_tensor::{DType, Quant, Tensor};
 
 writers! {
     Unary => unary,
@@ -233,9 +233,21 @@ fn quantize(w: &mut Writer<'_>, _: &Quantize, node: &Node) -> Written {
     w.define(node.outputs()[0], layout, &x)
 }
 
+/// Whether these are constant filters of convolutions: written in the format's order, they need no transpose.
+fn filters(w: &Writer<'_>, node: &Node) -> bool {
+    let stored = w.value(node.inputs()[0]);
+    let reader =
+        |(id, i): &(NodeId, usize)| *i == 1 && w.graph.node(*id).op_as::<Conv2d>().is_some();
+    let uses = w.value(node.outputs()[0]).uses();
+    stored.constant().is_some()
+        && !matches!(stored.ty.quant, None | Some(Quant::PerBlock { .. }))
+        && !uses.is_empty()
+        && uses.iter().all(reader)
+}
+
 fn dequantize(w: &mut Writer<'_>, _: &Dequantize, node: &Node) -> Written {
     let id = node.inputs()[0];
-    let layout = w.common(node);
+    let layout = if filters(w, node) { Layout::Planar } else { w.common(node) };
     let mut x = w.real(id, layout)?;
     if w.graph.ty(id).quant.is_none() && w.graph.ty(id).dtype != DType::F32 {
         let to = vec![int("to", crate::tensor::onnx_type(DType::F32).into())];

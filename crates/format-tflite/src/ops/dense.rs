@@ -38,9 +38,12 @@ pub(super) const WRITERS: &[(super::Key, Write)] = &[(of::<Dense>, write)];
 
 fn write(cx: &mut NodeCx<'_, '_>) -> Result<(), Refused> {
     let op: &Dense = cx.op()?;
+    let (x, w) = (cx.input_type(0)?, cx.input_type(1)?);
     let options = FullyConnectedOptions {
         fused_activation_function: activation_code(op.activation),
-        keep_num_dims: cx.input_type(0)?.shape.rank() != 2,
+        keep_num_dims: x.shape.rank() != 2,
+        // Real rows below integer weights are quantized by their range, not by their magnitude.
+        asymmetric_quantize_inputs: x.dtype.is_float() && w.quant.is_some(),
         ..Default::default()
     };
     let inputs = vec![cx.input(0)?, cx.input(1)?, cx.optional(2)?];

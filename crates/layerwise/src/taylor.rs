@@ -1,5 +1,5 @@
 use crate::curvature::{Curvature, signs};
-use crate::gradient::{Real, inputs, reals, whole};
+use crate::gradient::{Program, Real, inputs, reals, whole};
 use paring_ir::{Graph, NodeId};
 use paring_pass::{Host, PassError};
 use paring_tensor::DType;
@@ -23,16 +23,9 @@ pub fn taylor(
     data: (Option<&str>, Option<usize>),
     (host, seed, what): (&dyn Host, u64, &str),
 ) -> Result<Result<Vec<Vec<f64>>, String>, PassError> {
-    let program = match whole(graph, DType::F32) {
-        Ok(program) => program,
+    let (program, real, places) = match prepared(graph, layers) {
+        Ok(prepared) => prepared,
         Err(why) => return Ok(Err(why)),
-    };
-    let Some(real) = reals(&program, graph) else {
-        return Ok(Err("some weights are not constants of real numbers".into()));
-    };
-    let place = |id: &NodeId| program.layers().iter().position(|l| l == id);
-    let Some(places) = layers.iter().map(place).collect::<Option<Vec<_>>>() else {
-        return Ok(Err("some layers do not lead to the output".into()));
     };
     let inputs = inputs(host, graph, data)?;
     if inputs.is_empty() {
@@ -89,16 +82,9 @@ pub fn influence(
     data: (Option<&str>, Option<usize>),
     (host, seed): (&dyn Host, u64),
 ) -> Result<Result<Vec<Influence>, String>, PassError> {
-    let program = match whole(graph, DType::F32) {
-        Ok(program) => program,
+    let (program, real, places) = match prepared(graph, layers) {
+        Ok(prepared) => prepared,
         Err(why) => return Ok(Err(why)),
-    };
-    let Some(real) = reals(&program, graph) else {
-        return Ok(Err("some weights are not constants of real numbers".into()));
-    };
-    let place = |id: &NodeId| program.layers().iter().position(|l| l == id);
-    let Some(places) = layers.iter().map(place).collect::<Option<Vec<_>>>() else {
-        return Ok(Err("some layers do not lead to the output".into()));
     };
     let inputs = inputs(host, graph, data)?;
     let samples: Vec<&Vec<f32>> = inputs.iter().collect();
@@ -122,6 +108,16 @@ pub fn influence(
 
 /// What places count for at least: slopes at them are drawn by chance, and tell of small changes only.
 const EVEN: f64 = 0.1;
+
+/// The network as a program, its weights, and where the layers are in it.
+fn prepared(graph: &Graph, layers: &[NodeId]) -> Result<(Program, Vec<Real>, Vec<usize>), String> {
+    let program = whole(graph, DType::F32)?;
+    let real = reals(&program, graph).ok_or("some weights are not constants of real numbers")?;
+    let place = |id: &NodeId| program.layers().iter().position(|l| l == id);
+    let places = layers.iter().map(place).collect::<Option<Vec<_>>>();
+    let places = places.ok_or("some layers do not lead to the output")?;
+    Ok((program, real, places))
+}
 
 #[cfg(test)]
 mod tests {

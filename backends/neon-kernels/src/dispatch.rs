@@ -215,10 +215,9 @@ impl Kernels for NeonKernels {
         out: &mut [i8],
     ) {
         #[cfg(target_arch = "aarch64")]
-        let done = crate::i8_depthwise::rows(self.level, window, x, pad, packed, rows.clone(), out);
+        crate::i8_depthwise::rows(self.level, window, x, pad, packed, rows, out);
         #[cfg(not(target_arch = "aarch64"))]
-        let done = 0;
-        scalar::i8_depthwise(window, x, pad, packed, rows, done..window.channels, out);
+        scalar::i8_depthwise(window, x, pad, packed, rows, out);
     }
 
     fn i8_sum(&self, sum: &I8Sum, a: &[i8], b: &[i8], out: &mut [i8]) {

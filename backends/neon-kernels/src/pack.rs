@@ -25,6 +25,8 @@ pub(crate) const LARGE: u32 = 2;
 pub(crate) const BOUNDED: u32 = 4;
 /// Scaled sums fit 16 bits.
 pub(crate) const NARROW: u32 = 8;
+/// The products of two taps that follow each other may not be added in 16 bits.
+pub(crate) const LARGE_NEXT: u32 = 32;
 /// The lower bound is not below the zero point: how negative sums are rounded does not matter.
 pub(crate) const ONE_SIDED: u32 = 16;
 
@@ -268,6 +270,9 @@ pub(crate) fn pack_depthwise(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
             let least = |tap| weight(tap) == i8::MIN;
             if taps == 9 && PAIRS.iter().any(|(a, b)| least(*a) && least(*b)) {
                 flags |= LARGE;
+            }
+            if (1..taps).any(|tap| least(tap - 1) && least(tap)) {
+                flags |= LARGE_NEXT;
             }
         }
         if taps == 9 {

@@ -46,20 +46,20 @@ pub(crate) fn i8_gemm(
     }
 }
 
-/// The channels of `channels` of some rows of a depthwise convolution.
+/// Some rows of a depthwise convolution.
+#[cfg_attr(target_arch = "aarch64", expect(dead_code))]
 pub(crate) fn i8_depthwise(
     w: &Window,
     x: &[i8],
     pad: i8,
     packed: &[u8],
     rows: Range<usize>,
-    channels: Range<usize>,
     out: &mut [i8],
 ) {
     let (constants, blocks) = packed.split_at(CONSTANTS);
     for (y, out) in rows.zip(out.chunks_exact_mut(w.out_width * w.channels)) {
         for (column, out) in out.chunks_exact_mut(w.channels).enumerate() {
-            for c in channels.clone() {
+            for c in 0..w.channels {
                 let (block, lane) = place(w.channels, c);
                 let block = &blocks[block * block_len(w.taps())..];
                 let mut sum = get(block, 4 * lane);

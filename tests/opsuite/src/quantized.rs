@@ -84,8 +84,46 @@ fn hybrid(suite: &mut Suite) {
     suite.real("hybrid", op(Dense::default()), vec![i, w], y);
 }
 
+/// Depthwise convolutions of any number of channels, whose windows reach over the borders; in some, weights are the least
+/// number.
+fn depthwise(suite: &mut Suite) {
+    let (q, out) = (unit(DType::I8), Quant::per_tensor(0.1, -3));
+    for (channels, kernel, stride, dilation, size) in [
+        (3, [5, 5], 1, 1, [9, 9]),
+        (6, [3, 3], 2, 1, [8, 7]),
+        (7, [7, 7], 1, 1, [3, 3]),
+        (8, [3, 3], 1, 2, [7, 9]),
+        (11, [5, 3], 2, 1, [10, 13]),
+        (16, [7, 7], 1, 1, [6, 6]),
+        (20, [5, 5], 1, 1, [7, 12]),
+        (24, [5, 5], 2, 1, [11, 11]),
+    ] {
+        let [h, w]: [usize; 2] = size;
+        let i = x(350, &[1, h, w, channels]).quantized(q.clone(), DType::I8);
+        let scales: Vec<f32> = (0..channels).map(|c| 0.01 / (1 + c % 3) as f32).collect();
+        let product = scales.iter().map(|s| s * q.as_per_tensor().map_or(1.0, |q| q.0)).collect();
+        let shape = [channels, kernel[0], kernel[1], 1];
+        let k = c(351, &shape).quantized(Quant::symmetric(0, scales), DType::I8);
+        let b = c(352, &shape[..1]).quantized(Quant::symmetric(0, product), DType::I32);
+        let pad = kernel.map(|k| (k - 1) * dilation / 2);
+        let conv = Conv2d {
+            stride: [stride; 2],
+            pad: Padding::Explicit([pad[0], pad[1], pad[0], pad[1]]),
+            dilation: [dilation; 2],
+            groups: channels,
+            activation: Activation::None,
+        };
+        let to = size.map(|n| n.div_ceil(stride));
+        let y = convolve(&i.real(), &k.real(), Some(&b.real()), &conv, pad, to);
+        let y = saturated(y, &out, DType::I8);
+        let name = format!("depthwise_{}x{}_{channels}", kernel[0], kernel[1]);
+        push(suite, &name, op(conv), vec![i, k, b], (DType::I8, out.clone()), y, 1.01);
+    }
+}
+
 pub(crate) fn add(suite: &mut Suite) {
     hybrid(suite);
+    depthwise(suite);
     for dtype in [DType::I8, DType::I16] {
         let name = dtype.name();
         let q = unit(dtype);

@@ -1,17 +1,18 @@
 //! Depthwise `f32` convolution, a vector of channels at a time; the same for both vector lengths.
 
 use crate::depthwise::inner_columns;
+use crate::f32_square::{self, Line};
 use core::arch::x86_64::*;
 use paring_kernels::Window;
 use std::ops::Range;
 
 /// The taps of an axis that are inside, for one position of the output.
 fn valid(window: &Window, axis: usize, out: usize) -> Range<usize> {
-    let inside = |tap: &usize| window.at(axis, out, *tap).is_some();
-    let first = (0..window.kernel[axis]).find(inside);
-    let Some(first) = first else { return 0..0 };
-    let end = (first..window.kernel[axis]).find(|tap| !inside(tap));
-    first..end.unwrap_or(window.kernel[axis])
+    let (from, gap) = (out * window.stride[axis], window.dilation[axis]);
+    let first = window.pad[axis].saturating_sub(from).div_ceil(gap);
+    let room = (window.input[axis] + window.pad[axis]).saturating_sub(from);
+    let end = room.div_ceil(gap).min(window.kernel[axis]);
+    if first < end { first..end } else { 0..0 }
 }
 
 macro_rules! depthwise {
@@ -45,27 +46,42 @@ macro_rules! depthwise {
                 rows: Range<usize>,
                 out: &mut [f32],
             ) {
-                let (channels, width) = (window.channels, window.out_width);
-                let first = rows.start;
-                for y in rows {
-                    let taps = valid(window, 0, y);
-                    let out = &mut out[(y - first) * width * channels..][..width * channels];
-                    let mut c = 0;
-                    while c < channels {
+                let (channels, first) = (window.channels, rows.start);
+                let row = window.out_width * channels;
+                let square = f32_square::serves(window);
+                // A vector of channels at a time: what the next row sees too is still in the cache.
+                let mut c = 0;
+                while c < channels {
+                    // The last vector may overlap the one before.
+                    let from = c.min(channels.saturating_sub(LANES));
+                    for y in rows.clone() {
+                        let taps = valid(window, 0, y);
+                        let out = &mut out[(y - first) * row..][..row];
                         // SAFETY: the caller checked the lengths.
                         unsafe {
                             if channels < LANES {
-                                single(window, x, weights, c, bias[c], clamp, y, &taps, out);
-                                c += 1;
+                                for c in 0..channels {
+                                    single(window, x, weights, c, bias[c], clamp, y, &taps, out);
+                                }
+                            } else if square {
+                                let at = window.at(0, y, taps.start).unwrap_or(0) * window.input[1];
+                                let tap = taps.start * window.kernel[1];
+                                let line = Line {
+                                    x: x.as_ptr().add(at * channels + from),
+                                    weights: weights.as_ptr().add(tap * channels + from),
+                                    bias: bias.as_ptr().add(from),
+                                    clamp,
+                                    taps: taps.len(),
+                                    out: out.as_mut_ptr().add(from),
+                                };
+                                f32_square::$name::line(window, &line);
                             } else {
-                                // The last vector may overlap the one before.
-                                let from = c.min(channels - LANES);
                                 let b = $load(bias.as_ptr().add(from));
                                 line(window, x, weights, from, b, clamp, y, &taps, out);
-                                c += LANES;
                             }
                         }
                     }
+                    c += LANES;
                 }
             }
 

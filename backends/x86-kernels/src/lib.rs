@@ -32,6 +32,8 @@ mod f32_depthwise;
 mod f32_depthwise3;
 #[cfg(target_arch = "x86_64")]
 mod f32_sparse;
+#[cfg(target_arch = "x86_64")]
+mod f32_square;
 mod gemm;
 #[cfg(target_arch = "x86_64")]
 mod i8_avx2;

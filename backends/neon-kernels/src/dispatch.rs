@@ -202,7 +202,15 @@ impl Kernels for NeonKernels {
     }
 
     fn i8_depthwise_pack(&self, p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
-        pack::pack_depthwise(p, packed)
+        pack::pack_depthwise(p, &[], packed)
+    }
+
+    fn i8_depthwise_sum_len(&self, kernel: [usize; 2], channels: usize) -> usize {
+        pack::depthwise_len(2 * kernel[0] * kernel[1], channels)
+    }
+
+    fn i8_depthwise_pack_sum(&self, p: &I8Depthwise<'_>, more: &[i8], packed: &mut [u8]) -> bool {
+        pack::pack_depthwise(p, more, packed)
     }
 
     fn i8_depthwise(

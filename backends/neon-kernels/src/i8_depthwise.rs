@@ -4,8 +4,8 @@
 use crate::Level;
 use crate::depthwise3::{self, Finish as Short, Products};
 use crate::pack::{
-    ANY_SHIFT, BLOCK, BOUNDED, CONSTANTS, LARGE, LARGE_NEXT, NARROW, ONE_SIDED, TAPS, block_len,
-    block_start, depthwise_len, flags_at, get, lanes,
+    ANY_SHIFT, BLOCK, BOUNDED, CONSTANTS, DOUBLED, LARGE, LARGE_NEXT, NARROW, ONE_SIDED, TAPS,
+    block_len, block_start, depthwise_len, flags_at, get, lanes,
 };
 use core::arch::aarch64::*;
 use core::ops::Range;
@@ -123,23 +123,25 @@ pub(crate) fn rows(
 ) {
     assert!(w.stride[0] > 0 && w.stride[1] > 0 && w.kernel[0] > 0 && w.kernel[1] > 0);
     assert!(w.taps() <= MAX_TAPS && x.len() == w.input[0] * w.input[1] * w.channels);
-    assert_eq!(packed.len(), depthwise_len(w.taps(), w.channels));
+    let bounds = get(packed, 48) as u32;
+    let per = if bounds & DOUBLED == 0 { 1 } else { 2 };
+    let taps = w.taps() * per;
+    assert_eq!(packed.len(), depthwise_len(taps, w.channels));
     assert_eq!(out.len(), rows.len() * w.out_width * w.channels);
     let lanes = lanes(w.channels).min(w.channels);
     let (constants, packed) = packed.split_at(CONSTANTS);
     // Levels come from `NeonKernels::new`, which asks the processor.
     debug_assert!(level <= Level::detect());
-    let three = depthwise3::serves(w) && lanes >= 8;
-    let bounds = get(constants, 48) as u32;
+    let three = depthwise3::serves(w) && lanes >= 8 && per == 1;
     let padding = [pad; BLOCK];
-    let groups = if three { None } else { Groups::new(w) };
+    let groups = if three { None } else { Groups::new(w, per) };
     let mut seen = [0; SEEN];
     let row_len = w.out_width * w.channels;
     if row_len == 0 {
         return;
     }
     for (y, out) in rows.zip(out.chunks_exact_mut(row_len)) {
-        for (i, block) in packed.chunks_exact(block_len(w.taps())).enumerate() {
+        for (i, block) in packed.chunks_exact(block_len(taps)).enumerate() {
             // SAFETY: the constants have 64 bytes.
             let finish = unsafe {
                 Finish {
@@ -150,7 +152,7 @@ pub(crate) fn rows(
                 }
             };
             let first = block_start(w.channels, i);
-            let flags = get(block, flags_at(w.taps())) as u32;
+            let flags = get(block, flags_at(taps)) as u32;
             let narrow = flags & NARROW != 0;
             let short = match bounds {
                 _ if !narrow || bounds & ONE_SIDED == 0 => Short::Signed,
@@ -181,26 +183,28 @@ pub(crate) fn rows(
                         };
                         row(groups, w, x, pad, finish, left, y, first, lanes, &mut seen, out);
                     }
-                    None => any_row(w, x, &padding, finish, y, first, lanes, out),
+                    None => any_row(w, per, x, &padding, finish, y, first, lanes, out),
                 }
             }
         }
     }
 }
 
-/// Where the taps of a window are beside its first, for groups of columns.
+/// Where the weights of a window are multiplied beside its first, for groups of columns.
 struct Groups {
     /// Elements from the first tap, in the input.
-    there: [usize; MAX_TAPS],
+    there: [usize; 2 * MAX_TAPS],
     /// In a copy of what a group sees.
-    copied: [usize; MAX_TAPS],
+    copied: [usize; 2 * MAX_TAPS],
     /// Columns that a group sees.
     span: usize,
+    /// Weights of each tap.
+    per: usize,
 }
 
 impl Groups {
     /// Nothing for windows that see too much.
-    fn new(w: &Window) -> Option<Self> {
+    fn new(w: &Window, per: usize) -> Option<Self> {
         let span = (COLUMNS - 1)
             .saturating_mul(w.stride[1])
             .saturating_add((w.kernel[1] - 1).saturating_mul(w.dilation[1]))
@@ -209,15 +213,15 @@ impl Groups {
         if size > SEEN {
             return None;
         }
-        let [mut there, mut copied] = [[0; MAX_TAPS]; 2];
+        let [mut there, mut copied] = [[0; 2 * MAX_TAPS]; 2];
         for row in 0..w.kernel[0] {
             for col in 0..w.kernel[1] {
-                let (tap, at) = (row * w.kernel[1] + col, col * w.dilation[1]);
-                there[tap] = (row * w.dilation[0] * w.input[1] + at) * w.channels;
-                copied[tap] = (row * span + at) * BLOCK;
+                let (tap, at) = ((row * w.kernel[1] + col) * per, col * w.dilation[1]);
+                there[tap..tap + per].fill((row * w.dilation[0] * w.input[1] + at) * w.channels);
+                copied[tap..tap + per].fill((row * span + at) * BLOCK);
             }
         }
-        Some(Self { there, copied, span })
+        Some(Self { there, copied, span, per })
     }
 
     /// A row of the output for the channels of a block. With `PAIRS` the products of two neighbouring taps fit
@@ -242,19 +246,20 @@ impl Groups {
         // Rows of padding add the same to every column.
         // SAFETY: a block begins with sums.
         let mut start = unsafe { finish.start() };
+        let line = w.kernel[1] * self.per;
         let (mut from, mut to) = (w.kernel[0], 0);
         for row in 0..w.kernel[0] {
             if w.at(0, y, row).is_some() {
                 (from, to) = (from.min(row), row + 1);
                 continue;
             }
-            for tap in row * w.kernel[1]..(row + 1) * w.kernel[1] {
+            for tap in row * line..(row + 1) * line {
                 // SAFETY: the block has the weights of all taps.
                 start = unsafe { one::<HALF>(start, vdupq_n_s8(pad), finish.weights(tap)) };
             }
         }
-        let taps = from * w.kernel[1]..to.max(from) * w.kernel[1];
-        let line = w.at(0, y, from).map_or(0, |r| r * w.input[1] * w.channels);
+        let taps = from * line..to.max(from) * line;
+        let above = w.at(0, y, from).map_or(0, |r| r * w.input[1] * w.channels);
         let mut column = 0;
         while column < w.out_width {
             // The last group ends with the last column.
@@ -264,7 +269,7 @@ impl Groups {
             let inside = inside && lanes >= 8 && w.out_width >= COLUMNS;
             let (offsets, base, step) = match at {
                 Some(at) if inside => {
-                    (&self.there, x[line + at * w.channels + first..].as_ptr(), w.channels)
+                    (&self.there, x[above + at * w.channels + first..].as_ptr(), w.channels)
                 }
                 _ => {
                     let rows = from..to.max(from);
@@ -383,6 +388,7 @@ fn store(y: int8x16_t, lanes: usize, out: &mut [i8]) {
 /// The block that `finish` has is one of packed weights for as many taps.
 unsafe fn any_row(
     w: &Window,
+    per: usize,
     x: &[i8],
     padding: &[i8; BLOCK],
     finish: Finish,
@@ -400,8 +406,10 @@ unsafe fn any_row(
                 (Some(r), Some(at)) => &x[(r * w.input[1] + at) * w.channels + first..],
                 _ => &padding[..],
             };
-            // SAFETY: as above.
-            sums = one::<false>(sums, load(x, lanes), unsafe { finish.weights(tap) });
+            for weights in tap * per..(tap + 1) * per {
+                // SAFETY: as above.
+                sums = one::<false>(sums, load(x, lanes), unsafe { finish.weights(weights) });
+            }
         }
         // SAFETY: mantissas and shifts follow the sums.
         let y = unsafe { finish.apply(sums, true) };

@@ -29,6 +29,8 @@ pub(crate) const NARROW: u32 = 8;
 pub(crate) const LARGE_NEXT: u32 = 32;
 /// The lower bound is not below the zero point: how negative sums are rounded does not matter.
 pub(crate) const ONE_SIDED: u32 = 16;
+/// Each tap of a window has two weights, one after the other, which are added.
+pub(crate) const DOUBLED: u32 = 64;
 
 /// Bytes of the constants of all channels.
 pub(crate) const CONSTANTS: usize = 64;
@@ -226,11 +228,14 @@ pub(crate) fn depthwise_len(taps: usize, channels: usize) -> usize {
     CONSTANTS + channels.div_ceil(lanes(channels)) * block_len(taps)
 }
 
-pub(crate) fn pack_depthwise(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
-    let taps = p.kernel[0] * p.kernel[1];
+/// Packs depthwise weights; where `more` is not empty it is added to them.
+pub(crate) fn pack_depthwise(p: &I8Depthwise<'_>, more: &[i8], packed: &mut [u8]) -> bool {
+    let parts: &[&[i8]] = if more.is_empty() { &[p.weights] } else { &[p.weights, more] };
+    let window = p.kernel[0] * p.kernel[1];
+    let taps = window * parts.len();
     assert_eq!(packed.len(), depthwise_len(taps, p.channels));
     assert!(p.bias.len() == p.channels && p.multipliers.len() == p.channels);
-    assert_eq!(p.weights.len(), taps * p.channels);
+    assert!(parts.iter().all(|weights| weights.len() == window * p.channels));
     if !fits(p.rounding, p.zero_point) {
         return false;
     }
@@ -244,7 +249,7 @@ pub(crate) fn pack_depthwise(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
             if lane >= lanes(p.channels) || c >= p.channels {
                 continue;
             }
-            let weight = |tap: usize| p.weights[tap * p.channels + c];
+            let weight = |tap: usize| parts[tap % parts.len()][tap / parts.len() * p.channels + c];
             let all = (0..taps).map(weight);
             let (bias, m, counts) = channel(p.bias[c], p.multipliers[c], p.zero_point, all.clone());
             put(block, 4 * lane, bias);
@@ -283,6 +288,7 @@ pub(crate) fn pack_depthwise(p: &I8Depthwise<'_>, packed: &mut [u8]) -> bool {
         }
         put(block, flags_at(taps), flags as i32);
     }
-    put_constants(constants, p.zero_point, p.bounds, 0);
+    let flags = if more.is_empty() { 0 } else { DOUBLED };
+    put_constants(constants, p.zero_point, p.bounds, flags);
     true
 }

@@ -1,6 +1,6 @@
 //! The products of packed weights in plain Rust.
 
-use crate::pack::{BLOCK, CONSTANTS, TAPS, block_len, get, parts, place};
+use crate::pack::{BLOCK, CONSTANTS, DOUBLED, TAPS, block_len, get, parts, place};
 use core::ops::Range;
 use paring_kernels::{PAD, Rows, Window};
 use paring_qmath::{Multiplier, Rounding};
@@ -57,14 +57,16 @@ pub(crate) fn i8_depthwise(
     out: &mut [i8],
 ) {
     let (constants, blocks) = packed.split_at(CONSTANTS);
+    let per = if get(constants, 48) as u32 & DOUBLED == 0 { 1 } else { 2 };
+    let taps = w.taps() * per;
     for (y, out) in rows.zip(out.chunks_exact_mut(w.out_width * w.channels)) {
         for (column, out) in out.chunks_exact_mut(w.channels).enumerate() {
             for c in 0..w.channels {
                 let (block, lane) = place(w.channels, c);
-                let block = &blocks[block * block_len(w.taps())..];
+                let block = &blocks[block * block_len(taps)..];
                 let mut sum = get(block, 4 * lane);
-                for tap in 0..w.taps() {
-                    let (row, col) = (tap / w.kernel[1], tap % w.kernel[1]);
+                for tap in 0..taps {
+                    let (row, col) = (tap / per / w.kernel[1], tap / per % w.kernel[1]);
                     let x = match (w.at(0, y, row), w.at(1, column, col)) {
                         (Some(r), Some(at)) => x[(r * w.input[1] + at) * w.channels + c],
                         _ => pad,

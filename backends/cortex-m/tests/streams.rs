@@ -54,6 +54,13 @@ impl Net {
         self
     }
 
+    /// The last convolution's padding: above, to the left, below and to the right.
+    fn pads(&mut self, pads: [usize; 4]) -> &mut Self {
+        let at = self.text.rfind("pad = \"same\"").expect("a convolution");
+        self.text.replace_range(at..at + "pad = \"same\"".len(), &format!("pad = {pads:?}"));
+        self
+    }
+
     fn add(&mut self, other: &str) -> &mut Self {
         let name = self.name("s");
         let out = self.output(self.size);
@@ -147,6 +154,72 @@ fn rows_give_what_layers_give_on_every_core() {
                 least.ram_bytes,
                 plain.ram_bytes
             );
+        }
+    }
+}
+
+/// Nets whose input is most of what fits: 3x3 windows padded below or above, larger ones, and one that
+/// begins with depthwise windows; sizes in which patches do not come out even.
+fn large_inputs() -> Vec<Graph> {
+    let small = |net: &mut Net| net.conv(6, 1, 1, "none").conv(8, 3, 2, "relu").graph();
+    let mut below = Net::new([64, 52, 3]);
+    below.conv(13, 3, 2, "relu6").conv(0, 3, 1, "relu6");
+    let mut above = Net::new([64, 52, 3]);
+    above.conv(13, 3, 2, "relu6").pads([1, 1, 0, 0]).conv(0, 3, 1, "relu6");
+    let mut large = Net::new([61, 43, 2]);
+    large.conv(9, 5, 2, "none").conv(7, 3, 1, "relu").conv(0, 5, 1, "none");
+    let mut first = Net::new([50, 46, 4]);
+    first.conv(0, 3, 2, "relu").conv(12, 3, 1, "none").conv(0, 7, 1, "relu6");
+    vec![small(&mut below), small(&mut above), small(&mut large), small(&mut first)]
+}
+
+fn source(graph: &Graph, core: Core, settings: &[(&str, &str)]) -> String {
+    let package = compile(graph, core, settings);
+    let file = package.files.iter().find(|(n, _)| n == "model.c").expect("a source");
+    String::from_utf8(file.1.clone()).expect("text")
+}
+
+#[test]
+fn patches_give_what_layers_give_on_every_core() {
+    if !tools() {
+        return;
+    }
+    let (mut upward, mut downward) = (0, 0);
+    for (at, graph) in large_inputs().iter().enumerate() {
+        let input = graph.ty(graph.inputs()[0].value).byte_len().expect("bytes") as u64;
+        for core in Core::ALL {
+            let plain = measure(graph, core, &[]);
+            let least = measure(graph, core, &[("ram", "min")]);
+            assert!(plain.outputs == least.outputs, "{at} on {core}: outputs differ");
+            let text = source(graph, core, &[("ram", "min")]);
+            let direction = |d: i32| text.contains(&format!("_kinds, {d}, &p)"));
+            (upward, downward) =
+                (upward + usize::from(direction(1)), downward + usize::from(direction(0)));
+            if core == Core::M4 {
+                let beyond = least.ram_bytes.saturating_sub(input);
+                assert!(direction(0) || direction(1), "{at}: no patches");
+                assert!(5 * beyond <= input, "{at}: {} for {input}", least.ram_bytes);
+            }
+        }
+    }
+    assert!(upward > 0 && downward > 0, "{upward} upward, {downward} downward");
+}
+
+#[test]
+fn patches_are_as_large_as_a_budget_allows() {
+    if !tools() {
+        return;
+    }
+    for graph in large_inputs() {
+        let plain = measure(&graph, Core::M4, &[]);
+        let least = compile(&graph, Core::M4, &[("ram", "min")]).sizes.ram_bytes;
+        let mut before = u64::MAX / 2;
+        for more in [0, 300, 1200, 3000] {
+            let report = measure(&graph, Core::M4, &[("ram", &(least + more).to_string())]);
+            assert!(report.outputs == plain.outputs);
+            assert!(report.ram_bytes <= (least + more) as u64);
+            assert!(report.instructions <= before + before / 100, "more memory, more work: {more}");
+            before = report.instructions;
         }
     }
 }

@@ -272,7 +272,7 @@ impl Line<'_> {
             }
             later = reads;
             let fresh = self.fresh(cut, before);
-            for i in 1..self.links.len() {
+            for (i, parts) in parts.iter_mut().enumerate().skip(1) {
                 let (mut out, mut seen) = (cut.spans[i], cut.spans[i - 1]);
                 let mut above = cut.before[i][0];
                 if i == 1 {
@@ -288,7 +288,7 @@ impl Line<'_> {
                     above,
                     left: cut.before[i][1],
                 };
-                *parts[i].entry(patch).or_default() += 1;
+                *parts.entry(patch).or_default() += 1;
             }
         }
         let sorted = |of: HashMap<Patch, u64>| {

@@ -269,3 +269,48 @@ fn runs_on_the_same_arena_repeat() {
     let report = run(&package, Core::M4, 5 * 3 * 8, &[sample.clone(), sample]);
     assert_eq!(report.outputs[0], report.outputs[1]);
 }
+
+/// Nets of two to four layers on a large input, and a layer that makes little of them: kernels, strides, padding and
+/// sizes by chance.
+fn random_net(seed: u64) -> Graph {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut random = |n: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 33) as usize % n
+    };
+    let mut net = Net::new([20 + random(40), 20 + random(40), 1 + random(4)]);
+    for at in 0..2 + random(3) {
+        let (kernel, stride) = ([1, 3, 5, 7][random(if at == 0 { 3 } else { 4 })], 1 + random(2));
+        let kernel = if at == 0 { kernel.max(3) } else { kernel };
+        let depth = if net.size[2] > 1 && random(2) == 0 { 0 } else { 1 + random(14) };
+        let stride = if at == 0 { 2 } else { stride.min(kernel) };
+        net.conv(depth, kernel, stride, ["none", "relu", "relu6"][random(3)]);
+    }
+    net.conv(2, 1, 1, "none");
+    net.graph()
+}
+
+#[test]
+fn patches_of_random_nets() {
+    if !tools() {
+        return;
+    }
+    let number = |name: &str, default: u64| {
+        std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
+    };
+    let first = number("PARING_FUZZ_SEED", 1);
+    let mut patched = 0;
+    for seed in first..first + number("PARING_FUZZ_NETWORKS", 12) {
+        let graph = random_net(seed);
+        let core = [Core::M4, Core::M3, Core::M33, Core::M0][seed as usize % 4];
+        let plain = measure(&graph, core, &[]);
+        let least = measure(&graph, core, &[("ram", "min")]);
+        let cut = source(&graph, core, &[("ram", "min")]).contains("pr_patch_next(");
+        patched += usize::from(cut);
+        assert!(plain.outputs == least.outputs, "seed {seed} on {core}: outputs differ");
+        assert!(least.ram_bytes <= plain.ram_bytes, "seed {seed} on {core}");
+    }
+    assert!(patched > 2, "{patched} with patches");
+}

@@ -1,4 +1,4 @@
-//! A network for microcontrollers with 256 KB: layers that run row by row halve its memory.
+//! A network for microcontrollers with 256 KB: layers that run by rows and patches halve its memory.
 
 use crate::paring::{emulator, json, shared};
 
@@ -27,8 +27,10 @@ fn rows_halve_the_memory_of_mcunet() {
     assert!(layers["equal"] == true && rows["equal"] == true, "{layers} {rows}");
     assert!(number(&rows, "ram_bytes") <= half, "{rows}");
     let least = verify(&["--ram", "min"]);
-    assert!(least["equal"] == true && number(&least, "ram_bytes") <= 100_000, "{least}");
-    // Nothing is computed twice; what is left is moving rows and widening some anew.
+    // Half of what whole layers take with all of that.
+    let least_bytes = number(&least, "ram_bytes");
+    assert!(least["equal"] == true && 2 * least_bytes <= number(&layers, "ram_bytes"), "{least}");
+    // Little is computed twice; what is left is moving rows and widening some anew.
     for seen in [&rows, &least] {
         let (with, without) = (number(seen, "instructions"), number(&layers, "instructions"));
         assert!(with * 100 <= without * 106, "{with} for {without}");

@@ -2,7 +2,7 @@ use crate::helpers::Helper;
 use crate::pack::{Channels, LINE_ZERO, Matrix, Scales, plain_order, window_order};
 use crate::packed::Packing;
 use crate::requant::Requant;
-use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Unit};
+use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Patch, PatchRoom, Unit};
 use crate::{Coding, KernelError};
 
 /// A two-dimensional convolution, NHWC, batch 1.
@@ -44,6 +44,17 @@ const BOOK: usize = 16;
 /// The fields of a record that a band of rows changes.
 pub(crate) const BAND_FIELDS: [(&str, &str); 3] =
     [("in_h", "@in_rows@"), ("out_h", "@rows@"), ("pad_top", "@above@")];
+
+/// The fields of a record of windows that a patch changes.
+const PATCH_FIELDS: [(&str, &str); 7] = [
+    ("in_h", "@in_rows@"),
+    ("in_w", "@line@"),
+    ("out_h", "@rows@"),
+    ("out_w", "@cols@"),
+    ("pad_top", "@above@"),
+    ("pad_left", "@left@ - @x@"),
+    ("strip", "0"),
+];
 
 /// The most bytes that padded rows may take.
 const LARGE_PADDED: usize = 1024;
@@ -293,7 +304,14 @@ impl Conv2d<'_> {
                     .overlap(&[self.pointwise_overlap()])
                     .overread(in_c.next_multiple_of(4) - in_c)
             };
-            kernel.band_fields("pr_point", name, &[("pixels", &format!("@rows@ * {in_w}"))])
+            let pixels = format!("@rows@ * {in_w}");
+            let kernel = kernel.band_fields("pr_point", name, &[("pixels", &pixels)]);
+            if vectors || self.coding != Coding::Plain {
+                return Some(kernel);
+            }
+            let fields = [("pixels", "@rows@ * @cols@")];
+            let room = PatchRoom::Fixed(table + bytes);
+            kernel.patch_fields("pr_point", name, &fields, "@in0@", room)
         } else {
             unit.need(Helper::ConvOf(self.coding));
             let (tile, strip) = self.strip();
@@ -307,7 +325,12 @@ impl Conv2d<'_> {
                     .scratch(table + bytes + self.edge_bytes(isa))
                     .overlap(&[self.tile_overlap(2)])
             };
-            kernel.band_fields("pr_conv", name, &BAND_FIELDS)
+            let kernel = kernel.band_fields("pr_conv", name, &BAND_FIELDS);
+            if vectors || self.coding != Coding::Plain {
+                return Some(kernel);
+            }
+            let room = PatchRoom::Fixed(table + bytes + self.pair_bytes());
+            kernel.patch_fields("pr_conv", name, &PATCH_FIELDS, "@in0@", room)
         };
         Some(kernel)
     }
@@ -346,13 +369,19 @@ impl Conv2d<'_> {
 
     /// Bytes in which windows that reach beyond the image are put together.
     pub(crate) fn edge_bytes(&self, isa: Isa) -> usize {
-        let k_h = self.kernel[0];
         let row = self.kernel[1] * self.input[2];
+        let pair = 2 * row.next_multiple_of(4);
         let rows = match self.padded_row().filter(|_| isa == Isa::Dsp) {
-            Some(width) => (width * k_h).next_multiple_of(4),
-            None => 2 * row.next_multiple_of(4),
+            Some(width) => (width * self.kernel[0]).next_multiple_of(4),
+            None => pair,
         };
-        rows + 2 * (row % 4 * k_h).next_multiple_of(4)
+        self.pair_bytes() - pair + rows
+    }
+
+    /// The same for two windows at a time.
+    fn pair_bytes(&self) -> usize {
+        let row = self.kernel[1] * self.input[2];
+        2 * row.next_multiple_of(4) + 2 * (row % 4 * self.kernel[0]).next_multiple_of(4)
     }
 
     /// Whether results of the layer rise along lines in the product of the DSP extension.
@@ -433,6 +462,20 @@ impl Layer for Conv2d<'_> {
             pad: [band.above, self.pad[1]],
             ..self.clone()
         }))
+    }
+
+    fn patch(&self, patch: Patch) -> Option<Box<dyn Layer + '_>> {
+        let plain = self.coding == Coding::Plain && self.groups == 1;
+        plain.then(|| -> Box<dyn Layer> {
+            Box::new(Self {
+                input: [patch.in_rows, patch.in_cols, self.input[2]],
+                output: [patch.rows, patch.cols, self.output[2]],
+                pad: [patch.above, patch.left],
+                // Rows are padded for whole rows alone.
+                fast: false,
+                ..self.clone()
+            })
+        })
     }
 
     fn rounds(&self, function: &str, isa: Isa) -> Vec<(&'static str, u64)> {

@@ -3,7 +3,7 @@ use crate::cost::Loops;
 use crate::helpers::Helper;
 use crate::pack::{Channels, PLANE_LINE_ZERO, Scales};
 use crate::requant::Requant;
-use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Unit};
+use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Patch, PatchRoom, Unit};
 use crate::{Coding, Conv2d, KernelError};
 
 /// A depthwise convolution, NHWC, batch 1; each input channel gives `output[2] / input[2]` outputs.
@@ -248,7 +248,37 @@ impl DepthwiseConv2d<'_> {
             Kernel::new(format!("{function}(&{name}, @in0@, @out0@, @scratch@);"), "planes")
                 .scratch(pitch * rows * element)
                 .overlap(&[overlap]);
-        Some(self.rows(kernel, name))
+        let kernel = self.rows(kernel, name);
+        if helium {
+            return Some(kernel);
+        }
+        let fours = dsp && three || wide;
+        let room = PatchRoom::Plane { kernel: self.kernel, stride: self.stride, fours, element };
+        Some(self.patches(kernel, name, fours, room))
+    }
+
+    /// Lets patches be called.
+    fn patches(&self, kernel: Kernel, name: &str, fours: bool, room: PatchRoom) -> Kernel {
+        let ([k_h, k_w], [down, across]) = (self.kernel, self.stride);
+        let cols = if fours { "((@cols@ + 3) & ~3)" } else { "@cols@" };
+        // As `plane` and `PatchRoom` have it.
+        let more = if fours { 3 } else { 1 };
+        let pitch = format!("(({cols} - 1) * {across} + {}) & ~1", k_w + more);
+        let (in_c, out_c) = (self.input[2], self.output[2]);
+        let fields = [
+            ("in_h", "@in_rows@"),
+            ("in_w", "@in_cols@"),
+            ("out_h", "@rows@"),
+            ("out_w", "@cols@"),
+            ("pad_top", "@above@"),
+            ("pad_left", "@left@"),
+            ("in_y", &format!("@line@ * {in_c}")),
+            ("out_y", &format!("@cols@ * {out_c}")),
+            ("pitch", &pitch),
+            ("rows", &format!("(@rows@ - 1) * {down} + {k_h}")),
+            ("band", "@rows@"),
+        ];
+        kernel.patch_fields("pr_plane", name, &fields, &format!("@in0@ + @x@ * {in_c}"), room)
     }
 
     /// Whether rows are done two at a time where results rise along lines.
@@ -425,6 +455,16 @@ impl Layer for DepthwiseConv2d<'_> {
             input: [band.in_rows, self.input[1], self.input[2]],
             output: [band.rows, self.output[1], self.output[2]],
             pad: [band.above, self.pad[1]],
+            by_rows: true,
+            ..self.clone()
+        }))
+    }
+
+    fn patch(&self, patch: Patch) -> Option<Box<dyn Layer + '_>> {
+        Some(Box::new(Self {
+            input: [patch.in_rows, patch.in_cols, self.input[2]],
+            output: [patch.rows, patch.cols, self.output[2]],
+            pad: [patch.above, patch.left],
             by_rows: true,
             ..self.clone()
         }))

@@ -79,6 +79,7 @@ pub(crate) enum Helper {
     Dequantize,
     Requantize,
     Rows,
+    Patches,
 }
 
 impl Helper {
@@ -160,7 +161,7 @@ impl Helper {
             H::Dense8Each(Coding::Palette) => &[H::Dense8Params, H::Pairs, H::MmScale],
             H::Dense8Each(_) => &[H::Dense8Params, H::MmScale],
             H::Dense8(_) | H::Dense8Left(_) => &[H::Dense8Params],
-            H::Rows => &[H::Move],
+            H::Rows | H::Patches => &[H::Move],
             H::Exp | H::Quantize | H::QuantizeEven => &[H::Base],
             H::Softmax => &[H::Exp],
             H::Add => &[H::Base, H::Helium, H::MulHr],
@@ -396,6 +397,7 @@ impl Helper {
             Self::Dequantize => include_str!("c/dequantize.c"),
             Self::Requantize => include_str!("c/requantize.c"),
             Self::Rows => include_str!("c/rows.c"),
+            Self::Patches => include_str!("c/patches.c"),
         };
         plain.to_string()
     }

@@ -61,7 +61,7 @@ pub use moves::{BoxCopy, Fill};
 pub use pool::{Mean, Pool2d, PoolKind};
 pub use requant::Requant;
 pub use softmax::Softmax;
-pub use unit::{Band, Isa, Kernel, Layer, Overlap, Unit};
+pub use unit::{Band, Isa, Kernel, Layer, Overlap, Patch, Unit};
 
 /// Why a layer has no kernel.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

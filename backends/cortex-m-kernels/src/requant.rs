@@ -78,6 +78,9 @@ impl Requant {
             if let Some(rows) = &mut kernel.rows {
                 rows.push_str(&format!("\npr_clamp(@out0@, @rows@ * @row@, {low}, {high});"));
             }
+            if let Some(patches) = &mut kernel.patches {
+                patches.push_str(&format!("\npr_clamp(@out0@, @rows@ * @row@, {low}, {high});"));
+            }
         }
         kernel
     }

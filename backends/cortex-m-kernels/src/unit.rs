@@ -50,6 +50,11 @@ pub struct Kernel {
     pub(crate) rows: Option<String>,
     /// Whether the layer can be called for one band of rows after the other ([`Unit::add_rows`]).
     pub in_rows: bool,
+    /// The same for a patch.
+    pub(crate) patches: Option<String>,
+    /// Whether the layer can be called for one patch after the other ([`Unit::add_patches`]).
+    pub in_patches: bool,
+    pub(crate) patch_room: PatchRoom,
     /// Bytes of scratch memory the call needs, aligned to 4.
     pub scratch_bytes: usize,
     /// For each input, where the output may overlap it.
@@ -68,6 +73,9 @@ impl Kernel {
             template: template.into(),
             rows: None,
             in_rows: false,
+            patches: None,
+            in_patches: false,
+            patch_room: PatchRoom::Fixed(0),
             scratch_bytes: 0,
             overlap: vec![Overlap::Disjoint],
             overread: 0,
@@ -100,6 +108,63 @@ impl Kernel {
         let call = self.template.replace(&format!("(&{name},"), "(&c,");
         self.rows = Some(format!("{text}\n{call}"));
         self
+    }
+
+    /// Lets patches be called: with a copy of the record in which these fields are set, on what begins at
+    /// `input`.
+    pub(crate) fn patch_fields(
+        mut self,
+        c_type: &str,
+        name: &str,
+        fields: &[(&str, &str)],
+        input: &str,
+        room: PatchRoom,
+    ) -> Self {
+        let mut text = format!("{c_type} c = {name};");
+        for (field, value) in fields {
+            let _ = write!(text, "\nc.{field} = {value};");
+        }
+        let call = self.template.replace(&format!("(&{name},"), "(&c,").replace("@in0@", input);
+        self.patches = Some(format!("{text}\n{call}"));
+        self.patch_room = room;
+        self
+    }
+
+    /// Bytes of scratch memory that a patch of so many rows and columns of the output needs, aligned to 4.
+    #[must_use]
+    pub fn patch_scratch(&self, rows: usize, cols: usize) -> usize {
+        match self.patch_room {
+            PatchRoom::Fixed(bytes) => bytes,
+            PatchRoom::Plane { kernel, stride, fours, element } => {
+                let [rows, cols] =
+                    [rows, if fours { cols.next_multiple_of(4) } else { cols }].map(|n| n.max(1));
+                let pitch = (cols - 1) * stride[1] + kernel[1] + if fours { 2 } else { 0 };
+                ((rows - 1) * stride[0] + kernel[0]) * pitch.next_multiple_of(2) * element
+            }
+        }
+    }
+
+    /// The C statements that run the kernel on a patch, to be put in a block of their own; `patch` is a
+    /// `pr_cut`, and `channels` those of the output.
+    #[must_use]
+    pub fn call_patch(&self, patch: &str, channels: usize) -> Option<String> {
+        let mut text = self.patches.as_ref()?.clone();
+        for (mark, field) in [
+            ("@scratch@", "scratch"),
+            ("@out0@", "out"),
+            ("@in0@", "row"),
+            ("@in_rows@", "in_rows"),
+            ("@in_cols@", "in_cols"),
+            ("@rows@", "rows"),
+            ("@cols@", "cols"),
+            ("@above@", "above"),
+            ("@left@", "left"),
+            ("@line@", "line"),
+            ("@x@", "x"),
+        ] {
+            text = text.replace(mark, &format!("{patch}.{field}"));
+        }
+        Some(text.replace("@row@", &format!("{patch}.cols * {channels}")))
     }
 
     /// The C statements that run the kernel on a band of output rows, to be put in a block of their own;
@@ -146,6 +211,39 @@ pub struct Band {
     pub row: usize,
 }
 
+/// Some columns of some rows of a layer's output, and what they see of its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Patch {
+    /// Rows of the output.
+    pub rows: usize,
+    /// Columns of the output.
+    pub cols: usize,
+    /// Rows of the input that are there.
+    pub in_rows: usize,
+    /// Columns of the input that are there.
+    pub in_cols: usize,
+    /// Rows of padding above them.
+    pub above: usize,
+    /// Columns of padding to their left.
+    pub left: usize,
+}
+
+/// What decides how much scratch memory a patch needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PatchRoom {
+    /// Nothing: it is always as much.
+    Fixed(usize),
+    /// A plane of one channel holds what the patch sees.
+    Plane {
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        /// Whether four outputs are done at a time.
+        fours: bool,
+        /// Bytes of an element.
+        element: usize,
+    },
+}
+
 /// A description that can be lowered to a call.
 pub trait Layer {
     /// Checks the description and adds what its kernel needs to `unit`.
@@ -164,6 +262,12 @@ pub trait Layer {
     /// The layer on some of its rows alone; `None` where it cannot be cut.
     fn band(&self, band: Band) -> Option<Box<dyn Layer + '_>> {
         let _ = band;
+        None
+    }
+
+    /// The layer on a patch alone; `None` where it cannot be cut.
+    fn patch(&self, patch: Patch) -> Option<Box<dyn Layer + '_>> {
+        let _ = patch;
         None
     }
 
@@ -216,6 +320,8 @@ impl Unit {
     pub fn add(&mut self, layer: &dyn Layer, name: &str) -> Result<Kernel, KernelError> {
         let mut kernel = layer.lower(self, name)?;
         kernel.in_rows = layer.band(Band { rows: 1, in_rows: 1, above: 0, row: 1 }).is_some();
+        let patch = Patch { rows: 1, cols: 1, in_rows: 1, in_cols: 1, above: 0, left: 0 };
+        kernel.in_patches = kernel.patches.is_some() && layer.patch(patch).is_some();
         self.count(&mut kernel, layer);
         Ok(kernel)
     }
@@ -253,6 +359,37 @@ impl Unit {
             self.count(&mut kernel, part.as_ref());
             for loops in kernel.loops.iter_mut().skip(before) {
                 loops.rounds.iter_mut().for_each(|r| r.1 *= times as u64);
+            }
+        }
+        Ok(kernel)
+    }
+
+    /// Adds a layer that is called for one patch after the other, with [`Kernel::call_patch`]; the patches
+    /// come with how often each runs.
+    ///
+    /// # Errors
+    /// As [`Layer::lower`], and when the layer cannot be cut into patches.
+    pub fn add_patches(
+        &mut self,
+        layer: &dyn Layer,
+        name: &str,
+        patches: &[(Patch, u64)],
+    ) -> Result<Kernel, KernelError> {
+        let uncut = || KernelError::Unsupported { layer: name.into(), what: "patches".into() };
+        let largest = patches.iter().max_by_key(|(p, _)| p.rows * p.cols).ok_or_else(uncut)?;
+        let whole = layer.patch(largest.0).ok_or_else(uncut)?;
+        let mut kernel = whole.lower(self, name)?;
+        if kernel.patches.is_none() {
+            return Err(uncut());
+        }
+        kernel.scratch_bytes = 0;
+        self.need(Helper::Patches);
+        for (patch, times) in patches {
+            let part = layer.patch(*patch).ok_or_else(uncut)?;
+            let before = kernel.loops.len();
+            self.count(&mut kernel, part.as_ref());
+            for loops in kernel.loops.iter_mut().skip(before) {
+                loops.rounds.iter_mut().for_each(|r| r.1 *= times);
             }
         }
         Ok(kernel)

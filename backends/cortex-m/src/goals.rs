@@ -19,6 +19,8 @@ use crate::stream::{self, Stream};
 
 /// How often streams are sought with less memory than is allowed.
 const TRIES: usize = 6;
+/// Bytes that are spared in turn where no less can be in use at once, so that fewer are lost between pieces.
+const SPARE: [usize; 3] = [1024, 4096, 12_288];
 
 /// What is asked of a compilation.
 #[derive(Clone, Copy)]
@@ -122,12 +124,13 @@ fn streams(
     let mut plain = crate::lower_all(graph, core, policy)?;
     let memory = crate::planned(&mut plain).map_err(CompileError::Options)?;
     let mut best = (memory.arena_bytes, Vec::new());
-    let mut limit = ram;
-    for _ in 0..TRIES {
+    let (mut limit, mut spare) = (ram, 0);
+    let mut spares = SPARE.into_iter();
+    for at in 0..TRIES + SPARE.len() {
         if best.0 <= ram {
             break;
         }
-        let found = stream::find(&plain, limit);
+        let found = stream::find(&plain, limit, spare);
         let trial = Policy { streams: found.streams.clone(), ..policy.clone() };
         let mut lowering = crate::lower_all(graph, core, &trial)?;
         let arena = crate::planned(&mut lowering).map_err(CompileError::Options)?.arena_bytes;
@@ -135,10 +138,15 @@ fn streams(
             best = (arena, found.streams);
         }
         if found.need <= found.least {
-            break;
+            // An arena may end a little above what is in use.
+            let Some(next) = spares.next().filter(|_| best.0 > found.need + 8) else { break };
+            spare = next;
+            continue;
         }
-        // What is lost between pieces has to be saved elsewhere.
-        limit = found.need.saturating_sub(arena.saturating_sub(ram).max(1));
+        // What is lost between pieces has to be saved elsewhere; the last of the tries is for the least.
+        let left = TRIES.saturating_sub(at + 1).max(1);
+        let step = (found.need - found.least).div_ceil(left);
+        limit = found.need.saturating_sub(arena.saturating_sub(ram).max(step));
     }
     Ok(best.1)
 }

@@ -10,7 +10,8 @@
 //! whose weights are stored as a palette (of the tensor or one a channel, codes of 2 to 6 bits), sparse or in int4 stay so in
 //! flash where the core has kernels for that and the table of costs says that it is worth its time; `optimize = size` also takes
 //! prefix codes, and so does a budget of flash. The report says why or why not. Where a budget of RAM asks for it, neighbouring layers run row by row and
-//! keep only the rows that are still wanted; `ram = min` takes as little as there can be. `optimize = size` is about
+//! keep only the rows that are still wanted, or the first layers patch by patch where even that is too much beside the input
+//! (kernels without Helium); `ram = min` takes as little as there can be. `optimize = size` is about
 //! flash alone: rows cost code. `optimize = speed` convolves 3x3 windows by Winograd's tiles, which take more flash,
 //! unrolls products further and does depthwise rows in pairs, both of which take code (with the DSP extension).
 //!

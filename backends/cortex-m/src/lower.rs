@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use paring_backend::requantize;
-use paring_cortex_m_kernels::{Core, Kernel, Layer, Requant, Unit};
+use paring_cortex_m_kernels::{Coding, Core, Kernel, Layer, Requant, Unit};
 use paring_ir::ops::Activation;
 use paring_ir::{Graph, Node, NodeId, ValueId};
 use paring_qmath::Multiplier;
@@ -234,10 +234,12 @@ impl<'g> Site<'_, 'g> {
         };
         let policy = self.lowering.policy;
         let bands = policy.streams.iter().find_map(|s| s.bands(self.node.id));
+        let parts = policy.streams.iter().find_map(|s| s.parts(self.node.id));
         let unit = &mut self.lowering.unit;
-        let kernel = match bands {
-            Some(bands) => unit.add_rows(layer, &name, bands),
-            None => unit.add(layer, &name),
+        let kernel = match (bands, parts) {
+            (Some(bands), _) => unit.add_rows(layer, &name, bands),
+            (_, Some(parts)) => unit.add_patches(layer, &name, parts),
+            _ => unit.add(layer, &name),
         };
         let kernel = kernel.map_err(|e| e.to_string())?;
         self.step.calls.push(Call { kernel, inputs, output });
@@ -251,7 +253,12 @@ impl<'g> Site<'_, 'g> {
         let compressed = weights.is_some_and(|w| {
             w.palette().is_some() || w.sparse().is_some() || w.dtype() == DType::I4
         });
-        let candidates = choose::candidates(layer, self.lowering.core);
+        let mut candidates = choose::candidates(layer, self.lowering.core);
+        let policy = self.lowering.policy;
+        if policy.streams.iter().any(|s| s.parts(self.node.id).is_some()) {
+            // Patches are cut from weights of a byte each.
+            candidates.retain(|c| c.coding == Coding::Plain);
+        }
         let choice = choose::choose(self.lowering.policy, self.node.id, candidates, compressed);
         let coded = layer.coded(choice.coding);
         self.step.choice = Some(choice);

@@ -106,7 +106,12 @@ pub(crate) fn order(lowering: &Lowering<'_>) -> Schedule {
             task.scratch += stream.kept.iter().map(|k| k.next_multiple_of(4)).sum::<usize>();
             if let Some(piece) = read(&mut task, at, input, &piece_of, &task_of) {
                 let (into, out) = (bytes(input), bytes(output));
-                let saved = into + out - above(into, out, stream.distance);
+                let both = match &stream.patches {
+                    Some(p) if p.upward => above(out, into, p.distance as i64),
+                    Some(p) => above(into, out, p.distance as i64),
+                    None => above(into, out, stream.distance),
+                };
+                let saved = into + out - both;
                 if saved > 0 {
                     task.shares.push((piece, saved));
                 }
@@ -187,6 +192,9 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
             blocks[input].last = at;
             for (link, kept) in links.iter().zip(stream.kept.iter().skip(1)) {
                 let whole = link.value == output;
+                if stream.patches.is_some() && !whole {
+                    continue;
+                }
                 block_of.insert(link.value, blocks.len());
                 blocks.push(Block::new(if whole { bytes(output)? } else { *kept }, at, at));
                 let rows = kept / link.row.max(1);
@@ -196,7 +204,11 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
                     (format!("{rows} of {} rows of {}", link.height, name(link.value)), true)
                 });
             }
-            let nearness = Nearness::AtLeast(stream.distance);
+            let nearness = match &stream.patches {
+                Some(p) if p.upward => Nearness::Above(p.distance as i64),
+                Some(p) => Nearness::Below(p.distance as i64),
+                None => Nearness::AtLeast(stream.distance),
+            };
             rules.push(Rule { input, output: block_of[&output], nearness });
         }
         let mut scratch = 0;
@@ -210,12 +222,18 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
                 scratch = scratch.max(call.kernel.scratch_bytes);
                 for operand in &call.inputs {
                     if let Operand::Value(value) = operand {
+                        // Within patches there are values that have no place.
+                        if stream.is_some_and(|s| s.patches.is_some()) {
+                            continue;
+                        }
                         let block =
                             *block_of.get(value).ok_or("a value is used before it is computed")?;
                         blocks[block].last = at;
                     }
                 }
-                if let Entry::Vacant(entry) = block_of.entry(call.output) {
+                if stream.is_none()
+                    && let Entry::Vacant(entry) = block_of.entry(call.output)
+                {
                     entry.insert(blocks.len());
                     blocks.push(Block::new(bytes(call.output)?, at, at));
                     names.push((name(call.output), false));
@@ -231,8 +249,9 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
             for call in &step.calls {
                 if call.kernel.overread > 0
                     && let Some(Operand::Value(value)) = call.inputs.first()
+                    && let Some(&block) = block_of.get(value)
                 {
-                    overreads.push((block_of[value], call.kernel.overread));
+                    overreads.push((block, call.kernel.overread));
                 }
             }
         }
@@ -279,6 +298,30 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
     let scratch = stages.iter().zip(&scratch_blocks);
     let scratch = scratch.flat_map(|(s, &b)| s.0.clone().map(move |_| b));
     let scratch = scratch.map(|b| plan.offsets[b]).collect();
+    let mut patch_rooms = Vec::new();
+    for (range, stream) in &stages {
+        let Some((stream, patches)) = stream.and_then(|s| Some((s, s.patches.as_ref()?))) else {
+            continue;
+        };
+        let of = |v: Option<ValueId>| v.and_then(|v| block_of.get(&v)).copied();
+        let (Some(x), Some(y)) = (of(stream.input()), of(stream.output())) else { continue };
+        // Where the first patch finds its room; it moves as rows are read and written.
+        let (from, to) = if patches.upward {
+            (plan.offsets[x] + blocks[x].size, plan.offsets[y] + blocks[y].size)
+        } else {
+            (plan.offsets[y], plan.offsets[x])
+        };
+        let node = stream.nodes().next().map_or("", |n| graph.node(n).name.as_str());
+        let (least, most) = patches.rooms();
+        let order = if patches.upward { "from the last one" } else { "from the first" };
+        patch_rooms.push(Room {
+            name: format!("patches of {node} and on, {order}: {least} to {most} bytes before them"),
+            offset: from,
+            bytes: to.saturating_sub(from),
+            steps: (range.start, range.end.saturating_sub(1)),
+            scratch: true,
+        });
+    }
     let mut rooms: Vec<Room> = names
         .into_iter()
         .zip(&blocks)
@@ -292,6 +335,7 @@ pub(crate) fn plan(lowering: &Lowering<'_>) -> Result<Memory, String> {
             scratch,
         })
         .collect();
+    rooms.extend(patch_rooms);
     rooms.sort_by_key(|r| (r.steps.0, r.scratch, r.offset));
     Ok(Memory {
         rooms,

@@ -54,6 +54,13 @@ impl Net {
         self
     }
 
+    /// The last convolution's padding: above, to the left, below and to the right.
+    fn pads(&mut self, pads: [usize; 4]) -> &mut Self {
+        let at = self.text.rfind("pad = \"same\"").expect("a convolution");
+        self.text.replace_range(at..at + "pad = \"same\"".len(), &format!("pad = {pads:?}"));
+        self
+    }
+
     fn add(&mut self, other: &str) -> &mut Self {
         let name = self.name("s");
         let out = self.output(self.size);
@@ -151,6 +158,72 @@ fn rows_give_what_layers_give_on_every_core() {
     }
 }
 
+/// Nets whose input is most of what fits: 3x3 windows padded below or above, larger ones, and one that
+/// begins with depthwise windows; sizes in which patches do not come out even.
+fn large_inputs() -> Vec<Graph> {
+    let small = |net: &mut Net| net.conv(6, 1, 1, "none").conv(8, 3, 2, "relu").graph();
+    let mut below = Net::new([64, 52, 3]);
+    below.conv(13, 3, 2, "relu6").conv(0, 3, 1, "relu6");
+    let mut above = Net::new([64, 52, 3]);
+    above.conv(13, 3, 2, "relu6").pads([1, 1, 0, 0]).conv(0, 3, 1, "relu6");
+    let mut large = Net::new([61, 43, 2]);
+    large.conv(9, 5, 2, "none").conv(7, 3, 1, "relu").conv(0, 5, 1, "none");
+    let mut first = Net::new([50, 46, 4]);
+    first.conv(0, 3, 2, "relu").conv(12, 3, 1, "none").conv(0, 7, 1, "relu6");
+    vec![small(&mut below), small(&mut above), small(&mut large), small(&mut first)]
+}
+
+fn source(graph: &Graph, core: Core, settings: &[(&str, &str)]) -> String {
+    let package = compile(graph, core, settings);
+    let file = package.files.iter().find(|(n, _)| n == "model.c").expect("a source");
+    String::from_utf8(file.1.clone()).expect("text")
+}
+
+#[test]
+fn patches_give_what_layers_give_on_every_core() {
+    if !tools() {
+        return;
+    }
+    let (mut upward, mut downward) = (0, 0);
+    for (at, graph) in large_inputs().iter().enumerate() {
+        let input = graph.ty(graph.inputs()[0].value).byte_len().expect("bytes") as u64;
+        for core in Core::ALL {
+            let plain = measure(graph, core, &[]);
+            let least = measure(graph, core, &[("ram", "min")]);
+            assert!(plain.outputs == least.outputs, "{at} on {core}: outputs differ");
+            let text = source(graph, core, &[("ram", "min")]);
+            let direction = |d: i32| text.contains(&format!("_kinds, {d}, &p)"));
+            (upward, downward) =
+                (upward + usize::from(direction(1)), downward + usize::from(direction(0)));
+            if core == Core::M4 {
+                let beyond = least.ram_bytes.saturating_sub(input);
+                assert!(direction(0) || direction(1), "{at}: no patches");
+                assert!(5 * beyond <= input, "{at}: {} for {input}", least.ram_bytes);
+            }
+        }
+    }
+    assert!(upward > 0 && downward > 0, "{upward} upward, {downward} downward");
+}
+
+#[test]
+fn patches_are_as_large_as_a_budget_allows() {
+    if !tools() {
+        return;
+    }
+    for graph in large_inputs() {
+        let plain = measure(&graph, Core::M4, &[]);
+        let least = compile(&graph, Core::M4, &[("ram", "min")]).sizes.ram_bytes;
+        let mut before = u64::MAX / 2;
+        for more in [0, 300, 1200, 3000] {
+            let report = measure(&graph, Core::M4, &[("ram", &(least + more).to_string())]);
+            assert!(report.outputs == plain.outputs);
+            assert!(report.ram_bytes <= (least + more) as u64);
+            assert!(report.instructions <= before + before / 100, "more memory, more work: {more}");
+            before = report.instructions;
+        }
+    }
+}
+
 #[test]
 fn a_budget_is_met_with_no_more_effort_than_it_takes() {
     if !tools() {
@@ -195,4 +268,49 @@ fn runs_on_the_same_arena_repeat() {
     let sample: Vec<u8> = (0..40 * 22 * 4).map(|i| (i * 7 % 251) as u8).collect();
     let report = run(&package, Core::M4, 5 * 3 * 8, &[sample.clone(), sample]);
     assert_eq!(report.outputs[0], report.outputs[1]);
+}
+
+/// Nets of two to four layers on a large input, and a layer that makes little of them: kernels, strides, padding and
+/// sizes by chance.
+fn random_net(seed: u64) -> Graph {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut random = |n: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 33) as usize % n
+    };
+    let mut net = Net::new([20 + random(40), 20 + random(40), 1 + random(4)]);
+    for at in 0..2 + random(3) {
+        let (kernel, stride) = ([1, 3, 5, 7][random(if at == 0 { 3 } else { 4 })], 1 + random(2));
+        let kernel = if at == 0 { kernel.max(3) } else { kernel };
+        let depth = if net.size[2] > 1 && random(2) == 0 { 0 } else { 1 + random(14) };
+        let stride = if at == 0 { 2 } else { stride.min(kernel) };
+        net.conv(depth, kernel, stride, ["none", "relu", "relu6"][random(3)]);
+    }
+    net.conv(2, 1, 1, "none");
+    net.graph()
+}
+
+#[test]
+fn patches_of_random_nets() {
+    if !tools() {
+        return;
+    }
+    let number = |name: &str, default: u64| {
+        std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
+    };
+    let first = number("PARING_FUZZ_SEED", 1);
+    let mut patched = 0;
+    for seed in first..first + number("PARING_FUZZ_NETWORKS", 12) {
+        let graph = random_net(seed);
+        let core = [Core::M4, Core::M3, Core::M33, Core::M0][seed as usize % 4];
+        let plain = measure(&graph, core, &[]);
+        let least = measure(&graph, core, &[("ram", "min")]);
+        let cut = source(&graph, core, &[("ram", "min")]).contains("pr_patch_next(");
+        patched += usize::from(cut);
+        assert!(plain.outputs == least.outputs, "seed {seed} on {core}: outputs differ");
+        assert!(least.ram_bytes <= plain.ram_bytes, "seed {seed} on {core}");
+    }
+    assert!(patched > 2, "{patched} with patches");
 }

@@ -47,6 +47,34 @@ pub enum Nearness {
     AtLeast(i64),
     /// Both begin at the same offset.
     Same,
+    /// The input begins at least this many bytes above the output wherever they lie: what lies between is
+    /// used.
+    Below(i64),
+    /// The output begins at least this many bytes above the input, likewise.
+    Above(i64),
+}
+
+impl Nearness {
+    /// Whether an input that begins `distance` bytes above its output is where it may be; `apart` if the two
+    /// share no byte.
+    fn allows(self, distance: i64, apart: bool) -> bool {
+        match self {
+            Self::AtLeast(d) => apart || distance >= d,
+            Self::Same => apart || distance == 0,
+            Self::Below(d) => distance >= d,
+            Self::Above(d) => -distance >= d,
+        }
+    }
+
+    /// The fewest bytes that both take.
+    fn both(self, input: i64, output: i64) -> i64 {
+        let least = match self {
+            Self::AtLeast(d) | Self::Below(d) => input + d,
+            Self::Above(d) => output + d,
+            Self::Same => 0,
+        };
+        least.max(input).max(output).min(input + output)
+    }
 }
 
 /// Permission for two blocks to overlap although both are in use.
@@ -113,13 +141,18 @@ impl Problem {
                 let (input, output) = (blocks.get(r.input), blocks.get(r.output));
                 input.zip(output).is_some_and(|(i, o)| i.last == o.first && r.input != r.output)
             })
-            .map(|r| match r.nearness {
-                Nearness::AtLeast(d) => {
+            .map(|r| {
+                let up = |d: i64| {
                     let up = d.max(0).div_euclid(step) * step;
-                    let up = if up < d { up + step } else { up };
-                    Rule { nearness: Nearness::AtLeast(up), ..*r }
-                }
-                Nearness::Same => *r,
+                    if up < d { up + step } else { up }
+                };
+                let nearness = match r.nearness {
+                    Nearness::AtLeast(d) => Nearness::AtLeast(up(d)),
+                    Nearness::Below(d) => Nearness::Below(up(d)),
+                    Nearness::Above(d) => Nearness::Above(up(d)),
+                    Nearness::Same => Nearness::Same,
+                };
+                Rule { nearness, ..*r }
             })
             .collect();
         let mut rule_of = HashMap::new();
@@ -136,15 +169,9 @@ impl Problem {
 
     /// Whether block `a` at `at` is compatible with block `b` at `other`.
     fn fits(&self, a: usize, at: i64, b: usize, other: i64) -> bool {
-        if at + self.sizes[a] <= other || other + self.sizes[b] <= at {
-            return true;
-        }
-        self.rule(a, b).is_some_and(|r| {
-            let distance = if r.input == a { at - other } else { other - at };
-            match r.nearness {
-                Nearness::AtLeast(d) => distance >= d,
-                Nearness::Same => distance == 0,
-            }
+        let apart = at + self.sizes[a] <= other || other + self.sizes[b] <= at;
+        self.rule(a, b).map_or(apart, |r| {
+            r.nearness.allows(if r.input == a { at - other } else { other - at }, apart)
         })
     }
 
@@ -162,11 +189,13 @@ impl Problem {
             for &b in &placed {
                 candidates.push(offsets[b] + self.sizes[b]);
                 if let Some(rule) = self.rule(a, b) {
-                    candidates.push(match rule.nearness {
-                        Nearness::Same => offsets[b],
-                        Nearness::AtLeast(d) if rule.input == a => offsets[b] + d,
-                        Nearness::AtLeast(d) => offsets[b] - d,
-                    });
+                    let lower = match rule.nearness {
+                        Nearness::Same => 0,
+                        Nearness::AtLeast(d) | Nearness::Below(d) => d,
+                        Nearness::Above(d) => -d,
+                    };
+                    let sign = if rule.input == a { 1 } else { -1 };
+                    candidates.push(offsets[b] + sign * lower);
                 }
             }
             candidates.retain(|&c| c >= 0);
@@ -197,12 +226,8 @@ impl Problem {
                     .filter(|r| live(r.input) && live(r.output))
                     .map(|r| {
                         let (input, output) = (self.sizes[r.input], self.sizes[r.output]);
-                        let both = match r.nearness {
-                            Nearness::Same => input.max(output),
-                            Nearness::AtLeast(d) => (input + d).max(output).min(input + output),
-                        };
                         // Several inputs may each share with the output; count every saving.
-                        input + output - both
+                        input + output - r.nearness.both(input, output)
                     })
                     .sum::<i64>();
                 sum - saved
@@ -285,8 +310,12 @@ pub fn check(plan: &Plan, blocks: &[Block], rules: &[Rule]) -> Result<(), (usize
     for (i, a) in blocks.iter().enumerate() {
         for (j, b) in blocks.iter().enumerate().skip(i + 1) {
             let (x, y) = (plan.offsets[i], plan.offsets[j]);
-            let apart = x + a.size <= y || y + b.size <= x || a.size == 0 || b.size == 0;
-            if apart || !a.meets(b) {
+            if !a.meets(b) || a.size == 0 || b.size == 0 {
+                continue;
+            }
+            let apart = x + a.size <= y || y + b.size <= x;
+            let pair = |r: &&Rule| [(i, j), (j, i)].contains(&(r.input, r.output));
+            if apart && !rules.iter().any(|r| pair(&r)) {
                 continue;
             }
             let allowed = rules.iter().any(|r| {
@@ -297,11 +326,8 @@ pub fn check(plan: &Plan, blocks: &[Block], rules: &[Rule]) -> Result<(), (usize
                 } else {
                     return false;
                 };
-                blocks[r.input].last == blocks[r.output].first
-                    && match r.nearness {
-                        Nearness::AtLeast(d) => distance >= d,
-                        Nearness::Same => distance == 0,
-                    }
+                let meet = blocks[r.input].last == blocks[r.output].first;
+                if meet { r.nearness.allows(distance, apart) } else { apart }
             });
             if !allowed {
                 return Err((i, j));
@@ -343,6 +369,20 @@ mod tests {
         let plan = checked(&blocks, &rules);
         assert_eq!(plan.size, 1100);
         assert!(plan.offsets[0] >= plan.offsets[1] + 98);
+    }
+
+    #[test]
+    fn what_lies_between_is_kept() {
+        let blocks = [Block::new(1000, 0, 1), Block::new(700, 1, 2), Block::new(2000, 2, 2)];
+        for (nearness, order) in [(Nearness::Above(400), 1), (Nearness::Below(100), -1)] {
+            let rules = [Rule { input: 0, output: 1, nearness }];
+            let plan = checked(&blocks, &rules);
+            assert_eq!((plan.size, plan.is_optimal()), (2700, true));
+            let above = plan.offsets[1] as i64 - plan.offsets[0] as i64;
+            assert!(above * order >= if order > 0 { 400 } else { 100 }, "{nearness:?}: {plan:?}");
+            let both = Plan { offsets: vec![1000, 0, 700], ..plan.clone() };
+            assert_eq!(check(&both, &blocks, &rules).is_ok(), order < 0);
+        }
     }
 
     #[test]

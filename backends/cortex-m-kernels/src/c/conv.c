@@ -3,7 +3,9 @@ typedef struct {
     const uint32_t *weights; /* stream of pr_mm42 */
     uint16_t in_h, in_w, in_c, out_h, out_w, out_c;
     int32_t bytes, groups, zero; /* as in pr_mm */
-    int8_t k_h, k_w, stride_h, stride_w, pad_top, pad_left, in_zero;
+    int8_t k_h, k_w, stride_h, stride_w, pad_top;
+    int16_t pad_left; /* less than 0 where the columns of a patch begin further right */
+    int8_t in_zero;
     uint16_t strip; /* bytes of a padded row, where the rows for a row of outputs are put together; else 0 */
 } pr_conv;
 

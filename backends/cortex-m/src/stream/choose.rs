@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use paring_ir::ValueId;
 use paring_ir::ops::Conv2d;
 
-use super::{Chain, Stream};
+use super::{Chain, Stream, patches};
 use crate::lower::{Lowering, Operand, Step};
 use paring_cortex_m_kernels::Overlap;
 
@@ -174,6 +174,16 @@ fn candidates(lowering: &Lowering<'_>, lives: &Lives, limit: usize) -> Vec<Candi
                 continue;
             }
             let around = lives.around(first + 1, &[y]);
+            // Patches use what lies between input and output, so nothing else may.
+            let own = lives.span(x).filter(|s| s.2 <= last + 1).map_or(0, |s| s.0)
+                + lives.span(y).map_or(0, |s| s.0);
+            if around == own {
+                for (stream, need, cost) in patches::of(chain, lowering, &steps[first..=last]) {
+                    if need <= limit {
+                        out.push(Candidate { first, last, stream, need, cost });
+                    }
+                }
+            }
             for rows in ROUNDS.into_iter().filter(|&r| r == 1 || r < end.height) {
                 let Some(stream) = chain.run(rows) else { continue };
                 let (mut scratch, mut cost) = (0, stream.moved as u64 / 2);
@@ -195,21 +205,29 @@ fn candidates(lowering: &Lowering<'_>, lives: &Lives, limit: usize) -> Vec<Candi
     out
 }
 
-/// Picks streams and single steps that cover all steps: the least cost within `limit`.
-fn cover(needs: &[usize], all: &[Candidate], limit: usize) -> Option<Vec<usize>> {
+/// What it counts as to need more than can be spared, in cycles.
+const CLOSE: u64 = 1 << 40;
+
+/// Picks streams and single steps that cover all steps: the least cost within `limit`, with as few as can be
+/// that leave less than `spare` of it.
+fn cover(needs: &[usize], all: &[Candidate], limit: usize, spare: usize) -> Option<Vec<usize>> {
     let n = needs.len();
+    let close = |need: usize| if need + spare > limit { CLOSE } else { 0 };
     // Cost up to each step, and the candidate that ends there.
     let mut best: Vec<Option<(u64, Option<usize>)>> = vec![None; n + 1];
     best[0] = Some((0, None));
     for end in 1..=n {
-        let mut found = best[end - 1].filter(|_| needs[end - 1] <= limit).map(|b| (b.0, None));
+        let need = needs[end - 1];
+        let alone = best[end - 1].filter(|_| need <= limit);
+        let mut found = alone.map(|b| (b.0 + close(need), None));
         for (index, c) in all.iter().enumerate() {
             if c.last + 1 == end
                 && c.need <= limit
                 && let Some((cost, _)) = best[c.first]
-                && found.is_none_or(|f| cost + c.cost < f.0)
+                && let cost = cost + c.cost + close(c.need)
+                && found.is_none_or(|f| cost < f.0)
             {
-                found = Some((cost + c.cost, Some(index)));
+                found = Some((cost, Some(index)));
             }
         }
         best[end] = found;
@@ -242,8 +260,9 @@ fn least(needs: &[usize], all: &[Candidate]) -> usize {
     best.last().copied().unwrap_or(0)
 }
 
-/// Finds streams for lowered steps, none of which runs in a stream yet, so that `limit` bytes are in use at once.
-pub(crate) fn find(lowering: &Lowering<'_>, limit: usize) -> Found {
+/// Finds streams for lowered steps, none of which runs in a stream yet, so that `limit` bytes are in use at once, and
+/// where that can be `spare` bytes fewer.
+pub(crate) fn find(lowering: &Lowering<'_>, limit: usize, spare: usize) -> Found {
     let lives = Lives::of(lowering);
     let needs: Vec<usize> =
         lowering.steps.iter().enumerate().map(|(at, step)| need(&lives, at, step)).collect();
@@ -251,7 +270,7 @@ pub(crate) fn find(lowering: &Lowering<'_>, limit: usize) -> Found {
     let all = candidates(lowering, &lives, most);
     let least = least(&needs, &all);
     let need = limit.max(least);
-    let picked = cover(&needs, &all, need).unwrap_or_default();
+    let picked = cover(&needs, &all, need, spare).unwrap_or_default();
     let streams = picked.iter().map(|&i| all[i].stream.clone()).collect();
     Found { streams, need, least }
 }

@@ -1,13 +1,16 @@
 //! Streams: neighbouring layers that work on rows as they come, so that of the values between them
 //! only the rows are kept that are still wanted.
 //!
-//! Nothing is computed twice. A stream has one value that it reads, whole, and one that it writes,
+//! Either nothing is computed twice, or, where that takes less memory, the output comes in patches and what they share
+//! is computed anew for each ([`patches`]). A stream has one value that it reads, whole, and one that it writes,
 //! whole, and the one may lie over the other as far as rows already written lie below rows still to be read.
 
 mod choose;
+mod patches;
 mod text;
 
 pub(crate) use choose::find;
+pub(crate) use patches::Patches;
 pub(crate) use text::write;
 
 use paring_cortex_m_kernels::Band;
@@ -38,7 +41,18 @@ pub(crate) struct Link {
     pub row: usize,
     /// Rows.
     pub height: usize,
+    /// Pixels of a row.
+    pub width: usize,
     window: Window,
+    /// How its columns depend on those of its input.
+    across: Window,
+}
+
+impl Link {
+    /// Bytes of a pixel.
+    pub fn channels(&self) -> usize {
+        self.row / self.width.max(1)
+    }
 }
 
 /// Layers that run together.
@@ -56,19 +70,22 @@ pub(crate) struct Stream {
     pub distance: i64,
     /// Bytes that are moved so that rows stay together.
     pub moved: usize,
+    /// The patches in which the output comes, if it does; then no rows are kept.
+    pub patches: Option<Patches>,
 }
 
-/// Height of an image in int8 and bytes of its rows.
-fn image(graph: &Graph, value: ValueId) -> Option<(usize, usize)> {
+/// Height and width of an image in int8 and bytes of its rows.
+fn image(graph: &Graph, value: ValueId) -> Option<(usize, usize, usize)> {
     let ty = graph.ty(value);
     match (ty.dtype, ty.shape.fixed()?.as_slice()) {
-        (DType::I8, &[1, h, w, c]) if h <= 65_535 => Some((h, w * c)),
+        (DType::I8, &[1, h, w, c]) if h <= 65_535 => Some((h, w, w * c)),
         _ => None,
     }
 }
 
-/// The window of a node and the values whose rows it reads, if its rows can be had one after the other.
-fn window(graph: &Graph, node: &Node) -> Option<(Window, Vec<ValueId>)> {
+/// The window of a node down and across, and the values whose rows it reads, if its rows can be had one after the
+/// other.
+fn window(graph: &Graph, node: &Node) -> Option<([Window; 2], Vec<ValueId>)> {
     let data: Vec<ValueId> =
         node.inputs().iter().copied().filter(|&v| graph.constant(v).is_none()).collect();
     let &[output] = node.outputs() else { return None };
@@ -78,10 +95,14 @@ fn window(graph: &Graph, node: &Node) -> Option<(Window, Vec<ValueId>)> {
     let found = if let Some(op) = node.op_as::<Conv2d>() {
         let kernel = sides(&graph.ty(*node.inputs().get(1)?).shape.fixed()?)?;
         let pad = op.padding(sides(&from)?, kernel);
-        Window { kernel: (kernel[0] - 1) * op.dilation[0] + 1, stride: op.stride[0], pad: pad[0] }
+        [0, 1].map(|i| Window {
+            kernel: (kernel[i] - 1) * op.dilation[i] + 1,
+            stride: op.stride[i],
+            pad: pad[i],
+        })
     } else if let Some(op) = node.op_as::<Pool>() {
         let pad = op.pad.resolve(sides(&from)?, op.kernel, op.stride);
-        Window { kernel: op.kernel[0], stride: op.stride[0], pad: pad[0] }
+        [0, 1].map(|i| Window { kernel: op.kernel[i], stride: op.stride[i], pad: pad[i] })
     } else if node.op_as::<Binary>().is_some()
         || node.op_as::<Unary>().is_some()
         || node.op_as::<Quantize>().is_some()
@@ -89,15 +110,17 @@ fn window(graph: &Graph, node: &Node) -> Option<(Window, Vec<ValueId>)> {
         // An operand that is a constant has no rows of its own.
         let same = data.len() == node.inputs().len()
             && data.iter().all(|&v| graph.ty(v).shape.fixed().as_ref() == Some(&shape));
-        same.then_some(Window { kernel: 1, stride: 1, pad: 0 })?
+        same.then_some([Window { kernel: 1, stride: 1, pad: 0 }; 2])?
     } else {
         return None;
     };
-    let last = (shape.get(1)?.checked_sub(1)?) * found.stride;
-    // Every window has to see a row.
-    let sees = found.pad < found.kernel && last < found.pad + from.get(1)?;
-    let small = found.kernel <= 127 && found.stride <= 127;
-    (sees && small && data.len() <= 2).then_some((found, data))
+    // Every window has to see a row, and a column where its patches are cut.
+    let (down, across) = (found[0], found[1]);
+    let sees =
+        |w: Window, out: usize, size: usize| w.pad < w.kernel && out * w.stride < w.pad + size;
+    let sees = sees(down, shape.get(1)?.checked_sub(1)?, *from.get(1)?);
+    let small = down.kernel <= 127 && down.stride <= 127;
+    (sees && small && data.len() <= 2).then_some(([down, across], data))
 }
 
 /// A stream in the making.
@@ -111,9 +134,12 @@ impl Chain {
     fn start(graph: &Graph, node: &Node) -> Option<Self> {
         let (_, data) = window(graph, node)?;
         let value = *data.first()?;
-        let (height, row) = image(graph, value)?;
+        let (height, width, row) = image(graph, value)?;
         let window = Window { kernel: 1, stride: 1, pad: 0 };
-        let input = Link { node: None, value, inputs: vec![], users: vec![], row, height, window };
+        let across = window;
+        let (node_of, inputs, users) = (None, vec![], vec![]);
+        let input =
+            Link { node: node_of, value, inputs, users, row, height, width, window, across };
         let mut chain = Self { links: vec![input] };
         chain.push(graph, node)?;
         Some(chain)
@@ -121,11 +147,11 @@ impl Chain {
 
     /// Appends a node that reads values of the chain only.
     fn push(&mut self, graph: &Graph, node: &Node) -> Option<()> {
-        let (window, data) = window(graph, node)?;
+        let ([window, across], data) = window(graph, node)?;
         let place = |v: &ValueId| self.links.iter().position(|l| l.value == *v);
         let inputs: Vec<usize> = data.iter().map(place).collect::<Option<_>>()?;
         let value = *node.outputs().first()?;
-        let (height, row) = image(graph, value)?;
+        let (height, width, row) = image(graph, value)?;
         let at = self.links.len();
         if at > 100 {
             return None;
@@ -140,7 +166,8 @@ impl Chain {
             }
         }
         let node = Some(node.id);
-        self.links.push(Link { node, value, inputs, users: vec![], row, height, window });
+        let users = vec![];
+        self.links.push(Link { node, value, inputs, users, row, height, width, window, across });
         Some(())
     }
 
@@ -211,7 +238,8 @@ impl Chain {
                 done[i] = want[i];
             }
         }
-        Some(Stream { links: links.clone(), rows, kept, bands, distance, moved })
+        let links = links.clone();
+        Some(Stream { links, rows, kept, bands, distance, moved, patches: None })
     }
 }
 
@@ -234,6 +262,6 @@ impl Stream {
     /// The bands of a layer.
     pub fn bands(&self, node: NodeId) -> Option<&[Band]> {
         let at = self.links.iter().position(|l| l.node == Some(node))?;
-        self.bands.get(at).map(Vec::as_slice)
+        self.bands.get(at).filter(|_| self.patches.is_none()).map(Vec::as_slice)
     }
 }

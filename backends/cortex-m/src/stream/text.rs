@@ -15,6 +15,9 @@ pub(crate) fn write(
     heading: impl Fn(usize, &Step) -> String,
     text: &mut String,
 ) -> String {
+    if let Some(patches) = &stream.patches {
+        return super::patches::write((stream, patches), lowering, memory, first, heading, text);
+    }
     let name = format!("pr_stream_{first}");
     let last = stream.links.len() - 1;
     let _ = writeln!(text, "static const pr_stream {name}_layers[{}] = {{", last + 1);

@@ -238,6 +238,35 @@ impl Kernels for NeonKernels {
         Portable.i8_sum(sum, &a[done..], &b[done..], &mut out[done..]);
     }
 
+    fn i16_tile(&self) -> Tile {
+        TILE
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn i16_gemm(
+        &self,
+        rows: &Rows<'_, i16>,
+        packed: &[u8],
+        width: usize,
+        cols: usize,
+        stride: usize,
+        out: &mut [i16],
+    ) {
+        crate::i16_gemm::gemm(rows, packed, width, cols, stride, out);
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn i16_depthwise(
+        &self,
+        window: &Window,
+        x: &[i16],
+        packed: &[u8],
+        rows: Range<usize>,
+        out: &mut [i16],
+    ) {
+        crate::i16_depthwise::rows(window, x, packed, rows, out);
+    }
+
     #[cfg(target_arch = "aarch64")]
     fn i16_dots(&self, x: &[i16], w: &[i8], step: usize, sums: &mut [i64]) {
         crate::i16::dots(x, w, step, sums);

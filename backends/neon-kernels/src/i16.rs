@@ -1,6 +1,67 @@
 //! Products of `i16` and `i8`.
 
 use core::arch::aarch64::*;
+use paring_kernels::I16Panel;
+
+/// Sums of eight channels.
+pub(crate) type Sums = [int32x4_t; 2];
+
+/// The arithmetic of eight channels; see [`paring_kernels::I16Lane`].
+#[derive(Clone, Copy)]
+pub(crate) struct Scale {
+    pub(crate) start: Sums,
+    factors: Sums,
+    /// Of two channels each, negative.
+    shifts: [int64x2_t; 4],
+    low: int16x8_t,
+    high: int16x8_t,
+}
+
+impl Scale {
+    /// That of eight channels from `channel` on.
+    ///
+    /// # Safety
+    /// The packed weights are those of `width` channels.
+    #[inline(always)]
+    pub(crate) unsafe fn at(packed: *const u8, width: usize, channel: usize) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let head = I16Panel::lanes_len(0);
+            let numbers = |i: usize| {
+                let at = packed.add(head + 4 * (i * width + channel)).cast::<i32>();
+                [vld1q_s32(at), vld1q_s32(at.add(4))]
+            };
+            let bound = |i: usize| vdupq_n_s16(packed.cast::<i32>().add(i).read_unaligned() as i16);
+            let [a, b] = numbers(2).map(|s| vnegq_s32(s));
+            let shifts = [
+                vmovl_s32(vget_low_s32(a)),
+                vmovl_high_s32(a),
+                vmovl_s32(vget_low_s32(b)),
+                vmovl_high_s32(b),
+            ];
+            let (start, factors) = (numbers(0), numbers(1));
+            Self { start, factors, shifts, low: bound(0), high: bound(1) }
+        }
+    }
+
+    /// The results for sums.
+    #[inline(always)]
+    pub(crate) fn apply(&self, sums: Sums) -> int16x8_t {
+        // SAFETY: every processor of this kind has NEON.
+        unsafe {
+            let half = |i: usize| {
+                let (x, f) = (sums[i], self.factors[i]);
+                let low = vmull_s32(vget_low_s32(x), vget_low_s32(f));
+                let low = vrshlq_s64(low, self.shifts[2 * i]);
+                let high = vrshlq_s64(vmull_high_s32(x, f), self.shifts[2 * i + 1]);
+                // Results fit 32 bits: the lower halves.
+                vuzp1q_s32(vreinterpretq_s32_s64(low), vreinterpretq_s32_s64(high))
+            };
+            let y = vqmovn_high_s32(vqmovn_s32(half(0)), half(1));
+            vminq_s16(vmaxq_s16(y, self.low), self.high)
+        }
+    }
+}
 
 /// Elements whose products stay within 31 bits in each of eight sums: 2^15 * 2^7 * 2^8 is the most.
 const RUN: usize = 8 * 256;

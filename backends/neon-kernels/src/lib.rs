@@ -28,6 +28,10 @@ mod f32_sparse;
 #[cfg(target_arch = "aarch64")]
 mod i16;
 #[cfg(target_arch = "aarch64")]
+mod i16_depthwise;
+#[cfg(target_arch = "aarch64")]
+mod i16_gemm;
+#[cfg(target_arch = "aarch64")]
 mod i8_depthwise;
 #[cfg(target_arch = "aarch64")]
 mod i8_sparse;

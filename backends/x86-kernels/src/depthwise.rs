@@ -2,20 +2,11 @@
 
 use crate::Level;
 use crate::gemm::Lane;
-use paring_kernels::{I8Depthwise, Window};
+use paring_kernels::{I8Depthwise, I16Panel, Window};
 use std::ops::Range;
 
 /// Taps that a window may have.
 pub(crate) const MAX_TAPS: usize = 64;
-
-/// The output columns for which every tap of a row is inside.
-pub(crate) fn inner_columns(w: &Window) -> Range<usize> {
-    let first = w.pad[1].div_ceil(w.stride[1]);
-    let reach = (w.kernel[1] - 1) * w.dilation[1];
-    let room = (w.input[1] + w.pad[1]).checked_sub(reach + 1);
-    let end = room.map_or(0, |r| r / w.stride[1] + 1).min(w.out_width);
-    first.min(end)..end
-}
 
 fn check(w: &Window, x: usize, rows: &Range<usize>, out: usize) {
     assert!(w.kernel[0] > 0 && w.kernel[1] > 0 && w.taps() <= MAX_TAPS);
@@ -142,4 +133,35 @@ pub(crate) fn i8_depthwise(
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (pad, is_long);
+}
+
+/// `i16` with weights packed in plain Rust.
+///
+/// # Panics
+/// If lengths disagree or the processor lacks the level's features.
+pub(crate) fn i16_depthwise(
+    level: Level,
+    window: &Window,
+    x: &[i16],
+    packed: &[u8],
+    rows: Range<usize>,
+    out: &mut [i16],
+) {
+    check(window, x.len(), &rows, out.len());
+    assert!(level.is_available());
+    let channels = window.channels;
+    assert_eq!(packed.len(), I16Panel::lanes_len(channels) + window.taps() * channels);
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: lengths and features are checked above.
+        Level::Avx512 if channels >= 16 => unsafe {
+            crate::i16::avx512::depthwise(window, x, packed, rows, out);
+        },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: lengths and features are checked above.
+        Level::Avx512 | Level::Avx2 if channels >= 8 => unsafe {
+            crate::i16::avx2::depthwise(window, x, packed, rows, out);
+        },
+        _ => paring_kernels::i16_depthwise(window, x, packed, rows, 0..channels, out),
+    }
 }

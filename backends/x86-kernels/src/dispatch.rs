@@ -2,8 +2,8 @@
 use crate::sparse;
 use crate::{Level, depthwise, elementwise, gemm};
 use paring_kernels::{
-    Extents, I8Depthwise, I8Panel, I8Scale, I8Sum, Kernels, Portable, Rows, Sparse, Table, Tile,
-    Window,
+    Extents, I8Depthwise, I8Panel, I8Scale, I8Sum, I16Panel, Kernels, Portable, Rows, Sparse,
+    Table, Tile, Window,
 };
 use std::ops::Range;
 
@@ -219,6 +219,56 @@ impl Kernels for X86Kernels {
             return Portable.i8_depthwise(w, x, pad, packed, rows, out);
         }
         depthwise::i8_depthwise(self.level, w, x, pad, packed, rows, out);
+    }
+
+    fn i16_tile(&self) -> Tile {
+        gemm::i8_tile(self.level).unwrap_or(Portable.i16_tile())
+    }
+
+    fn i16_step(&self) -> usize {
+        gemm::i16_step(self.level)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn i16_panel_len(&self, taps: usize, depth: usize, width: usize) -> usize {
+        match self.level {
+            Level::Scalar => Portable.i16_panel_len(taps, depth, width),
+            _ => crate::i16::panel_len(taps, depth, width),
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn i16_pack(&self, panel: &I16Panel<'_>, packed: &mut [u8]) -> bool {
+        match self.level {
+            Level::Scalar => Portable.i16_pack(panel, packed),
+            _ => crate::i16::pack(panel, packed),
+        }
+    }
+
+    fn i16_gemm(
+        &self,
+        r: &Rows<'_, i16>,
+        packed: &[u8],
+        width: usize,
+        cols: usize,
+        stride: usize,
+        out: &mut [i16],
+    ) {
+        if gemm::i8_tile(self.level).is_none() {
+            return Portable.i16_gemm(r, packed, width, cols, stride, out);
+        }
+        gemm::i16_gemm(self.level, r, packed, width, cols, stride, out);
+    }
+
+    fn i16_depthwise(
+        &self,
+        w: &Window,
+        x: &[i16],
+        packed: &[u8],
+        rows: Range<usize>,
+        out: &mut [i16],
+    ) {
+        depthwise::i16_depthwise(self.level, w, x, packed, rows, out);
     }
 
     fn i8_sum(&self, sum: &I8Sum, a: &[i8], b: &[i8], out: &mut [i8]) {

@@ -1,6 +1,5 @@
 //! Depthwise `f32` convolution, a vector of channels at a time; the same for both vector lengths.
 
-use crate::depthwise::inner_columns;
 use crate::f32_square::{self, Line};
 use core::arch::x86_64::*;
 use paring_kernels::Window;
@@ -114,7 +113,7 @@ macro_rules! depthwise {
                     let x = x.as_ptr().add(row * channels + c);
                     let w = weights.as_ptr().add(taps.start * kw * channels + c);
                     let mut out = out.as_mut_ptr().add(c);
-                    let inner = inner_columns(window);
+                    let inner = window.inner_columns();
                     let step = window.stride[1] * channels;
                     let mut column = 0;
                     while column < window.out_width {

@@ -210,6 +210,43 @@ pub(crate) fn i8_gemm(
     }
 }
 
+/// `out[r][c]` is the requantized `bias[c] + sum(a[r][k] * w[k][c])` for one packed panel of `i16` products.
+///
+/// # Panics
+/// If a slice is too short, the level has no tile, or the processor lacks its features.
+pub(crate) fn i16_gemm(
+    level: Level,
+    rows: &Rows<'_, i16>,
+    panel: &[u8],
+    width: usize,
+    cols: usize,
+    stride: usize,
+    out: &mut [i16],
+) {
+    let tile = i8_tile(level).expect("a level with a tile");
+    assert!(level.is_available());
+    assert!(width == tile.width || width == tile.width / 2);
+    let reach = rows.depth().next_multiple_of(i16_step(level));
+    assert!(rows.tile() == tile.rows && rows.is_inside(reach));
+    assert!(cols <= width && fits(out.len(), rows.rows(), cols, stride));
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: features and lengths are checked here and above.
+    unsafe {
+        assert_eq!(panel.len(), crate::i16::panel_len(rows.taps(), rows.depth(), width));
+        match level {
+            Level::Avx512 => crate::i16::avx512::gemm(rows, panel, width, cols, stride, out),
+            _ => crate::i16::avx2::gemm(rows, panel, width, cols, stride, out),
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = panel;
+}
+
+/// Pieces of `i16` rows are read to the next multiple of this many elements.
+pub(crate) fn i16_step(level: Level) -> usize {
+    if level == Level::Scalar { 1 } else { 2 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! Depthwise `i8` convolution with AVX2, 16 channels at a time: taps in pairs, widened to 16 bits.
 
-use crate::depthwise::{MAX_TAPS, inner_columns, lane as channel_lane};
+use crate::depthwise::{MAX_TAPS, lane as channel_lane};
 use crate::gemm::Lane;
 use crate::i8_avx2::{VECTOR, channel, requantize, store, to_bytes, write_vectors};
 use core::arch::x86_64::*;
@@ -100,7 +100,7 @@ unsafe fn line<const SHORT: bool>(
     // Where each tap is, and by how many bytes it moves from a pixel to the next.
     let mut at = [padding.as_ptr(); MAX_TAPS + 1];
     let mut moves = [0_usize; MAX_TAPS + 1];
-    let inner = inner_columns(window);
+    let inner = window.inner_columns();
     let taps = kh * kw;
     let end = x.as_ptr_range().end as usize;
     // SAFETY: taps are inside the input or at the padding. Bytes beyond the block's channels are read

@@ -9,7 +9,7 @@
 //!
 //! Where 64 is a multiple of the channels and pixels lie side by side, one vector holds several pixels.
 
-use crate::depthwise::{inner_columns, lane as channel_lane};
+use crate::depthwise::lane as channel_lane;
 use crate::gemm::Lane;
 use crate::i8_avx512::{LONG, RAISED, SHORT, VECTOR, form_of, scaled, write_vectors};
 use core::arch::x86_64::*;
@@ -170,7 +170,7 @@ unsafe fn line<const FORM: u8, const TWO: bool>(
                 *row = (b.x.add(at * b.pitch), !0);
             }
         }
-        let inner = inner_columns(w);
+        let inner = w.inner_columns();
         let together = pixels(w.channels);
         // One vector of several pixels needs neighbours that lie side by side.
         let several = together > 1 && w.stride[1] == 1;

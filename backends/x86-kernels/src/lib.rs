@@ -36,6 +36,8 @@ mod f32_sparse;
 mod f32_square;
 mod gemm;
 #[cfg(target_arch = "x86_64")]
+mod i16;
+#[cfg(target_arch = "x86_64")]
 mod i8_avx2;
 #[cfg(target_arch = "x86_64")]
 mod i8_avx512;

@@ -6,7 +6,7 @@ use paring_engine::Engine;
 use paring_ir::ops::{Activation, Conv2d, Padding};
 use paring_ir::{Graph, OpRef};
 use paring_kernels::{Extents, Kernels};
-use paring_opsuite::random::{Grower, Random, compare};
+use paring_opsuite::random::{Grower, Random, compare, sixteen};
 use paring_qmath::Rounding;
 use paring_tensor::{DType, Quant, Tensor, TensorType};
 use paring_x86::{Level, X86, X86Kernels};
@@ -44,6 +44,25 @@ fn real_networks() {
 #[test]
 fn integer_networks() {
     check(true, 1000..1250);
+}
+
+#[test]
+fn networks_of_sixteen_bits() {
+    let options = ExecOptions::default();
+    let reference = paring_reference::Reference.executor(options).unwrap();
+    for seed in 0..300 {
+        let graph = sixteen(seed);
+        for level in Level::ALL.into_iter().filter(|l| l.is_available()) {
+            let kernels = X86Kernels::new(level).near(1 + seed as usize % 4 * 2000);
+            let joined = Engine::new("joined", Box::new(kernels), options, None);
+            for tested in [X86.executor_at(level, options), joined] {
+                let result = compare(&graph, &mut Random(seed), &*reference, &tested, 0.0);
+                if let Err(why) = result {
+                    panic!("seed {seed}, {}: {why}\n{graph}", level.name());
+                }
+            }
+        }
+    }
 }
 
 /// Pointwise and depthwise convolutions one after another: what is joined over rows.

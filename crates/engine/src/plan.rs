@@ -180,7 +180,11 @@ const UNIT: usize = LINE / paring_backend::planner::ALIGNMENT;
 
 impl Builder<'_> {
     fn slack(&self, ty: &TensorType) -> usize {
-        if ty.dtype.size() == 1 { self.options.kernels.i8_step() } else { 0 }
+        match ty.dtype.size() {
+            1 => self.options.kernels.i8_step(),
+            2 => 2 * (self.options.kernels.i16_step() - 1),
+            _ => 0,
+        }
     }
 
     fn bytes(&self, v: ValueId) -> usize {

@@ -1,5 +1,5 @@
-use crate::portable;
 use crate::sparse::{Extents, I8Scale, Sparse};
+use crate::{portable, wide};
 use core::ops::Range;
 use paring_qmath::{Multiplier, Rounding};
 
@@ -208,6 +208,26 @@ pub struct I8Depthwise<'a> {
     pub bounds: (i8, i8),
 }
 
+/// What weights of `i8` for a left side of `i16` are packed from: a panel, or all channels of a depthwise convolution.
+/// Zero points are 0.
+#[derive(Clone, Copy, Debug)]
+pub struct I16Panel<'a> {
+    /// The weights of each channel: `taps * depth` each.
+    pub weights: &'a [i8],
+    /// Pieces of a row of the left side.
+    pub taps: usize,
+    /// Elements of a piece; 1 where the convolution is depthwise.
+    pub depth: usize,
+    /// Channels with padding.
+    pub width: usize,
+    /// What each channel's sum begins with.
+    pub bias: &'a [i64],
+    /// The factor of each channel.
+    pub multipliers: &'a [Multiplier],
+    /// Bounds of the output; the upper one is applied last.
+    pub bounds: (i16, i16),
+}
+
 /// The sum or difference of two `i8` values: TFLite's integer addition.
 #[derive(Clone, Copy, Debug)]
 pub struct I8Sum {
@@ -347,6 +367,16 @@ impl Window {
     #[must_use]
     pub fn taps(&self) -> usize {
         self.kernel[0] * self.kernel[1]
+    }
+
+    /// The columns of the output that see no padding to the left or right.
+    #[must_use]
+    pub fn inner_columns(&self) -> Range<usize> {
+        let first = self.pad[1].div_ceil(self.stride[1]);
+        let reach = (self.kernel[1] - 1) * self.dilation[1];
+        let room = (self.input[1] + self.pad[1]).checked_sub(reach + 1);
+        let end = room.map_or(0, |r| r / self.stride[1] + 1).min(self.out_width);
+        first.min(end)..end
     }
 
     /// The position in the input of a tap along an axis, if it is inside.
@@ -574,6 +604,61 @@ pub trait Kernels: Send + Sync + 'static {
         out: &mut [i8],
     ) {
         portable::i8_depthwise(window, x, pad, packed, rows, out);
+    }
+
+    /// The tile of `i16` products.
+    fn i16_tile(&self) -> Tile {
+        portable::TILE
+    }
+
+    /// Pieces of `i16` rows are read to the next multiple of this many elements.
+    fn i16_step(&self) -> usize {
+        1
+    }
+
+    /// Bytes of a packed panel for a left side of `i16`.
+    fn i16_panel_len(&self, taps: usize, depth: usize, width: usize) -> usize {
+        wide::len(taps, depth, width)
+    }
+
+    /// Packs a panel for a left side of `i16`; `false` where sums may leave 32 bits or a factor is not below one.
+    fn i16_pack(&self, panel: &I16Panel<'_>, packed: &mut [u8]) -> bool {
+        wide::pack(panel, packed)
+    }
+
+    /// `out[r][c]` is the requantized `bias[c] + sum(a[r][k] * w[k][c])` for one packed panel.
+    fn i16_gemm(
+        &self,
+        rows: &Rows<'_, i16>,
+        packed: &[u8],
+        width: usize,
+        cols: usize,
+        stride: usize,
+        out: &mut [i16],
+    ) {
+        wide::gemm(rows, packed, width, cols, stride, out);
+    }
+
+    /// Bytes of packed depthwise weights for `i16`; `taps` of one weight a channel.
+    fn i16_depthwise_len(&self, taps: usize, channels: usize) -> usize {
+        wide::len(taps, 1, channels)
+    }
+
+    /// Packs depthwise weights, of all channels; `false` as [`i16_pack`](Self::i16_pack) says.
+    fn i16_depthwise_pack(&self, all: &I16Panel<'_>, packed: &mut [u8]) -> bool {
+        wide::pack(all, packed)
+    }
+
+    /// Some rows of the output of a depthwise convolution.
+    fn i16_depthwise(
+        &self,
+        window: &Window,
+        x: &[i16],
+        packed: &[u8],
+        rows: Range<usize>,
+        out: &mut [i16],
+    ) {
+        wide::i16_depthwise(window, x, packed, rows, 0..window.channels, out);
     }
 
     /// Adds to each of `sums` the products of `x`, of fewer than 2^24 elements, with as many of `w`, those of each sum

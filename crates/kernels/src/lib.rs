@@ -23,10 +23,12 @@ mod half;
 mod interface;
 mod portable;
 mod sparse;
+mod wide;
 
 pub use half::{as_half, from_half};
 pub use interface::{
-    CODES, I8Depthwise, I8Panel, I8Sum, Kernels, PAD, QuickSum, Rows, Table, Tile, Window,
+    CODES, I8Depthwise, I8Panel, I8Sum, I16Panel, Kernels, PAD, QuickSum, Rows, Table, Tile, Window,
 };
 pub use portable::Portable;
 pub use sparse::{Extents, I8Scale, Sparse};
+pub use wide::{I16Lane, i16_depthwise};

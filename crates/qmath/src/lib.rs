@@ -119,17 +119,24 @@ impl Multiplier {
         (at(i64::from(bias) + spread)? == least).then_some(least)
     }
 
-    /// As [`apply`](Self::apply) for a 64-bit accumulator (16-bit activations), with the 15-bit
-    /// mantissa that TFLite's int16 kernels use: rounds once, ties toward positive infinity.
+    /// The 15-bit mantissa that TFLite's int16 kernels use, and how far a product with it is shifted right.
+    #[must_use]
+    #[inline]
+    pub fn reduced(self) -> (i32, i32) {
+        let mantissa =
+            if self.mantissa < 0x7FFF_0000 { (self.mantissa + (1 << 15)) >> 16 } else { 0x7FFF };
+        (mantissa, 15 - self.shift)
+    }
+
+    /// As [`apply`](Self::apply) for a 64-bit accumulator (16-bit activations), with the
+    /// [`reduced`](Self::reduced) mantissa: rounds once, ties toward positive infinity.
     ///
     /// The accumulator has to be within 48 bits, which holds for any sum of `i16 * i8` products of
     /// fewer than 2^24 terms.
     #[must_use]
     #[inline]
     pub fn apply_wide(self, x: i64) -> i32 {
-        let reduced =
-            if self.mantissa < 0x7FFF_0000 { (self.mantissa + (1 << 15)) >> 16 } else { 0x7FFF };
-        let total = 15 - self.shift;
+        let (reduced, total) = self.reduced();
         if total <= 0 {
             return clamp_i64(x.saturating_mul(i64::from(reduced)).saturating_mul(1 << -total));
         }

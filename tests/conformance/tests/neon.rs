@@ -8,7 +8,7 @@ use paring_ir::{Executor, Graph};
 use paring_neon::{Level, Neon, NeonKernels};
 use paring_opsuite::cases;
 use paring_opsuite::networks::short_weights;
-use paring_opsuite::random::{Grower, Random, difference, input};
+use paring_opsuite::random::{Grower, Random, difference, input, sixteen};
 use paring_tensor::Tensor;
 use std::path::Path;
 
@@ -100,13 +100,13 @@ fn every_case_of_the_suite_is_right_or_a_known_gap() {
 }
 
 /// Networks that grow at random, two samples each.
-fn check(int8: bool, seeds: std::ops::Range<u64>) {
+fn check(grow: impl Fn(u64) -> Graph, seeds: std::ops::Range<u64>) {
     let Some(runtime) = runtime() else { return };
     let mut jobs = Vec::new();
     let mut wanted = Vec::new();
     let mut refused = Vec::new();
     for seed in seeds {
-        let graph = Grower::new(seed, int8).grow(1 + (seed % 7) as usize);
+        let graph = grow(seed);
         for rounding in ROUNDINGS {
             let package = match package(&graph, rounding) {
                 Ok(package) => package,
@@ -169,12 +169,21 @@ fn short_weights_are_stored_so() {
     }
 }
 
+fn grown(int8: bool) -> impl Fn(u64) -> Graph {
+    move |seed| Grower::new(seed, int8).grow(1 + (seed % 7) as usize)
+}
+
 #[test]
 fn real_networks() {
-    check(false, 0..250);
+    check(grown(false), 0..250);
 }
 
 #[test]
 fn integer_networks() {
-    check(true, 1000..1250);
+    check(grown(true), 1000..1250);
+}
+
+#[test]
+fn networks_of_sixteen_bits() {
+    check(sixteen, 0..250);
 }

@@ -56,6 +56,10 @@ pub fn input(random: &mut Random, ty: &TensorType) -> Tensor {
     let n = shape.iter().product();
     match ty.dtype {
         DType::F32 => Tensor::from_vec(shape, random.reals(n)).unwrap(),
+        DType::I16 => {
+            let words: Vec<i16> = (0..n).map(|_| random.next() as i16).collect();
+            Tensor::from_vec(shape, words).unwrap()
+        }
         dtype => Tensor::from_vec(shape, random.bytes(n)).unwrap().reinterpret(dtype).unwrap(),
     }
 }
@@ -545,6 +549,71 @@ pub fn add(graph: &mut Graph, network: &Graph, prefix: &str) {
     for port in network.outputs() {
         graph.add_output(format!("{prefix}{}", port.name), known[&port.value]);
     }
+}
+
+/// Convolutions of every kind and dense layers of `i16` with weights of `i8`, one after another; some have so many
+/// weights that their sums may leave 32 bits.
+///
+/// # Panics
+/// Never: the layers fit each other.
+pub fn sixteen(seed: u64) -> Graph {
+    let mut r = Random(seed);
+    r.next();
+    let mut graph = Graph::new("sixteen");
+    let scale = 0.002;
+    let form = |shape: &[usize]| {
+        TensorType::new(DType::I16, shape).with_quant(Quant::per_tensor(scale, 0))
+    };
+    let mut c = r.of(&[1, 3, 8, 16, 20, 33, 48, 1100]);
+    let side = if c > 100 { 3 } else { 20 };
+    let shape = [r.of(&[1, 1, 2]), r.below(side) + 1, r.below(side) + 1, c];
+    let mut x = graph.add_input("x", form(&shape)).unwrap();
+    for i in 0..1 + r.below(4) {
+        let dense = r.below(6) == 0;
+        let depthwise = !dense && r.below(2) == 0;
+        let groups = if c.is_multiple_of(4) && r.below(5) == 0 { 4 } else { 1 };
+        let filters = if depthwise { c } else { r.of(&[4, 16, 20, 32, 40, 72]) };
+        let k = if dense { 1 } else { r.of(&[1, 1, 2, 3, 3, 5, 7]) };
+        let stride = if dense { 1 } else { r.of(&[1, 1, 1, 2, 3]) };
+        let groups = if depthwise { c } else { groups };
+        let depth = if dense { c } else { c / groups };
+        let shape = if dense { vec![filters, depth] } else { vec![filters, k, k, depth] };
+        let n: usize = shape.iter().product();
+        let quant =
+            Quant::symmetric(0, (0..filters).map(|_| 0.001 + 0.01 * r.real().abs()).collect());
+        let quant = if r.below(9) == 0 { Quant::symmetric(0, vec![1.5; filters]) } else { quant };
+        let w = Tensor::from_vec(shape, r.bytes(n)).unwrap();
+        let w = graph.add_const(format!("w{i}"), w, Some(quant)).unwrap();
+        let bias: Vec<i64> =
+            (0..filters).map(|_| r.next() as i64 % 4_000_000 - 2_000_000).collect();
+        let b = graph.add_const(format!("b{i}"), Tensor::from_vec([filters], bias).unwrap(), None);
+        let activation = r.of(&[Activation::None, Activation::Relu, Activation::Relu6]);
+        let pad = r.of(&[Padding::SAME, Padding::SAME, Padding::Explicit([k / 2, 0, k, k / 2])]);
+        let op: OpRef = if dense {
+            Arc::new(Dense { activation })
+        } else {
+            let dilation = r.of(&[1, 1, 1, 2]);
+            Arc::new(Conv2d {
+                stride: [stride; 2],
+                pad,
+                dilation: [dilation; 2],
+                groups,
+                activation,
+            })
+        };
+        let inputs = [x, w, b.unwrap()];
+        let types: Vec<&TensorType> = inputs.iter().map(|v| graph.ty(*v)).collect();
+        let Ok(out) = op.infer(&types) else { break };
+        let out = out[0].shape.fixed().unwrap();
+        if out.iter().product::<usize>() == 0 {
+            break;
+        }
+        let outputs = vec![(format!("y{i}"), form(&out))];
+        x = graph.add_typed_node(format!("y{i}"), &op, &inputs, outputs).unwrap()[0];
+        c = filters;
+    }
+    graph.add_output("y", x);
+    graph
 }
 
 /// Why two values differ, if they do: integers have to be equal, real numbers close.

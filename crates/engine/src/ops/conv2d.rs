@@ -6,7 +6,8 @@ use paring_ir::ops::Conv2d;
 use paring_ir::{Node, ValueId};
 use paring_kernels::{Extents, Tile, Window};
 use paring_qmath::Rounding;
-use paring_runtime::steps::gemm::{F32Gemm, Frame, I8Constants, I8Gemm, Layout};
+use paring_runtime::steps::gemm::{Frame, Layout};
+use paring_runtime::steps::products::{F32Gemm, I8Constants, I8Gemm};
 use paring_runtime::steps::sparse::{F32Sparse, I8Sparse};
 use paring_runtime::steps::winograd::{self, Winograd};
 use paring_tensor::DType;
@@ -108,7 +109,8 @@ impl Lower<'_> {
         }
         if self.ty(x).dtype == DType::I16 {
             let operands = Wide { x, w, bias, y, activation: op.activation, dense: false };
-            return self.i16_conv(&operands, &g, g.window(op), op.groups);
+            let layout = |tile| layout(op, &g, tile, 8);
+            return self.i16_conv(&operands, &g, g.window(op), op.groups, layout);
         }
         let constants = self.i8_constants(x, w, bias, y, filters, op.activation, false)?;
         let weights = self.i8_const(w)?;

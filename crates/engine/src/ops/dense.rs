@@ -7,7 +7,8 @@ use paring_ir::{Node, ValueId};
 use paring_qmath::Rounding;
 use paring_runtime::Blob;
 use paring_runtime::steps::dense::InDouble;
-use paring_runtime::steps::gemm::{F32Gemm, I8Constants, I8Gemm, Layout};
+use paring_runtime::steps::gemm::Layout;
+use paring_runtime::steps::products::{F32Gemm, I8Constants, I8Gemm};
 use paring_tensor::DType;
 
 impl Lower<'_> {
@@ -84,7 +85,7 @@ impl Lower<'_> {
         if self.ty(x).dtype == DType::I16 {
             // Rows of the input are columns of an image.
             let g = image(1, rows);
-            return self.i16_conv(&operands, &g, g.window_by([1, 1], [1, 1]), 1);
+            return self.i16_conv(&operands, &g, g.window_by([1, 1], [1, 1]), 1, layout);
         }
         if self.is_f32(x) {
             let g = image(rows, 1);

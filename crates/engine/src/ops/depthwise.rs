@@ -4,7 +4,7 @@ use paring_ir::ValueId;
 use paring_ir::ops::Conv2d;
 use paring_kernels::I8Depthwise;
 use paring_runtime::steps::depthwise::{self, F32Depthwise, Images};
-use paring_runtime::steps::gemm::I8Constants;
+use paring_runtime::steps::products::I8Constants;
 use paring_runtime::{Blob, Buffer};
 
 fn images(op: &Conv2d, g: &Geometry) -> Images {
@@ -24,7 +24,7 @@ pub(super) fn taps_first<T: Copy + Default>(w: &[T], taps: usize) -> Vec<T> {
 }
 
 /// Most taps that kernels serve.
-const MAX_TAPS: usize = 64;
+pub(super) const MAX_TAPS: usize = 64;
 
 impl Lower<'_> {
     pub(super) fn f32_depthwise(

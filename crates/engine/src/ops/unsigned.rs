@@ -11,7 +11,7 @@ use paring_ir::ops::Conv2d;
 use paring_qmath::Rounding;
 use paring_runtime::steps::AnyStep;
 use paring_runtime::steps::flipped::{Flipped, TOP};
-use paring_runtime::steps::gemm::{I8Constants, I8Gemm};
+use paring_runtime::steps::products::{I8Constants, I8Gemm};
 use paring_tensor::DType;
 
 impl Lower<'_> {

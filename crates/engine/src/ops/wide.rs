@@ -1,14 +1,17 @@
 //! Convolutions and dense layers of `i16`, or of `f32` that is quantized on the way, with weights of `i8`.
 
 use super::conv2d::Geometry;
-use super::depthwise::taps_first;
+use super::depthwise::{MAX_TAPS, taps_first};
 use super::{Lower, Part};
 use paring_backend::requantize::{channel_multipliers, dense_multipliers, weight_scales};
 use paring_ir::ValueId;
 use paring_ir::ops::Activation;
-use paring_kernels::Window;
+use paring_kernels::{Tile, Window};
 use paring_qmath::Rounding;
 use paring_runtime::Blob;
+use paring_runtime::steps::depthwise::{I16Depthwise, Images};
+use paring_runtime::steps::gemm::Layout;
+use paring_runtime::steps::products::{I16Constants, I16Gemm};
 use paring_runtime::steps::wide::{Hybrid, I16Conv, Products};
 use paring_tensor::DType;
 
@@ -35,6 +38,7 @@ impl Lower<'_> {
         g: &Geometry,
         window: Window,
         groups: usize,
+        layout: impl FnOnce(Tile) -> Option<Layout>,
     ) -> Option<Part> {
         let &Wide { x, w, bias, y, activation, dense } = operands;
         let ((_, x_zero), (scale, zero_point)) = (self.i16_quant(x)?, self.i16_quant(y)?);
@@ -50,13 +54,26 @@ impl Lower<'_> {
             None => vec![0; g.filters],
             Some(b) => self.graph.constant(b)?.dense().to_i64(),
         };
-        let step = I16Conv {
-            products: self.products(w, g, window, groups)?,
-            bias,
-            multipliers: make(self.ty(x), ty, self.ty(y), g.filters).ok()?,
-            zero_point,
-            bounds: activation.quantized_bounds(scale, zero_point, DType::I16),
-        };
+        let multipliers = make(self.ty(x), ty, self.ty(y), g.filters).ok()?;
+        let bounds = activation.quantized_bounds(scale, zero_point, DType::I16);
+        let narrow = (bounds.0 as i16, bounds.1 as i16);
+        let constants = I16Constants { bias, multipliers, bounds: narrow };
+        let weights = self.i8_const(w)?;
+        let depthwise = groups > 1 && groups == g.channels && groups == g.filters;
+        if zero_point == 0 && depthwise && window.taps() <= MAX_TAPS {
+            let images = Images { batch: g.batch, window, out_rows: g.out[0] };
+            if let Some(step) = I16Depthwise::new(self.kernels, images, &weights, &constants) {
+                return Some(Part::unary(step, x));
+            }
+        } else if zero_point == 0 {
+            let layout = layout(self.kernels.i16_tile())?;
+            if let Some(step) = I16Gemm::new(self.kernels, layout, &weights, &constants) {
+                return Some(Part { scratch: step.scratch(), step: step.into(), a: x, b: None });
+            }
+        }
+        let I16Constants { bias, multipliers, .. } = constants;
+        let products = self.products(w, g, window, groups)?;
+        let step = I16Conv { products, bias, multipliers, zero_point, bounds };
         Some(Part::unary(step, x))
     }
 

@@ -1,4 +1,6 @@
+use super::products::I16Constants;
 use crate::blob::Blob;
+use crate::buffer::Buffer;
 use crate::step::{ByRows, Io, RowShape, Step, numbers, numbers_mut};
 use crate::threads::{divide, divide_once};
 use crate::wire::wire;
@@ -162,6 +164,63 @@ impl ByRows for I8Depthwise {
     }
 }
 
+/// Weights of `i8` whose sums fit 32 bits.
+#[derive(Debug)]
+pub struct I16Depthwise {
+    pub images: Images,
+    pub packed: Blob,
+}
+
+impl I16Depthwise {
+    /// `weights` are the taps of each channel. `None` where the sums of a channel may not fit.
+    pub fn new(
+        kernels: &dyn Kernels,
+        images: Images,
+        weights: &[i8],
+        c: &I16Constants,
+    ) -> Option<Self> {
+        let (taps, channels) = (images.window.taps(), images.window.channels);
+        let mut packed = Buffer::zeroed(kernels.i16_depthwise_len(taps, channels));
+        let from = c.panel(0..channels, weights, [taps, 1, channels]);
+        let done = kernels.i16_depthwise_pack(&from, packed.bytes_mut());
+        done.then(|| Self { images, packed: packed.into() })
+    }
+}
+
+impl Step for I16Depthwise {
+    fn by_rows(&self) -> Option<&dyn ByRows> {
+        (self.images.batch == 1).then_some(self)
+    }
+
+    fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
+        let packed = self.packed.bytes();
+        self.images.run(numbers(io.a), numbers_mut(io.out), |x, rows, out| {
+            kernels.i16_depthwise(&self.images.window, x, packed, rows, out);
+        });
+    }
+}
+
+impl ByRows for I16Depthwise {
+    fn shape(&self) -> RowShape {
+        self.images.shape(2)
+    }
+
+    fn run_rows(
+        &self,
+        kernels: &dyn Kernels,
+        x: &[u8],
+        first: usize,
+        rows: Range<usize>,
+        _: &[u8],
+        out: &mut [u8],
+    ) {
+        let (window, x) = self.images.part(numbers(x), first, &rows);
+        let (rows, out) = (0..rows.len(), numbers_mut(out));
+        kernels.i16_depthwise(&window, x, self.packed.bytes(), rows, out);
+    }
+}
+
 wire!(Images { batch, window, out_rows });
 wire!(F32Depthwise { images, weights, bias, clamp });
 wire!(I8Depthwise { images, packed, pad });
+wire!(I16Depthwise { images, packed });

@@ -5,9 +5,9 @@ use crate::blob::Blob;
 use crate::buffer::Buffer;
 use crate::step::{ByRows, Io, RowShape, Step, numbers, numbers_mut};
 use crate::threads::{copying, divide, divide_once, divide_with, worth};
-use crate::wire::wire;
-use paring_kernels::{I8Panel, Kernels, PAD, Rows, Table, Tile};
-use paring_qmath::{Multiplier, Rounding};
+use crate::wire::{Fault, Reader, Wire, Writer, wire};
+use paring_kernels::{Kernels, PAD, Rows, Table, Tile};
+use std::fmt::Debug;
 use std::ops::Range;
 
 /// Bytes of the left side that are worked on before the next panel is taken: what stays in a
@@ -201,9 +201,9 @@ impl Layout {
 }
 
 /// What `results` of `depth` products each take, as multiply-accumulates of `f32`: those of bytes go about four times
-/// as fast, and each result takes some time of its own.
+/// as fast, those of 16 bits twice, and each result takes some time of its own.
 fn weighed(depth: usize, results: usize, size: usize) -> usize {
-    let products = if size == 1 { depth / 4 } else { depth };
+    let products = depth.saturating_mul(size) / 4;
     products.saturating_add(8).saturating_mul(results)
 }
 
@@ -213,17 +213,21 @@ pub(super) struct Panel {
     /// Elements or bytes before it in the packed weights.
     pub(super) start: usize,
     pub(super) len: usize,
-    width: usize,
+    pub(super) width: usize,
     /// The first of its channels.
-    first: usize,
-    cols: usize,
+    pub(super) first: usize,
+    pub(super) cols: usize,
     group: usize,
     /// Bytes before it in the weights as they are stored.
     pub(super) stored: usize,
 }
 
 /// Cuts the channels into panels; `len` gives what a panel of some width takes.
-fn panels(layout: &Layout, tile: Tile, len: impl Fn(usize) -> usize) -> (Vec<Panel>, usize) {
+pub(super) fn panels(
+    layout: &Layout,
+    tile: Tile,
+    len: impl Fn(usize) -> usize,
+) -> (Vec<Panel>, usize) {
     let (mut all, mut total) = (Vec::new(), 0);
     for group in 0..layout.groups {
         let mut done = 0;
@@ -384,60 +388,71 @@ fn neighbours(l: &Layout, tile: Tile, n: usize, mut each: impl FnMut(usize, usiz
     }
 }
 
-/// A product of `f32`.
+/// What products of one element type do in their own way.
+pub(super) trait Kind: Wire + Debug + Sized {
+    /// Elements of the left side and of the output.
+    type Number: bytemuck::Pod + Default + Send + Sync;
+    /// Elements of the packed weights.
+    type Weight: bytemuck::AnyBitPattern + Sync;
+
+    /// Elements that are read beyond the copy of an image.
+    fn beyond(&self) -> usize;
+
+    /// The weights among the bytes of a panel, where they are stored in a shorter form.
+    fn weights(&self, kernels: &dyn Kernels, layout: &Layout, panel: &Panel) -> Range<usize>;
+
+    /// The product of some rows and a panel; see [`Kernels::f32_gemm`].
+    fn product(
+        &self,
+        kernels: &dyn Kernels,
+        rows: &Rows<'_, Self::Number>,
+        weights: &[Self::Weight],
+        panel: &Panel,
+        rest: Option<&[Self::Number]>,
+        stride: usize,
+        out: &mut [Self::Number],
+    );
+}
+
+/// A product with packed weights.
 #[derive(Debug)]
-pub struct F32Gemm {
+#[expect(private_bounds, reason = "there are no other kinds")]
+pub struct Gemm<K: Kind> {
     layout: Layout,
     shape: Option<RowShape>,
     tile: Tile,
     panels: Vec<Panel>,
     packed: Stored,
-    pad: Vec<f32>,
-    clamp: (f32, f32),
+    pad: Vec<K::Number>,
+    kind: K,
 }
 
-impl F32Gemm {
-    /// `weights` are `taps * depth` numbers a channel.
-    pub fn new(
-        kernels: &dyn Kernels,
-        layout: Layout,
-        weights: &[f32],
-        bias: Option<&[f32]>,
-        clamp: (f32, f32),
-    ) -> Self {
-        let tile = kernels.f32_tile();
-        let k = layout.taps * layout.depth;
-        let (mut panels, total) = panels(&layout, tile, |width| width * (1 + k));
-        let mut packed = Buffer::zeroed(4 * total);
-        let numbers: &mut [f32] = bytemuck::cast_slice_mut(packed.bytes_mut());
-        for panel in &panels {
-            let to = &mut numbers[panel.start..panel.start + panel.len];
-            for c in 0..panel.cols {
-                let channel = panel.first + c;
-                to[c] = bias.map_or(0.0, |b| b[channel]);
-                for (k, w) in weights[channel * k..(channel + 1) * k].iter().enumerate() {
-                    to[(1 + k) * panel.width + c] = *w;
-                }
-            }
-        }
-        let places = panels.iter().map(|p| (4 * p.start..4 * (p.start + p.len), Self::weights(p)));
-        let places: Vec<_> = places.collect();
-        let short = kernels.f32_as_halves().then(|| Stored::halves(numbers, &places)).flatten();
-        let packed = stored(short, packed, &mut panels, 4);
-        let pad = vec![0.0; layout.depth];
-        let shape = layout.pixels(4).filter(|_| tile.rows <= MOST_ROWS && !packed.is_coded());
-        let layout = layout.shortened(tile);
-        Self { layout, shape, tile, panels, packed, pad, clamp }
-    }
+#[expect(private_bounds, reason = "there are no other kinds")]
+impl<K: Kind> Gemm<K> {
+    const SIZE: usize = size_of::<K::Number>();
 
-    /// The weights among the bytes of a panel.
-    fn weights(panel: &Panel) -> Range<usize> {
-        4 * panel.width..4 * panel.len
+    /// `pad` is the piece of padding; `short` a shorter form of the packed weights, if there is one.
+    pub(super) fn of(
+        layout: Layout,
+        tile: Tile,
+        mut panels: Vec<Panel>,
+        packed: Buffer,
+        short: Option<(Stored, Vec<usize>)>,
+        pad: Vec<K::Number>,
+        kind: K,
+    ) -> Self {
+        let packed = stored(short, packed, &mut panels, size_of::<K::Weight>());
+        let shape = layout.pixels(Self::SIZE);
+        let shape = shape.filter(|_| tile.rows <= MOST_ROWS && !packed.is_coded());
+        let layout = layout.shortened(tile);
+        Self { layout, shape, tile, panels, packed, pad, kind }
     }
 
     /// Bytes of the copy of an image, and of the memory of a thread.
     fn memory(&self) -> [usize; 2] {
-        [self.layout.frame.map_or(0, |f| 4 * f.elements()), lane(&self.packed, &self.panels, 4)]
+        let image = |f: Frame| (f.elements() + self.kind.beyond()) * Self::SIZE;
+        let lane = lane(&self.packed, &self.panels, size_of::<K::Weight>());
+        [self.layout.frame.map_or(0, image), lane]
     }
 
     /// Bytes of scratch memory.
@@ -479,27 +494,31 @@ fn parts(scratch: &mut [u8], memory: [usize; 2]) -> (&mut [u8], Lanes<'_>) {
     (image, Lanes(lanes))
 }
 
-impl Step for F32Gemm {
+impl<K: Kind> Step for Gemm<K>
+where
+    Self: Sync,
+{
     fn by_rows(&self) -> Option<&dyn ByRows> {
         self.shape.is_some().then_some(self)
     }
 
     fn work(&self) -> usize {
-        self.layout.work(4).saturating_mul(self.layout.samples)
+        self.layout.work(Self::SIZE).saturating_mul(self.layout.samples)
     }
 
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         let l = &self.layout;
-        let x: &[f32] = numbers(io.a);
-        let rest: &[f32] = numbers(io.b);
-        let out: &mut [f32] = numbers_mut(io.out);
+        let x: &[K::Number] = numbers(io.a);
+        let rest: &[K::Number] = numbers(io.b);
+        let out: &mut [K::Number] = numbers_mut(io.out);
         let (packed, result) = (self.packed.open(), l.rows * l.channels);
         for sample in 0..l.samples {
             let (scratch, lanes) = parts(io.scratch, self.memory());
-            let scratch: &mut [f32] = numbers_mut(scratch);
-            let mut a = &x[sample * l.sample..][..l.sample];
+            let scratch: &mut [K::Number] = numbers_mut(scratch);
+            // What lies beyond the sample is multiplied with zeros.
+            let mut a = &x[sample * l.sample..];
             if let Some(frame) = l.frame {
-                frame.copy(a, scratch, 0.0);
+                frame.copy(a, scratch, self.pad[0]);
                 a = scratch;
             }
             let rest = (!rest.is_empty()).then(|| &rest[sample * result..][..result]);
@@ -509,7 +528,7 @@ impl Step for F32Gemm {
                 l,
                 self.tile,
                 &self.panels,
-                4,
+                Self::SIZE,
                 lanes,
                 out,
                 &|s, panel, memory, out| {
@@ -517,17 +536,19 @@ impl Step for F32Gemm {
                     let rows =
                         Rows::of(a, s.at, &self.pad, l.taps, l.depth, s.rows, self.tile.rows);
                     let rest = rest.map(|r| &r[s.row * l.channels + panel.first..]);
-                    let weights = packed.panel(kernels, panel, || Self::weights(panel), memory);
-                    let (width, cols) = (panel.width, panel.cols);
-                    kernels
-                        .f32_gemm(&rows, weights, width, rest, self.clamp, cols, l.channels, out);
+                    let weights = || self.kind.weights(kernels, l, panel);
+                    let weights = packed.panel(kernels, panel, weights, memory);
+                    self.kind.product(kernels, &rows, weights, panel, rest, l.channels, out);
                 },
             );
         }
     }
 }
 
-impl ByRows for F32Gemm {
+impl<K: Kind> ByRows for Gemm<K>
+where
+    Self: Sync,
+{
     fn shape(&self) -> RowShape {
         self.shape.unwrap_or_default()
     }
@@ -542,8 +563,9 @@ impl ByRows for F32Gemm {
         out: &mut [u8],
     ) {
         let l = &self.layout;
-        let x: &[f32] = numbers(&x[(rows.start - first) * l.width * l.depth * 4..]);
-        let (b, out): (&[f32], &mut [f32]) = (numbers(b), numbers_mut(out));
+        let x = &x[(rows.start - first) * l.width * l.depth * Self::SIZE..];
+        let (x, b): (&[K::Number], &[K::Number]) = (numbers(x), numbers(b));
+        let out: &mut [K::Number] = numbers_mut(out);
         let packed = self.packed.open();
         neighbours(l, self.tile, rows.len() * l.width, |pixel, n, at| {
             let a = &x[pixel * l.depth..];
@@ -552,185 +574,44 @@ impl ByRows for F32Gemm {
                 let from = pixel * l.channels + panel.first;
                 let rest = (!b.is_empty()).then(|| &b[from..]);
                 let weights = packed.panel(kernels, panel, || 0..0, &mut []);
-                let (width, cols, out) = (panel.width, panel.cols, &mut out[from..]);
-                kernels.f32_gemm(&rows, weights, width, rest, self.clamp, cols, l.channels, out);
+                self.kind.product(
+                    kernels,
+                    &rows,
+                    weights,
+                    panel,
+                    rest,
+                    l.channels,
+                    &mut out[from..],
+                );
             }
         });
     }
 }
 
-/// The integer constants of a convolution or dense layer.
-pub struct I8Constants {
-    /// Zero point of the input.
-    pub x_zero: i32,
-    /// One a channel; without the input's zero point.
-    pub bias: Vec<i32>,
-    /// One a channel.
-    pub multipliers: Vec<Multiplier>,
-    pub rounding: Rounding,
-    /// Zero point of the output.
-    pub zero_point: i32,
-    pub bounds: (i8, i8),
-}
-
-impl I8Constants {
-    /// The bias of a channel less what the input's zero point adds to the sum of these weights.
-    pub fn folded(&self, channel: usize, weights: impl Iterator<Item = i8>) -> Option<i32> {
-        let sum: i64 = weights.map(i64::from).sum();
-        let bias = i64::from(self.bias[channel]) - i64::from(self.x_zero) * sum;
-        i32::try_from(bias).ok()
-    }
-}
-
-/// A product of `i8`.
-#[derive(Debug)]
-pub struct I8Gemm {
-    layout: Layout,
-    shape: Option<RowShape>,
-    tile: Tile,
-    panels: Vec<Panel>,
-    packed: Stored,
-    pad: Vec<i8>,
-    step: usize,
-}
-
-impl I8Gemm {
-    /// `weights` are `taps * depth` numbers a channel. `None` where the kernels cannot reproduce the
-    /// arithmetic of a channel.
-    pub fn new(
-        kernels: &dyn Kernels,
-        layout: Layout,
-        weights: &[i8],
-        c: &I8Constants,
-    ) -> Option<Self> {
-        let tile = kernels.i8_tile();
-        let k = layout.taps * layout.depth;
-        let len = |width| kernels.i8_panel_len(layout.taps, layout.depth, width);
-        let (mut panels, total) = panels(&layout, tile, len);
-        let mut packed = Buffer::zeroed(total);
-        for panel in &panels {
-            let channels = panel.first..panel.first + panel.cols;
-            let weights = &weights[channels.start * k..channels.end * k];
-            let bias: Option<Vec<i32>> = channels
-                .clone()
-                .zip(weights.chunks_exact(k))
-                .map(|(channel, w)| c.folded(channel, w.iter().copied()))
-                .collect();
-            let from = I8Panel {
-                weights,
-                taps: layout.taps,
-                depth: layout.depth,
-                width: panel.width,
-                bias: &bias?,
-                multipliers: &c.multipliers[channels],
-                rounding: c.rounding,
-                zero_point: c.zero_point,
-                bounds: c.bounds,
-            };
-            let to = &mut packed.bytes_mut()[panel.start..panel.start + panel.len];
-            if !kernels.i8_pack(&from, to) {
-                return None;
-            }
-        }
-        let places = panels.iter().map(|p| {
-            let weights = kernels.i8_weights(layout.taps, layout.depth, p.width)?;
-            Some((p.start..p.start + p.len, weights))
-        });
-        let places: Option<Vec<_>> = places.collect();
-        let short = places.and_then(|places| Stored::codes(packed.bytes(), &places));
-        let packed = stored(short, packed, &mut panels, 1);
-        let step = kernels.i8_step();
-        let pad = vec![c.x_zero as i8; layout.depth.next_multiple_of(step)];
-        let shape = layout.pixels(1).filter(|_| tile.rows <= MOST_ROWS && !packed.is_coded());
-        let layout = layout.shortened(tile);
-        Some(Self { layout, shape, tile, panels, packed, pad, step })
+impl<K: Kind> Wire for Gemm<K>
+where
+    K::Number: Wire,
+{
+    fn put(&self, w: &mut Writer) {
+        self.layout.put(w);
+        self.shape.put(w);
+        self.tile.put(w);
+        self.panels.put(w);
+        self.packed.put(w);
+        self.pad.put(w);
+        self.kind.put(w);
     }
 
-    /// As [`F32Gemm::memory`].
-    fn memory(&self) -> [usize; 2] {
-        let image = self.layout.frame.map_or(0, |f| f.elements() + self.step);
-        [image, lane(&self.packed, &self.panels, 1)]
-    }
-
-    /// Bytes of scratch memory.
-    pub fn scratch(&self) -> usize {
-        all_lanes(self.memory())
-    }
-}
-
-impl Step for I8Gemm {
-    fn by_rows(&self) -> Option<&dyn ByRows> {
-        self.shape.is_some().then_some(self)
-    }
-
-    fn work(&self) -> usize {
-        self.layout.work(1).saturating_mul(self.layout.samples)
-    }
-
-    fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
-        let l = &self.layout;
-        let x: &[i8] = numbers(io.a);
-        let out: &mut [i8] = numbers_mut(io.out);
-        let (packed, result) = (self.packed.open(), l.rows * l.channels);
-        for sample in 0..l.samples {
-            let (scratch, lanes) = parts(io.scratch, self.memory());
-            let scratch: &mut [i8] = numbers_mut(scratch);
-            // What lies beyond the sample is multiplied with zeros.
-            let mut a = &x[sample * l.sample..];
-            if let Some(frame) = l.frame {
-                frame.copy(a, scratch, self.pad[0]);
-                a = scratch;
-            }
-            let out = &mut out[sample * result..][..result];
-            product(
-                kernels,
-                l,
-                self.tile,
-                &self.panels,
-                1,
-                lanes,
-                out,
-                &|s, panel, memory, out| {
-                    let a = &a[s.base + panel.group * (l.depth * (l.groups > 1) as usize)..];
-                    let rows =
-                        Rows::of(a, s.at, &self.pad, l.taps, l.depth, s.rows, self.tile.rows);
-                    let weights =
-                        || kernels.i8_weights(l.taps, l.depth, panel.width).unwrap_or(0..0);
-                    let weights = packed.panel(kernels, panel, weights, memory);
-                    kernels.i8_gemm(&rows, weights, panel.width, panel.cols, l.channels, out);
-                },
-            );
-        }
-    }
-}
-
-impl ByRows for I8Gemm {
-    fn shape(&self) -> RowShape {
-        self.shape.unwrap_or_default()
-    }
-
-    fn run_rows(
-        &self,
-        kernels: &dyn Kernels,
-        x: &[u8],
-        first: usize,
-        rows: Range<usize>,
-        _: &[u8],
-        out: &mut [u8],
-    ) {
-        let l = &self.layout;
-        let x: &[i8] = numbers(&x[(rows.start - first) * l.width * l.depth..]);
-        let out: &mut [i8] = numbers_mut(out);
-        let packed = self.packed.open();
-        neighbours(l, self.tile, rows.len() * l.width, |pixel, n, at| {
-            let a = &x[pixel * l.depth..];
-            let rows = Rows::new(a, at, &self.pad, 1, l.depth, n, self.tile.rows);
-            for panel in &self.panels {
-                let out = &mut out[pixel * l.channels + panel.first..];
-                let weights = packed.panel(kernels, panel, || 0..0, &mut []);
-                kernels.i8_gemm(&rows, weights, panel.width, panel.cols, l.channels, out);
-            }
-        });
+    fn get(r: &mut Reader<'_>) -> Result<Self, Fault> {
+        Ok(Self {
+            layout: Wire::get(r)?,
+            shape: Wire::get(r)?,
+            tile: Wire::get(r)?,
+            panels: Wire::get(r)?,
+            packed: Wire::get(r)?,
+            pad: Wire::get(r)?,
+            kind: Wire::get(r)?,
+        })
     }
 }
 
@@ -750,5 +631,3 @@ wire!(Layout {
     shift
 });
 wire!(Panel { start, len, width, first, cols, group, stored });
-wire!(F32Gemm { layout, shape, tile, panels, packed, pad, clamp });
-wire!(I8Gemm { layout, shape, tile, panels, packed, pad, step });

@@ -18,6 +18,7 @@ pub mod matmul;
 pub mod pad;
 pub mod pick;
 pub mod pool;
+pub mod products;
 pub mod quantize;
 pub mod reduce;
 pub mod resize;
@@ -110,8 +111,8 @@ macro_rules! any_step {
 }
 
 any_step! {
-    F32Gemm(gemm::F32Gemm) = 0,
-    I8Gemm(gemm::I8Gemm) = 1,
+    F32Gemm(products::F32Gemm) = 0,
+    I8Gemm(products::I8Gemm) = 1,
     F32Depthwise(depthwise::F32Depthwise) = 2,
     I8Depthwise(depthwise::I8Depthwise) = 3,
     Pairs(binary::Pairs) = 4,
@@ -167,4 +168,6 @@ any_step! {
     Further(along::Further) = 54,
     Hybrid(wide::Hybrid) = 55,
     Winograd(winograd::Winograd) = 56,
+    I16Gemm(products::I16Gemm) = 57,
+    I16Depthwise(depthwise::I16Depthwise) = 58,
 }

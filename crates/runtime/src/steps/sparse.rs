@@ -3,7 +3,7 @@
 
 use crate::blob::Blob;
 use crate::step::{Io, Step, numbers, numbers_mut};
-use crate::steps::gemm::I8Constants;
+use crate::steps::products::I8Constants;
 use crate::threads::{divide_with, worth};
 use crate::wire::wire;
 use paring_kernels::{I8Scale, Kernels, Sparse};

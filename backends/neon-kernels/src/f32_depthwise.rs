@@ -111,11 +111,7 @@ fn any(
     y: usize,
     out: &mut [f32],
 ) {
-    // The columns whose windows are inside the input.
-    let (reach, edge) = ((w.kernel[1] - 1) * w.dilation[1], w.input[1] + w.pad[1]);
-    let end =
-        if edge > reach { ((edge - reach - 1) / w.stride[1] + 1).min(w.out_width) } else { 0 };
-    let start = w.pad[1].div_ceil(w.stride[1]);
+    let Range { start, end } = w.inner_columns();
     let group = grouped(w).filter(|_| start + COLUMNS <= end);
     let mut column = 0;
     while column < w.out_width {

@@ -3,7 +3,7 @@ use paring_ir::ops::{
 };
 use paring_ir::{Graph, GraphError, Node, Patch};
 use paring_pass::{Verdict, consts};
-use paring_tensor::DType;
+use paring_tensor::{DType, Tensor};
 
 /// Removes nodes that give their operand back.
 pub(crate) fn drop_identity(graph: &Graph, node: &Node) -> Result<Verdict, GraphError> {
@@ -69,6 +69,31 @@ fn unchanged(graph: &Graph, node: &Node) -> Option<paring_ir::ValueId> {
         false
     };
     same.then_some(input)
+}
+
+/// Multiplies where a division by powers of two gives the same bits: backends have more kernels for products.
+pub(crate) fn multiply_instead(graph: &Graph, node: &Node) -> Result<Verdict, GraphError> {
+    let (&[dividend, divisor], &[output]) = (node.inputs(), node.outputs()) else {
+        return Ok(Verdict::NoMatch);
+    };
+    let Some(op) = node.op_as::<Binary>().filter(|b| b.f == BinaryFn::Div) else {
+        return Ok(Verdict::NoMatch);
+    };
+    let is_power = |x: &f32| x.to_bits() << 9 == 0 && x.is_normal() && x.recip().is_normal();
+    let powers = consts::dense_f32(graph, divisor).filter(|all| all.iter().all(is_power));
+    let (Some(powers), Some(shape)) = (powers, graph.ty(divisor).shape.fixed()) else {
+        return Ok(Verdict::NoMatch);
+    };
+    let factors: Vec<f32> = powers.into_iter().map(f32::recip).collect();
+    let Ok(factors) = Tensor::from_vec(shape, factors) else { return Ok(Verdict::NoMatch) };
+    let mut patch = Patch::new(graph, "multiply-instead");
+    let factors =
+        patch.constant(format!("{}/reciprocal", graph.value(divisor).name), factors, None);
+    let product = Binary { f: BinaryFn::Mul, ..op.clone() };
+    let new = patch.node(graph, &graph.value(output).name, product, &[dividend, factors])?;
+    patch.set_range(new[0], graph.value(output).range);
+    patch.replace(output, new[0]);
+    Ok(Verdict::Patch(patch))
 }
 
 /// Merges reshapes of reshapes and transposes of transposes; turns transposes that keep the order of

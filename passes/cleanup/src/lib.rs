@@ -5,7 +5,8 @@
 //!   `largest_constant` bytes are left alone, and so is the dequantization of integer weights, which
 //!   would undo their compression.
 //! - **Identities**: reshapes to the same shape, transposes that move nothing, pads by nothing, full
-//!   slices, 1x1 pools, factors of one, requantization to the same scale.
+//!   slices, 1x1 pools, factors of one, requantization to the same scale. Divisions by powers of two become
+//!   multiplications.
 //! - **Chains**: reshapes of reshapes and transposes of transposes merge; a transpose that only moves
 //!   axes of extent 1 becomes a reshape.
 //! - **Common subexpressions**: equal nodes over equal operands, and equal constants, become one.
@@ -71,7 +72,8 @@ impl Pass for Cleanup {
     fn run(&self, graph: &mut Graph, cx: &mut PassContext<'_>) -> Result<(), PassError> {
         let executor = cx.host().executor().ok();
         let fold = fold::Fold { executor, largest: self.largest_constant };
-        let mut rules: Vec<&dyn Rewrite> = vec![&identity::drop_identity, &identity::merge_chain];
+        let mut rules: Vec<&dyn Rewrite> =
+            vec![&identity::drop_identity, &identity::multiply_instead, &identity::merge_chain];
         if self.fold {
             rules.push(&fold);
         }

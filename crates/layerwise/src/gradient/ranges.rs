@@ -84,12 +84,7 @@ impl Ranges {
     /// Numbers as they are after rounding.
     pub(crate) fn rounded(&self, at: usize, raw: &[f32]) -> Vec<f32> {
         let Range { scale, least, most, .. } = self.all[at];
-        // Within bounds first, so that the nearest integer is found by cutting off.
-        let multiple = |x: &f32| {
-            let y = (x / scale).clamp(least, most);
-            ((y + 0.5_f32.copysign(y)) as i32) as f32
-        };
-        raw.iter().map(|x| multiple(x) * scale).collect()
+        raw.iter().map(|x| (x / scale).round().clamp(least, most) * scale).collect()
     }
 
     /// The numbers that rounding does not cut off.

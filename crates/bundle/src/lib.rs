@@ -22,6 +22,7 @@ use paring_neon as _;
 use paring_pass_calibrate as _;
 use paring_pass_cleanup as _;
 use paring_pass_cluster as _;
+use paring_pass_correct_bias as _;
 use paring_pass_dead_channels as _;
 use paring_pass_equalize as _;
 use paring_pass_fold_bn as _;

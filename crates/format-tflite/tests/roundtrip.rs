@@ -94,3 +94,29 @@ fn states_round_trip() {
 "#,
     );
 }
+
+#[test]
+fn rows_quantized_by_their_magnitude_are_refused() {
+    let graph = parse(
+        "graph @hybrid {
+          %x = input : f32[1,8]
+          %w = const fill(seed=1) : i8[4,8] q(0.5, 0)
+          %y = dense(%x, %w) : f32[1,4]
+          output %y
+        }",
+    )
+    .unwrap();
+    let bytes = paring_format_tflite::write(&graph, &WriteOptions::default()).unwrap();
+    // One byte says by what rows are quantized.
+    let refused = |at: usize| {
+        let mut bytes = bytes.clone();
+        bytes[at] = 0;
+        let source = Source { path: "hybrid.tflite".into(), bytes: bytes.into() };
+        let error = read_source(&source, None).err().map(|e| e.to_string());
+        error.filter(|e| e.contains("asymmetric_quantize_inputs"))
+    };
+    let found: Vec<String> =
+        (0..bytes.len()).filter(|at| bytes[*at] == 1).filter_map(refused).collect();
+    let [error] = found.as_slice() else { panic!("{found:?}") };
+    assert!(error.contains('y') && error.contains("FULLY_CONNECTED"), "{error}");
+}

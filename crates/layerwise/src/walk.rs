@@ -1,4 +1,5 @@
-use crate::{Geometry, Moments, is_layer, rounded};
+use crate::gradient::{Real, forward};
+use crate::{Geometry, Moments, Pairs, is_layer, rounded};
 use paring_ir::ops::Dequantize;
 use paring_ir::{Def, Graph, NodeId, Patch, Refusal, Session, ValueId};
 use paring_pass::{Host, PassContext, PassError, Samples, Stream, consts, prepare};
@@ -119,15 +120,80 @@ impl Walk {
         cx: &PassContext<'_>,
         what: &str,
     ) -> Result<Moments, PassError> {
-        let graph = &self.reference.graph;
-        let Some(geometry) = Geometry::of(graph, graph.node(layer)) else {
-            return Err(PassError::Internal("a layer without known shapes".into()));
+        let geometry = self.geometry(layer)?;
+        let positions = self.observing.positions;
+        let weights = self.weights.remove(&layer);
+        let fresh = || Moments::new(&geometry);
+        let lanes = self.visit(layer, cx, what, fresh, |moments, sample, x, z| {
+            let weighs = weights.as_ref().and_then(|w| w.get(sample)).map(Vec::as_slice);
+            moments.add(&geometry, (Some(x), z), positions, sample, weighs);
+        })?;
+        let mut sum = fresh();
+        lanes.iter().for_each(|moments| sum.merge(moments));
+        self.weights.extend(weights.map(|w| (layer, w)));
+        Ok(sum)
+    }
+
+    /// How the results of a layer, before it clamps them, go together in the original network and in the
+    /// changed one, over all samples. `what` is shown with the progress.
+    ///
+    /// # Errors
+    /// If there is no executor or no data, or the network cannot be run.
+    pub fn compare(
+        &mut self,
+        layer: NodeId,
+        cx: &PassContext<'_>,
+        what: &str,
+    ) -> Result<Pairs, PassError> {
+        let geometry = self.geometry(layer)?;
+        let real = |graph: &Graph| -> Result<Real, PassError> {
+            let node = graph.node(layer);
+            let weights = numbers(graph, node.inputs()[1])?.to_f32();
+            let outputs = graph.ty(node.inputs()[1]).shape.dims().first().and_then(|d| d.fixed());
+            let bias = match node.inputs().get(2) {
+                Some(b) => numbers(graph, *b)?.to_f32(),
+                None => vec![0.0; outputs.unwrap_or(0)],
+            };
+            Ok(Real::new(weights, bias, geometry.groups()))
         };
+        let (x, z) = (real(&self.reference.graph)?, real(&self.working.graph)?);
+        let fresh = || Pairs::new(x.bias().len());
+        let lanes = self.visit(layer, cx, what, fresh, |pairs, _, a, b| {
+            let (Ok(a), Ok(b)) = (a.view::<f32>(), b.view::<f32>()) else { return };
+            let size = geometry.input.iter().product::<usize>().max(1);
+            let mut columns = Vec::new();
+            for (a, b) in a.chunks_exact(size).zip(b.chunks_exact(size)) {
+                let a = forward(&geometry, &x, a, &mut columns);
+                let b = forward(&geometry, &z, b, &mut columns);
+                pairs.add(&a, &b);
+            }
+        })?;
+        let mut sum = fresh();
+        lanes.iter().for_each(|pairs| sum.merge(pairs));
+        Ok(sum)
+    }
+
+    fn geometry(&self, layer: NodeId) -> Result<Geometry, PassError> {
+        let graph = &self.reference.graph;
+        Geometry::of(graph, graph.node(layer))
+            .ok_or_else(|| PassError::Internal("a layer without known shapes".into()))
+    }
+
+    /// Shows the input of a layer in either network for each sample; one accumulator a lane.
+    fn visit<A: Send>(
+        &mut self,
+        layer: NodeId,
+        cx: &PassContext<'_>,
+        what: &str,
+        fresh: impl Fn() -> A + Sync,
+        see: impl Fn(&mut A, usize, &Tensor, &Tensor) + Sync,
+    ) -> Result<Vec<A>, PassError> {
         let host = cx.host();
         let samples = match &self.samples {
             Some(samples) => samples.clone(),
             None => {
-                let samples = host.samples(self.observing.data.as_deref(), graph)?;
+                let samples =
+                    host.samples(self.observing.data.as_deref(), &self.reference.graph)?;
                 self.samples.insert(samples).clone()
             }
         };
@@ -139,35 +205,32 @@ impl Walk {
         let z = self.working.advance(layer, host)?;
         let lanes = Stream::LANES.min(count);
         let done = AtomicUsize::new(0);
-        let positions = self.observing.positions;
-        let weights = self.weights.get(&layer);
-        type Lane = (Moments, Vec<(usize, Vec<Tensor>, Vec<Tensor>)>);
-        let one = |lane: usize, x: &mut Step, z: &mut Step| -> Result<Lane, PassError> {
-            let mut moments = Moments::new(&geometry);
+        type Kept = Vec<(usize, Vec<Tensor>, Vec<Tensor>)>;
+        let one = |lane: usize, x: &mut Step, z: &mut Step| -> Result<(A, Kept), PassError> {
+            let mut seen = fresh();
             let mut kept = Vec::new();
             for sample in (0..count).filter(|i| i % lanes == lane) {
                 let first = x.run(&*samples, sample)?;
                 let second = z.run(&*samples, sample)?;
                 if let (Some(x), Some(z)) = (first.get(x.wanted), second.get(z.wanted)) {
-                    let weighs = weights.and_then(|w| w.get(sample)).map(Vec::as_slice);
-                    moments.add(&geometry, (Some(x), z), positions, sample, weighs);
+                    see(&mut seen, sample, x, z);
                 }
                 kept.push((sample, first, second));
                 host.progress(what, done.fetch_add(1, Ordering::Relaxed) + 1, count);
             }
-            Ok((moments, kept))
+            Ok((seen, kept))
         };
         let mut steps: Vec<(Step, Step)> = (1..lanes).map(|_| (x.fork(), z.fork())).collect();
         steps.push((x.fork(), z.fork()));
-        let results: Vec<Result<Lane, PassError>> =
+        let results: Vec<Result<(A, Kept), PassError>> =
             steps.par_iter_mut().enumerate().map(|(lane, (x, z))| one(lane, x, z)).collect();
         drop(steps);
-        let mut sum = Moments::new(&geometry);
+        let mut all = Vec::with_capacity(lanes);
         let mut first: Vec<Vec<Tensor>> = vec![Vec::new(); count];
         let mut second = first.clone();
         for result in results {
-            let (moments, kept) = result?;
-            sum.merge(&moments);
+            let (seen, kept) = result?;
+            all.push(seen);
             for (sample, x, z) in kept {
                 first[sample] = x;
                 second[sample] = z;
@@ -175,7 +238,7 @@ impl Walk {
         }
         x.finish(&mut self.reference, first);
         z.finish(&mut self.working, second);
-        Ok(sum)
+        Ok(all)
     }
 
     /// Takes over the weights and bias that a layer has in `graph` now: real constants, or integer ones
@@ -189,26 +252,30 @@ impl Walk {
         let mut patch = Patch::new(working, "adopt");
         let mut operands = vec![working.node(layer).inputs()[0]];
         for &v in &node.inputs()[1..] {
-            let numbers = match graph.producer(v) {
-                Some(real) => {
-                    let stored = real.inputs()[0];
-                    let (Some(data), Some(quant)) =
-                        (graph.constant(stored), &graph.ty(stored).quant)
-                    else {
-                        return Err(PassError::Internal("weights that are no constant".into()));
-                    };
-                    quant.dequantize(&data.dense())?
-                }
-                None => match graph.constant(v) {
-                    Some(data) => data.dense(),
-                    None => return Err(PassError::Internal("a bias that is no constant".into())),
-                },
-            };
+            let numbers = numbers(graph, v)?;
             operands.push(patch.constant(&graph.value(v).name, numbers, None));
         }
         patch.set_operands(layer, operands);
         working.apply(patch)?;
         Ok(())
+    }
+}
+
+/// Real constants, or what integer ones under a `dequantize` stand for.
+fn numbers(graph: &Graph, v: ValueId) -> Result<Tensor, PassError> {
+    match graph.producer(v) {
+        Some(real) => {
+            let stored = real.inputs()[0];
+            let (Some(data), Some(quant)) = (graph.constant(stored), &graph.ty(stored).quant)
+            else {
+                return Err(PassError::Internal("weights that are no constant".into()));
+            };
+            Ok(quant.dequantize(&data.dense())?)
+        }
+        None => match graph.constant(v) {
+            Some(data) => Ok(data.dense()),
+            None => Err(PassError::Internal("weights that are no constant".into())),
+        },
     }
 }
 

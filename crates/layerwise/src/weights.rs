@@ -129,6 +129,19 @@ pub fn round(
     consts::with_elements(data, &ints)
 }
 
+/// What weights stand for after rounding to the nearest of so many bits, with a scale for each output channel,
+/// as `quantize` rounds them.
+///
+/// # Errors
+/// If the numbers are not those of the constant.
+pub fn nearest(data: &ConstData, real: &[f32], bits: u32) -> Result<Tensor, TensorError> {
+    let limit = ((1_u32 << (bits.clamp(2, 8) - 1)) - 1) as f32;
+    let channels = data.shape().first().copied().unwrap_or(1);
+    let scales = scales(real, channels, limit, Per::Channel, Range::Max);
+    let stored = round(data, &scales, limit, DType::I8)?;
+    quant(scales).dequantize(&stored.dense())
+}
+
 /// The quantization of weights.
 #[must_use]
 pub fn quant(scales: Vec<f32>) -> Quant {

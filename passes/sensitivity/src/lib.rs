@@ -126,12 +126,7 @@ impl Sensitivity {
         let w = node.inputs()[1];
         let Some(real) = consts::dense_f32(graph, w) else { return Ok(None) };
         let Some(data) = graph.constant(w) else { return Ok(None) };
-        let limit = ((1_u32 << (self.bits - 1)) - 1) as f32;
-        let channels = data.shape().first().copied().unwrap_or(1);
-        let scales =
-            weights::scales(&real, channels, limit, weights::Per::Channel, weights::Range::Max);
-        let stored = weights::round(data, &scales, limit, DType::I8)?;
-        let rounded = weights::quant(scales).dequantize(&stored.dense())?;
+        let rounded = weights::nearest(data, &real, self.bits)?;
         let mut variant = graph.clone();
         let mut patch = Patch::new(&variant, "sensitivity");
         let mut operands = node.inputs().to_vec();

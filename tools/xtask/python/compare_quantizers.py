@@ -21,8 +21,11 @@ SAMPLES = 512
 FEW_BITS_SAMPLES = 1024
 # Draws of calibration images that each recipe is judged over.
 DRAWS = {"int8": 5, "int4": 3, "int3": 3, "mixed3": 3}
-# Pictures of `imagenet200` that calibrate and judge: the ones at even places and those at odd ones.
-HALVES = [("offset=0,stride=2", "offset=1,stride=2"), ("offset=1,stride=2", "offset=0,stride=2")]
+# Orders of the pictures of `imagenet200`, in each of which the ones at even places calibrate and those at odd
+# ones judge, then the other way round: as they come, and shuffled.
+ORDERS = ["", ",shuffle=1", ",shuffle=2"]
+HALVES = [(f"offset={ours},stride=2{order}", f"offset={1 - ours},stride=2{order}")
+          for order in ORDERS for ours in (0, 1)]
 # Networks whose outputs are no classes, or whose classes have no labels here.
 OTHERS = {
     "Ultraface": ("onnx/ultraface_slim_320.onnx", "size=240x320,mean=127,std=128", 24, 8),
@@ -271,13 +274,14 @@ def calibration(paring, data, work):
 
 
 def halves(paring, data, work):
-    """Networks for pictures, calibrated on one half of them and judged on the other."""
+    """Networks for pictures, calibrated on one half of them and judged on the other, for several halvings.
+    What another tool made of a network is judged on all of them."""
     pictures = f"images:{data}/datasets/imagenet200"
     cifar = f"cifar10:{data}/datasets/cifar10:train,size=96,range=0..1,limit=2000"
-    lines = head("network", "judged on", "float", "int8", "agreement with float")
-    for name, model, how, labelled in (
-        ("MCUNet", "onnx/mcunet_320kb_bn.onnx", "size=176,range=-1..1", True),
-        ("VWW", "keras/vww_mnv1.h5", "size=96,range=0..1", False),
+    lines = head("network", "judged on", "float", "int8", "agreement with float", "SQNR")
+    for name, model, how, labelled, theirs_too in (
+        ("MCUNet", "onnx/mcunet_320kb_bn.onnx", "size=176,range=-1..1", True, "tflite/mcunet_320kb_int8.tflite"),
+        ("VWW", "keras/vww_mnv1.h5", "size=96,range=0..1", False, None),
     ):
         model, out = f"{data}/models/{model}", f"{work}/half"
         found, real, other = [], [], []
@@ -290,9 +294,14 @@ def halves(paring, data, work):
                 other.append(verdict(paring, f"{out}/model.paring", cifar, model))
         mean = lambda all, key: f"{sum(f[key] for f in all) / len(all):.2f} %"
         tops = [mean(real, "top1"), mean(found, "top1")] if labelled else ["", ""]
-        lines.append(row(name, "the other half of 200 pictures", *tops, mean(found, "agreement")))
+        snr = lambda all: db(sum(f["snr_db"] for f in all) / len(all))
+        lines.append(row(name, "the other half of 200 pictures", *tops, mean(found, "agreement"), snr(found)))
         if other:
-            lines.append(row(name, "2,000 CIFAR-10 pictures", "", "", mean(other, "agreement")))
+            lines.append(row(name, "2,000 CIFAR-10 pictures", "", "", mean(other, "agreement"), snr(other)))
+        if theirs_too:
+            all_of_them = verdict(paring, f"{data}/models/{theirs_too}", f"{pictures},{how}", model)
+            lines.append(row(f"{name}, its publisher's int8 file", "200 pictures", "", mean([all_of_them], "top1"),
+                             mean([all_of_them], "agreement"), snr([all_of_them])))
     return lines
 
 

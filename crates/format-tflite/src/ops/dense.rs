@@ -29,7 +29,17 @@ fn dense(cx: &mut OpCx<'_, '_>) -> Result<()> {
         x = cx.before("flat", Reshape::to(&[rows, depth]), &[x])?;
     }
     let op = Dense { activation: activation(options.fused_activation_function()?)? };
-    let mut inputs = vec![x, weights(cx, x, w)?];
+    let integers = weights(cx, x, w)?;
+    // Weights that stay integers beside real numbers: each row is quantized as it comes, by its range.
+    let by_range = options.asymmetric_quantize_inputs()?;
+    if integers == w && cx.ty(w).quant.is_some() && cx.ty(x).dtype.is_float() && !by_range {
+        return Err(ReadError::unsupported(
+            "integer weights beside real inputs that are quantized by their magnitude \
+             (`asymmetric_quantize_inputs` is false); convert the model again with inputs quantized by their \
+             range, or with weights of real numbers",
+        ));
+    }
+    let mut inputs = vec![x, integers];
     inputs.extend(cx.optional(2)?);
     cx.emit(op, &inputs)
 }

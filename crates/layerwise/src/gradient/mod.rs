@@ -10,6 +10,7 @@ mod whole;
 
 pub use adam::Adam;
 pub(crate) use product::{Left, add_product};
+pub(crate) use program::forward;
 pub use program::{Program, Real, Run, Seeing, Slope};
 pub use ranges::Ranges;
 pub use whole::{inputs, probabilities, reals, whole};

@@ -529,7 +529,13 @@ fn kind(graph: &Graph, node: &Node, layers: &mut Vec<NodeId>) -> Option<(Kind, (
     Some((kind, op.activation.bounds(), shares))
 }
 
-fn forward(geometry: &Geometry, layer: &Real, x: &[f32], columns: &mut Vec<f32>) -> Vec<f32> {
+/// What a layer makes of a sample before it clamps it.
+pub(crate) fn forward(
+    geometry: &Geometry,
+    layer: &Real,
+    x: &[f32],
+    columns: &mut Vec<f32>,
+) -> Vec<f32> {
     let (places, depth, groups) = (geometry.positions(), geometry.depth(), geometry.groups());
     let outputs = layer.bias.len();
     let per = outputs / groups.max(1);

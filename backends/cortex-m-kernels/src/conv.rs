@@ -201,18 +201,22 @@ impl Conv2d<'_> {
         out
     }
 
-    /// Blocks of four inputs by four channels that have a weight other than 0, where they can be skipped.
-    pub(crate) fn kept_blocks(&self) -> Option<usize> {
+    /// Blocks of four inputs by four channels that have a weight other than 0, where they can be skipped; on Helium
+    /// fours of them.
+    pub(crate) fn kept_blocks(&self, isa: Isa) -> Option<usize> {
         let [k_h, k_w] = self.kernel;
         let in_c = self.input[2];
+        let vectors = isa == Isa::Helium;
         let order =
             if self.is_pointwise() { plain_order(in_c) } else { window_order(k_h, k_w * in_c) };
         let per_output = k_h * k_w * in_c;
         let (zero, requant) = (self.in_zero, &self.requant);
         let scales = Scales::Either;
-        let channels =
-            Channels::settle(self.weights, self.bias, per_output, zero, requant, scales)?;
-        Some(channels.matrix(per_output, &order).kept_blocks())
+        let columns = if vectors && !self.is_pointwise() { self.by_columns() } else { vec![] };
+        let weights = if columns.is_empty() { self.weights } else { &columns };
+        let channels = Channels::settle(weights, self.bias, per_output, zero, requant, scales)?;
+        let matrix = channels.matrix(per_output, &order);
+        Some(if vectors { matrix.helium_fours() } else { matrix.kept_blocks() })
     }
 
     /// How many channels' multipliers are a half or more.
@@ -258,6 +262,10 @@ impl Conv2d<'_> {
             lines: lines.as_deref().unwrap_or_default(),
             ..channels.matrix(per_output, &order)
         };
+        if vectors && self.coding != Coding::Plain && !in_c.is_multiple_of(4) {
+            // Blocks are gathered a word at a time.
+            return None;
+        }
         let stream = matrix.stream(unit.isa(), self.coding)?;
         if self.coding == Coding::Plain {
             let relu = if unit.isa() == Isa::Dsp { lines.is_some() } else { relu };
@@ -294,7 +302,8 @@ impl Conv2d<'_> {
             let fields = format!("{name}_w, {pixels}, {in_c}, {out_c}, {counts}, {zero}");
             unit.record("pr_point", name, &fields);
             let kernel = if vectors {
-                Kernel::new(format!("pr_pointwise(&{name}, @in0@, @out0@);"), "pointwise")
+                let call = format!("pr_pointwise{suffix}(&{name}, @in0@, @out0@);");
+                Kernel::new(call, "pointwise")
                     .overlap(&[self.direct_overlap()])
                     .overread(bytes - in_c)
             } else {

@@ -233,6 +233,7 @@ impl Helper {
             Self::MmEnd => include_str!("c/mm_dsp_end.c"),
             Self::MmCoded => include_str!("c/mm_dsp_coded.c"),
             Self::Product(Coding::Plain | Coding::Winograd) => "",
+            Self::Product(Coding::Sparse) if mve => include_str!("c/mm_mve_sparse.c"),
             Self::Product(coding) if !dsp => return plain_product(coding),
             Self::Product(coding) => match coding {
                 Coding::Nibbles => include_str!("c/mm_dsp_nibbles.c"),
@@ -240,12 +241,14 @@ impl Helper {
                 Coding::Sparse => include_str!("c/mm_dsp_sparse.c"),
                 _ => include_str!("c/mm_dsp_sparse_palette.c"),
             },
-            Self::ConvOf(Coding::Plain) if mve => {
-                let text = include_str!("c/conv_driver_mve.c");
-                return driver(text, "pr_conv2d", Coding::Plain, dsp)
-                    .replace("PR_PRODUCT", "PR_MM");
+            Self::ConvOf(coding @ (Coding::Plain | Coding::Sparse)) if mve => {
+                return driver(include_str!("c/conv_driver_mve.c"), "pr_conv2d", coding, dsp);
             }
-            Self::ConvOf(_) | Self::PointwiseOf(_) if mve => "",
+            Self::PointwiseOf(coding) if mve => {
+                let text = include_str!("c/pointwise_driver_mve.c");
+                return driver(text, "pr_pointwise", coding, dsp);
+            }
+            Self::ConvOf(_) if mve => "",
             Self::Codes => return codes(isa),
             Self::Decode(packing) => return decoder(isa, packing),
             Self::ConvPacked if mve => {

@@ -330,6 +330,53 @@ impl Matrix<'_> {
         out.push(u32::from_le_bytes(shifts));
     }
 
+    /// The words of four inputs of which a group of four channels has a weight other than 0; at least one.
+    fn helium_kept(&self, first: usize) -> Vec<usize> {
+        let channels = first..(first + 4).min(self.folded.len());
+        let there = |word: &usize| {
+            let inputs = 4 * word..4 * word + 4;
+            channels.clone().any(|o| inputs.clone().any(|k| self.weight(o, Some(k)) != 0))
+        };
+        let kept: Vec<usize> = (0..self.per_output / 4).filter(there).collect();
+        if kept.is_empty() { vec![0] } else { kept }
+    }
+
+    /// How many fours of such words all groups have.
+    pub(crate) fn helium_fours(&self) -> usize {
+        let of = |first: usize| self.helium_kept(first).len().div_ceil(4);
+        (0..self.folded.len()).step_by(4).map(of).sum()
+    }
+
+    /// The stream of `pr_mm42_sparse` for Helium.
+    fn helium_sparse_stream(&self) -> Option<Vec<u32>> {
+        let channels = self.folded.len();
+        if !self.per_output.is_multiple_of(4) || self.per_output > 1024 {
+            return None;
+        }
+        let mut out = Vec::new();
+        for first in (0..channels).step_by(4) {
+            let kept = self.helium_kept(first);
+            out.push(kept.len().div_ceil(4) as u32);
+            for four in kept.chunks(4) {
+                let place = |i: usize| four.get(i).map_or(0, |&word| word as u8);
+                out.push(u32::from_le_bytes(std::array::from_fn(place)));
+                for channel in first..first + 4 {
+                    for i in 0..4 {
+                        let byte = |k: usize| match four.get(i) {
+                            Some(word) if channel < channels => {
+                                self.weight(channel, Some(4 * word + k)) as u8
+                            }
+                            _ => 0,
+                        };
+                        out.push(u32::from_le_bytes(std::array::from_fn(byte)));
+                    }
+                }
+            }
+            self.helium_tail(first, &mut out);
+        }
+        Some(out)
+    }
+
     fn helium_stream(&self) -> Vec<u32> {
         let mut out = Vec::new();
         for first in (0..self.folded.len()).step_by(4) {
@@ -387,6 +434,7 @@ impl Matrix<'_> {
         }
         if coding != Coding::Plain {
             return match isa {
+                Isa::Helium if coding == Coding::Sparse => self.helium_sparse_stream(),
                 Isa::Helium => None,
                 Isa::Dsp => self.coded_stream(coding),
                 Isa::V6m | Isa::V7m => self.plain_coded_stream(coding),

@@ -115,14 +115,20 @@ impl Backend for CortexM {
     }
 
     fn skips(&self, graph: &Graph, node: &Node, target: &str) -> Option<[usize; 2]> {
-        // The products of four channels by four inputs of the DSP extension.
+        // The products of four channels by four inputs.
         let weights = graph.ty(*node.inputs().get(1)?).shape.fixed()?;
         let groups = match node.op_as::<Conv2d>() {
             Some(conv) => conv.groups,
             None => return None,
         };
-        let isa = target.parse::<Core>().ok()?.isa();
-        (isa == Isa::Dsp && groups == 1 && *weights.first()? >= 4).then_some([4, 4])
+        let &[channels, k_h, k_w, depth] = weights.as_slice() else { return None };
+        let there = match target.parse::<Core>().ok()?.isa() {
+            Isa::Dsp => channels >= 4,
+            // A word of inputs is gathered, of windows whose words have places of a byte.
+            Isa::Helium => depth.is_multiple_of(4) && k_h * k_w * depth <= 1024,
+            Isa::V6m | Isa::V7m => false,
+        };
+        (there && groups == 1).then_some([4, 4])
     }
 
     fn compile(

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{data, measure, read, recoded};
+use common::{compile, data, measure, read, recoded};
 use paring_emulator::{Core, Report};
 use paring_tensor::{ConstData, DType, Palette, Sparse, Tensor};
 
@@ -128,6 +128,26 @@ fn a_sparse_resnet_is_small_and_fast() {
     assert!(compressed.flash_bytes < 18_000, "{}", compressed.flash_bytes);
     // Zero blocks are left out even where the storage does not say so.
     assert!(2 * zeros.instructions < dense.instructions);
+}
+
+#[test]
+fn zero_blocks_take_no_time_on_helium() {
+    let Some(data) = data() else { return };
+    let graph = read(&data.join("models/tflite/ic_resnet8_int8.tflite"));
+    let dense = |values: &[i8], shape: &[usize]| {
+        ConstData::Dense(sparse_palette(values, shape).dense().cast(DType::I8))
+    };
+    let (compressed, zeros) = (recoded(&graph, 1.0, sparse_palette), recoded(&graph, 1.0, dense));
+    let about = compile(&compressed, Core::M55, &[]).sizes.instructions.expect("an estimate");
+    let [compressed, zeros, dense] =
+        [compressed, zeros, graph].map(|g| measure(&g, Core::M55, &[]));
+    assert!(compressed.outputs == zeros.outputs, "outputs differ");
+    for sparse in [&compressed, &zeros] {
+        assert!(3 * sparse.instructions < 2 * dense.instructions, "{}", sparse.instructions);
+    }
+    assert!(3 * compressed.flash_bytes < dense.flash_bytes, "{}", compressed.flash_bytes);
+    let apart = about.abs_diff(compressed.instructions);
+    assert!(20 * apart <= compressed.instructions, "{about} for {}", compressed.instructions);
 }
 
 #[test]

@@ -359,5 +359,9 @@ pub fn layers(isa: Isa) -> Vec<Box<dyn Layer>> {
             all.push(Box::new(dense));
         }
     }
+    // Blocks of windows are gathered only where the depth is a multiple of four.
+    for round in (1..160).step_by(2).filter(|_| isa == Isa::Helium) {
+        all.push(Box::new(conv(r, round, Coding::Sparse, slow)));
+    }
     all
 }

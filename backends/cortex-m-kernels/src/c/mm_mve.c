@@ -54,7 +54,35 @@
     "vshr.s32 q2, q0, #31\n\t"   \
     "vshr.s32 q3, q1, #31\n\t"   \
     PR_RIGHT_ONLY("vqadd", "q2", "q3")
-#define PR_MM42(ties)                \
+/* Every block of 16 inputs, unrolled by four after the first. */
+#define PR_DENSE_BEGIN               \
+    "lsr r4, r4, #4\n\t"             \
+    "subs r4, r4, #1\n\t"            \
+    "add r8, r4, #3\n\t"             \
+    "lsr r8, r8, #2\n\t"             \
+    "rsb r10, r4, r8, lsl #2\n\t"    \
+    "mov r11, #56\n\t"               \
+    "mul r10, r10, r11\n\t"          \
+    "adr.w r11, 2f\n\t"              \
+    "add r10, r10, r11\n\t"          \
+    "cbnz r4, 5f\n\t"                \
+    "adr.w r10, 3f\n"                \
+    "5:\n\t"                         \
+    "orr r10, r10, #1\n\t"           \
+    "strd r8, r10, [sp, #40]\n\t"
+#define PR_DENSE_BLOCKS              \
+    "ldrd r9, r11, [sp, #40]\n\t"    \
+    PR_BLOCK("vmladav.s8")           \
+    "bx r11\n\t"                     \
+    ".balign 4\n"                    \
+    "2:\n\t"                         \
+    ".rept 4\n\t"                    \
+    PR_BLOCK("vmladava.s8")          \
+    ".endr\n\t"                      \
+    "subs r9, r9, #1\n\t"            \
+    "bne.w 2b\n"
+/* begin sets up what products, which end before label 3, need of r4, the bytes of a window. */
+#define PR_MM42(begin, products, ties) \
     "push {r4-r11, lr}\n\t"          \
     "vpush {d8-d11}\n\t"             \
     "sub sp, sp, #76\n\t"            \
@@ -69,20 +97,7 @@
     "add r8, r8, #2\n\t"             \
     "lsl r10, r9, #1\n\t"            \
     "strd r10, r8, [sp, #68]\n\t"    \
-    "lsr r4, r4, #4\n\t"             \
-    "subs r4, r4, #1\n\t"            \
-    "add r8, r4, #3\n\t"             \
-    "lsr r8, r8, #2\n\t"             \
-    "rsb r10, r4, r8, lsl #2\n\t"    \
-    "mov r11, #56\n\t"               \
-    "mul r10, r10, r11\n\t"          \
-    "adr.w r11, 2f\n\t"              \
-    "add r10, r10, r11\n\t"          \
-    "cbnz r4, 5f\n\t"                \
-    "adr.w r10, 3f\n"                \
-    "5:\n\t"                         \
-    "orr r10, r10, #1\n\t"           \
-    "strd r8, r10, [sp, #40]\n\t"    \
+    begin                            \
     "asr r6, r6, #1\n\t"             \
     "vdup.16 q5, r6\n\t"             \
     "movs r4, #0\n\t"                \
@@ -116,16 +131,7 @@
     "1:\n\t"                         \
     "ldrd r3, r5, [sp, #32]\n"       \
     "4:\n\t"                         \
-    "ldrd r9, r11, [sp, #40]\n\t"    \
-    PR_BLOCK("vmladav.s8")           \
-    "bx r11\n\t"                     \
-    ".balign 4\n"                    \
-    "2:\n\t"                         \
-    ".rept 4\n\t"                    \
-    PR_BLOCK("vmladava.s8")          \
-    ".endr\n\t"                      \
-    "subs r9, r9, #1\n\t"            \
-    "bne.w 2b\n"                     \
+    products                         \
     ".balign 4\n"                    \
     "3:\n\t"                         \
     "vldrw.32 q2, [r1], #16\n\t"     \
@@ -155,32 +161,4 @@
     "add sp, sp, #76\n\t"            \
     "vpop {d8-d11}\n\t"              \
     "pop {r4-r11, pc}"
-#else
-static void pr_mm42(const int8_t *window, const uint32_t *stream, int8_t *out, const pr_mm *m)
-{
-    for (int32_t pixel = 0; pixel < m->pixels; pixel += 2) {
-        const int8_t *w = (const int8_t *)stream;
-        for (int32_t channel = 0; channel < m->channels; channel += 4) {
-            const int8_t *tail = w + 4 * m->bytes;
-            for (int32_t i = 0; i < 4 && channel + i < m->channels; i++) {
-                int32_t bias, multiplier;
-                memcpy(&bias, tail + 4 * i, 4);
-                memcpy(&multiplier, tail + 16 + 4 * i, 4);
-                for (int32_t p = pixel; p < pixel + 2 && p < m->pixels; p++) {
-                    const int8_t *x = window + p * m->apart;
-                    int32_t acc = bias;
-                    for (int32_t k = 0; k < m->bytes; k++) {
-                        int32_t weight = w[(k / 16 * 4 + i) * 16 + k % 16];
-                        acc += weight ? x[k] * weight : 0;
-                    }
-                    int32_t by = tail[32 + i], code = by < 0 ? -1 - by : 33 + by;
-                    int32_t scaled = PR_REQUANT(acc, multiplier, (uint32_t)code, m->zero);
-                    out[p * m->stride + channel + i] = (int8_t)scaled;
-                }
-            }
-            w = tail + 36;
-        }
-    }
-}
-#define pr_mm42_relu pr_mm42
 #endif

@@ -28,14 +28,14 @@ impl Product {
         rounds.push((if self.relu && plain { "group_relu" } else { "group" }, groups));
         rounds.push(("left", self.pairs * self.left));
         match (self.isa, self.coding) {
+            (_, Coding::Sparse | Coding::SparsePalette) => {
+                rounds.push(("kept", self.pairs * self.kept));
+            }
             // The first block stands apart, the others are unrolled by four.
             (Isa::Helium, _) => {
                 let further = (self.bytes / 16).saturating_sub(1);
                 rounds.push(("block", groups * further));
                 rounds.push(("unrolled", groups * further.div_ceil(4)));
-            }
-            (_, Coding::Sparse | Coding::SparsePalette) => {
-                rounds.push(("kept", self.pairs * self.kept));
             }
             (Isa::V6m | Isa::V7m, _) => rounds.push(("step", groups * steps)),
             (Isa::Dsp, coding) if coding == Coding::Plain || coding.is_packed() => {
@@ -75,7 +75,7 @@ impl Conv2d<'_> {
 
     fn product(&self, isa: Isa, relu: bool, pairs: u64, channels: u64, bytes: u64) -> Product {
         let sparse = matches!(self.coding, Coding::Sparse | Coding::SparsePalette);
-        let kept = if sparse { self.kept_blocks().unwrap_or(0) as u64 } else { 0 };
+        let kept = if sparse { self.kept_blocks(isa).unwrap_or(0) as u64 } else { 0 };
         let left = self.left_channels() as u64;
         Product {
             isa,

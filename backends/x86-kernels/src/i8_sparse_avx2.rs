@@ -3,10 +3,10 @@
 //! The numbers of two elements that a channel has weights for are interleaved, so that `VPMADDWD` adds two products
 //! to the sums of eight rows.
 
-use crate::sparse::{BLOCK, scaled, transposed};
+use crate::i8_sparse::ops256::{put, requantized};
+use crate::sparse::{BLOCK, transposed};
 use core::arch::x86_64::*;
 use paring_kernels::{Extents, I8Scale, Sparse};
-use paring_qmath::Multiplier;
 
 /// Rows of a tile, and of a vector.
 const ROWS: usize = 32;
@@ -71,8 +71,9 @@ pub(crate) unsafe fn product(
                 let (index, weights) = (&w.index()[done..done + n], &w.weights()[done..done + n]);
                 done += n;
                 // SAFETY: elements of a row have their places among the turned ones.
-                let sums = unsafe { channel(scratch, index, weights, scale.bias[c]) };
-                *result = requantized(sums, scale, c);
+                *result = unsafe {
+                    requantized(channel(scratch, index, weights, scale.bias[c]), scale, c)
+                };
             }
             put(&results, rows, live, channels, &mut out[first..]);
         }
@@ -110,56 +111,4 @@ unsafe fn channel(x: &[i16], index: &[u32], weights: &[i16], bias: i32) -> [__m2
         add([*at; 2], [*w, 0]);
     }
     sums
-}
-
-/// A byte a row, in order.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn requantized(sums: [__m256i; 4], scale: &I8Scale<'_>, c: usize) -> __m256i {
-    let m = Multiplier { mantissa: scale.mantissas[c], shift: scale.shifts[c] };
-    let mut y = sums;
-    if m.shift < 0 {
-        let (mantissa, half) = (_mm256_set1_epi32(m.mantissa), _mm256_set1_epi64x(1 << 30));
-        let (e, zero) = (-m.shift as u32, _mm256_set1_epi32(scale.zero_point));
-        let (nudge, count) = (_mm256_set1_epi32(1 << (e - 1)), _mm_cvtsi32_si128(e as i32));
-        for y in &mut y {
-            let even = _mm256_add_epi64(_mm256_mul_epi32(*y, mantissa), half);
-            let odd = _mm256_mul_epi32(_mm256_srli_epi64::<32>(*y), mantissa);
-            let odd = _mm256_slli_epi64::<1>(_mm256_add_epi64(odd, half));
-            let h = _mm256_blend_epi32::<0xAA>(_mm256_srli_epi64::<31>(even), odd);
-            // Ties round away from zero.
-            let h = _mm256_add_epi32(h, _mm256_add_epi32(nudge, _mm256_srai_epi32::<31>(h)));
-            *y = _mm256_add_epi32(_mm256_sra_epi32(h, count), zero);
-        }
-    } else {
-        for y in &mut y {
-            let mut lanes = [0_i32; 8];
-            // SAFETY: there are eight lanes.
-            unsafe {
-                _mm256_storeu_si256(lanes.as_mut_ptr().cast(), *y);
-                scaled(m, scale.zero_point, &mut lanes);
-                *y = _mm256_loadu_si256(lanes.as_ptr().cast());
-            }
-        }
-    }
-    let y = _mm256_packs_epi16(_mm256_packs_epi32(y[0], y[1]), _mm256_packs_epi32(y[2], y[3]));
-    let y = _mm256_permute4x64_epi64::<0b11_01_10_00>(y);
-    let (low, high) = (_mm256_set1_epi8(scale.bounds.0), _mm256_set1_epi8(scale.bounds.1));
-    _mm256_min_epi8(_mm256_max_epi8(y, low), high)
-}
-
-/// Writes the results of up to 16 channels to rows of `channels`, from the first of them on.
-#[target_feature(enable = "avx2")]
-fn put(results: &[__m256i; BLOCK], rows: usize, live: usize, channels: usize, out: &mut [i8]) {
-    let halves = results.map(|r| [_mm256_castsi256_si128(r), _mm256_extracti128_si256::<1>(r)]);
-    for first in (0..rows).step_by(BLOCK) {
-        let square = halves.map(|h| h[first / BLOCK]);
-        let square = transposed(square).into_iter().enumerate();
-        for (r, bytes) in square.take((rows - first).min(BLOCK)) {
-            let mut row = [0_i8; BLOCK];
-            // SAFETY: there are 16 places.
-            unsafe { _mm_storeu_si128(row.as_mut_ptr().cast(), bytes) };
-            out[(first + r) * channels..][..live].copy_from_slice(&row[..live]);
-        }
-    }
 }

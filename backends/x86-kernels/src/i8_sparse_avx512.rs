@@ -4,10 +4,10 @@
 //! to the sums of 16 rows. Bytes become unsigned by flipping their top bit, which adds 128; the same
 //! product of 128 with the weights is taken off.
 
-use crate::sparse::{BLOCK, scaled, transposed};
+use crate::i8_sparse::ops512::{put, requantized};
+use crate::sparse::{BLOCK, transposed};
 use core::arch::x86_64::*;
 use paring_kernels::{Extents, I8Scale, Sparse};
-use paring_qmath::Multiplier;
 
 /// Rows of a tile.
 const ROWS: usize = 64;
@@ -124,73 +124,4 @@ unsafe fn channel(x: *const i8, index: &[u32], weights: &[i16], bias: i32) -> [_
         *sum = _mm512_sub_epi32(*sum, over);
     }
     sums
-}
-
-/// A byte a row, in order.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn requantized(sums: [__m512i; 4], scale: &I8Scale<'_>, c: usize) -> __m512i {
-    let m = Multiplier { mantissa: scale.mantissas[c], shift: scale.shifts[c] };
-    let mut y = sums;
-    if m.shift < 0 {
-        let (mantissa, half) = (_mm512_set1_epi32(m.mantissa), _mm512_set1_epi64(1 << 30));
-        let (e, zero) = (-m.shift as u32, _mm512_set1_epi32(scale.zero_point));
-        let (nudge, count) = (_mm512_set1_epi32(1 << (e - 1)), _mm_cvtsi32_si128(e as i32));
-        for y in &mut y {
-            let even = _mm512_add_epi64(_mm512_mul_epi32(*y, mantissa), half);
-            let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(*y), mantissa);
-            let odd = _mm512_add_epi64(odd, half);
-            let even = _mm512_srli_epi64::<31>(even);
-            let h = _mm512_mask_mov_epi32(even, 0xAAAA, _mm512_slli_epi64::<1>(odd));
-            // Ties round away from zero.
-            let h = _mm512_add_epi32(h, _mm512_add_epi32(nudge, _mm512_srai_epi32::<31>(h)));
-            *y = _mm512_add_epi32(_mm512_sra_epi32(h, count), zero);
-        }
-    } else {
-        for y in &mut y {
-            let mut lanes = [0_i32; 16];
-            // SAFETY: there are 16 lanes.
-            unsafe {
-                _mm512_storeu_si512(lanes.as_mut_ptr().cast(), *y);
-                scaled(m, scale.zero_point, &mut lanes);
-                *y = _mm512_loadu_si512(lanes.as_ptr().cast());
-            }
-        }
-    }
-    let y = _mm512_packs_epi16(_mm512_packs_epi32(y[0], y[1]), _mm512_packs_epi32(y[2], y[3]));
-    let (low, high) = (_mm512_set1_epi8(scale.bounds.0), _mm512_set1_epi8(scale.bounds.1));
-    _mm512_min_epi8(_mm512_max_epi8(y, low), high)
-}
-
-/// Writes the results of up to 16 channels to rows of `channels`, from the first of them on.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn put(
-    results: &[__m512i; BLOCK],
-    rows: usize,
-    live: usize,
-    channels: usize,
-    out: &mut [i8],
-) {
-    let mask = ((1_u32 << live) - 1) as __mmask16;
-    let quarters: *const __m128i = results.as_ptr().cast();
-    for quarter in 0..rows.div_ceil(BLOCK) {
-        let mut square = [_mm_setzero_si128(); BLOCK];
-        for (c, row) in square.iter_mut().enumerate().take(live) {
-            // SAFETY: a result has four quarters.
-            *row = unsafe { quarters.add(4 * c + quarter).read() };
-        }
-        let first = quarter * BLOCK;
-        let square = transposed(square);
-        for (r, bytes) in square.into_iter().enumerate().take((rows - first).min(BLOCK)) {
-            let out = &mut out[(first + r) * channels..][..live];
-            // SAFETY: the row has `live` places.
-            unsafe {
-                if live == BLOCK {
-                    _mm_storeu_si128(out.as_mut_ptr().cast(), bytes);
-                } else {
-                    _mm_mask_storeu_epi8(out.as_mut_ptr(), mask, bytes);
-                }
-            }
-        }
-    }
 }

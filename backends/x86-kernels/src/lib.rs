@@ -46,12 +46,16 @@ mod i8_depthwise_avx2;
 #[cfg(target_arch = "x86_64")]
 mod i8_depthwise_avx512;
 #[cfg(target_arch = "x86_64")]
+mod i8_sparse;
+#[cfg(target_arch = "x86_64")]
 mod i8_sparse_avx2;
 #[cfg(target_arch = "x86_64")]
 mod i8_sparse_avx512;
 mod requant;
 #[cfg(target_arch = "x86_64")]
 mod sparse;
+#[cfg(target_arch = "x86_64")]
+mod vectors;
 
 pub use dispatch::X86Kernels;
 

@@ -1,10 +1,10 @@
 //! Latency of MobileNet V1 and V2 at 224 with random weights, and of each step.
 //!
-//! `mobilenet [v1|v2] [f32|i8] [runs] [threads]`; with `PROFILE=1` the time of each layer alone.
+//! `mobilenet [v1|v2] [f32|i8|i16] [runs] [threads]`; with `PROFILE=1` the time of each layer alone.
 
 use paring_backend::{Backend, ExecOptions};
 use paring_ir::{Graph, ValueId};
-use paring_opsuite::networks::{input, mobilenet_v1, mobilenet_v2};
+use paring_opsuite::networks::{Kind, input, mobilenet_v1, mobilenet_v2};
 use paring_tensor::Tensor;
 use paring_x86::X86;
 use std::time::Instant;
@@ -59,8 +59,9 @@ fn profile(graph: &Graph, runs: usize) {
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let arg = |i: usize, default: &str| args.get(i).cloned().unwrap_or_else(|| default.to_owned());
-    let int8 = arg(2, "f32") == "i8";
-    let graph = if arg(1, "v1") == "v1" { mobilenet_v1(int8) } else { mobilenet_v2(int8) };
+    let wide = arg(2, "f32") == "i16";
+    let kind = Kind { int8: wide || arg(2, "f32") == "i8", wide, ..Kind::default() };
+    let graph = if arg(1, "v1") == "v1" { mobilenet_v1(kind) } else { mobilenet_v2(kind) };
     let runs: usize = arg(3, "50").parse().unwrap();
     let pool =
         rayon::ThreadPoolBuilder::new().num_threads(arg(4, "1").parse().unwrap()).build().unwrap();

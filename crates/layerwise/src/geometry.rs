@@ -1,5 +1,6 @@
 use paring_ir::ops::{Conv2d, Dense};
 use paring_ir::{Graph, Node};
+use std::ops::Range;
 
 /// Whether a node is a layer of filters: a convolution or a dense layer.
 #[must_use]
@@ -86,30 +87,49 @@ impl Geometry {
     /// The inputs of the filters of a group at every output position, one position after another.
     pub fn columns(&self, image: &[f32], group: usize, out: &mut Vec<f32>) {
         out.clear();
-        let mut one = Vec::new();
-        for at in 0..self.positions() {
-            self.gather(image, at, group, &mut one);
-            out.extend_from_slice(&one);
-        }
+        out.resize(self.positions() * self.depth(), 0.0);
+        let depth = self.depth();
+        self.runs(group, |at, inside, from| {
+            let to = at * depth + inside.start;
+            out[to..to + inside.len()].copy_from_slice(&image[from..from + inside.len()]);
+        });
     }
 
     /// The reverse of [`columns`](Self::columns): adds what each position has for each of its inputs to
     /// the image.
     pub fn scatter(&self, columns: &[f32], group: usize, image: &mut [f32]) {
+        let depth = self.depth();
+        self.runs(group, |at, inside, to| {
+            let from = at * depth + inside.start;
+            let from = &columns[from..from + inside.len()];
+            let to = &mut image[to..to + inside.len()];
+            to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
+        });
+    }
+
+    /// Calls with each output position, each run of a filter's inputs there that lie side by side inside the
+    /// image, and where in the image they begin.
+    fn runs(&self, group: usize, mut each: impl FnMut(usize, Range<usize>, usize)) {
         let [height, width, channels] = self.input;
         let per_group = self.per_group();
-        for (at, column) in columns.chunks_exact(self.depth().max(1)).enumerate() {
+        // Neighbours in a row of the kernel are neighbours in the image.
+        let joined = self.groups == 1 && self.dilation[1] == 1;
+        let taps = if joined { self.kernel[1] } else { 1 };
+        for at in 0..self.positions() {
             let (oy, ox) = (at / self.output[1], at % self.output[1]);
-            let taps =
-                (0..self.kernel[0]).flat_map(|ky| (0..self.kernel[1]).map(move |kx| (ky, kx)));
-            for ((ky, kx), from) in taps.zip(column.chunks_exact(per_group.max(1))) {
+            for ky in 0..self.kernel[0] {
                 let y = (oy * self.stride[0] + ky * self.dilation[0]).checked_sub(self.before[0]);
-                let x = (ox * self.stride[1] + kx * self.dilation[1]).checked_sub(self.before[1]);
-                let (Some(y), Some(x)) = (y, x) else { continue };
-                if y < height && x < width {
-                    let to = (y * width + x) * channels + group * per_group;
-                    let to = &mut image[to..to + per_group];
-                    to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
+                let Some(y) = y.filter(|y| *y < height) else { continue };
+                for kx in (0..self.kernel[1]).step_by(taps.max(1)) {
+                    let x = ox * self.stride[1] + kx * self.dilation[1];
+                    let before = self.before[1].saturating_sub(x).min(taps);
+                    let x = (x + before).saturating_sub(self.before[1]);
+                    let within = (taps - before).min(width.saturating_sub(x));
+                    if within > 0 {
+                        let inside = (ky * self.kernel[1] + kx + before) * per_group;
+                        let from = (y * width + x) * channels + group * per_group;
+                        each(at, inside..inside + within * per_group, from);
+                    }
                 }
             }
         }

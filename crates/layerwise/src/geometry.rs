@@ -1,6 +1,5 @@
 use paring_ir::ops::{Conv2d, Dense};
 use paring_ir::{Graph, Node};
-use std::ops::Range;
 
 /// Whether a node is a layer of filters: a convolution or a dense layer.
 #[must_use]
@@ -88,48 +87,49 @@ impl Geometry {
     pub fn columns(&self, image: &[f32], group: usize, out: &mut Vec<f32>) {
         out.clear();
         out.resize(self.positions() * self.depth(), 0.0);
-        let depth = self.depth();
-        self.runs(group, |at, inside, from| {
-            let to = at * depth + inside.start;
-            out[to..to + inside.len()].copy_from_slice(&image[from..from + inside.len()]);
+        self.runs(group, |column, from, len| {
+            out[column..column + len].copy_from_slice(&image[from..from + len]);
         });
     }
 
     /// The reverse of [`columns`](Self::columns): adds what each position has for each of its inputs to
     /// the image.
     pub fn scatter(&self, columns: &[f32], group: usize, image: &mut [f32]) {
-        let depth = self.depth();
-        self.runs(group, |at, inside, to| {
-            let from = at * depth + inside.start;
-            let from = &columns[from..from + inside.len()];
-            let to = &mut image[to..to + inside.len()];
-            to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
+        self.runs(group, |column, to, len| {
+            let from = &columns[column..column + len];
+            image[to..to + len].iter_mut().zip(from).for_each(|(t, f)| *t += f);
         });
     }
 
-    /// Calls with each output position, each run of a filter's inputs there that lie side by side inside the
-    /// image, and where in the image they begin.
-    fn runs(&self, group: usize, mut each: impl FnMut(usize, Range<usize>, usize)) {
+    /// Calls with each run of numbers that lie side by side in the inputs of a group's filters at all output
+    /// positions and in the image: where in the one, where in the other, and how many.
+    fn runs(&self, group: usize, mut each: impl FnMut(usize, usize, usize)) {
         let [height, width, channels] = self.input;
-        let per_group = self.per_group();
-        // Neighbours in a row of the kernel are neighbours in the image.
-        let joined = self.groups == 1 && self.dilation[1] == 1;
-        let taps = if joined { self.kernel[1] } else { 1 };
+        let (depth, per_group) = (self.depth(), self.per_group());
+        // Neighbours in a row of the kernel lie side by side where there is one group.
+        let together = self.groups == 1 && self.dilation[1] == 1;
         for at in 0..self.positions() {
             let (oy, ox) = (at / self.output[1], at % self.output[1]);
             for ky in 0..self.kernel[0] {
                 let y = (oy * self.stride[0] + ky * self.dilation[0]).checked_sub(self.before[0]);
                 let Some(y) = y.filter(|y| *y < height) else { continue };
-                for kx in (0..self.kernel[1]).step_by(taps.max(1)) {
-                    let x = ox * self.stride[1] + kx * self.dilation[1];
-                    let before = self.before[1].saturating_sub(x).min(taps);
-                    let x = (x + before).saturating_sub(self.before[1]);
-                    let within = (taps - before).min(width.saturating_sub(x));
-                    if within > 0 {
-                        let inside = (ky * self.kernel[1] + kx + before) * per_group;
-                        let from = (y * width + x) * channels + group * per_group;
-                        each(at, inside..inside + within * per_group, from);
+                let row = at * depth + ky * self.kernel[1] * per_group;
+                let first = ox * self.stride[1];
+                if together {
+                    let least = self.before[1].saturating_sub(first);
+                    let most = (width + self.before[1]).saturating_sub(first).min(self.kernel[1]);
+                    if least < most {
+                        let x = first + least - self.before[1];
+                        let len = (most - least) * channels;
+                        each(row + least * channels, (y * width + x) * channels, len);
                     }
+                    continue;
+                }
+                for kx in 0..self.kernel[1] {
+                    let x = (first + kx * self.dilation[1]).checked_sub(self.before[1]);
+                    let Some(x) = x.filter(|x| *x < width) else { continue };
+                    let from = (y * width + x) * channels + group * per_group;
+                    each(row + kx * per_group, from, per_group);
                 }
             }
         }
@@ -170,6 +170,50 @@ impl Geometry {
                         out.extend_from_slice(&image[from..from + per_group]);
                     }
                     _ => out.resize(out.len() + per_group, 0.0),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Filters beyond the edges, in groups, with holes, and larger than the image.
+    const LAYERS: &str = "graph @g {
+      %x = input : f32[1,5,4,4]
+      %w = const fill(seed=1) : f32[2,3,3,4]
+      %v = const fill(seed=2) : f32[4,3,3,2]
+      %u = const fill(seed=3) : f32[2,5,7,4]
+      %a = conv2d(%x, %w) { groups = 1, pad = \"same\", stride = [2, 1] } : f32[1,3,4,2]
+      %b = conv2d(%x, %v) { dilation = [1, 2], groups = 2, pad = \"same\", stride = [1, 1] } : f32[1,5,4,4]
+      %c = conv2d(%x, %u) { groups = 1, pad = \"same\", stride = [1, 1] } : f32[1,5,4,2]
+      output %a
+      output %b
+      output %c
+    }";
+
+    #[test]
+    fn columns_are_what_each_position_gathers_and_scatter_is_their_reverse() {
+        let graph = paring_ir::text::parse(LAYERS).unwrap();
+        let image: Vec<f32> = (1..=80).map(|i| i as f32).collect();
+        for node in graph.nodes() {
+            let geometry = Geometry::of(&graph, node).unwrap();
+            for group in 0..geometry.groups() {
+                let (mut all, mut one, mut wanted) = (vec![7.0], Vec::new(), Vec::new());
+                for at in 0..geometry.positions() {
+                    geometry.gather(&image, at, group, &mut one);
+                    wanted.extend_from_slice(&one);
+                }
+                geometry.columns(&image, group, &mut all);
+                assert_eq!(all, wanted, "{}", node.name);
+                // Each number comes back as often as it was taken.
+                let mut back = vec![0.0; image.len()];
+                geometry.scatter(&all, group, &mut back);
+                for (x, sum) in image.iter().zip(&back) {
+                    let times = wanted.iter().filter(|y| *y == x).count();
+                    assert_eq!(*sum, x * times as f32, "{}", node.name);
                 }
             }
         }

@@ -113,10 +113,11 @@ Written by `docs/pruning.sh`: the recipe is [pruning.toml](pruning.toml), half o
 how. Weights and activations are real numbers, batch norms are folded, depthwise convolutions are left alone. `global`
 takes half of the network, where it costs the outputs least; 2:4 keeps two of every four weights. `magnitude` leaves the
 survivors as they are; `second-order` fits them to what each dense layer computed, and then all of them together to the
-outputs of the dense network (`restore`, eight times through the samples).
+outputs of the dense network (`restore`, eight times through the samples; pictures of three channels are moved by up to two
+pixels and mirrored at random each time).
 
-Calibration needs no labels. ResNet-8 sees 2,048 CIFAR-10 training pictures and is counted on the 1,017 test pictures that
-exist in their original pixels, where one standard error is 1.0 point; LeNet-5 sees 2,048 MNIST training pictures and is
+Calibration needs no labels. ResNet-8 sees 4,096 CIFAR-10 training pictures and is counted on the 1,017 test pictures that
+exist in their original pixels, where one standard error is 1.0 point; LeNet-5 sees 4,096 MNIST training pictures and is
 counted on the 10,000 test pictures; KWS sees every second one of the 1,000 test recordings and is counted on all, since there
 are no others; MCUNet sees every second one of 200 ImageNet pictures and is counted on the other hundred.
 TEXT

@@ -49,6 +49,7 @@ mod rounded;
 mod schedule;
 mod survey;
 mod taylor;
+mod vary;
 mod walk;
 pub mod weights;
 
@@ -66,4 +67,5 @@ pub use rounded::{round_value, rounded};
 pub use schedule::Schedule;
 pub use survey::survey;
 pub use taylor::{Influence, influence, taylor};
+pub use vary::{Random, Vary};
 pub use walk::{Observing, Walk, layers};

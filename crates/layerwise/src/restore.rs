@@ -1,10 +1,12 @@
 use crate::curvature::Curvature;
 use crate::gradient::{Program, Real, Slope, inputs, reals, whole};
 use crate::matrix::cholesky;
+use crate::vary::{Random, Vary};
 use paring_ir::{Graph, NodeId};
 use paring_pass::{Host, PassError};
 use paring_tensor::DType;
 use rayon::prelude::*;
+use std::borrow::Cow;
 
 /// How the weights of a whole network are brought closer to what the original network computes: by small
 /// steps of all of them together, down the slope of the squared error of its outputs and of the values on
@@ -22,11 +24,14 @@ pub struct Restore {
     pub rate: f32,
     /// What errors on the way to the outputs count for, beside 1 for those of the outputs.
     pub inner: f32,
+    /// By how many pixels pictures, which are inputs of three channels, are moved at most, each time they are
+    /// learned from; they are mirrored at random then, too. Left as they are if left out.
+    pub vary: Option<usize>,
 }
 
 impl Default for Restore {
     fn default() -> Self {
-        Self { epochs: 4, batch: 256, rate: 0.06, inner: 1.0 }
+        Self { epochs: 4, batch: 256, rate: 0.06, inner: 1.0, vary: None }
     }
 }
 
@@ -99,12 +104,18 @@ impl Wanted<'_> {
         self.compared.iter().map(|c| run.raw(c.slot).to_vec()).collect()
     }
 
-    fn of<'v>(&'v self, sample: usize, input: &[f32]) -> std::borrow::Cow<'v, [Vec<f32>]> {
-        match &self.kept {
-            Some(kept) => std::borrow::Cow::Borrowed(&kept[sample]),
-            None => std::borrow::Cow::Owned(self.compute(input)),
+    fn of(&self, lesson: &Lesson<'_>) -> Cow<'_, [Vec<f32>]> {
+        match (&self.kept, lesson.sample) {
+            (Some(kept), Some(sample)) => Cow::Borrowed(&kept[sample]),
+            _ => Cow::Owned(self.compute(&lesson.input)),
         }
     }
+}
+
+/// A sample that is learned from: as it is, by its number, or in a form of its own.
+struct Lesson<'a> {
+    sample: Option<usize>,
+    input: Cow<'a, [f32]>,
 }
 
 /// Brings the weights of some layers of a changed network closer to what the original network computes.
@@ -135,6 +146,7 @@ pub fn restore(
         return Ok(Err("it takes two samples or more".into()));
     }
     let mut wanted = wanted(how, &program, &dense, &inputs);
+    let vary = how.vary.and_then(|by| Vary::of(original, by));
     let judges: Vec<usize> = (0..inputs.len()).step_by(JUDGES).collect();
     let mut order: Vec<usize> = (0..inputs.len()).filter(|i| i % JUDGES != 0).collect();
     let before = error(&wanted, &now, &inputs, &judges);
@@ -146,18 +158,22 @@ pub fn restore(
         Err(why) => return Ok(Err(why)),
     };
     let total = how.epochs * order.len().div_ceil(batch);
-    let mut state = seed | 1;
+    let mut random = Random::new(seed);
     let mut time = 0;
-    wanted.keep(&inputs);
+    if vary.is_none() {
+        wanted.keep(&inputs);
+    }
     for _ in 0..how.epochs {
-        for i in (1..order.len()).rev() {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            order.swap(i, (state % (i as u64 + 1)) as usize);
-        }
+        random.shuffle(&mut order);
         for part in order.chunks(batch) {
-            let slopes = slopes(&wanted, &now, &inputs, part);
+            let lesson = |i: &usize| match &vary {
+                Some(vary) => {
+                    Lesson { sample: None, input: vary.picture(&inputs[*i], &mut random).into() }
+                }
+                None => Lesson { sample: Some(*i), input: inputs[*i].as_slice().into() },
+            };
+            let lessons: Vec<Lesson<'_>> = part.iter().map(lesson).collect();
+            let slopes = slopes(&wanted, &now, &lessons);
             let cosine = (std::f32::consts::PI * time as f32 / total as f32).cos();
             time += 1;
             // The first slopes say little: steps begin short.
@@ -231,17 +247,17 @@ fn error(wanted: &Wanted<'_>, now: &[Real], inputs: &[Vec<f32>], samples: &[usiz
 }
 
 /// The slopes of the loss of a batch.
-fn slopes(wanted: &Wanted<'_>, now: &[Real], inputs: &[Vec<f32>], part: &[usize]) -> Vec<Slope> {
+fn slopes(wanted: &Wanted<'_>, now: &[Real], lessons: &[Lesson<'_>]) -> Vec<Slope> {
     let program = wanted.program;
-    let lanes: Vec<Vec<Slope>> = (0..LANES.min(part.len()))
+    let lanes: Vec<Vec<Slope>> = (0..LANES.min(lessons.len()))
         .into_par_iter()
         .map(|lane| {
             let mut sum: Vec<Slope> = now.iter().map(Real::flat).collect();
-            for &i in part.iter().skip(lane).step_by(LANES) {
-                let targets = wanted.of(i, &inputs[i]);
-                let run = program.run(&inputs[i], now);
+            for lesson in lessons.iter().skip(lane).step_by(LANES) {
+                let targets = wanted.of(lesson);
+                let run = program.run(&lesson.input, now);
                 let given = wanted.compared.iter().zip(targets.iter()).map(|(c, target)| {
-                    let scale = 2.0 * c.weight / (c.power * part.len() as f64) as f32;
+                    let scale = 2.0 * c.weight / (c.power * lessons.len() as f64) as f32;
                     let off = run.raw(c.slot).iter().zip(target).map(|(a, b)| (a - b) * scale);
                     (c.slot, off.collect())
                 });

@@ -2,6 +2,7 @@
 
 use paring_ir::{Graph, ValueId};
 use paring_tensor::{ConstData, DType, Palette, Shape, Sparse, Tensor, TensorError};
+use std::collections::HashMap;
 
 /// The elements of a constant of plain `f32` numbers.
 #[must_use]
@@ -110,8 +111,9 @@ pub fn with_elements(data: &ConstData, elements: &Tensor) -> Result<ConstData, T
     Ok(ConstData::Sparse(s.with_values(values.into())?))
 }
 
-/// A sparse constant whose values take the codes that they have in `old`, a constant of one palette with
-/// the same elements wherever `sparse` keeps them. As it is where `old` has no such palette.
+/// A sparse constant whose values take the codes that they have in `old`, a palette with the same elements
+/// wherever `sparse` keeps them. Values below a mask have one codebook: it takes the place of several where
+/// they hold 256 different numbers or fewer. As it is where `old` has no such palette.
 ///
 /// # Errors
 /// If the shapes differ.
@@ -132,16 +134,43 @@ pub fn with_palette(sparse: Sparse, old: &ConstData) -> Result<Sparse, TensorErr
         },
         ConstData::Dense(_) => return Ok(sparse),
     };
-    if palette.codebook().shape().len() != 1 {
-        return Ok(sparse);
-    }
-    let code = |i: usize| palette.codes().get(at.as_ref().map_or(i, |at| at[i])).copied();
+    let Some((codes, codebook)) = one_book(palette)? else { return Ok(sparse) };
+    let code = |i: usize| codes.get(at.as_ref().map_or(i, |at| at[i])).copied();
     let kept = sparse.kept();
     let Some(codes) = kept.iter().map(|i| code(*i)).collect::<Option<Vec<u8>>>() else {
         return Ok(sparse);
     };
-    let values = Palette::new([kept.len()], codes.into(), palette.codebook().clone())?;
+    let values = Palette::new([kept.len()], codes.into(), codebook)?;
     sparse.with_values(ConstData::Palette(values))
+}
+
+/// The codes of a palette in one codebook, and that; `None` if it would be longer than codes reach.
+fn one_book(palette: &Palette) -> Result<Option<(Vec<u8>, Tensor)>, TensorError> {
+    let book = palette.codebook();
+    let &[groups, entries] = book.shape() else {
+        return Ok(Some((palette.codes().to_vec(), book.clone())));
+    };
+    let size = book.dtype().size();
+    let per_group = (palette.codes().len() / groups.max(1)).max(1);
+    let mut places = HashMap::new();
+    let mut numbers = Vec::new();
+    let mut codes = Vec::with_capacity(palette.codes().len());
+    for (i, code) in palette.codes().iter().enumerate() {
+        let from = ((i / per_group) * entries + usize::from(*code)) * size;
+        let number = &book.bytes()[from..from + size];
+        let next = places.len();
+        let place = *places.entry(number).or_insert_with(|| {
+            numbers.extend_from_slice(number);
+            next
+        });
+        let Ok(place) = u8::try_from(place) else { return Ok(None) };
+        codes.push(place);
+    }
+    if codes.is_empty() {
+        numbers.extend_from_slice(book.bytes().get(..size).unwrap_or_default());
+    }
+    let count = numbers.len() / size.max(1);
+    Ok(Some((codes, Tensor::new(book.dtype(), [count], numbers.into())?)))
 }
 
 /// Some indices of an axis of a constant, in the given order. Sparse storage stays sparse (with its
@@ -235,16 +264,16 @@ fn moved(
 ) -> Result<ConstData, TensorError> {
     let dense = by(&ConstData::Sparse(s.clone()).dense())?;
     let sparse = Sparse::from_dense(&dense, block, s.fill())?;
-    let Some(palette) = s.values().palette().filter(|p| p.codebook().shape().len() == 1) else {
+    let Some((own, codebook)) = s.values().palette().map(one_book).transpose()?.flatten() else {
         return Ok(ConstData::Sparse(sparse));
     };
     // Codes take the way of their elements; what has none can only be the fill.
     let mut codes = vec![-1_i16; s.shape().iter().product()];
-    for (i, code) in s.kept().into_iter().zip(palette.codes().iter()) {
+    for (i, code) in s.kept().into_iter().zip(&own) {
         codes[i] = i16::from(*code);
     }
     let codes = by(&Tensor::from_vec(s.shape(), codes)?)?.to_f64();
-    let book = palette.codebook().to_f64();
+    let book = codebook.to_f64();
     let fill = book.iter().position(|c| *c == s.fill() as f64).and_then(|at| u8::try_from(at).ok());
     let kept = sparse.kept();
     let code = |i: &usize| if codes[*i] < 0.0 { fill } else { Some(codes[*i] as u8) };
@@ -253,7 +282,7 @@ fn moved(
         let single = vec![1; block.len()];
         return if block == single { Ok(ConstData::Sparse(sparse)) } else { moved(s, &single, by) };
     };
-    let values = Palette::new([kept.len()], codes.into(), palette.codebook().clone())?;
+    let values = Palette::new([kept.len()], codes.into(), codebook)?;
     sparse.with_values(ConstData::Palette(values)).map(ConstData::Sparse)
 }
 
@@ -326,6 +355,41 @@ mod tests {
         assert!(reshape(&old, &[1, 8]).unwrap().palette().is_none());
         assert!(permute(&old, &[1, 0]).unwrap().palette().is_none());
         assert_eq!(select(&old, 0, &[]).unwrap().shape(), [0, 2]);
+    }
+
+    #[test]
+    fn several_codebooks_become_one_below_a_mask() {
+        let book = Tensor::from_vec([2, 2], vec![1.0_f32, 2.0, 2.0, 20.0]).unwrap();
+        let codes = Bytes::from_static(&[0, 1, 1, 0, 0, 0, 1, 1]);
+        let old = ConstData::Palette(Palette::new([4, 2], codes, book.clone()).unwrap());
+        let masked = vec![1.0_f32, 2.0, 0.0, 1.0, 2.0, 0.0, 20.0, 0.0];
+        let dense = Tensor::from_vec([4, 2], masked).unwrap();
+        let sparse = Sparse::from_dense(&dense, &[1, 1], 0).unwrap();
+        let new = with_palette(sparse, &old).unwrap();
+        let numbers = |s: &Sparse| s.values().palette().unwrap().codebook().to_f32();
+        assert_eq!(numbers(&new), [1.0, 2.0, 20.0]);
+        assert_eq!(ConstData::Sparse(new.clone()).dense(), dense);
+
+        // The same for values that come with two codebooks.
+        let values = Palette::new([4], Bytes::from_static(&[0, 1, 0, 1]), book).unwrap();
+        let dense = Tensor::from_vec([2, 3], vec![1.0_f32, 0.0, 2.0, 2.0, 20.0, 0.0]).unwrap();
+        let sparse = Sparse::from_dense(&dense, &[1, 1], 0).unwrap();
+        let old = ConstData::Sparse(sparse.with_values(ConstData::Palette(values)).unwrap());
+        assert_eq!(old.dense(), dense);
+        for new in [select(&old, 1, &[2, 0]), permute(&old, &[1, 0])] {
+            assert_eq!(numbers(new.unwrap().sparse().unwrap()), [1.0, 2.0, 20.0]);
+        }
+        let turned = permute(&old, &[1, 0]).unwrap().dense();
+        assert_eq!(turned, dense.transpose(&[1, 0]).unwrap());
+    }
+
+    #[test]
+    fn codebooks_of_too_many_numbers_are_not_joined() {
+        let numbers: Vec<f32> = (0..400).map(|i| i as f32).collect();
+        let book = Tensor::from_vec([2, 200], numbers).unwrap();
+        let codes: Vec<u8> = (0..400).map(|i| (i % 200) as u8).collect();
+        let palette = Palette::new([2, 200], codes.into(), book).unwrap();
+        assert!(one_book(&palette).unwrap().is_none());
     }
 
     #[test]

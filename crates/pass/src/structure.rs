@@ -72,10 +72,7 @@ pub(crate) fn lost(before: &Graph, after: &Graph) -> Vec<Lost> {
             add(Structure::Sparsity, new.sparse().is_some_and(|new| zeros_kept(old, new)));
         }
         if let Some(old) = palette(old) {
-            add(
-                Structure::Clusters,
-                palette(new).is_some_and(|new| new.entries() <= old.entries()),
-            );
+            add(Structure::Clusters, palette(new).is_some_and(|new| clusters_kept(old, new)));
         }
     }
     lost.sort_by(|a, b| (a.structure, &a.constant).cmp(&(b.structure, &b.constant)));
@@ -87,6 +84,11 @@ fn palette(data: &ConstData) -> Option<&Palette> {
         ConstData::Sparse(sparse) => palette(sparse.values()),
         other => other.palette(),
     }
+}
+
+/// Whether codebooks are no longer than they were; one may take the place of several that hold as much.
+fn clusters_kept(old: &Palette, new: &Palette) -> bool {
+    new.entries() <= old.entries() || new.codebook().len() <= old.codebook().len()
 }
 
 /// Whether all that was zero by the mask still is; only the storage counts where the shape is another.

@@ -16,6 +16,9 @@
 //! The layers that read fewer channels are then fitted to what they computed before, by least squares
 //! over calibration data; `update = false` leaves them alone, and then only `second-order` needs data.
 //!
+//! With `structure = "heads"` the heads of attentions go instead, the share `channels` of those of each: the ones
+//! that can add least to the result by the weights that make and read their values.
+//!
 //! ```
 //! use paring_pass_prune_channels as _;
 //!
@@ -38,11 +41,12 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod heads;
 mod macs;
 mod score;
 
 use paring_channels::{Families, Keep, Link, links};
-use paring_ir::{Graph, NodeId, ValueId};
+use paring_ir::{Graph, NodeId, Patch, ValueId};
 use paring_layerwise::{Calibration, Walk, layers, replace_weights};
 use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, consts, facts, register_pass};
 use paring_tensor::{DType, Tensor};
@@ -57,15 +61,28 @@ pub struct PruneChannels {
     pub channels: Option<f64>,
     /// Share of multiply-accumulates that stays.
     pub macs: Option<f64>,
-    /// Which channels go.
-    pub criterion: Criterion,
+    /// What goes.
+    pub structure: Structure,
+    /// Which channels go; by default `second-order`, and `l2` for heads, which know no other.
+    pub criterion: Option<Criterion>,
     /// Widths are multiples of this, except those that were not before.
     pub multiple: usize,
-    /// Whether the layers that read fewer channels make up for it.
-    pub update: bool,
+    /// Whether the layers that read fewer channels make up for it; by default they do, unless heads go.
+    pub update: Option<bool>,
     /// What is looked at.
     #[serde(flatten)]
     pub calibration: Calibration,
+}
+
+/// What goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Structure {
+    /// Channels of layers.
+    #[default]
+    Channels,
+    /// Heads of attentions.
+    Heads,
 }
 
 /// Which channels go.
@@ -88,9 +105,10 @@ impl Default for PruneChannels {
         Self {
             channels: None,
             macs: None,
-            criterion: Criterion::default(),
+            structure: Structure::default(),
+            criterion: None,
             multiple: 1,
-            update: true,
+            update: None,
             calibration: Calibration::default(),
         }
     }
@@ -100,7 +118,7 @@ register_pass!(
     PruneChannels,
     PassInfo {
         name: "prune-channels",
-        summary: "whole channels taken away, through adds, concats, depthwise convolutions and flattens",
+        summary: "whole channels taken away, through adds, concats, depthwise convolutions and flattens; attention heads",
         effect: Effect::Lossy,
         needs: &[facts::NO_BATCH_NORM],
         gives: &[],
@@ -120,6 +138,72 @@ impl PruneChannels {
         if self.multiple == 0 {
             return wrong("`multiple` must be at least 1");
         }
+        if self.structure == Structure::Heads {
+            if self.channels.is_none() {
+                return wrong(
+                    "`structure = \"heads\"` takes `channels`, the share of heads that goes",
+                );
+            }
+            if self.criterion.is_some_and(|c| c != Criterion::L2) || self.update == Some(true) {
+                return wrong(
+                    "heads go by `criterion = \"l2\"`, and what stays is left as it is: leave `criterion` and `update` out",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn criterion(&self) -> Criterion {
+        self.criterion.unwrap_or_default()
+    }
+
+    /// The cheapest of some costs first.
+    fn cheapest(costs: &[f64]) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..costs.len()).collect();
+        order.sort_by(|a, b| costs[*a].total_cmp(&costs[*b]).then(a.cmp(b)));
+        order
+    }
+
+    /// How many of `n` go where so many should: as many as leave a multiple, and never all.
+    fn whole(&self, n: usize, gone: usize) -> usize {
+        let left = (n - gone.min(n.saturating_sub(1))).next_multiple_of(self.multiple);
+        n.saturating_sub(left)
+    }
+
+    /// Takes the share of the heads of each attention away.
+    fn heads(&self, graph: &mut Graph, cx: &mut PassContext<'_>) -> Result<(), PassError> {
+        let (found, not) = heads::find(graph, cx);
+        if found.is_empty() {
+            let why = match not.as_slice() {
+                [] => String::new(),
+                not => format!("; {}", not.join("; ")),
+            };
+            return Err(PassError::Input(format!(
+                "`structure = \"heads\"`: no attention was found whose heads can go{why}. Supported are queries, \
+                 keys and values that a dense layer each makes and a reshape splits into heads, softmax of \
+                 the matrix product of the first two, and a dense layer that reads the joined heads"
+            )));
+        }
+        for why in not {
+            cx.note(format!("left alone: {why}"));
+        }
+        let mut patch = Patch::new(graph, "remove-heads");
+        for attention in &found {
+            let mut order = Self::cheapest(&attention.norms(graph));
+            let n = order.len();
+            let share = self.channels.unwrap_or(0.0);
+            let gone = self.whole(n, (share * n as f64).round() as usize);
+            let mut kept = order.split_off(gone);
+            kept.sort_unstable();
+            if gone > 0 {
+                attention.keep(graph, &kept, &mut patch)?;
+            }
+            let name = attention.name(graph);
+            cx.note(format!("`{name}`: {gone} of {n} heads go"));
+        }
+        if !patch.is_empty() {
+            cx.apply(graph, patch)?;
+        }
         Ok(())
     }
 
@@ -136,8 +220,8 @@ impl PruneChannels {
         readers: &[NodeId],
         cx: &PassContext<'_>,
     ) -> Result<Vec<Vec<f64>>, PassError> {
-        if self.criterion != Criterion::SecondOrder {
-            return Ok(score::norms(graph, links, families, self.criterion));
+        if self.criterion() != Criterion::SecondOrder {
+            return Ok(score::norms(graph, links, families, self.criterion()));
         }
         let mut costs: Vec<Vec<f64>> =
             families.all.iter().map(|f| vec![0.0; f.groups.len()]).collect();
@@ -163,20 +247,8 @@ impl PruneChannels {
         families: &Families,
         costs: &[Vec<f64>],
     ) -> Vec<Vec<usize>> {
-        // The cheapest first.
-        let orders: Vec<Vec<usize>> = costs
-            .iter()
-            .map(|costs| {
-                let mut order: Vec<usize> = (0..costs.len()).collect();
-                order.sort_by(|a, b| costs[*a].total_cmp(&costs[*b]).then(a.cmp(b)));
-                order
-            })
-            .collect();
-        let whole = |n: usize, gone: usize| -> usize {
-            // As many as leave a multiple, and never all.
-            let left = (n - gone.min(n.saturating_sub(1))).next_multiple_of(self.multiple);
-            n.saturating_sub(left)
-        };
+        let orders: Vec<Vec<usize>> = costs.iter().map(|costs| Self::cheapest(costs)).collect();
+        let whole = |n: usize, gone: usize| self.whole(n, gone);
         if let Some(share) = self.channels {
             return orders
                 .into_iter()
@@ -241,6 +313,9 @@ impl PruneChannels {
 impl Pass for PruneChannels {
     fn run(&self, graph: &mut Graph, cx: &mut PassContext<'_>) -> Result<(), PassError> {
         self.check()?;
+        if self.structure == Structure::Heads {
+            return self.heads(graph, cx);
+        }
         let links = links(graph, cx);
         let families = Families::of(graph, &links);
         let (readers, _) = layers(graph, cx);
@@ -263,7 +338,7 @@ impl Pass for PruneChannels {
             })
             .collect();
         let (before, after) = (predicted.total(&HashMap::new()), predicted.total(&removed));
-        if self.update {
+        if self.update.unwrap_or(true) {
             self.refit(graph, &readers, &keep, cx)?;
         }
         let Some((patch, notes)) = paring_channels::remove(graph, &links, &HashMap::new(), &keep)?
@@ -331,3 +406,6 @@ impl PruneChannels {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,7 +114,8 @@ pub type Seeing<'a> = &'a mut dyn FnMut(usize, usize, &[f32], &[f32]);
 /// The values of one run: as computed, and as readers see them.
 pub struct Run {
     raw: Vec<Vec<f32>>,
-    seen: Vec<Vec<f32>>,
+    /// Where that differs.
+    seen: Vec<Option<Vec<f32>>>,
 }
 
 impl Program {
@@ -223,19 +224,19 @@ impl Program {
     /// Runs one sample.
     #[must_use]
     pub fn run(&self, input: &[f32], layers: &[Real]) -> Run {
-        let empty = || self.slots.iter().map(|_| Vec::new()).collect::<Vec<Vec<f32>>>();
-        let mut run = Run { raw: empty(), seen: empty() };
+        let count = self.slots.len();
+        let mut run = Run { raw: vec![Vec::new(); count], seen: vec![None; count] };
         self.put(&mut run, 0, input.to_vec());
         let mut columns = Vec::new();
         for step in &self.steps {
             let len = self.slots[step.output].len;
-            let x = &run.seen[step.inputs[0]];
+            let x = run.seen(step.inputs[0]);
             let mut y = match &step.kind {
                 Kind::Layer { layer, geometry } => {
                     forward(geometry, &layers[*layer], x, &mut columns)
                 }
-                Kind::Add => x.iter().zip(&run.seen[step.inputs[1]]).map(|(a, b)| a + b).collect(),
-                Kind::Copy => x.clone(),
+                Kind::Add => x.iter().zip(run.seen(step.inputs[1])).map(|(a, b)| a + b).collect(),
+                Kind::Copy => x.to_vec(),
                 Kind::Mean(places) => {
                     let mean = |from: &Vec<u32>| {
                         let sum: f32 = from.iter().map(|i| x[*i as usize]).sum();
@@ -259,10 +260,7 @@ impl Program {
     }
 
     fn put(&self, run: &mut Run, slot: usize, raw: Vec<f32>) {
-        run.seen[slot] = match self.slots[slot].range {
-            Some(range) => self.ranges.rounded(range, &raw),
-            None => raw.clone(),
-        };
+        run.seen[slot] = self.slots[slot].range.map(|range| self.ranges.rounded(range, &raw));
         run.raw[slot] = raw;
     }
 
@@ -359,10 +357,10 @@ impl Program {
             let wanted = |slot: usize| slot != 0;
             match &step.kind {
                 Kind::Layer { layer, geometry } => {
-                    let x = &run.seen[step.inputs[0]];
+                    let x = run.seen(step.inputs[0]);
                     let mut input =
                         if wanted(step.inputs[0]) { vec![0.0; x.len()] } else { Vec::new() };
-                    let given = (x.as_slice(), own.as_slice());
+                    let given = (x, own.as_slice());
                     let slope = &mut back.layers[*layer];
                     let real = &layers[*layer];
                     match &mut back.see {
@@ -398,7 +396,7 @@ impl Program {
                     self.pass(run, &mut slopes, step.inputs[0], &input, &mut back.ranges);
                 }
                 Kind::Max(places) => {
-                    let x = &run.seen[step.inputs[0]];
+                    let x = run.seen(step.inputs[0]);
                     let mut input = vec![0.0; x.len()];
                     for ((from, s), y) in places.iter().zip(&own).zip(&run.raw[step.output]) {
                         if let Some(i) = from.iter().find(|i| x[**i as usize] == *y) {
@@ -431,7 +429,7 @@ impl Program {
         };
         self.ranges.pass(range, raw, slope, &mut slopes[slot]);
         if let Some(ends) = ranges.as_mut().and_then(|all| all.get_mut(range)) {
-            let [low, high] = self.ranges.slopes(range, (raw, &run.seen[slot]), slope);
+            let [low, high] = self.ranges.slopes(range, (raw, run.seen(slot)), slope);
             ends[0] += low;
             ends[1] += high;
         }
@@ -448,7 +446,7 @@ impl Run {
     /// A value as its readers see it.
     #[must_use]
     pub fn seen(&self, slot: usize) -> &[f32] {
-        &self.seen[slot]
+        self.seen[slot].as_ref().unwrap_or(&self.raw[slot])
     }
 }
 

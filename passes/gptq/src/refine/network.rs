@@ -5,7 +5,7 @@ use super::{learned, store};
 use crate::Gptq;
 use paring_ir::{Graph, NodeId, Patch};
 use paring_layerwise::gradient::{Adam, Program, Real, Slope, inputs, probabilities, reals, whole};
-use paring_layerwise::{decibels, divergence};
+use paring_layerwise::{Random, Vary, decibels, divergence};
 use paring_pass::{LayerReport, PassContext, PassError};
 use paring_tensor::DType;
 use rayon::prelude::*;
@@ -168,30 +168,20 @@ pub(crate) fn tune(
     let mut order: Vec<usize> = (0..samples.len()).filter(|i| i % JUDGES != 0).collect();
     let before = judge(&teacher, &student, &samples, &judges);
     let start = Start::of(&student);
-    let picture = original
-        .inputs()
-        .first()
-        .map(|p| original.ty(p.value).shape.dims().iter().map(|d| d.fixed()).collect::<Vec<_>>());
-    let picture = match picture.as_deref() {
-        Some([_, Some(height), Some(width), Some(3)]) => Some([*height, *width]),
-        _ => None,
-    };
-    let vary = how.vary.zip(picture);
+    let vary = how.vary.and_then(|by| Vary::of(original, by));
     let batch = how.batch.min(order.len());
     let mut moments = Steps::of(&student);
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
     let mut next = order.len();
     for step in 0..how.steps {
         if next + batch > order.len() {
-            for i in (1..order.len()).rev() {
-                order.swap(i, random.below(i + 1));
-            }
+            random.shuffle(&mut order);
             next = 0;
         }
         let part = &order[next..next + batch];
         next += batch;
-        let form = |i: &usize| match vary {
-            Some((by, size)) => varied(&samples[*i], size, by, &mut random),
+        let form = |i: &usize| match &vary {
+            Some(vary) => vary.picture(&samples[*i], &mut random),
             None => samples[*i].clone(),
         };
         let given: Vec<Vec<f32>> = part.iter().map(form).collect();
@@ -489,40 +479,4 @@ impl Start {
         let ranges = student.program.ranges_mut();
         self.ends.into_iter().enumerate().for_each(|(at, ends)| ranges.set(at, ends));
     }
-}
-
-/// Numbers that are the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        ((self.0 >> 11) % n.max(1) as u64) as usize
-    }
-}
-
-/// A picture, mirrored or not, and moved by up to so many pixels; what comes in is like the edge.
-fn varied(
-    picture: &[f32],
-    [height, width]: [usize; 2],
-    by: usize,
-    random: &mut Random,
-) -> Vec<f32> {
-    let channels = picture.len() / (height * width).max(1);
-    let mirrored = random.below(2) == 1;
-    let mut place = |size: usize| (random.below(2 * by + 1), size);
-    let ((down, _), (right, _)) = (place(height), place(width));
-    let mut out = Vec::with_capacity(picture.len());
-    for y in 0..height {
-        let y = (y + down).saturating_sub(by).min(height - 1);
-        for x in 0..width {
-            let x = (x + right).saturating_sub(by).min(width - 1);
-            let x = if mirrored { width - 1 - x } else { x };
-            let from = (y * width + x) * channels;
-            out.extend_from_slice(&picture[from..from + channels]);
-        }
-    }
-    out
 }

@@ -138,8 +138,9 @@ fn streams(
             best = (arena, found.streams);
         }
         if found.need <= found.least {
-            // An arena may end a little above what is in use.
-            let Some(next) = spares.next().filter(|_| best.0 > found.need + 8) else { break };
+            // A little is lost in most arenas, and plans take time.
+            let much = best.0 > found.need + found.need / 64 + 8;
+            let Some(next) = spares.next().filter(|_| much) else { break };
             spare = next;
             continue;
         }

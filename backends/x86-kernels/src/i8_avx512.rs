@@ -4,6 +4,7 @@
 //! bit, which adds 128; the biases take `128 * sum(w)` off again. All sums are exact.
 
 use crate::gemm::{Lane, panel_lane};
+use core::arch::asm;
 use core::arch::x86_64::*;
 use paring_kernels::{I8Panel, PAD, Rows};
 
@@ -295,6 +296,21 @@ unsafe fn pieces<const M: usize>(t: &Tile, at: *const u32, tap: usize) -> [*cons
     p
 }
 
+/// The top bit of each byte.
+///
+/// The compiler does not learn what it is: it would flip an element first and then spread it over a vector, in three
+/// instructions, where one flips what it loads and spreads.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn top_bits() -> __m512i {
+    let mut bits = _mm512_set1_epi8(-128);
+    // SAFETY: no instruction.
+    unsafe {
+        asm!("/* {0} */", inout(zmm_reg) bits, options(pure, nomem, nostack, preserves_flags));
+    }
+    bits
+}
+
 /// A tile of a panel of two vectors.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 unsafe fn tile<const M: usize>(t: &Tile, at: *const u32, out: *mut i8) {
@@ -307,7 +323,7 @@ unsafe fn tile<const M: usize>(t: &Tile, at: *const u32, out: *mut i8) {
                 row[v] = bias;
             }
         }
-        let flip = _mm512_set1_epi8(-128);
+        let flip = top_bits();
         let mut w = t.panel.add(HEAD + 2 * VECTOR);
         for tap in 0..t.taps {
             let p = pieces::<M>(t, at, tap);
@@ -337,7 +353,7 @@ unsafe fn narrow<const M: usize>(t: &Tile, at: *const u32, out: *mut i8) {
     // SAFETY: the caller checked every piece, the panel and the rows of the output.
     unsafe {
         let mut acc = [[_mm512_setzero_si512(); 2]; M];
-        let flip = _mm512_set1_epi8(-128);
+        let flip = top_bits();
         let mut w = t.panel.add(HEAD + VECTOR);
         for tap in 0..t.taps {
             let p = pieces::<M>(t, at, tap);

@@ -20,7 +20,7 @@ SAMPLES = 512
 # Samples that recipes for fewer bits calibrate with.
 FEW_BITS_SAMPLES = 1024
 # Draws of calibration images that each recipe is judged over.
-DRAWS = {"int8": 5, "int4": 3, "int3": 3, "mixed3": 3}
+DRAWS = {"int8": 5, "int4": 8, "int3": 4, "mixed3": 8}
 # Orders of the pictures of `imagenet200`, in each of which the ones at even places calibrate and those at odd
 # ones judge, then the other way round: as they come, and shuffled.
 ORDERS = ["", ",shuffle=1", ",shuffle=2"]

@@ -2,17 +2,25 @@
 //! argument names.
 
 use anyhow::{Context, Result};
+use clap::Parser;
 use paring_backend::{CompileOptions, LayerSize, backend_for};
 use paring_bundle as _;
 use paring_emulator::{Board, Cpu, Job, PackageReport, Runtime};
 use paring_ir::Graph;
 use paring_opsuite::networks::{Kind, input, mobilenet_v1, mobilenet_v2, threes};
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Activations of 16 bits with weights of eight.
 const WIDE: Kind = Kind { int8: true, wide: true, least: false, sparsity: 0, short: false };
+
+/// Counts what packages take on emulated aarch64.
+#[derive(Parser)]
+struct Options {
+    /// The page to write; `docs/aarch64.md` if left out.
+    page: Option<PathBuf>,
+}
 
 /// A network and what it takes.
 struct Row {
@@ -142,7 +150,7 @@ fn page(rows: &[Row]) -> Result<String> {
 
 fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let path = std::env::args().nth(1).map_or_else(|| root.join("docs/aarch64.md"), Into::into);
+    let path = Options::parse().page.unwrap_or_else(|| root.join("docs/aarch64.md"));
     let runtime = Runtime::build(&root)?;
     let sparse = |int8, sparsity| mobilenet_v1(Kind { sparsity, ..Kind::from(int8) });
     let short = |int8| mobilenet_v2(Kind { short: true, ..Kind::from(int8) });

@@ -113,6 +113,8 @@ pub enum Element {
     I64 = 5,
     /// Truth values, one a byte.
     Bool = 6,
+    /// 16-bit floating point.
+    F16 = 7,
 }
 
 impl Wire for Element {
@@ -121,7 +123,8 @@ impl Wire for Element {
     }
 
     fn get(r: &mut Reader<'_>) -> Result<Self, Fault> {
-        let all = [Self::F32, Self::I8, Self::U8, Self::I16, Self::I32, Self::I64, Self::Bool];
+        use Element::{Bool, F16, F32, I8, I16, I32, I64, U8};
+        let all = [F32, I8, U8, I16, I32, I64, Bool, F16];
         all.get(usize::from(u8::get(r)?)).copied().ok_or(Fault)
     }
 }

@@ -183,10 +183,10 @@ impl Lower<'_> {
         let mut states = Vec::new();
         for (r, b) in r.chunks_exact(3 * n * n).zip(b.chunks_exact(6 * n)) {
             let b = &b[3 * n..];
-            let cuts = if after { vec![0..3] } else { vec![0..2, 2..3] };
-            for cut in cuts {
-                let (r, b) =
-                    (&r[cut.start * n * n..cut.end * n * n], &b[cut.start * n..cut.end * n]);
+            // One product for all gates, or the last of them apart.
+            let cuts: &[[usize; 2]] = if after { &[[0, 3]] } else { &[[0, 2], [2, 3]] };
+            for [from, to] in cuts {
+                let (r, b) = (&r[from * n * n..to * n * n], &b[from * n..to * n]);
                 states.push(self.product(1, n, r, Some(b))?);
             }
         }
@@ -226,7 +226,7 @@ impl Lower<'_> {
             zero_point: self.i8_quant(x)?.1,
             input: Blob::of(&self.i8_const(w)?),
             state: Blob::of(&self.i8_const(r)?),
-            bias: Blob::of(&*bias.view::<i32>().ok()?),
+            bias: Blob::of(&bias.view::<i32>().ok()?),
             cell,
         };
         let scratch = step.scratch();

@@ -48,7 +48,7 @@ impl Lower<'_> {
                 factors: factors.map(|f| Multiplier::from_real(f64::from(f))),
                 feature: Blob::of(&self.i8_const(feature)?),
                 time: Blob::of(&times.into_iter().map(|w| w as i16).collect::<Vec<_>>()),
-                bias: Blob::of(&*bias.view::<i32>().ok()?),
+                bias: Blob::of(&bias.view::<i32>().ok()?),
                 wide: [wide(state)?, wide(y)?],
             };
             Part { scratch: step.scratch(), step: step.into(), a: x, b: Some(state) }

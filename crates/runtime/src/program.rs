@@ -1,5 +1,5 @@
 use crate::blob::Blob;
-use crate::step::{Io, Span, Step, carve};
+use crate::step::{Io, Span, Step, carve, numbers, numbers_mut};
 use crate::steps::AnyStep;
 use crate::wire::{Fault, Reader, Wire, Writer, wire};
 use paring_kernels::Kernels;
@@ -115,6 +115,43 @@ pub enum Element {
     Bool = 6,
     /// 16-bit floating point.
     F16 = 7,
+}
+
+impl Element {
+    /// The `i`-th of some elements; of real numbers there is none.
+    pub(crate) fn whole(self, bytes: &[u8], i: usize) -> i64 {
+        match self {
+            Self::I8 => i64::from(bytes[i] as i8),
+            Self::U8 | Self::Bool => i64::from(bytes[i]),
+            Self::I16 => i64::from(numbers::<i16>(bytes)[i]),
+            Self::I32 => i64::from(numbers::<i32>(bytes)[i]),
+            Self::I64 => numbers::<i64>(bytes)[i],
+            Self::F32 | Self::F16 => 0,
+        }
+    }
+
+    /// Puts a number there as the `i`-th element, of which it keeps the low bits.
+    pub(crate) fn put_whole(self, bytes: &mut [u8], i: usize, x: i64) {
+        match self {
+            Self::I8 | Self::U8 | Self::Bool => bytes[i] = x as u8,
+            Self::I16 => numbers_mut::<i16>(bytes)[i] = x as i16,
+            Self::I32 => numbers_mut::<i32>(bytes)[i] = x as i32,
+            Self::I64 => numbers_mut::<i64>(bytes)[i] = x,
+            Self::F32 | Self::F16 => {}
+        }
+    }
+
+    /// The least and the largest of integers.
+    pub(crate) fn range(self) -> (i64, i64) {
+        match self {
+            Self::I8 => (-128, 127),
+            Self::U8 => (0, 255),
+            Self::Bool => (0, 1),
+            Self::I16 => (-32768, 32767),
+            Self::I32 => (i64::from(i32::MIN), i64::from(i32::MAX)),
+            Self::I64 | Self::F32 | Self::F16 => (i64::MIN, i64::MAX),
+        }
+    }
 }
 
 impl Wire for Element {

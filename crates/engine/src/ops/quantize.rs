@@ -26,17 +26,13 @@ impl Lower<'_> {
         }
         let (scale, zero_point) = from.quant.as_ref()?.as_per_tensor()?;
         if to.dtype == DType::F32 {
-            let wide = match from.dtype {
-                DType::I16 => false,
-                DType::I32 => true,
-                _ => {
-                    let table = self.all_outputs(node)?.to_f32();
-                    let whole = from.dtype.size() == 1 && table.len() == 256;
-                    let step = WideTableStep { table: Blob::of(&table) };
-                    return whole.then(|| Part::unary(step, x));
-                }
-            };
-            return Some(Part::unary(DequantizeStep { wide, scale, zero_point }, x));
+            if matches!(from.dtype, DType::I16 | DType::I32) {
+                let element = element(from.dtype)?;
+                return Some(Part::unary(DequantizeStep { element, scale, zero_point }, x));
+            }
+            let table = self.all_outputs(node)?.to_f32();
+            let whole = from.dtype.size() == 1 && table.len() == 256;
+            return whole.then(|| Part::unary(WideTableStep { table: Blob::of(&table) }, x));
         }
         if from.dtype.size() == 1 && to.dtype.size() == 1 {
             return Some(Part::unary(self.table(node)?, x));
@@ -49,6 +45,7 @@ impl Lower<'_> {
             types: [element(from.dtype)?, element(to.dtype)?],
             zeros: [zero_point, to_zero],
             factor: Multiplier::from_real(f64::from(scale) / f64::from(to_scale)),
+            count: to.shape.elements()?,
         };
         Some(Part::unary(step, x))
     }

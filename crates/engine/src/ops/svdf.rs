@@ -1,4 +1,5 @@
 use super::{Lower, Part, Several};
+use crate::plan::element;
 use paring_ir::Node;
 use paring_ir::ops::Svdf;
 use paring_qmath::Multiplier;
@@ -30,17 +31,21 @@ impl Lower<'_> {
             Part { scratch: step.scratch(), step: step.into(), a: x, b: Some(state) }
         } else {
             let quant = |v| self.ty(v).quant.as_ref()?.as_per_tensor();
-            let wide = |v| match self.ty(v).dtype {
-                DType::I8 => Some(false),
-                DType::I16 => Some(true),
-                _ => None,
+            let short = |v| {
+                let dtype = self.ty(v).dtype;
+                element(dtype).filter(|_| matches!(dtype, DType::I8 | DType::I16))
             };
             let (from, to, kept) = (self.i8_quant(x)?, quant(y)?, quant(state)?);
             let (feature_scale, time_scale) = (quant(feature)?.0, quant(time)?.0);
             // Both factors are computed in single precision.
             let factors = [from.0 * feature_scale / kept.0, kept.0 * time_scale / to.0];
-            let short = wide(time).is_some() && self.ty(feature).dtype == DType::I8;
-            let times = self.graph.constant(time).filter(|_| short)?.dense().to_i64();
+            let bytes = self.ty(feature).dtype == DType::I8;
+            let times = self
+                .graph
+                .constant(time)
+                .filter(|_| bytes && short(time).is_some())?
+                .dense()
+                .to_i64();
             let bias = self.graph.constant(bias).filter(|b| b.dtype() == DType::I32)?.dense();
             let step = IntegerSvdf {
                 memory,
@@ -49,7 +54,7 @@ impl Lower<'_> {
                 feature: Blob::of(&self.i8_const(feature)?),
                 time: Blob::of(&times.into_iter().map(|w| w as i16).collect::<Vec<_>>()),
                 bias: Blob::of(&bias.view::<i32>().ok()?),
-                wide: [wide(state)?, wide(y)?],
+                types: [short(state)?, short(y)?],
             };
             Part { scratch: step.scratch(), step: step.into(), a: x, b: Some(state) }
         };

@@ -79,47 +79,42 @@ fn at(axes: &[[usize; 3]], mut i: usize) -> [usize; 2] {
 }
 
 impl Sums {
-    fn of<T: bytemuck::Pod, S: Copy>(
-        &self,
-        io: Io<'_>,
-        zero: S,
-        wide: impl Fn(T) -> S,
-        add: impl Fn(S, S, Option<S>) -> S,
-        narrow: impl Fn(S) -> T,
-    ) {
-        let (a, b): (&[T], &[T]) = (numbers(io.a), numbers(io.b));
+    /// Calls `add` with each result and the places of each of its products, and whether that is the last one.
+    fn each(&self, results: usize, mut add: impl FnMut(usize, [usize; 2], bool)) {
         let count: usize = self.inner.iter().map(|n| n[0]).product();
-        for (i, y) in numbers_mut::<T>(io.out).iter_mut().enumerate() {
+        for i in 0..results {
             let from = at(&self.outer, i);
-            let mut sum = zero;
             for k in 0..count {
                 let more = at(&self.inner, k);
-                let second = self.two.then(|| wide(b[from[1] + more[1]]));
-                sum = add(sum, wide(a[from[0] + more[0]]), second);
+                add(i, [from[0] + more[0], from[1] + more[1]], k + 1 == count);
             }
-            *y = narrow(sum);
         }
     }
 }
 
-/// The product added to the sum; integers wrap.
-fn whole(sum: i64, a: i64, b: Option<i64>) -> i64 {
-    sum.wrapping_add(b.map_or(a, |b| a.wrapping_mul(b)))
-}
-
 impl Step for Sums {
     fn run(&self, _: &dyn Kernels, io: Io<'_>) {
-        match self.element {
-            Element::F32 => {
-                let add = |sum: f64, a: f64, b: Option<f64>| sum + b.map_or(a, |b| a * b);
-                self.of::<f32, f64>(io, 0.0, f64::from, add, |sum| sum as f32);
-            }
-            Element::I8 => self.of::<i8, i64>(io, 0, i64::from, whole, |sum| sum as i8),
-            Element::I16 => self.of::<i16, i64>(io, 0, i64::from, whole, |sum| sum as i16),
-            Element::I32 => self.of::<i32, i64>(io, 0, i64::from, whole, |sum| sum as i32),
-            Element::I64 => self.of::<i64, i64>(io, 0, |x| x, whole, |sum| sum),
-            _ => self.of::<u8, i64>(io, 0, i64::from, whole, |sum| sum as u8),
+        let e = self.element;
+        let results = self.outer.iter().map(|n| n[0]).product();
+        if e == Element::F32 {
+            let (a, b): (&[f32], &[f32]) = (numbers(io.a), numbers(io.b));
+            let (out, mut sum): (&mut [f32], f64) = (numbers_mut(io.out), 0.0);
+            return self.each(results, |i, [left, right], last| {
+                let second = if self.two { f64::from(b[right]) } else { 1.0 };
+                sum += f64::from(a[left]) * second;
+                if last {
+                    out[i] = std::mem::take(&mut sum) as f32;
+                }
+            });
         }
+        let mut sum = 0_i64;
+        self.each(results, |i, [left, right], last| {
+            let second = if self.two { e.whole(io.b, right) } else { 1 };
+            sum = sum.wrapping_add(e.whole(io.a, left).wrapping_mul(second));
+            if last {
+                e.put_whole(io.out, i, std::mem::take(&mut sum));
+            }
+        });
     }
 }
 

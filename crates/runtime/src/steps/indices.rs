@@ -130,7 +130,7 @@ macro_rules! integers {
 integers!(i8, u8, i16, i32, i64);
 
 impl Put {
-    fn merge<T: Number>(&self, io: Io<'_>, f: impl Fn(T, T) -> T) {
+    fn merge<T: Number>(&self, io: Io<'_>, f: fn(T, T) -> T) {
         let (new, out): (&[T], &mut [T]) = (numbers(io.b), numbers_mut(io.out));
         let n = self.places.inner;
         self.places.each(io.a, |i, at| {
@@ -141,8 +141,6 @@ impl Put {
     }
 
     fn of<T: Number>(&self, io: Io<'_>) {
-        // What is no number stays so.
-        let odd = |x: T| x.partial_cmp(&x).is_none();
         match self.merge {
             Merge::Replace(_) => {}
             Merge::Add(_) => self.merge(io, T::plus),
@@ -151,6 +149,11 @@ impl Put {
             Merge::Max(_) => self.merge(io, |a: T, b| if odd(a) || a > b { a } else { b }),
         }
     }
+}
+
+/// Whether it is no number: it stays so.
+fn odd<T: PartialOrd>(x: T) -> bool {
+    x.partial_cmp(&x).is_none()
 }
 
 impl Step for Put {

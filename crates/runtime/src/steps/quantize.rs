@@ -15,53 +15,43 @@ pub struct QuantizeStep {
 }
 
 impl QuantizeStep {
-    fn each<T: bytemuck::Pod>(
-        &self,
-        io: Io<'_>,
-        (low, high): (i64, i64),
-        store: impl Fn(i64) -> T,
-    ) {
-        let x: &[f32] = numbers(io.a);
-        for (out, x) in numbers_mut::<T>(io.out).iter_mut().zip(x) {
-            let real = x / self.scale;
-            let whole = if self.ties_even { real.round_ties_even() } else { real.round() };
-            let q = (whole as i64).saturating_add(i64::from(self.zero_point));
-            *out = store(q.clamp(low, high));
-        }
+    fn store(&self, x: f32, (low, high): (i64, i64)) -> i64 {
+        let real = x / self.scale;
+        let whole = if self.ties_even { real.round_ties_even() } else { real.round() };
+        (whole as i64).saturating_add(i64::from(self.zero_point)).clamp(low, high)
     }
 }
 
 impl Step for QuantizeStep {
     fn run(&self, _: &dyn Kernels, io: Io<'_>) {
-        match self.element {
-            Element::I16 => self.each(io, (-32768, 32767), |q| q as i16),
-            Element::U8 => self.each(io, (0, 255), |q| q as u8),
-            _ => self.each(io, (-128, 127), |q| q as i8),
+        let x: &[f32] = numbers(io.a);
+        if self.element == Element::I8 {
+            for (out, x) in io.out.iter_mut().zip(x) {
+                *out = self.store(*x, (-128, 127)) as u8;
+            }
+            return;
+        }
+        for (i, x) in x.iter().enumerate() {
+            let q = self.store(*x, self.element.range());
+            self.element.put_whole(io.out, i, q);
         }
     }
 }
 
-/// Integers of more than 8 bits to the `f32` that they stand for.
+/// Integers to the `f32` that they stand for.
 #[derive(Debug)]
 pub struct DequantizeStep {
-    /// Whether they have 32 bits, not 16.
-    pub wide: bool,
+    pub element: Element,
     pub scale: f32,
     pub zero_point: i32,
 }
 
-impl DequantizeStep {
-    fn each<T: bytemuck::Pod + Into<i64>>(&self, io: Io<'_>) {
-        let x: &[T] = numbers(io.a);
-        for (out, x) in numbers_mut::<f32>(io.out).iter_mut().zip(x) {
-            *out = self.scale * ((*x).into() - i64::from(self.zero_point)) as f32;
-        }
-    }
-}
-
 impl Step for DequantizeStep {
     fn run(&self, _: &dyn Kernels, io: Io<'_>) {
-        if self.wide { self.each::<i32>(io) } else { self.each::<i16>(io) }
+        for (i, out) in numbers_mut::<f32>(io.out).iter_mut().enumerate() {
+            let centred = self.element.whole(io.a, i) - i64::from(self.zero_point);
+            *out = self.scale * centred as f32;
+        }
     }
 }
 
@@ -71,50 +61,24 @@ pub struct Requantize {
     pub types: [Element; 2],
     pub zeros: [i32; 2],
     pub factor: Multiplier,
-}
-
-impl Requantize {
-    fn each<T: bytemuck::Pod + Into<i32>>(&self, io: Io<'_>) {
-        let x: &[T] = numbers(io.a);
-        let [from, to] = self.zeros;
-        let y = |x: &T| {
-            let centred = (*x).into().wrapping_sub(from);
-            self.factor.apply(centred, Rounding::Double).saturating_add(to)
-        };
-        match self.types[1] {
-            Element::I8 => {
-                let out = numbers_mut::<i8>(io.out).iter_mut();
-                out.zip(x).for_each(|(out, x)| *out = y(x).clamp(-128, 127) as i8);
-            }
-            Element::U8 => {
-                io.out.iter_mut().zip(x).for_each(|(out, x)| *out = y(x).clamp(0, 255) as u8);
-            }
-            Element::I16 => {
-                let out = numbers_mut::<i16>(io.out).iter_mut();
-                out.zip(x).for_each(|(out, x)| *out = y(x).clamp(-32768, 32767) as i16);
-            }
-            _ => {
-                let out = numbers_mut::<i32>(io.out).iter_mut();
-                out.zip(x).for_each(|(out, x)| *out = y(x));
-            }
-        }
-    }
+    /// How many.
+    pub count: usize,
 }
 
 impl Step for Requantize {
     fn run(&self, _: &dyn Kernels, io: Io<'_>) {
-        match self.types[0] {
-            Element::I8 => self.each::<i8>(io),
-            Element::U8 => self.each::<u8>(io),
-            Element::I16 => self.each::<i16>(io),
-            _ => self.each::<i32>(io),
+        let ([from, to], (low, high)) = (self.types, self.types[1].range());
+        for i in 0..self.count {
+            let centred = (from.whole(io.a, i) as i32).wrapping_sub(self.zeros[0]);
+            let y = self.factor.apply(centred, Rounding::Double).saturating_add(self.zeros[1]);
+            to.put_whole(io.out, i, i64::from(y).clamp(low, high));
         }
     }
 }
 
 wire!(QuantizeStep { element, scale, zero_point, ties_even });
-wire!(DequantizeStep { wide, scale, zero_point });
-wire!(Requantize { types, zeros, factor });
+wire!(DequantizeStep { element, scale, zero_point });
+wire!(Requantize { types, zeros, factor, count });
 
 /// `f32` to `u8` by what the numbers are. The results lie in one piece of memory: the numbers, then scale and zero
 /// point.

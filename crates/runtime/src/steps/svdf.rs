@@ -3,6 +3,7 @@
 
 use super::AnyStep;
 use crate::blob::Blob;
+use crate::program::Element;
 use crate::step::{Io, Span, Step, numbers, numbers_mut};
 use crate::wire::{Fault, Reader, Wire, Writer, wire};
 use paring_kernels::Kernels;
@@ -23,30 +24,32 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Moves all memories by one, puts the newest answers at their ends, and calls `unit` with the places of the
-    /// outputs, of what the filters of each remember, and of the first of these filters.
-    fn each<S: bytemuck::Pod, Y: bytemuck::Pod>(
+    /// The places of the outputs and of what is remembered; all memories are moved by one, with the newest answers, of
+    /// `size` bytes each, at their ends.
+    fn remember<'a>(
         &self,
+        size: usize,
         b: &[u8],
-        out: &mut [u8],
-        newest: &[S],
-        unit: impl Fn(usize, &[S]) -> Y,
-    ) {
-        let [first, second] = &self.results[..] else { return };
+        out: &'a mut [u8],
+        newest: &[u8],
+    ) -> Option<(&'a mut [u8], &'a [u8])> {
+        let [first, second] = &self.results[..] else { return None };
         let (y, next) = out.split_at_mut(second.at);
-        let y: &mut [Y] = numbers_mut(first.of_mut(y));
-        let next: &mut [S] = numbers_mut(&mut next[..second.len]);
-        let old: &[S] = numbers(b);
-        let n = self.memory;
-        for ((old, next), new) in old.chunks_exact(n).zip(next.chunks_exact_mut(n)).zip(newest) {
-            next[..n - 1].copy_from_slice(&old[1..]);
-            next[n - 1] = *new;
+        let next = &mut next[..second.len];
+        let n = self.memory * size;
+        let filters = b.chunks_exact(n).zip(next.chunks_exact_mut(n));
+        for ((old, next), new) in filters.zip(newest.chunks_exact(size)) {
+            next[..n - size].copy_from_slice(&old[size..]);
+            next[n - size..].copy_from_slice(new);
         }
+        Some((first.of_mut(y), next))
+    }
+
+    /// The first element of what the filters of an output remember, its unit, and how many there are.
+    fn unit(&self, i: usize) -> (usize, usize, usize) {
         let units = self.filters / self.rank;
-        for (i, y) in y.iter_mut().enumerate() {
-            let filter = i / units * self.filters + i % units * self.rank;
-            *y = unit(i % units, &next[filter * n..][..self.rank * n]);
-        }
+        let filter = i / units * self.filters + i % units * self.rank;
+        (filter * self.memory, i % units, self.rank * self.memory)
     }
 }
 
@@ -84,17 +87,17 @@ impl Step for Svdf {
         self.feature.run(kernels, Io { a: io.a, b: &[], out: &mut *newest, scratch });
         let (time, bias): (&[f32], &[f32]) = (self.time.numbers(), self.bias.numbers());
         let (low, high) = self.clamp;
-        m.each::<f32, f32>(io.b, io.out, numbers(newest), |unit, memories| {
-            let n = m.rank * m.memory;
-            let mut y = bias[unit];
-            for (s, w) in
-                memories.chunks_exact(m.memory).zip(time[unit * n..].chunks_exact(m.memory))
-            {
-                y += s.iter().zip(w).map(|(s, w)| s * w).sum::<f32>();
+        let Some((y, next)) = m.remember(4, io.b, io.out, newest) else { return };
+        for (i, y) in numbers_mut::<f32>(y).iter_mut().enumerate() {
+            let (from, unit, n) = m.unit(i);
+            let filters = numbers::<f32>(next)[from..][..n].chunks_exact(m.memory);
+            let mut sum = bias[unit];
+            for (s, w) in filters.zip(time[unit * n..].chunks_exact(m.memory)) {
+                sum += s.iter().zip(w).map(|(s, w)| s * w).sum::<f32>();
             }
-            let y = if y < low { low } else { y };
-            if y > high { high } else { y }
-        });
+            let sum = if sum < low { low } else { sum };
+            *y = if sum > high { high } else { sum };
+        }
     }
 }
 
@@ -112,25 +115,8 @@ pub struct IntegerSvdf {
     pub time: Blob,
     /// One `i32` a unit.
     pub bias: Blob,
-    /// Whether what is remembered has 16 bits, and whether the output has.
-    pub wide: [bool; 2],
-}
-
-/// Integers of 8 or 16 bits.
-trait Stored: bytemuck::Pod + Into<i32> {
-    fn cut(x: i32) -> Self;
-}
-
-impl Stored for i8 {
-    fn cut(x: i32) -> Self {
-        x.clamp(-128, 127) as i8
-    }
-}
-
-impl Stored for i16 {
-    fn cut(x: i32) -> Self {
-        x.clamp(-32768, 32767) as i16
-    }
+    /// Of what is remembered and of the output: of 8 or 16 bits.
+    pub types: [Element; 2],
 }
 
 impl IntegerSvdf {
@@ -144,53 +130,51 @@ impl IntegerSvdf {
     pub fn scratch(&self) -> usize {
         self.memory().iter().sum()
     }
+}
 
-    fn of<S: Stored, Y: Stored>(&self, kernels: &dyn Kernels, io: Io<'_>) {
+impl Step for IntegerSvdf {
+    fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         let m = &self.memory;
-        let [x_zero, state_zero, y_zero] = self.zeros;
+        let ([x_zero, state_zero, y_zero], [kept, to]) = (self.zeros, self.types);
         let [own, sums, _] = self.memory();
         let (own, rest) = io.scratch.split_at_mut(own);
         let (sums, newest) = rest.split_at_mut(sums);
         let own = &mut numbers_mut::<i16>(own)[..m.inputs];
         let sums = &mut numbers_mut::<i64>(sums)[..m.filters];
-        let newest = &mut numbers_mut::<S>(newest)[..m.batch * m.filters];
         let (feature, time): (&[i8], &[i16]) = (self.feature.numbers(), self.time.numbers());
-        let samples = numbers::<i8>(io.a).chunks_exact(m.inputs);
-        for (x, newest) in samples.zip(newest.chunks_exact_mut(m.filters)) {
+        // Sums wrap, as those of the definition do.
+        let scaled = |sum: i32, factor: usize, zero: i32, element: Element| {
+            let q = self.factors[factor].apply(sum, Rounding::Double).saturating_add(zero);
+            let (low, high) = element.range();
+            i64::from(q).clamp(low, high)
+        };
+        for (sample, x) in numbers::<i8>(io.a).chunks_exact(m.inputs).take(m.batch).enumerate() {
             own.iter_mut().zip(x).for_each(|(to, x)| *to = i16::from(*x) - x_zero as i16);
             sums.fill(0);
             kernels.i16_dots(own, feature, m.inputs, sums);
-            for (to, sum) in newest.iter_mut().zip(&*sums) {
-                // Sums wrap, as those of the definition do.
-                let q = self.factors[0].apply(*sum as i32, Rounding::Double);
-                *to = S::cut(q.saturating_add(state_zero));
+            for (i, sum) in sums.iter().enumerate() {
+                let q = scaled(*sum as i32, 0, state_zero, kept);
+                kept.put_whole(newest, sample * m.filters + i, q);
             }
         }
         let bias: &[i32] = self.bias.numbers();
-        m.each::<S, Y>(io.b, io.out, newest, |unit, memories| {
+        let size = if kept == Element::I8 { 1 } else { 2 };
+        let outputs = m.batch * (m.filters / m.rank);
+        let Some((y, next)) = m.remember(size, io.b, io.out, newest) else { return };
+        for i in 0..outputs {
+            let (from, unit, n) = m.unit(i);
             let mut sum = bias[unit];
-            for (s, w) in memories.iter().zip(&time[unit * m.rank * m.memory..]) {
-                let s: i32 = (*s).into();
-                sum = sum.wrapping_add((s - state_zero).wrapping_mul(i32::from(*w)));
+            for (k, w) in time[unit * n..][..n].iter().enumerate() {
+                let s = kept.whole(next, from + k) as i32 - state_zero;
+                sum = sum.wrapping_add(s.wrapping_mul(i32::from(*w)));
             }
-            Y::cut(self.factors[1].apply(sum, Rounding::Double).saturating_add(y_zero))
-        });
-    }
-}
-
-impl Step for IntegerSvdf {
-    fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
-        match self.wide {
-            [false, false] => self.of::<i8, i8>(kernels, io),
-            [false, true] => self.of::<i8, i16>(kernels, io),
-            [true, false] => self.of::<i16, i8>(kernels, io),
-            [true, true] => self.of::<i16, i16>(kernels, io),
+            to.put_whole(y, i, scaled(sum, 1, y_zero, to));
         }
     }
 }
 
 wire!(Memory { batch, inputs, filters, memory, rank, results });
-wire!(IntegerSvdf { memory, zeros, factors, feature, time, bias, wide });
+wire!(IntegerSvdf { memory, zeros, factors, feature, time, bias, types });
 
 impl Wire for Svdf {
     fn put(&self, w: &mut Writer) {

@@ -27,15 +27,9 @@ pub struct Top {
 
 /// A number of which others are as large as their elements are; what is no number is larger than all.
 fn rank(element: Element, bytes: &[u8], i: usize) -> u64 {
-    let whole = |x: i64| x as u64 ^ 1 << 63;
     match element {
         Element::F32 => real(numbers::<f32>(bytes)[i]),
-        Element::I8 => whole(i64::from(bytes[i] as i8)),
-        Element::U8 | Element::Bool => u64::from(bytes[i]),
-        Element::I16 => whole(i64::from(numbers::<i16>(bytes)[i])),
-        Element::I32 => whole(i64::from(numbers::<i32>(bytes)[i])),
-        Element::I64 => whole(numbers::<i64>(bytes)[i]),
-        Element::F16 => 0,
+        _ => element.whole(bytes, i) as u64 ^ 1 << 63,
     }
 }
 
@@ -67,11 +61,8 @@ impl Step for Top {
                 let to = (o * self.count + k) * inner + i;
                 let place = from(*at as usize) * size;
                 values[to * size..][..size].copy_from_slice(&io.a[place..][..size]);
-                if self.wide {
-                    numbers_mut::<i64>(indices)[to] = *at as i64;
-                } else {
-                    numbers_mut::<i32>(indices)[to] = *at as i32;
-                }
+                let index = if self.wide { Element::I64 } else { Element::I32 };
+                index.put_whole(indices, to, *at as i64);
             }
         }
     }

@@ -8,17 +8,22 @@ mod concat;
 mod conv2d;
 mod dense;
 mod depthwise;
+mod einsum;
 mod gather;
+mod indices;
 mod matmul;
 mod pad;
 mod pairs;
 mod pick;
 mod pool;
 mod quantize;
+mod recurrent;
 mod reduce;
 mod resize;
 mod select;
+mod several;
 mod softmax;
+mod svdf;
 mod table;
 mod transpose;
 mod transposed;
@@ -31,13 +36,14 @@ use crate::plan::element;
 use crate::unpack::constant;
 use paring_ir::ops::{
     Arg, BatchNorm, Binary, BroadcastTo, Cast, Concat, Conv2d, ConvTranspose2d, Dense,
-    DepthToSpace, Dequantize, Gather, GatherElements, GatherNd, MatMul, OneHot, Pad, Pool,
-    Quantize, Reduce, Reshape, Resize, Reverse, Select, Slice, Softmax, SpaceToDepth, Tile,
-    Transpose, Trilu, Unary,
+    DepthToSpace, Dequantize, Einsum, Gather, GatherElements, GatherNd, MatMul, OneHot, Pad, Pool,
+    Quantize, Reduce, Reshape, Resize, Reverse, ScatterElements, ScatterNd, Select, Slice, Softmax,
+    SpaceToDepth, Tile, Transpose, Trilu, Unary,
 };
 use paring_ir::{Executor, Graph, Node, NodeId, ValueId};
 use paring_kernels::Kernels;
 use paring_qmath::Rounding;
+use paring_runtime::Span;
 use paring_runtime::steps::AnyStep;
 use paring_runtime::steps::cast::Cast as CastStep;
 use paring_runtime::steps::copy::Copy;
@@ -85,8 +91,20 @@ impl Part {
 pub(crate) enum Lowered {
     /// By steps one after another that each write a part of the one output.
     Steps(Vec<Part>),
+    /// By steps that write several outputs.
+    Several(Several),
     /// Not at all: the output is the input in another shape.
     Alias(ValueId),
+}
+
+/// Steps that write several outputs, which lie in one piece of memory.
+pub(crate) struct Several {
+    /// The places of the outputs in it.
+    pub(crate) results: Vec<Span>,
+    /// Its bytes.
+    pub(crate) bytes: usize,
+    /// Each step with the output that it writes; one without writes all of them.
+    pub(crate) parts: Vec<(Part, Option<usize>)>,
 }
 
 impl From<Part> for Lowered {
@@ -112,11 +130,13 @@ fn moves(node: &Node) -> bool {
 impl Lower<'_> {
     /// How a node is run; `None` where the engine has no step for it.
     pub(crate) fn lower(&self, node: &Node, tail: Tail) -> Option<Lowered> {
-        // Every step has one output and extents that are numbers.
-        let &[out] = node.outputs() else { return None };
-        let values = node.inputs().iter().chain([&out]);
-        if values.into_iter().any(|v| matches!(self.ty(*v).byte_len(), None | Some(0))) {
+        // Every step has extents that are numbers.
+        let mut values = node.inputs().iter().chain(node.outputs());
+        if values.any(|v| matches!(self.ty(*v).byte_len(), None | Some(0))) {
             return None;
+        }
+        if node.outputs().len() != 1 {
+            return self.several(node).map(Lowered::Several);
         }
         if let Some(op) = node.op_as::<Conv2d>() {
             return self.conv2d(op, node, tail).map(Into::into);
@@ -158,6 +178,9 @@ impl Lower<'_> {
         if node.op_as::<MatMul>().is_some() {
             return self.matmul(node).map(Into::into);
         }
+        if let Some(op) = node.op_as::<Einsum>() {
+            return self.einsum(op, node).map(Into::into);
+        }
         if let Some(op) = node.op_as::<Arg>() {
             return self.arg(op, node).map(Into::into);
         }
@@ -177,8 +200,14 @@ impl Lower<'_> {
         }
         if moves(node) {
             let part = self.pick(node);
-            let computed = || self.gather(node.op_as::<Gather>()?, node);
+            let computed = || match node.op_as::<Gather>() {
+                Some(op) => self.gather(op, node),
+                None => self.take(node),
+            };
             return part.or_else(computed).map(Into::into);
+        }
+        if node.op_as::<ScatterElements>().is_some() || node.op_as::<ScatterNd>().is_some() {
+            return self.scatter(node);
         }
         if let Some(op) = node.op_as::<OneHot>() {
             return self.one_hot(op, node).map(Into::into);

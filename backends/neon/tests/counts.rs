@@ -14,11 +14,11 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn job(graph: &Graph) -> Job {
+fn job(graph: &Graph, arithmetic: &str) -> Job {
     let options = CompileOptions {
         target: "aarch64".to_owned(),
         prefix: "network".to_owned(),
-        ..CompileOptions::default()
+        settings: [("arithmetic".to_owned(), arithmetic.to_owned())].into(),
     };
     let package = Neon.compile(graph.verified().unwrap(), &options).unwrap();
     let (_, bytes) = package.files.iter().find(|(name, _)| name.ends_with(".prt")).unwrap();
@@ -65,6 +65,15 @@ fn cases() -> Vec<Case> {
     ]
 }
 
+/// The same where real numbers are of half precision.
+fn halves() -> Vec<Case> {
+    let a76 = Cpu::CortexA76;
+    vec![
+        ("MobileNet V1, f16", mobilenet_v1(false), a76, 100_000),
+        ("MobileNet V2, f16", mobilenet_v2(false), a76, 60_000),
+    ]
+}
+
 /// The most milliseconds of MobileNet V2 on a Raspberry Pi 4.
 const MOST_MS: [(&str, f64); 2] = [("MobileNet V2, f32", 60.0), ("MobileNet V2, int8", 40.0)];
 
@@ -78,8 +87,10 @@ fn networks_execute_no_more_than_they_did() {
     let runtime = Runtime::build(&root()).unwrap();
     let mut over = Vec::new();
     let board = Board::ALL[0];
-    for (name, graph, cpu, most) in cases() {
-        let job = job(&graph);
+    let all = cases().into_iter().map(|case| (case, "f32"));
+    let all = all.chain(halves().into_iter().map(|case| (case, "f16")));
+    for ((name, graph, cpu, most), arithmetic) in all {
+        let job = job(&graph, arithmetic);
         let report = runtime.measure(&job, cpu).unwrap();
         let n = report.instructions;
         eprintln!("{name} on {cpu}: {:.2} M instructions", n as f64 / 1e6);

@@ -41,6 +41,7 @@ use paring_qmath::Rounding;
 use paring_runtime::steps::AnyStep;
 use paring_runtime::steps::cast::Cast as CastStep;
 use paring_runtime::steps::copy::Copy;
+use paring_runtime::steps::half::F16Cast;
 use paring_tensor::{DType, TensorType};
 use std::collections::HashSet;
 
@@ -87,6 +88,14 @@ pub(crate) enum Lowered {
     Steps(Vec<Part>),
     /// Not at all: the output is the input in another shape.
     Alias(ValueId),
+}
+
+impl Lowered {
+    /// Whether weights that are zero are left out.
+    pub(crate) fn leaves_zeros_out(&self) -> bool {
+        let Self::Steps(parts) = self else { return false };
+        parts.iter().any(|p| matches!(p.step, AnyStep::F32Sparse(_)))
+    }
 }
 
 impl From<Part> for Lowered {
@@ -172,6 +181,10 @@ impl Lower<'_> {
         }
         if let Some(op) = node.op_as::<Cast>() {
             let x = node.inputs()[0];
+            let half = [(DType::F32, DType::F16), (DType::F16, DType::F32)];
+            if half.contains(&(self.ty(x).dtype, op.to)) {
+                return Some(Part::unary(F16Cast { to_half: op.to == DType::F16 }, x).into());
+            }
             let (from, to) = (element(self.ty(x).dtype)?, element(op.to)?);
             return Some(Part::unary(CastStep { from, to }, x).into());
         }
@@ -208,6 +221,12 @@ impl Lower<'_> {
     pub(crate) fn is_f32(&self, v: ValueId) -> bool {
         let ty = self.ty(v);
         ty.dtype == DType::F32 && ty.quant.is_none()
+    }
+
+    /// Whether a value has plain elements of half precision, which kernels compute with.
+    pub(crate) fn is_half(&self, v: ValueId) -> bool {
+        let ty = self.ty(v);
+        ty.dtype == DType::F16 && ty.quant.is_none() && self.kernels.computes_in_half()
     }
 
     /// Scale and zero point of a value that has `i8` elements with one scale.

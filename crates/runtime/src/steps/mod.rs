@@ -14,6 +14,7 @@ pub mod flipped;
 pub mod fold;
 pub mod gather;
 pub mod gemm;
+pub mod half;
 pub mod matmul;
 pub mod pad;
 pub mod pick;
@@ -59,6 +60,12 @@ macro_rules! any_step {
             fn refusal(&self, io: &Io<'_>) -> Option<String> {
                 match self {
                     $(Self::$kind(step) => step.refusal(io),)*
+                }
+            }
+
+            fn in_half(&self) -> bool {
+                match self {
+                    $(Self::$kind(step) => step.in_half(),)*
                 }
             }
 
@@ -170,4 +177,11 @@ any_step! {
     Winograd(winograd::Winograd) = 56,
     I16Gemm(products::I16Gemm) = 57,
     I16Depthwise(depthwise::I16Depthwise) = 58,
+    F16Gemm(products::F16Gemm) = 59,
+    F16Depthwise(depthwise::F16Depthwise) = 60,
+    F16Cast(half::F16Cast) = 61,
+    F16Pairs(half::F16Pairs) = 62,
+    F16Map(half::F16Map) = 63,
+    F16Pool(half::F16Pool) = 64,
+    F16Mean(half::F16Mean) = 65,
 }

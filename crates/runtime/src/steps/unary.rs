@@ -64,7 +64,7 @@ fn erf(x: f64) -> f64 {
 }
 
 impl Map {
-    fn apply(&self, x: &[f32], out: &mut [f32]) {
+    pub(super) fn apply(&self, x: &[f32], out: &mut [f32]) {
         match self.f {
             Function::Relu => each(x, out, |x| clip(x, 0.0, f32::INFINITY)),
             Function::Relu6 => each(x, out, |x| clip(x, 0.0, 6.0)),

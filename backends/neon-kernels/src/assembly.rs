@@ -228,7 +228,9 @@ pub(crate) fn f16_gemm(
     };
     // Kernels come from `NeonKernels::new`, which asks the processor.
     // SAFETY: the processor has the instructions.
-    unsafe { real_gemm::<_, HALF_TILE>(kernels, rows, panel, width, rest, clamp, cols, stride, out) }
+    unsafe {
+        real_gemm::<_, HALF_TILE>(kernels, rows, panel, width, rest, clamp, cols, stride, out)
+    }
 }
 
 /// A product of real numbers with tiles of `ROWS` rows.

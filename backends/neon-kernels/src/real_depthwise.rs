@@ -108,7 +108,15 @@ macro_rules! real {
                 unsafe {
                     let zeros = [Self::of(0.0); 8];
                     depthwise3::real_row(
-                        $functions, w, x, &zeros, weights, bias, $clamp(clamp), y, out,
+                        $functions,
+                        w,
+                        x,
+                        &zeros,
+                        weights,
+                        bias,
+                        $clamp(clamp),
+                        y,
+                        out,
                     );
                 }
             }
@@ -116,13 +124,33 @@ macro_rules! real {
     };
 }
 real!(
-    f32, float32x4_t, 4, vdupq_n_f32, vld1q_f32, vst1q_f32, vfmaq_f32, vmaxq_f32, vminq_f32,
-    (|x| x), (|x| x), (|(low, high): (f32, f32)| [low, high]), depthwise3::F32
+    f32,
+    float32x4_t,
+    4,
+    vdupq_n_f32,
+    vld1q_f32,
+    vst1q_f32,
+    vfmaq_f32,
+    vmaxq_f32,
+    vminq_f32,
+    (|x| x),
+    (|x| x),
+    (|(low, high): (f32, f32)| [low, high]),
+    depthwise3::F32
 );
 // The processor computes in half precision wherever these are called.
 real!(
-    u16, f16::Halves, 8, vdupq_n_u16, vld1q_u16, vst1q_u16, f16::fma, f16::max, f16::min,
-    from_half, to_half,
+    u16,
+    f16::Halves,
+    8,
+    vdupq_n_u16,
+    vld1q_u16,
+    vst1q_u16,
+    f16::fma,
+    f16::max,
+    f16::min,
+    from_half,
+    to_half,
     (|clamp| {
         let [low, high] = f16::bounds(clamp);
         [f32::from_bits(u32::from(low) | u32::from(high) << 16), 0.0]

@@ -83,7 +83,8 @@ const ARITHMETIC: &str = "arithmetic";
 fn computes_in_half(options: &CompileOptions) -> Result<bool, CompileError> {
     let mut half = false;
     for (key, value) in &options.settings {
-        let known = if key == ARITHMETIC { ["f32", "f16"].iter().position(|v| v == value) } else { None };
+        let known =
+            if key == ARITHMETIC { ["f32", "f16"].iter().position(|v| v == value) } else { None };
         half = match known {
             Some(i) => i == 1,
             None if key == ARITHMETIC => {
@@ -146,9 +147,7 @@ impl Backend for Neon {
         let halved = halved.map_err(|e| CompileError::Internal(e.to_string()))?;
         let graph = match &halved {
             None => graph,
-            Some(halved) => {
-                halved.verified().map_err(|e| CompileError::Internal(e.to_string()))?
-            }
+            Some(halved) => halved.verified().map_err(|e| CompileError::Internal(e.to_string()))?,
         };
         let engine = self.engine(kernels, ExecOptions::default());
         let traced = engine.traced_program(graph.clone());

@@ -45,7 +45,8 @@ pub fn in_half(graph: &Verified<'_>, kernels: &dyn Kernels) -> Result<Graph, Gra
         halver.to.set_external(PortRef::Output(i), port.external.clone());
     }
     for state in from.states() {
-        let (current, next) = (halver.value(state.current, false)?, halver.value(state.next, false)?);
+        let (current, next) =
+            (halver.value(state.current, false)?, halver.value(state.next, false)?);
         halver.to.set_state(current, next, state.initial.clone());
     }
     Ok(halver.to.live())

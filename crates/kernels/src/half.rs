@@ -60,13 +60,7 @@ pub enum HalfPair {
     Mul,
 }
 
-pub(crate) fn pairs(
-    f: HalfPair,
-    a: &[u16],
-    b: &[u16],
-    clamp: (f32, f32),
-    out: &mut [u16],
-) {
+pub(crate) fn pairs(f: HalfPair, a: &[u16], b: &[u16], clamp: (f32, f32), out: &mut [u16]) {
     // One number goes with all of the others.
     let at = |x: &[u16], i: usize| from_half(if x.len() == 1 { x[0] } else { x[i] });
     for (i, y) in out.iter_mut().enumerate() {
@@ -143,7 +137,8 @@ pub(crate) fn depthwise(
     let channels = window.channels;
     pixels(window, rows, |to, taps| {
         let (mut seen, mut n) = ([(0, 0); 64], 0);
-        for (slot, (tap, at)) in seen.iter_mut().zip(taps.filter_map(|(tap, at)| Some((tap, at?)))) {
+        for (slot, (tap, at)) in seen.iter_mut().zip(taps.filter_map(|(tap, at)| Some((tap, at?))))
+        {
             (*slot, n) = ((tap, at), n + 1);
         }
         for (c, y) in out[to..to + channels].iter_mut().enumerate() {

@@ -37,7 +37,7 @@ impl Lower<'_> {
             return plain.then(|| Part::unary(Invert {}, x));
         }
         let half = self.is_half(x) && self.is_half(y);
-        if !half && !(self.is_f32(x) && self.is_f32(y)) {
+        if !(half || self.is_f32(x) && self.is_f32(y)) {
             return None;
         }
         let f = match *op {

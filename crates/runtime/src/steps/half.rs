@@ -5,7 +5,7 @@ use super::binary::Pair;
 use super::broadcast::Broadcast;
 use super::pool::{MAX_TAPS, PoolStep};
 use super::reduce::Extents;
-use super::unary::{Function, Map};
+use super::unary::{Function, Map, clip};
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::threads::divide;
 use crate::wire::wire;
@@ -27,7 +27,9 @@ impl Step for F16Cast {
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         if self.to_half {
             let (x, out): (&[f32], &mut [u16]) = (numbers(io.a), numbers_mut(io.out));
-            divide(out.len(), 1, 2 * out.len(), out, &|range, out| kernels.to_halves(&x[range], out));
+            divide(out.len(), 1, 2 * out.len(), out, &|range, out| {
+                kernels.to_halves(&x[range], out)
+            });
         } else {
             let (x, out): (&[u16], &mut [f32]) = (numbers(io.a), numbers_mut(io.out));
             divide(out.len(), 1, 2 * out.len(), out, &|range, out| kernels.halves(&x[range], out));
@@ -190,7 +192,7 @@ impl Step for F16Pool {
                     kernels.f16_sums(&x[at + i * SOME..][..out.len()], sums);
                 }
                 for sum in &mut *sums {
-                    *sum = (*sum / counted as f32).max(low).min(high);
+                    *sum = clip(*sum / counted as f32, low, high);
                 }
                 kernels.to_halves(sums, out);
             }

@@ -60,12 +60,7 @@ fn row(name: &'static str, graph: &Graph, runtime: &Runtime) -> Result<Row> {
 }
 
 /// As [`row`] with the arithmetic of real numbers.
-fn row_by(
-    arithmetic: &str,
-    name: &'static str,
-    graph: &Graph,
-    runtime: &Runtime,
-) -> Result<Row> {
+fn row_by(arithmetic: &str, name: &'static str, graph: &Graph, runtime: &Runtime) -> Result<Row> {
     eprintln!("{name}");
     let backend = backend_for("aarch64").map_err(anyhow::Error::msg)?;
     let settings = [("arithmetic".to_owned(), arithmetic.to_owned())].into();

@@ -96,7 +96,7 @@ fn clamp_of(op: &Unary) -> Option<(f32, f32)> {
 fn chain(graph: &Graph, node: &Node, taken: &HashSet<NodeId>) -> Chain {
     let output = node.outputs()[0];
     let mut chain = Chain { tail: Tail::NONE, output, end: node.id };
-    let real = |v: ValueId| graph.ty(v).dtype == DType::F32;
+    let real = |v: ValueId| matches!(graph.ty(v).dtype, DType::F32 | DType::F16);
     let (none, depthwise) = match (node.op_as::<Conv2d>(), node.op_as::<Dense>()) {
         (Some(op), _) => (op.activation.is_none(), op.groups > 1),
         (_, Some(op)) => (op.activation.is_none(), false),

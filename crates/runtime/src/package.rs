@@ -35,6 +35,13 @@ pub enum PackageError {
         /// What this runtime has.
         expected: String,
     },
+    /// It computes in half precision, and the processor does not.
+    #[error(
+        "the package computes in half precision, for which this processor has no instructions (Cortex-A55, A75, A76 and \
+         later have them); compile the model without `arithmetic=f16`, with weights of half precision where the file is \
+         to stay small"
+    )]
+    Half,
     /// The bytes are cut off or changed.
     #[error("the package is damaged: {0}")]
     Damaged(&'static str),

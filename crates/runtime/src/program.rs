@@ -218,6 +218,12 @@ pub struct Program {
 wire!(Program { runs, consts, arena, inputs, outputs, states });
 
 impl Program {
+    /// Whether it takes a processor that computes in half precision.
+    #[must_use]
+    pub fn computes_in_half(&self) -> bool {
+        self.runs.iter().any(|r| r.step.in_half())
+    }
+
     /// The bytes at a place, as far as they are there.
     pub(crate) fn bytes<'a>(&'a self, arena: &'a [u8], source: Source) -> &'a [u8] {
         match source {

@@ -91,7 +91,7 @@ macro_rules! number {
     )*};
 }
 
-number!(u8, i8, i16, i32, i64, u32, u64, f32);
+number!(u8, i8, i16, u16, i32, i64, u32, u64, f32);
 
 impl Wire for usize {
     fn put(&self, w: &mut Writer) {

@@ -9,7 +9,7 @@ use paring_qmath::Rounding;
 use paring_runtime::Blob;
 use paring_runtime::steps::dense::InDouble;
 use paring_runtime::steps::gemm::Layout;
-use paring_runtime::steps::products::{F32Gemm, I8Constants, I8Gemm};
+use paring_runtime::steps::products::{F16Gemm, F32Gemm, I8Constants, I8Gemm};
 use paring_tensor::DType;
 
 /// Rows of `depth` elements side by side, and as many rows of `channels`.
@@ -65,13 +65,20 @@ impl Lower<'_> {
             return None;
         }
         let layout = |tile| plain(tile, rows, [depth, units]);
-        if self.is_f32(x) && self.is_f32(w) && self.is_f32(y) {
+        let half = [x, w, y].iter().all(|v| self.is_half(*v));
+        if half || (self.is_f32(x) && self.is_f32(w) && self.is_f32(y)) {
             let weights = self.f32_const(w)?;
             let bias = match bias {
                 Some(b) => Some(self.f32_const(b)?),
                 None => None,
             };
             let clamp = join(op.activation.bounds(), tail.clamp);
+            if half {
+                let layout = layout(self.kernels.f16_tile())?;
+                let step = F16Gemm::new(self.kernels, layout, &weights, bias.as_deref(), clamp);
+                let scratch = step.scratch();
+                return Some(Part { scratch, step: step.into(), a: x, b: tail.rest });
+            }
             let layout = layout(self.kernels.f32_tile())?;
             let step = F32Gemm::new(self.kernels, layout, &weights, bias.as_deref(), clamp);
             return Some(Part { scratch: step.scratch(), step: step.into(), a: x, b: tail.rest });

@@ -47,6 +47,7 @@ use paring_runtime::Span;
 use paring_runtime::steps::AnyStep;
 use paring_runtime::steps::cast::Cast as CastStep;
 use paring_runtime::steps::copy::Copy;
+use paring_runtime::steps::half::F16Cast;
 use paring_tensor::{DType, TensorType};
 use std::collections::HashSet;
 
@@ -105,6 +106,14 @@ pub(crate) struct Several {
     pub(crate) bytes: usize,
     /// Each step with the output that it writes; one without writes all of them.
     pub(crate) parts: Vec<(Part, Option<usize>)>,
+}
+
+impl Lowered {
+    /// Whether weights that are zero are left out.
+    pub(crate) fn leaves_zeros_out(&self) -> bool {
+        let Self::Steps(parts) = self else { return false };
+        parts.iter().any(|p| matches!(p.step, AnyStep::F32Sparse(_)))
+    }
 }
 
 impl From<Part> for Lowered {
@@ -195,6 +204,10 @@ impl Lower<'_> {
         }
         if let Some(op) = node.op_as::<Cast>() {
             let x = node.inputs()[0];
+            let half = [(DType::F32, DType::F16), (DType::F16, DType::F32)];
+            if half.contains(&(self.ty(x).dtype, op.to)) {
+                return Some(Part::unary(F16Cast { to_half: op.to == DType::F16 }, x).into());
+            }
             let (from, to) = (element(self.ty(x).dtype)?, element(op.to)?);
             return Some(Part::unary(CastStep { from, to }, x).into());
         }
@@ -237,6 +250,12 @@ impl Lower<'_> {
     pub(crate) fn is_f32(&self, v: ValueId) -> bool {
         let ty = self.ty(v);
         ty.dtype == DType::F32 && ty.quant.is_none()
+    }
+
+    /// Whether a value has plain elements of half precision, which kernels compute with.
+    pub(crate) fn is_half(&self, v: ValueId) -> bool {
+        let ty = self.ty(v);
+        ty.dtype == DType::F16 && ty.quant.is_none() && self.kernels.computes_in_half()
     }
 
     /// Scale and zero point of a value that has `i8` elements with one scale.

@@ -15,6 +15,7 @@ pub mod flipped;
 pub mod fold;
 pub mod gather;
 pub mod gemm;
+pub mod half;
 pub mod indices;
 pub mod lstm;
 pub mod matmul;
@@ -65,6 +66,12 @@ macro_rules! any_step {
             fn refusal(&self, io: &Io<'_>) -> Option<String> {
                 match self {
                     $(Self::$kind(step) => step.refusal(io),)*
+                }
+            }
+
+            fn in_half(&self) -> bool {
+                match self {
+                    $(Self::$kind(step) => step.in_half(),)*
                 }
             }
 
@@ -191,4 +198,11 @@ any_step! {
     Dequantize(quantize::DequantizeStep) = 71,
     Requantize(quantize::Requantize) = 72,
     U8Bilinear(resize::U8Bilinear) = 73,
+    F16Gemm(products::F16Gemm) = 74,
+    F16Depthwise(depthwise::F16Depthwise) = 75,
+    F16Cast(half::F16Cast) = 76,
+    F16Pairs(half::F16Pairs) = 77,
+    F16Map(half::F16Map) = 78,
+    F16Pool(half::F16Pool) = 79,
+    F16Mean(half::F16Mean) = 80,
 }

@@ -15,7 +15,8 @@ fn each(x: &[f32], out: &mut [f32], f: impl Fn(f32) -> f32) {
     }
 }
 
-fn clip(x: f32, low: f32, high: f32) -> f32 {
+/// What is no number stays.
+pub(super) fn clip(x: f32, low: f32, high: f32) -> f32 {
     if x < low {
         low
     } else if x > high {

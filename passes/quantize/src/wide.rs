@@ -132,7 +132,7 @@ impl Wide {
             "{} of {} nodes in 16 bits, with {:.1} % of the work and {:.2} times the memory of values: output \
              {:.1} dB on the samples, {:.1} dB with 8 bits",
             wide.len(),
-            roles.len(),
+            able.len(),
             100.0 * share(&picked),
             growth(&picked),
             db(1),

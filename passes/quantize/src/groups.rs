@@ -78,11 +78,14 @@ impl Sets {
     }
 }
 
+/// What nodes become, and why others stay float.
+pub(crate) type Assigned = (HashMap<NodeId, Role>, HashMap<NodeId, String>);
+
 /// Decides what every node becomes and with which scales. Nodes of `wide` read and compute 16 bits.
 pub(crate) fn plan(
     settings: &Quantize,
     graph: &Graph,
-    (roles, floats): (HashMap<NodeId, Role>, HashMap<NodeId, String>),
+    (roles, floats): Assigned,
     wide: HashSet<NodeId>,
 ) -> Result<Plan, PassError> {
     let dtype = settings.activations.dtype;
@@ -268,7 +271,7 @@ pub(crate) fn assign(
     settings: &Quantize,
     graph: &Graph,
     cx: &PassContext<'_>,
-) -> Result<(HashMap<NodeId, Role>, HashMap<NodeId, String>), PassError> {
+) -> Result<Assigned, PassError> {
     let (mut roles, mut floats) = (HashMap::new(), HashMap::new());
     let mut refused = Vec::new();
     let known = graph.nodes().filter(|n| role(graph, n).is_some());

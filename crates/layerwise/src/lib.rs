@@ -32,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod calibration;
+pub mod closure;
 mod curvature;
 mod eliminate;
 mod geometry;

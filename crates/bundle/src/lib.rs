@@ -12,6 +12,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod estimate;
+
+pub use estimate::{Estimate, estimate, prepare};
+
 use paring_cortex_m as _;
 use paring_format_caffe as _;
 use paring_format_keras as _;

@@ -1,7 +1,9 @@
 //! What networks take on targets, without compiling them.
 
 use crate::{REFERENCE, default_executor, executor};
-use paring_backend::{CompileError, CompileOptions, ExecOptions, SizeReport, backend_for, refusals};
+use paring_backend::{
+    CompileError, CompileOptions, ExecOptions, SizeReport, backend_for, refusals,
+};
 use paring_ir::{Executor, Graph};
 use paring_pass::{Host, PassError, Pipeline, RunOptions, Samples, StepError};
 use paring_tensor::{DType, Tensor};

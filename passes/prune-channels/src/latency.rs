@@ -54,7 +54,11 @@ impl PruneChannels {
             }
             while low + 1 < high {
                 let middle = low.midpoint(high);
-                cx.host().progress("prune-channels: estimating", all.len() - (high - low), all.len());
+                cx.host().progress(
+                    "prune-channels: estimating",
+                    all.len() - (high - low),
+                    all.len(),
+                );
                 if cycles(&all[middle])? <= allowed { high = middle } else { low = middle }
             }
             let cost = path.cost(&all[high]);

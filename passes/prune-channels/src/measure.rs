@@ -100,7 +100,8 @@ impl PruneChannels {
                 report.note = each.collect::<Vec<_>>().join(", ");
                 cx.layer(report);
             }
-            for (rank, cost) in slopes(&counts[f], &losses, orders[f].len()).into_iter().enumerate() {
+            for (rank, cost) in slopes(&counts[f], &losses, orders[f].len()).into_iter().enumerate()
+            {
                 out[f][orders[f][rank]] = cost;
             }
         }

@@ -233,7 +233,9 @@ impl Prune {
                 return wrong("`structure` says how many weights stay; leave the aim out");
             }
             Structure::Of { .. } => {}
-            _ if aims != 1 => return wrong("give one of `sparsity`, `macs`, `bytes` and `latency`"),
+            _ if aims != 1 => {
+                return wrong("give one of `sparsity`, `macs`, `bytes` and `latency`");
+            }
             _ => {}
         }
         if [self.sparsity, self.macs].iter().flatten().any(|s| !(0.0..1.0).contains(s)) {

@@ -31,6 +31,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod budgets;
 mod calibration;
 mod curvature;
 mod eliminate;

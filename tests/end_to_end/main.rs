@@ -9,6 +9,7 @@ mod budgets;
 mod commands;
 mod compression;
 mod cortex_m_fuzz;
+mod costs;
 mod formats;
 mod interop;
 mod mcunet;

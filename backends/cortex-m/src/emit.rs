@@ -2,13 +2,12 @@
 
 use std::fmt::Write as _;
 
-use paring_backend::{Harness, LayerSize};
+use paring_backend::Harness;
 use paring_ir::{Port, macs};
 use paring_tensor::{DType, Quant, TensorType};
 
 use paring_cortex_m_kernels::Core;
 
-use crate::estimate;
 use crate::lower::{Lowering, Operand, Step};
 use crate::memory::Memory;
 use crate::stream;
@@ -96,34 +95,6 @@ impl Emitter<'_> {
             }
         };
         ports.iter().map(port).collect()
-    }
-
-    pub fn layers(&self) -> Vec<LayerSize> {
-        let graph = self.lowering.graph;
-        let costs = estimate::steps(self.lowering, self.core);
-        let cost = |at: usize| costs.get(at).copied().flatten();
-        let stages = self.lowering.stages();
-        let by_rows = |at: usize| stages.iter().any(|s| s.1.is_some() && s.0.contains(&at));
-        let kernel = |at: usize, step: &Step| {
-            let variant = step.calls.last().map_or("none", |c| c.kernel.variant);
-            if by_rows(at) { format!("{variant}, by rows") } else { variant.to_owned() }
-        };
-        let layer = |(at, step): (usize, &Step)| {
-            let node = graph.node(step.node);
-            LayerSize {
-                name: node.name.clone(),
-                op: node.op.name().to_string(),
-                kernel: kernel(at, step),
-                macs: macs(graph, node).unwrap_or(0),
-                weight_bytes: step.constant_bytes,
-                live_bytes: self.memory.live.get(at).copied().unwrap_or(0),
-                instructions: cost(at).map(|c| c.instructions.round() as u64),
-                cycles: cost(at).map(|c| c.cycles.round() as u64),
-                weights: step.choice.as_ref().map_or("", |c| c.coding.name()).to_string(),
-                why: step.choice.as_ref().map_or_else(String::new, |c| c.why.clone()),
-            }
-        };
-        self.lowering.steps.iter().enumerate().map(layer).collect()
     }
 
     fn total_macs(&self) -> u64 {

@@ -45,8 +45,8 @@ mod picture;
 mod stream;
 
 use paring_backend::{
-    Backend, CompileError, CompileOptions, ExecOptions, LayerSize, Package, SizeReport, Target,
-    backend_named, refusals,
+    Backend, CompileError, CompileOptions, ExecOptions, Package, SizeReport, Target, backend_named,
+    refusals,
 };
 use paring_cortex_m_kernels::{Core, Isa};
 use paring_ir::ops::Conv2d;
@@ -131,27 +131,33 @@ impl Backend for CortexM {
         (there && groups == 1).then_some([4, 4])
     }
 
+    fn estimate(
+        &self,
+        graph: Verified<'_>,
+        options: &CompileOptions,
+    ) -> Result<SizeReport, CompileError> {
+        let (core, goals) = self.asked(&graph, options)?;
+        let policy = goals::meet(&graph, core, &goals)?;
+        let mut lowering = lower_all(&graph, core, &policy)?;
+        let memory = planned(&mut lowering).map_err(CompileError::Options)?;
+        Ok(estimate::sizes(&lowering, &memory, core, &goals))
+    }
+
+    fn estimates(&self) -> bool {
+        true
+    }
+
     fn compile(
         &self,
         graph: Verified<'_>,
         options: &CompileOptions,
     ) -> Result<Package, CompileError> {
-        let core: Core = options.target.parse().map_err(CompileError::Options)?;
-        let goals = goals::Goals::parse(options).map_err(CompileError::Options)?;
+        let (core, goals) = self.asked(&graph, options)?;
         let prefix = if options.prefix.is_empty() { "model" } else { &options.prefix };
         if !is_identifier(prefix) {
             return Err(CompileError::Options(format!(
                 "prefix `{prefix}` is not a C identifier; use letters, digits and `_`"
             )));
-        }
-        let refused = refusals(self, graph.graph(), Some(&options.target));
-        if !refused.is_empty() {
-            return Err(CompileError::Unsupported { target: options.target.clone(), refused });
-        }
-        if !graph.graph().states().is_empty() {
-            return Err(CompileError::Options(
-                "the network keeps states between runs, which this backend does not lower".into(),
-            ));
         }
         let policy = goals::meet(&graph, core, &goals)?;
         let mut lowering = lower_all(&graph, core, &policy)?;
@@ -165,20 +171,30 @@ impl Backend for CortexM {
             vector: vector.as_ref(),
         };
         let files = goals.layout.files(&emitter);
-        let layers = emitter.layers();
-        let sum = |f: &dyn Fn(&LayerSize) -> Option<u64>| layers.iter().map(f).sum::<Option<u64>>();
-        let (instructions, cycles) = (sum(&|l| l.instructions), sum(&|l| l.cycles));
-        let picojoules = goals.energy.or(core.picojoules_per_cycle());
-        let sizes = SizeReport {
-            ram_bytes: memory.arena_bytes,
-            weight_bytes: lowering.unit.constant_bytes(),
-            instructions,
-            cycles,
-            microjoules: cycles.zip(picojoules).map(|(n, each)| n as f64 * each / 1e6),
-            picojoules_per_cycle: picojoules,
-            layers,
-        };
+        let sizes = estimate::sizes(&lowering, &memory, core, &goals);
         Ok(Package { files, sizes, harness: Some(emitter.harness()) })
+    }
+}
+
+impl CortexM {
+    /// The core and the goals that options name, for a network that can be lowered.
+    fn asked(
+        &self,
+        graph: &Verified<'_>,
+        options: &CompileOptions,
+    ) -> Result<(Core, goals::Goals), CompileError> {
+        let core: Core = options.target.parse().map_err(CompileError::Options)?;
+        let goals = goals::Goals::parse(options).map_err(CompileError::Options)?;
+        let refused = refusals(self, graph.graph(), Some(&options.target));
+        if !refused.is_empty() {
+            return Err(CompileError::Unsupported { target: options.target.clone(), refused });
+        }
+        if !graph.graph().states().is_empty() {
+            return Err(CompileError::Options(
+                "the network keeps states between runs, which this backend does not lower".into(),
+            ));
+        }
+        Ok((core, goals))
     }
 }
 

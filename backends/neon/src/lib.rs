@@ -130,6 +130,18 @@ impl Backend for Neon {
         refusal(&kernels, tables.as_deref(), graph, node).map_or(Ok(()), Err)
     }
 
+    fn estimate(
+        &self,
+        graph: Verified<'_>,
+        options: &CompileOptions,
+    ) -> Result<SizeReport, CompileError> {
+        Ok(self.compile(graph, options)?.sizes)
+    }
+
+    fn estimates(&self) -> bool {
+        true
+    }
+
     fn compile(
         &self,
         graph: Verified<'_>,

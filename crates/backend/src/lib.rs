@@ -22,14 +22,13 @@ pub mod planner;
 pub mod requantize;
 pub mod schedule;
 mod shortfall;
-mod units;
 
 #[doc(hidden)]
 pub use inventory;
 pub use package::{Harness, LayerSize, Package, SizeReport};
+pub use paring_ir::units::{Latency, parse_bytes, parse_energy, parse_latency};
 pub use paring_qmath::Rounding;
 pub use shortfall::{Item, Remedy, Shortfall, brief};
-pub use units::{Latency, parse_bytes, parse_energy, parse_latency};
 
 use paring_ir::{Executor, Graph, Node, Refusal, Verified};
 use std::collections::BTreeMap;
@@ -86,6 +85,30 @@ pub trait Backend: Send + Sync {
     fn skips(&self, graph: &Graph, node: &Node, target: &str) -> Option<[usize; 2]> {
         let _ = (graph, node, target);
         None
+    }
+
+    /// What a network takes on a target, layer by layer, without making its code: what [`compile`](Self::compile)
+    /// with the same options reports.
+    ///
+    /// # Errors
+    /// As for [`compile`](Self::compile), or if the backend has no estimates.
+    fn estimate(
+        &self,
+        graph: Verified<'_>,
+        options: &CompileOptions,
+    ) -> Result<SizeReport, CompileError> {
+        let _ = graph;
+        Err(CompileError::Options(format!(
+            "the backend `{}` does not estimate what a network takes on `{}`; targets with estimates: {}",
+            self.name(),
+            options.target,
+            estimated_targets().join(", ")
+        )))
+    }
+
+    /// Whether [`estimate`](Self::estimate) knows what networks take.
+    fn estimates(&self) -> bool {
+        false
     }
 
     /// Lowers a network.
@@ -164,6 +187,12 @@ pub fn backend_for(target: &str) -> Result<&'static dyn Backend, String> {
         let known: Vec<_> = all.iter().flat_map(|b| b.targets()).map(|t| t.name).collect();
         format!("unknown target `{target}`; known: {}", known.join(", "))
     })
+}
+
+/// Names of the targets whose backends estimate what networks take.
+fn estimated_targets() -> Vec<&'static str> {
+    let backends = registered_backends().into_iter().filter(|b| b.estimates());
+    backends.flat_map(Backend::targets).map(|t| t.name).collect()
 }
 
 /// Every node that a backend refuses.

@@ -37,6 +37,8 @@ pub struct SizeReport {
     pub ram_bytes: usize,
     /// Bytes of constants: weights, biases, requantization.
     pub weight_bytes: usize,
+    /// Bytes of code, estimated; `None` where the code is not the network's own.
+    pub code_bytes: Option<usize>,
     /// Executed instructions of one inference, estimated; `None` where some layer is not known.
     pub instructions: Option<u64>,
     /// Cycles for memory without wait states, estimated.

@@ -29,6 +29,7 @@ mod op;
 pub mod ops;
 mod patch;
 pub mod text;
+pub mod units;
 mod verify;
 
 pub use cost::{CostEntry, macs};

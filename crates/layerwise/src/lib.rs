@@ -31,6 +31,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod budgets;
 mod calibration;
 pub mod closure;
 mod curvature;

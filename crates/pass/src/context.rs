@@ -24,6 +24,53 @@ pub trait Samples: Send + Sync {
     fn get(&self, index: usize) -> Result<Vec<Tensor>, String>;
 }
 
+/// What a network takes on a target, estimated.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Estimate {
+    /// Cycles of a run; `None` where they are not known.
+    pub cycles: Option<u64>,
+    /// Bytes of memory for values.
+    pub ram_bytes: u64,
+    /// Bytes of constants and code.
+    pub flash_bytes: u64,
+    /// What is known layer by layer, in the order of execution.
+    pub layers: Vec<LayerEstimate>,
+}
+
+/// What a layer takes on a target, estimated.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LayerEstimate {
+    /// Name of the node; layers that were joined have the name of one of them.
+    pub name: String,
+    /// Cycles.
+    pub cycles: Option<u64>,
+    /// Bytes of its constants.
+    pub weight_bytes: u64,
+    /// Bytes of memory in use while it runs.
+    pub ram_bytes: u64,
+}
+
+impl Estimate {
+    /// Cycles of a run.
+    ///
+    /// # Errors
+    /// If they are not known.
+    pub fn known_cycles(&self, target: &str) -> Result<u64, PassError> {
+        self.cycles.ok_or_else(|| {
+            PassError::Input(format!(
+                "how many cycles this network takes on `{target}` is not known without running it; \
+                 the targets of Cortex-M have such estimates"
+            ))
+        })
+    }
+
+    /// Cycles of the layer of this name.
+    #[must_use]
+    pub fn cycles_of(&self, name: &str) -> Option<u64> {
+        self.layers.iter().find(|l| l.name == name)?.cycles
+    }
+}
+
 /// What the program gives to passes: a way to run networks, and data.
 pub trait Host: Sync {
     /// The executor that passes use.
@@ -52,6 +99,17 @@ pub trait Host: Sync {
     ) -> Result<Option<[usize; 2]>, PassError> {
         let _ = (graph, node);
         Err(PassError::Input(format!("nothing is known of a target `{target}` here")))
+    }
+
+    /// What a network takes on a target, by the estimate of the target's backend. Where the target computes with
+    /// integers, real numbers count as those of 8 bits that they can become, and weights that are integers of fewer bits
+    /// already as what they are.
+    ///
+    /// # Errors
+    /// If there is no such target, nothing is known of its costs, or it cannot take the network.
+    fn estimate(&self, target: &str, graph: &Graph) -> Result<Estimate, PassError> {
+        let _ = graph;
+        Err(PassError::Input(format!("nothing is known of what networks take on `{target}` here")))
     }
 
     /// Shows how far a step is: `done` of `total` of what `what` names. May be called from any

@@ -60,6 +60,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod aim;
 pub mod consts;
 mod context;
 mod manager;
@@ -69,7 +70,8 @@ mod rewrite;
 mod stream;
 mod structure;
 
-pub use context::{Host, NoHost, PassContext, Samples};
+pub use aim::LatencyAim;
+pub use context::{Estimate, Host, LayerEstimate, NoHost, PassContext, Samples};
 #[doc(hidden)]
 pub use inventory;
 pub use manager::{

@@ -22,6 +22,12 @@
 //! choice if the errors of layers add up, which they do nearly while they are small; no claim is made
 //! beyond that.
 //!
+//! The budget may also be what a target has, by the estimate of its backend:
+//! `bits = { target = "cortex-m4", flash = "64K", latency = "20M", of = [4, 8] }`, with one or more of `flash`,
+//! `ram`, `latency` and `average`. Fewer bits take less flash and, where a processor unpacks them, more time. The choice
+//! is again the best one if the errors of layers add up, or the report says how much better another could be at
+//! most; it is estimated as a whole in the end, and keeps every budget.
+//!
 //! The crate also has the `accuracy-guard` pass, which rounds in the same way and gives more bits to as
 //! many layers as it takes to keep a stated bound on what comes out.
 //!
@@ -51,8 +57,9 @@ mod bits;
 mod budget;
 mod guard;
 mod refine;
+mod within;
 
-pub use bits::Bits;
+pub use bits::{Bits, Budgets};
 pub use guard::AccuracyGuard;
 pub use paring_layerwise::weights::Per;
 pub use refine::{Refine, Tune};
@@ -198,12 +205,7 @@ impl Pass for Gptq {
                 Prefix::Original => DType::F32,
             },
         };
-        let bits = match &self.bits {
-            Bits::Same(bits) => vec![*bits; layers.len()],
-            Bits::Average { average, of } => {
-                budget::assign(self, (*average, of), graph, &layers, &observing, cx)?
-            }
-        };
+        let bits = budget::assign(self, graph, &layers, &observing, cx)?;
         let original = graph.clone();
         // What is to be refined enters the graph as it is in the end.
         let later = self.refine.is_some() || self.tune.is_some();
@@ -316,6 +318,7 @@ fn transfer(graph: &Graph, from: &Graph, layers: &[NodeId]) -> Result<Patch, Pas
 }
 
 /// The integer weights of a layer and its bias.
+#[derive(Clone)]
 struct Choice {
     bits: u32,
     stored: ConstData,

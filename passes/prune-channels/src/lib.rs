@@ -6,12 +6,20 @@
 //! - `l1`, `l2`: those whose filters have the smallest norm;
 //! - `geometric-median`: those whose filters lie nearest to all others (He and others, 2019);
 //! - `second-order`: those that cost the layers which read them least, when these make up for it with
-//!   their other inputs (optimal brain surgeon over calibration data).
+//!   their other inputs (optimal brain surgeon over calibration data). Where families share an aim, each is taken away
+//!   alone to several shares, with the layers that read it fitted to what is left, and what that does to
+//!   the outputs is measured: it decides how much of the aim a family bears.
 //!
 //! Filters of several layers that go together add up, each relative to its layer. Each family of channels
 //! loses the share `channels`, or with `macs` the network keeps that share of its multiply-accumulates and
 //! those channels go first that cost least for each one saved. `multiple` keeps widths that a target's
 //! kernels like.
+//!
+//! With `latency` and `target = "cortex-m4"` so many channels go that the estimate of the target's backend is within
+//! the aim: `0.5` is half of what the network takes now, `"8M"` so many cycles, `"20ms@120MHz"` a time. Those
+//! go first that cost least for each cycle saved, as far as the estimate of the whole network asks for. Where
+//! `multiple` is left out, the one of 1, 2, 4 and 8 is taken that reaches the aim at the least cost: kernels
+//! work on several channels at a time, and a width in between takes as long as the next larger one.
 //!
 //! The layers that read fewer channels are then fitted to what they computed before, by least squares
 //! over calibration data; `update = false` leaves them alone, and then only `second-order` needs data.
@@ -42,13 +50,17 @@
 #![forbid(unsafe_code)]
 
 mod heads;
+mod latency;
 mod macs;
+mod measure;
 mod score;
 
 use paring_channels::{Families, Keep, Link, links};
 use paring_ir::{Graph, NodeId, Patch, ValueId};
-use paring_layerwise::{Calibration, Walk, layers, replace_weights};
-use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, consts, facts, register_pass};
+use paring_layerwise::{Calibration, Problem, Walk, layers, replace_weights};
+use paring_pass::{
+    Effect, LatencyAim, Pass, PassContext, PassError, PassInfo, consts, facts, register_pass,
+};
 use paring_tensor::{DType, Tensor};
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -61,12 +73,16 @@ pub struct PruneChannels {
     pub channels: Option<f64>,
     /// Share of multiply-accumulates that stays.
     pub macs: Option<f64>,
+    /// How long a run may take on `target`, by estimate.
+    pub latency: Option<LatencyAim>,
+    /// The target that `latency` is meant for, such as `cortex-m4`.
+    pub target: Option<String>,
     /// What goes.
     pub structure: Structure,
     /// Which channels go; by default `second-order`, and `l2` for heads, which know no other.
     pub criterion: Option<Criterion>,
     /// Widths are multiples of this, except those that were not before.
-    pub multiple: usize,
+    pub multiple: Option<usize>,
     /// Whether the layers that read fewer channels make up for it; by default they do, unless heads go.
     pub update: Option<bool>,
     /// What is looked at.
@@ -105,9 +121,11 @@ impl Default for PruneChannels {
         Self {
             channels: None,
             macs: None,
+            latency: None,
+            target: None,
             structure: Structure::default(),
             criterion: None,
-            multiple: 1,
+            multiple: None,
             update: None,
             calibration: Calibration::default(),
         }
@@ -129,13 +147,20 @@ register_pass!(
 impl PruneChannels {
     fn check(&self) -> Result<(), PassError> {
         let wrong = |why: &str| Err(PassError::Input(why.to_owned()));
-        match (self.channels, self.macs) {
-            (Some(share), None) | (None, Some(share)) if (0.0..1.0).contains(&share) => {}
-            (Some(_), Some(_)) | (None, None) => return wrong("give one of `channels` and `macs`"),
-            _ => return wrong("`channels` and `macs` are shares: from 0 to less than 1"),
+        let aims = [self.channels.is_some(), self.macs.is_some(), self.latency.is_some()];
+        if aims.iter().filter(|a| **a).count() != 1 {
+            return wrong("give one of `channels`, `macs` and `latency`");
+        }
+        if [self.channels, self.macs].iter().flatten().any(|s| !(0.0..1.0).contains(s)) {
+            return wrong("`channels` and `macs` are shares: from 0 to less than 1");
+        }
+        match (&self.latency, &self.target) {
+            (Some(aim), Some(_)) => aim.check()?,
+            (None, None) => {}
+            _ => return wrong("`latency` and `target` go together"),
         }
         self.calibration.check()?;
-        if self.multiple == 0 {
+        if self.multiple == Some(0) {
             return wrong("`multiple` must be at least 1");
         }
         if self.structure == Structure::Heads {
@@ -166,8 +191,7 @@ impl PruneChannels {
 
     /// How many of `n` go where so many should: as many as leave a multiple, and never all.
     fn whole(&self, n: usize, gone: usize) -> usize {
-        let left = (n - gone.min(n.saturating_sub(1))).next_multiple_of(self.multiple);
-        n.saturating_sub(left)
+        whole(n, gone, self.multiple.unwrap_or(1))
     }
 
     /// Takes the share of the heads of each attention away.
@@ -245,68 +269,108 @@ impl PruneChannels {
         graph: &Graph,
         links: &HashMap<NodeId, Link>,
         families: &Families,
-        costs: &[Vec<f64>],
-    ) -> Vec<Vec<usize>> {
-        let orders: Vec<Vec<usize>> = costs.iter().map(|costs| Self::cheapest(costs)).collect();
-        let whole = |n: usize, gone: usize| self.whole(n, gone);
-        if let Some(share) = self.channels {
-            return orders
-                .into_iter()
-                .map(|mut order| {
-                    let n = order.len();
-                    order.truncate(whole(n, (share * n as f64).round() as usize));
-                    order
-                })
-                .collect();
-        }
-        let mut counts = vec![0_usize; orders.len()];
-        let work = macs::Work::of(graph, links);
-        let gone = |counts: &[usize]| {
-            let mut gone: HashMap<ValueId, usize> = HashMap::new();
-            for (family, count) in families.all.iter().zip(counts) {
-                for v in &family.values {
-                    let per_group = family
-                        .groups
-                        .first()
-                        .map_or(0, |g| g.iter().filter(|(value, _)| value == v).count());
-                    *gone.entry(*v).or_default() += per_group * count;
-                }
+        (costs, orders): (&[Vec<f64>], &[Vec<usize>]),
+        cx: &mut PassContext<'_>,
+    ) -> Result<Vec<Vec<usize>>, PassError> {
+        let counts: Vec<usize> = match (self.channels, self.macs) {
+            (Some(share), _) => orders
+                .iter()
+                .map(|order| self.whole(order.len(), (share * order.len() as f64).round() as usize))
+                .collect(),
+            (None, Some(share)) => {
+                let work = macs::Work::of(graph, links, &|node| paring_ir::macs(graph, node));
+                let target = share * work.total(&HashMap::new());
+                let path = Path { families, costs, orders, work: &work };
+                path.walk(self.multiple.unwrap_or(1), target).pop().unwrap_or_default()
             }
-            gone
+            (None, None) => self.within(graph, links, families, (costs, orders), cx)?,
         };
-        let all = work.total(&HashMap::new());
-        let target = self.macs.unwrap_or(1.0) * all;
-        let mut now = all;
+        Ok(first(orders.to_vec(), counts))
+    }
+}
+
+/// The first groups of each family, as many as counted.
+fn first(orders: Vec<Vec<usize>>, counts: Vec<usize>) -> Vec<Vec<usize>> {
+    let both = orders.into_iter().zip(counts);
+    both.map(|(mut order, count)| {
+        order.truncate(count);
+        order
+    })
+    .collect()
+}
+
+/// How many of `n` go where so many should: as many as leave a multiple, and never all.
+fn whole(n: usize, gone: usize, multiple: usize) -> usize {
+    let left = (n - gone.min(n.saturating_sub(1))).next_multiple_of(multiple);
+    n.saturating_sub(left)
+}
+
+/// The channels of those groups.
+fn channels_of(families: &Families, chosen: &[Vec<usize>]) -> Vec<(ValueId, usize)> {
+    let both = families.all.iter().zip(chosen);
+    both.flat_map(|(f, groups)| groups.iter().flat_map(|g| f.groups[*g].iter().copied())).collect()
+}
+
+/// Channels in the order in which they go.
+struct Path<'a> {
+    families: &'a Families,
+    /// What the groups of each family cost.
+    costs: &'a [Vec<f64>],
+    /// The cheapest groups of each family first.
+    orders: &'a [Vec<usize>],
+    work: &'a macs::Work,
+}
+
+impl Path<'_> {
+    /// How many channels of each value are gone with so many groups of each family.
+    fn gone(&self, counts: &[usize]) -> HashMap<ValueId, usize> {
+        let mut gone: HashMap<ValueId, usize> = HashMap::new();
+        for (family, count) in self.families.all.iter().zip(counts) {
+            for v in &family.values {
+                let per_group = family
+                    .groups
+                    .first()
+                    .map_or(0, |g| g.iter().filter(|(value, _)| value == v).count());
+                *gone.entry(*v).or_default() += per_group * count;
+            }
+        }
+        gone
+    }
+
+    /// How many groups of each family are gone, step by step until the work is at most `target`: a step takes
+    /// those of the family that cost least for the work that they save.
+    fn walk(&self, multiple: usize, target: f64) -> Vec<Vec<usize>> {
+        let mut counts = vec![0_usize; self.orders.len()];
+        let mut now = self.work.total(&HashMap::new());
+        let mut path = vec![counts.clone()];
         while now > target {
             let mut best: Option<(f64, usize, f64)> = None;
-            for f in 0..orders.len() {
-                let n = orders[f].len();
-                let step = self.multiple.max(1);
-                if counts[f] + step >= n || whole(n, counts[f] + step) < counts[f] + step {
+            for (f, order) in self.orders.iter().enumerate() {
+                let (n, to) = (order.len(), counts[f] + multiple);
+                if to >= n || whole(n, to, multiple) < to {
                     continue;
                 }
-                let cost: f64 =
-                    orders[f][counts[f]..counts[f] + step].iter().map(|g| costs[f][*g]).sum();
+                let cost: f64 = order[counts[f]..to].iter().map(|g| self.costs[f][*g]).sum();
                 let mut next = counts.clone();
-                next[f] += step;
-                let after = work.total(&gone(&next));
+                next[f] = to;
+                let after = self.work.total(&self.gone(&next));
                 let ratio = cost / (now - after).max(1e-9);
                 if best.is_none_or(|b| ratio < b.0) {
                     best = Some((ratio, f, after));
                 }
             }
             let Some((_, f, after)) = best else { break };
-            counts[f] += self.multiple.max(1);
+            counts[f] += multiple;
             now = after;
+            path.push(counts.clone());
         }
-        orders
-            .into_iter()
-            .zip(counts)
-            .map(|(mut order, count)| {
-                order.truncate(count);
-                order
-            })
-            .collect()
+        path
+    }
+
+    /// What the groups that are gone cost together.
+    fn cost(&self, counts: &[usize]) -> f64 {
+        let each = counts.iter().enumerate();
+        each.flat_map(|(f, n)| self.orders[f][..*n].iter().map(move |g| self.costs[f][*g])).sum()
     }
 }
 
@@ -319,17 +383,15 @@ impl Pass for PruneChannels {
         let links = links(graph, cx);
         let families = Families::of(graph, &links);
         let (readers, _) = layers(graph, cx);
-        let costs = self.costs(graph, &links, &families, &readers, cx)?;
-        let chosen = self.choose(graph, &links, &families, &costs);
-        let gone: Vec<(ValueId, usize)> = families
-            .all
-            .iter()
-            .zip(&chosen)
-            .flat_map(|(f, groups)| groups.iter().flat_map(|g| f.groups[*g].iter().copied()))
-            .collect();
-        let keep = Keep::all_but(graph, gone);
+        let mut costs = self.costs(graph, &links, &families, &readers, cx)?;
+        let orders: Vec<Vec<usize>> = costs.iter().map(|costs| Self::cheapest(costs)).collect();
+        if self.channels.is_none() && self.criterion() == Criterion::SecondOrder {
+            costs = self.measured(graph, &links, &families, &readers, (&costs, &orders), cx)?;
+        }
+        let chosen = self.choose(graph, &links, &families, (&costs, &orders), cx)?;
+        let keep = Keep::all_but(graph, channels_of(&families, &chosen));
         let widths = |v: ValueId| keep.kept(v).map(|k| k.len());
-        let predicted = macs::Work::of(graph, &links);
+        let predicted = macs::Work::of(graph, &links, &|node| paring_ir::macs(graph, node));
         let removed: HashMap<ValueId, usize> = graph
             .values()
             .filter_map(|v| {
@@ -352,7 +414,9 @@ impl Pass for PruneChannels {
         cx.note(format!(
             "multiply-accumulates of the layers: {before:.0} before, {after:.0} predicted"
         ));
-        cx.apply(graph, patch)?;
+        if cx.apply(graph, patch)? {
+            self.report(graph, cx)?;
+        }
         Ok(())
     }
 }
@@ -384,18 +448,7 @@ impl PruneChannels {
             // The filters of a group of their own see channels that go or stay with them.
             let free: Vec<bool> =
                 (0..depth).map(|i| !one_group || keep.keeps(x, i % reads)).collect();
-            let rows: Vec<(Vec<f64>, f64)> = (0..outputs)
-                .into_par_iter()
-                .map(|o| {
-                    let problem = &problems[o * problems.len() / outputs];
-                    let filter = &weights[o * depth..(o + 1) * depth];
-                    let values = problem.refit(&problem.target(filter), &free);
-                    let shift = problem.shift(filter, &values);
-                    (values, shift)
-                })
-                .collect();
-            let shifts: Vec<f64> = rows.iter().map(|r| r.1).collect();
-            let flat: Vec<f32> = rows.iter().flat_map(|r| r.0.iter().map(|v| *v as f32)).collect();
+            let (flat, shifts) = fitted(&problems, &weights, outputs, &free);
             let data = consts::with_elements(data, &Tensor::from_vec(shape, flat)?)?;
             let patch = replace_weights(graph, id, data, None, &shifts, "prune-channels")?;
             if !cx.apply(graph, patch)? {
@@ -405,6 +458,29 @@ impl PruneChannels {
         }
         Ok(())
     }
+}
+
+/// The weights that bring filters closest to what they computed with all inputs, of which only free ones are left,
+/// and what is added to their biases.
+fn fitted(
+    problems: &[Problem],
+    weights: &[f32],
+    outputs: usize,
+    free: &[bool],
+) -> (Vec<f32>, Vec<f64>) {
+    let depth = weights.len() / outputs.max(1);
+    let rows: Vec<(Vec<f64>, f64)> = (0..outputs)
+        .into_par_iter()
+        .map(|o| {
+            let problem = &problems[o * problems.len() / outputs];
+            let filter = &weights[o * depth..(o + 1) * depth];
+            let values = problem.refit(&problem.target(filter), free);
+            let shift = problem.shift(filter, &values);
+            (values, shift)
+        })
+        .collect();
+    let flat = rows.iter().flat_map(|r| r.0.iter().map(|v| *v as f32)).collect();
+    (flat, rows.iter().map(|r| r.1).collect())
 }
 
 #[cfg(test)]

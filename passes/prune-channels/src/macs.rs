@@ -1,7 +1,7 @@
-//! Multiply-accumulates, predicted from how many channels values keep.
+//! Work, predicted from how many channels values keep.
 
 use paring_channels::{Link, channels};
-use paring_ir::{Graph, NodeId, ValueId};
+use paring_ir::{Graph, Node, NodeId, ValueId};
 use std::collections::HashMap;
 
 struct Layer {
@@ -10,7 +10,7 @@ struct Layer {
     reads: f64,
     outputs: f64,
     depthwise: bool,
-    macs: f64,
+    work: f64,
 }
 
 /// The work of the layers whose channels may go, and of the others.
@@ -20,23 +20,29 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    pub(crate) fn of(graph: &Graph, links: &HashMap<NodeId, Link>) -> Self {
+    /// The work of each node by `price`: of multiply-accumulates, or of anything else that grows with the
+    /// channels that a layer reads and makes.
+    pub(crate) fn of(
+        graph: &Graph,
+        links: &HashMap<NodeId, Link>,
+        price: &dyn Fn(&Node) -> Option<u64>,
+    ) -> Self {
         let mut layers = Vec::new();
         let mut rest = 0.0;
         for id in graph.topological() {
             let node = graph.node(id);
-            let macs = paring_ir::macs(graph, node).unwrap_or(0) as f64;
+            let work = price(node).unwrap_or(0) as f64;
             let depthwise = match links.get(&id) {
                 Some(Link::Layer(_)) => false,
                 Some(Link::Depthwise(..)) => true,
                 _ => {
-                    rest += macs;
+                    rest += work;
                     continue;
                 }
             };
             let (x, y) = (node.inputs()[0], node.outputs()[0]);
             let width = |v: ValueId| channels(graph, v).unwrap_or(1).max(1) as f64;
-            layers.push(Layer { x, y, reads: width(x), outputs: width(y), depthwise, macs });
+            layers.push(Layer { x, y, reads: width(x), outputs: width(y), depthwise, work });
         }
         Self { layers, rest }
     }
@@ -50,7 +56,7 @@ impl Work {
                 .iter()
                 .map(|l| {
                     let reads = if l.depthwise { 1.0 } else { left(&l.x, l.reads) };
-                    l.macs * reads * left(&l.y, l.outputs)
+                    l.work * reads * left(&l.y, l.outputs)
                 })
                 .sum::<f64>()
     }

@@ -22,7 +22,9 @@
 //! stays (`macs`), or `bytes` that weights and masks may take.
 //!
 //! With a `target` the backend says which layers have kernels that leave out zeros, and in which blocks;
-//! only they are pruned, and so.
+//! only they are pruned, and so. There the aim may also be a `latency`, by the estimate of the target's backend: `0.7` of
+//! what the network takes now, `"8M"` cycles, or `"20ms@120MHz"`. With `scope = "global"` layers then share it by
+//! the cycles that their weights take.
 //!
 //! The result is in the graph: constants with sparse storage. Later passes keep it.
 //!
@@ -47,6 +49,7 @@
 #![forbid(unsafe_code)]
 
 mod choose;
+mod latency;
 mod share;
 mod structure;
 #[cfg(test)]
@@ -62,7 +65,7 @@ use paring_layerwise::{
     replace_weights, restore, taylor,
 };
 use paring_pass::{
-    Effect, Lost, Pass, PassContext, PassError, PassInfo, consts, facts, register_pass,
+    Effect, LatencyAim, Lost, Pass, PassContext, PassError, PassInfo, consts, facts, register_pass,
 };
 use paring_tensor::{DType, Sparse, Tensor};
 use rayon::prelude::*;
@@ -78,6 +81,8 @@ pub struct Prune {
     pub macs: Option<f64>,
     /// Bytes that weights of `f32` with their masks may take.
     pub bytes: Option<usize>,
+    /// How long a run may take on `target`, by estimate.
+    pub latency: Option<LatencyAim>,
     /// Which weights go.
     pub criterion: Criterion,
     /// What goes together.
@@ -99,6 +104,9 @@ pub struct Prune {
     /// What is looked at.
     #[serde(flatten)]
     pub calibration: Calibration,
+    /// What a weight of each layer counts for where layers share an aim; 1 where nothing is said.
+    #[serde(skip)]
+    prices: BTreeMap<NodeId, f64>,
 }
 
 /// Which weights go.
@@ -133,6 +141,7 @@ impl Default for Prune {
             sparsity: None,
             macs: None,
             bytes: None,
+            latency: None,
             criterion: Criterion::default(),
             structure: Structure::default(),
             target: None,
@@ -142,6 +151,7 @@ impl Default for Prune {
             restore: None,
             probes: 128,
             calibration: Calibration::default(),
+            prices: BTreeMap::new(),
         }
     }
 }
@@ -211,18 +221,31 @@ impl Layer {
 impl Prune {
     fn check(&self) -> Result<(), PassError> {
         let wrong = |why: &str| Err(PassError::Input(why.to_owned()));
-        let aims = [self.sparsity.is_some(), self.macs.is_some(), self.bytes.is_some()];
+        let aims = [
+            self.sparsity.is_some(),
+            self.macs.is_some(),
+            self.bytes.is_some(),
+            self.latency.is_some(),
+        ];
         let aims = aims.iter().filter(|a| **a).count();
         match self.structure {
             Structure::Of { .. } if aims > 0 => {
                 return wrong("`structure` says how many weights stay; leave the aim out");
             }
             Structure::Of { .. } => {}
-            _ if aims != 1 => return wrong("give one of `sparsity`, `macs` and `bytes`"),
+            _ if aims != 1 => {
+                return wrong("give one of `sparsity`, `macs`, `bytes` and `latency`");
+            }
             _ => {}
         }
         if [self.sparsity, self.macs].iter().flatten().any(|s| !(0.0..1.0).contains(s)) {
             return wrong("`sparsity` and `macs` are shares: from 0 to less than 1");
+        }
+        if let Some(aim) = &self.latency {
+            aim.check()?;
+            if self.target.is_none() {
+                return wrong("`latency` needs a `target`, such as `cortex-m4`");
+            }
         }
         self.calibration.check()?;
         if self.target.is_some() && self.structure != Structure::Unstructured {
@@ -329,19 +352,46 @@ impl Prune {
                 }
             }
         }
-        if blocks.is_empty() {
-            cx.note(format!("no layer has zeros that `{target}` leaves out"));
+        let blocks: Vec<(Structure, Vec<NodeId>)> = blocks
+            .into_iter()
+            .map(|(block, ids)| match block {
+                [1, 1] => (Structure::Unstructured, ids),
+                [filters, inputs] => (Structure::Block { filters, inputs }, ids),
+            })
+            .collect();
+        match &self.latency {
+            Some(aim) => self.run_within(aim, target, &blocks, graph, cx),
+            None if blocks.is_empty() => {
+                cx.note(format!("no layer has zeros that `{target}` leaves out"));
+                Ok(())
+            }
+            None => self.run_blocks(target, &blocks, graph, cx),
         }
-        for (&[filters, inputs], ids) in &blocks {
-            let structure = match (filters, inputs) {
-                (1, 1) => Structure::Unstructured,
-                (filters, inputs) => Structure::Block { filters, inputs },
-            };
-            let own = Self { structure, target: None, ..self.clone() };
+    }
+
+    /// Prunes layers in blocks.
+    fn run_blocks(
+        &self,
+        target: &str,
+        blocks: &[(Structure, Vec<NodeId>)],
+        graph: &mut Graph,
+        cx: &mut PassContext<'_>,
+    ) -> Result<(), PassError> {
+        for (structure, ids) in blocks {
+            let own = Self { structure: *structure, target: None, ..self.clone() };
+            let [filters, inputs] = structure.extents();
             cx.note(format!("`{target}` leaves out blocks of {filters}x{inputs}"));
             own.run_on(ids.clone(), graph, cx)?;
         }
         Ok(())
+    }
+
+    /// What a weight of a layer counts for where layers share the aim.
+    fn price(&self, layer: &Layer) -> f64 {
+        match self.macs {
+            Some(_) => layer.positions as f64,
+            None => self.prices.get(&layer.id).copied().unwrap_or(1.0),
+        }
     }
 }
 
@@ -412,7 +462,7 @@ impl Prune {
             }
         }
         let weights: f64 = found.iter().map(|l| l.weights.len() as f64).sum();
-        let work = |l: &Layer| l.weights.len() as f64 * l.positions as f64;
+        let work = |l: &Layer| l.weights.len() as f64 * self.price(l);
         let share = match (self.sparsity, self.macs, self.bytes) {
             (Some(s), ..) => s,
             (_, Some(m), _) => 1.0 - m,
@@ -436,7 +486,7 @@ impl Prune {
         // So many of so many are the same share everywhere.
         let alike = matches!(self.structure, Structure::Of { .. });
         let budgets: Vec<f64> = if self.scope == Scope::Global && !alike {
-            let all = if self.macs.is_some() { found.iter().map(work).sum() } else { weights };
+            let all: f64 = found.iter().map(work).sum();
             self.shares(graph, &found, share * all, cx)?
         } else {
             found.iter().map(|l| (share * l.weights.len() as f64).round()).collect()

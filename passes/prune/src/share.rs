@@ -29,7 +29,7 @@ impl Prune {
         budget: f64,
         cx: &mut PassContext<'_>,
     ) -> Result<Vec<f64>, PassError> {
-        let price = |layer: &Layer| if self.macs.is_some() { layer.positions as f64 } else { 1.0 };
+        let price = |layer: &Layer| self.price(layer);
         let mut walk = self.walk(graph, found)?;
         let known = |layer: &Layer| !layer.scores.is_empty() || !layer.influence.is_empty();
         if walk.is_none() || found.iter().all(known) {

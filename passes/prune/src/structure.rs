@@ -46,6 +46,14 @@ impl TryFrom<String> for Structure {
 }
 
 impl Structure {
+    /// Filters and neighbouring inputs of a block.
+    pub(crate) fn extents(self) -> [usize; 2] {
+        match self {
+            Self::Block { filters, inputs } => [filters, inputs],
+            _ => [1, 1],
+        }
+    }
+
     /// Filters that go together.
     pub(crate) fn filters(self) -> usize {
         match self {

@@ -4,9 +4,9 @@ use crate::data::{Fitted, open};
 use crate::error::message;
 use crate::ui::Ui;
 use indicatif::ProgressBar;
-use paring_backend::ExecOptions;
+use paring_backend::{CompileOptions, ExecOptions, LayerSize};
 use paring_ir::{Executor, Graph, Node};
-use paring_pass::{Host, PassError, Samples};
+use paring_pass::{Estimate, Host, LayerEstimate, PassError, Samples};
 use paring_tensor::Tensor;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -82,6 +82,25 @@ impl Host for CliHost<'_> {
     ) -> Result<Option<[usize; 2]>, PassError> {
         let backend = paring_backend::backend_for(target).map_err(PassError::Input)?;
         Ok(backend.skips(graph, node, target))
+    }
+
+    fn estimate(&self, target: &str, graph: &Graph) -> Result<Estimate, PassError> {
+        let options = CompileOptions { target: target.to_owned(), ..CompileOptions::default() };
+        let found = paring_bundle::estimate(graph, &options)
+            .map_err(|e| PassError::Input(format!("estimating what the network takes: {e}")))?;
+        let sizes = found.sizes;
+        let layer = |l: LayerSize| LayerEstimate {
+            name: l.name,
+            cycles: l.cycles,
+            weight_bytes: l.weight_bytes as u64,
+            ram_bytes: l.live_bytes as u64,
+        };
+        Ok(Estimate {
+            cycles: sizes.cycles,
+            ram_bytes: sizes.ram_bytes as u64,
+            flash_bytes: (sizes.weight_bytes + sizes.code_bytes.unwrap_or(0)) as u64,
+            layers: sizes.layers.into_iter().map(layer).collect(),
+        })
     }
 
     fn progress(&self, what: &str, done: usize, total: usize) {

@@ -1,16 +1,13 @@
 //! `paring compile`
 
 use crate::error::BoundFailed;
-use crate::host::CliHost;
 use crate::model::ModelArgs;
-use crate::recipes;
 use crate::ui::{Ui, grouped, table};
 use anyhow::{Context, Result};
 use paring_backend::{
     CompileOptions, Package, backend_for, parse_bytes, parse_energy, parse_latency,
 };
 use paring_ir::Graph;
-use paring_pass::{Pipeline, RunOptions};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -89,16 +86,9 @@ fn setting(text: &str) -> Result<(String, String), String> {
 }
 
 impl LowerArgs {
-    /// The graph that is lowered: the model after the recipe `exact`, which changes no output bit, or for
-    /// processors that compute with real numbers after `folded`, which changes those by rounding only.
-    pub fn prepare(&self, graph: Graph, ui: &Ui) -> Result<Graph> {
-        if self.as_is {
-            return Ok(graph);
-        }
-        let recipe = if self.target == AARCH64 { "folded" } else { "exact" };
-        let pipeline = Pipeline::parse(&recipes::load(recipe)?)?;
-        let host = CliHost::new(paring_bundle::REFERENCE, None, ui).map_err(anyhow::Error::msg)?;
-        Ok(pipeline.run(&graph, &host, &mut RunOptions::default())?.graph)
+    /// The graph that is lowered: the model after a recipe of the target, unless it is to be lowered as it is.
+    pub fn prepare(&self, graph: Graph) -> Result<Graph> {
+        if self.as_is { Ok(graph) } else { Ok(paring_bundle::prepare(&graph, &self.target)?) }
     }
 
     /// Whether linked flash and counted cycles are within the budgets that are stated.
@@ -151,7 +141,7 @@ impl LowerArgs {
 
 /// Runs the command.
 pub fn run(args: &Args, ui: &Ui) -> Result<()> {
-    let graph = args.lower.prepare(args.model.read()?, ui)?;
+    let graph = args.lower.prepare(args.model.read()?)?;
     let package = args.lower.compile(&graph, args.package.as_deref())?;
     package.write(&args.output).with_context(|| args.output.display().to_string())?;
     let files: Vec<_> = package.files.iter().map(|(name, _)| name).collect();

@@ -102,10 +102,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     Ok(())
 }
 
-/// What a step made of each layer, as a table.
+/// What a step made of each layer, as a table, and what it noted.
 fn layers(step: &StepReport) -> String {
+    let title = format!("\nstep {}, {}\n", step.step, step.pass);
+    let notes: String = step.notes.iter().map(|note| format!("{note}\n")).collect();
     if step.layers.is_empty() {
-        return String::new();
+        return if notes.is_empty() { notes } else { title + &notes };
     }
     let decibels = |db: Option<f64>| db.map_or(String::new(), |db| format!("{db:.1}"));
     let rows: Vec<_> = step
@@ -124,11 +126,7 @@ fn layers(step: &StepReport) -> String {
         })
         .collect();
     let header = ["layer", "op", "weights", "dB", "result", "dB", "note"];
-    let mut text = format!("\nstep {}, {}\n{}", step.step, step.pass, table(&header, &rows));
-    for note in &step.notes {
-        text += &format!("{note}\n");
-    }
-    text
+    title + &table(&header, &rows) + &notes
 }
 
 /// How a model is compressed.

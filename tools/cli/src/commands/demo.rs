@@ -74,7 +74,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         energy: None,
         settings: Vec::new(),
     };
-    let lowered = lower.prepare(small.clone(), ui)?;
+    let lowered = lower.prepare(small.clone())?;
     let package = lower.compile(&lowered, None)?;
     package.write(&dir.join("c")).with_context(|| path.to_string())?;
 

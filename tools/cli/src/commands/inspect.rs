@@ -3,7 +3,11 @@
 use crate::model::ModelArgs;
 use crate::ui::{Ui, grouped, refusal, table};
 use anyhow::Result;
-use paring_backend::{backend_for, backend_named, refusals, registered_backends};
+use paring_backend::{
+    CompileError, CompileOptions, LayerSize, backend_for, backend_named, refusals,
+    registered_backends,
+};
+use paring_bundle::Estimate;
 use paring_codec::Statistics;
 use paring_ir::{Graph, Node};
 use paring_pass::{NoHost, Pipeline, RunOptions, Snapshot};
@@ -17,7 +21,7 @@ use std::collections::BTreeMap;
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Say which nodes this target cannot take
+    /// Say which nodes this target cannot take, and estimate what the model takes there
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
     /// Code every constant as a container does, and show bits a weight beside the entropy
@@ -41,6 +45,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         None => (backend_named(paring_bundle::REFERENCE), None),
     };
     let refused = refusals(backend.map_err(anyhow::Error::msg)?, &graph, target);
+    let estimate = target.map(|target| Estimated::of(&graph, target));
     let mut ops: BTreeMap<&str, usize> = BTreeMap::new();
     for node in graph.nodes() {
         *ops.entry(node.op.name()).or_default() += 1;
@@ -72,6 +77,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         "transposes_after_layout": left,
         "refused_by": everywhere.iter().copied().collect::<BTreeMap<_, _>>(),
         "unsupported": refused.iter().map(refusal).collect::<Vec<_>>(),
+        "estimate": estimate.as_ref().map(Estimated::json),
         "constants": weights.iter().map(Weight::json).collect::<Vec<_>>(),
         "layers": layers.iter().map(Layer::json).collect::<Vec<_>>(),
     });
@@ -120,6 +126,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
                 8.0 * bytes as f64 / elements.max(1) as f64,
             );
         }
+        if let Some(estimate) = &estimate {
+            out += &estimate.text();
+        }
         let counts: Vec<_> = ops.iter().map(|(op, n)| format!("{n} {op}")).collect();
         out += &format!("ops: {}\n", counts.join(", "));
         match left {
@@ -140,6 +149,69 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         out
     });
     Ok(())
+}
+
+/// What the model takes on a target, or why that is not known.
+struct Estimated<'a> {
+    target: &'a str,
+    found: Result<Estimate, CompileError>,
+}
+
+impl<'a> Estimated<'a> {
+    fn of(graph: &Graph, target: &'a str) -> Self {
+        let options = CompileOptions { target: target.to_owned(), ..CompileOptions::default() };
+        Self { target, found: paring_bundle::estimate(graph, &options) }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        match &self.found {
+            Ok(found) => json!({ "target": self.target, "assumed_integers": found.assumed,
+                                 "sizes": found.sizes }),
+            Err(why) => json!({ "target": self.target, "error": why.to_string() }),
+        }
+    }
+
+    fn text(&self) -> String {
+        let found = match &self.found {
+            Ok(found) => found,
+            Err(why) => return format!("no estimate for {}: {why}\n", self.target),
+        };
+        let sizes = &found.sizes;
+        let number = |n: Option<u64>| n.map_or("?".into(), grouped);
+        let row = |l: &LayerSize| {
+            let (constants, live) = (grouped(l.weight_bytes as u64), grouped(l.live_bytes as u64));
+            vec![short(&l.name), l.kernel.clone(), number(l.cycles), constants, live]
+        };
+        let header = ["layer", "kernel", "cycles", "constants", "RAM in use"];
+        let rows: Vec<_> = sizes.layers.iter().map(row).collect();
+        let how = match found.assumed {
+            true => ", its real numbers taken as integers of 8 bits",
+            false => "",
+        };
+        let code = sizes.code_bytes.map(|n| format!(", about {} of code", grouped(n as u64)));
+        let cycles = match sizes.cycles {
+            Some(n) => format!("{} cycles without wait states", grouped(n)),
+            None => "cycles are not known without running it (`paring verify`)".to_owned(),
+        };
+        format!(
+            "\non {}{how}:\n{}\nestimated: {cycles}, RAM {} bytes, {} bytes of constants{}\n\n",
+            self.target,
+            table(&header, &rows),
+            grouped(sizes.ram_bytes as u64),
+            grouped(sizes.weight_bytes as u64),
+            code.unwrap_or_default(),
+        )
+    }
+}
+
+/// The end of a name where it is long: converters write the names of all that they fused.
+fn short(name: &str) -> String {
+    let count = name.chars().count();
+    if count <= 48 {
+        return name.to_owned();
+    }
+    let tail: String = name.chars().skip(count - 47).collect();
+    format!("…{tail}")
 }
 
 /// A constant and how well it is coded.
@@ -242,14 +314,8 @@ impl Layer {
     }
 
     fn row(&self) -> Vec<String> {
-        let short = if self.name.chars().count() > 48 {
-            let tail: String = self.name.chars().rev().take(47).collect();
-            format!("…{}", tail.chars().rev().collect::<String>())
-        } else {
-            self.name.clone()
-        };
         vec![
-            short,
+            short(&self.name),
             self.op.to_owned(),
             self.output.clone(),
             grouped(self.parameters as u64),

@@ -72,7 +72,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     };
     samples.truncate(args.limit.unwrap_or(usize::MAX));
     let reference = graph.clone();
-    let graph = args.lower.prepare(graph, ui)?;
+    let graph = args.lower.prepare(graph)?;
     if args.lower.target == AARCH64 {
         return super::verify_aarch64::run(&graph, &reference, &args.lower, args.cpu, &samples, ui);
     }

@@ -199,7 +199,12 @@ impl Helper {
             Self::Mm42Any if mve => include_str!("c/mm_mve_any.c"),
             // It saves little; one form of the product is enough where the other is needed too.
             Self::Mm42Relu if mve && present.contains(&Self::Mm42Any) => "",
-            Self::Mm42Relu if mve => include_str!("c/mm_mve_relu.c"),
+            Self::Mm42Relu if mve => {
+                return include_str!("c/mm_mve_any.c")
+                    .replace("For any zero point of the output", "For a zero point of -128")
+                    .replace("pr_mm42(", "pr_mm42_relu(")
+                    .replace("PR_TIES", "\"\"");
+            }
             Self::Mm42 => "",
             Self::Mm42Any if dsp => include_str!("c/mm_dsp_any.c"),
             Self::Mm42Long => "",
@@ -214,16 +219,12 @@ impl Helper {
             Self::MmChoice => {
                 let any = present.contains(&Self::Mm42Any);
                 let relu = (dsp || mve && !any) && present.contains(&Self::Mm42Relu);
-                let variants = (relu, any);
-                match variants {
-                    (true, true) if dsp => {
+                match (relu, any) {
+                    (true, true) => {
                         return format!(
                             "#define PR_MM(columns, stream, out, m) \\\n    ((m)->zero == {} ? pr_mm42_relu : pr_mm42)(columns, stream, out, m)\n",
                             crate::pack::LINE_ZERO
                         );
-                    }
-                    (true, true) => {
-                        "#define PR_MM(columns, stream, out, m) \\\n    ((m)->zero == -255 ? pr_mm42_relu : pr_mm42)(columns, stream, out, m)\n"
                     }
                     (true, false) => "#define PR_MM pr_mm42_relu\n",
                     (false, _) => "#define PR_MM pr_mm42\n",

@@ -80,6 +80,30 @@ pub(crate) enum Helper {
     Requantize,
     Rows,
     Patches,
+    Base16,
+    Wide(Wide),
+}
+
+/// What there is for 16-bit activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wide {
+    Clamp,
+    Add,
+    Mul,
+    Mean,
+    AvgPool,
+    MaxPool,
+    Quantize,
+    QuantizeEven,
+    Dequantize,
+    /// From 8 bits.
+    Widen,
+    /// To 8 bits.
+    Narrow,
+    Requantize,
+    Products,
+    Conv,
+    Depthwise,
 }
 
 impl Helper {
@@ -166,6 +190,20 @@ impl Helper {
             H::Softmax => &[H::Exp],
             H::Add => &[H::Base, H::Helium, H::MulHr],
             H::AvgPool | H::MaxPool => &[H::Pool],
+            H::Base16 => &[],
+            H::Wide(wide) => match wide {
+                Wide::Clamp | Wide::Dequantize => &[],
+                Wide::Add => &[H::Base16, H::MulHr],
+                Wide::Mul | Wide::Mean | Wide::Widen | Wide::Requantize => {
+                    &[H::Base16, H::ScaleAny]
+                }
+                Wide::Narrow => &[H::Base, H::ScaleAny],
+                Wide::AvgPool | Wide::MaxPool => &[H::Pool],
+                Wide::Quantize | Wide::QuantizeEven => &[H::Base16],
+                Wide::Products => &[H::Helium],
+                Wide::Conv => &[H::Base16, H::Wide(Wide::Products)],
+                Wide::Depthwise => &[H::Base16, H::Helium],
+            },
         }
     }
 
@@ -385,23 +423,14 @@ impl Helper {
             Self::MaxPool => include_str!("c/max_pool.c"),
             Self::Mean => include_str!("c/mean.c"),
             Self::Copy => include_str!("c/copy.c"),
-            Self::Quantize => {
-                return quantize(
-                    "pr_quantize",
-                    "away from zero",
-                    "v += (rest >= 0.5f) - (rest <= -0.5f);",
-                );
-            }
-            Self::QuantizeEven => {
-                let up = "(rest > 0.5f || (rest == 0.5f && (v & 1)))";
-                let round =
-                    format!("v += {up} - {};", up.replace("0.5f", "-0.5f").replace('>', "<"));
-                return quantize("pr_quantize_even", "to even numbers", &round);
-            }
+            Self::Quantize => return quantize(),
+            Self::QuantizeEven => return quantize_even(),
             Self::Dequantize => include_str!("c/dequantize.c"),
             Self::Requantize => include_str!("c/requantize.c"),
             Self::Rows => include_str!("c/rows.c"),
             Self::Patches => include_str!("c/patches.c"),
+            Self::Base16 => include_str!("c/base16.c"),
+            Self::Wide(what) => return wide(what, isa),
         };
         plain.to_string()
     }
@@ -506,12 +535,72 @@ fn codes(isa: Isa) -> String {
     include_str!("c/codes.c").to_owned() + put
 }
 
-/// Floats to int8 by one way of rounding.
-fn quantize(name: &str, ties: &str, round: &str) -> String {
+/// Floats to int8, ties away from zero.
+fn quantize() -> String {
     include_str!("c/quantize.c")
-        .replace("PR_NAME", name)
-        .replace("PR_TIES", ties)
-        .replace("PR_ROUND", round)
+        .replace("PR_NAME", "pr_quantize")
+        .replace("PR_TIES", "away from zero")
+        .replace("PR_ROUND", "v += (rest >= 0.5f) - (rest <= -0.5f);")
+}
+
+/// Floats to int8, ties to even numbers.
+fn quantize_even() -> String {
+    let up = "(rest > 0.5f || (rest == 0.5f && (v & 1)))";
+    let round = format!("v += {up} - {};", up.replace("0.5f", "-0.5f").replace('>', "<"));
+    include_str!("c/quantize.c")
+        .replace("PR_NAME", "pr_quantize_even")
+        .replace("PR_TIES", "to even numbers")
+        .replace("PR_ROUND", &round)
+}
+
+/// The functions for 16-bit activations: most are those for 8 bits with other types.
+fn wide(what: Wide, isa: Isa) -> String {
+    let named = |text: &str, name: &str| text.replace(name, &format!("{name}16"));
+    let widened = |text: &str, name: &str| {
+        named(text, name).replace("int8_t", "int16_t").replace("pr_sat8", "pr_sat16")
+    };
+    match what {
+        Wide::Clamp => widened(include_str!("c/clamp.c"), "pr_clamp"),
+        Wide::Add => widened(include_str!("c/add.c"), "pr_add")
+            .replace("2^20", "2^15")
+            .replace("1 << 19", "1 << 14")
+            .replace("1 << 21", "1 << 16")
+            .replace("-128", "-32768")
+            .replace("127", "32767"),
+        Wide::Mul => widened(include_str!("c/mul.c"), "pr_mul"),
+        Wide::Mean => widened(include_str!("c/mean.c"), "pr_mean"),
+        Wide::AvgPool => widened(include_str!("c/avg_pool.c"), "pr_avg_pool"),
+        Wide::MaxPool => widened(include_str!("c/max_pool.c"), "pr_max_pool"),
+        Wide::Quantize => widened(&quantize(), "pr_quantize").replace("512.0f", "131072.0f"),
+        Wide::QuantizeEven => {
+            widened(&quantize_even(), "pr_quantize_even").replace("512.0f", "131072.0f")
+        }
+        Wide::Dequantize => widened(include_str!("c/dequantize.c"), "pr_dequantize"),
+        Wide::Requantize => widened(include_str!("c/requantize.c"), "pr_requantize"),
+        Wide::Widen => include_str!("c/requantize.c")
+            .replace("pr_requantize", "pr_widen")
+            .replace("int8_t *out", "int16_t *out")
+            .replace("(int8_t)pr_sat8", "(int16_t)pr_sat16"),
+        Wide::Narrow => include_str!("c/requantize.c")
+            .replace("pr_requantize", "pr_narrow")
+            .replace("const int8_t *in", "const int16_t *in"),
+        Wide::Products => match isa {
+            Isa::V6m | Isa::V7m => include_str!("c/products16.c"),
+            Isa::Dsp => include_str!("c/products16_dsp.c"),
+            Isa::Helium => include_str!("c/products16_mve.c"),
+        }
+        .to_owned(),
+        Wide::Conv => include_str!("c/conv16.c").to_owned(),
+        Wide::Depthwise => {
+            let plain = include_str!("c/quad16.c");
+            let sums = match isa {
+                Isa::V6m | Isa::V7m => plain.to_owned(),
+                Isa::Dsp => plain.to_owned() + "\n" + include_str!("c/quad16_dsp.c"),
+                Isa::Helium => include_str!("c/quad16_mve.c").replace("PR_PLAIN\n", plain),
+            };
+            sums + "\n" + include_str!("c/depthwise16.c")
+        }
+    }
 }
 
 /// What a driver does for a pair of windows: the products, or gathering the windows for later.

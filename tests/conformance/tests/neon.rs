@@ -8,7 +8,8 @@ use paring_ir::{Executor, Graph};
 use paring_neon::{Level, Neon, NeonKernels};
 use paring_opsuite::cases;
 use paring_opsuite::networks::short_weights;
-use paring_opsuite::random::{Grower, Random, difference, input, sixteen};
+use paring_opsuite::random::{Grower, Random, difference, input};
+use paring_opsuite::sixteen;
 use paring_tensor::Tensor;
 use std::path::Path;
 
@@ -185,5 +186,5 @@ fn integer_networks() {
 
 #[test]
 fn networks_of_sixteen_bits() {
-    check(sixteen, 0..250);
+    check(sixteen::products, 0..250);
 }

@@ -101,6 +101,7 @@ pub(crate) enum Wide {
     /// To 8 bits.
     Narrow,
     Requantize,
+    Window,
     Products,
     Conv,
     Depthwise,
@@ -200,9 +201,10 @@ impl Helper {
                 Wide::Narrow => &[H::Base, H::ScaleAny],
                 Wide::AvgPool | Wide::MaxPool => &[H::Pool],
                 Wide::Quantize | Wide::QuantizeEven => &[H::Base16],
-                Wide::Products => &[H::Helium],
-                Wide::Conv => &[H::Base16, H::Wide(Wide::Products)],
-                Wide::Depthwise => &[H::Base16, H::Helium],
+                Wide::Window => &[H::Base16],
+                Wide::Products => &[H::Base16, H::Helium],
+                Wide::Conv => &[H::Wide(Wide::Window), H::Wide(Wide::Products)],
+                Wide::Depthwise => &[H::Wide(Wide::Window), H::Helium],
             },
         }
     }
@@ -584,6 +586,7 @@ fn wide(what: Wide, isa: Isa) -> String {
         Wide::Narrow => include_str!("c/requantize.c")
             .replace("pr_requantize", "pr_narrow")
             .replace("const int8_t *in", "const int16_t *in"),
+        Wide::Window => include_str!("c/window16.c").to_owned(),
         Wide::Products => match isa {
             Isa::V6m | Isa::V7m => include_str!("c/products16.c"),
             Isa::Dsp => include_str!("c/products16_dsp.c"),

@@ -215,17 +215,11 @@ impl Layer for ConvWide<'_> {
         let by = |c: usize| -> [i32; 2] { Multiplier::reduced(self.requant.of(c)).into() };
         let multipliers: Vec<i32> = (0..out_c).flat_map(by).collect();
         unit.i32s(&format!("{name}_m"), &multipliers);
-        let sizes = match depthwise {
-            true => format!("{in_h}, {in_w}, {in_c}, {out_h}, {out_w}"),
-            false => format!(
-                "{in_h}, {in_w}, {in_c}, {out_h}, {out_w}, {out_c}, {}, {}",
-                in_c / self.groups,
-                out_c / self.groups
-            ),
-        };
         let [low, high] = Width::Sixteen.bounds();
         let fields = format!(
-            "{name}_w, {name}_b, {name}_m, {sizes}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}",
+            "{name}_w, {name}_b, {name}_m, {in_h}, {in_w}, {in_c}, {out_h}, {out_w}, {out_c}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}",
+            in_c / self.groups,
+            out_c / self.groups,
             self.kernel[0],
             self.kernel[1],
             self.stride[0],
@@ -238,12 +232,12 @@ impl Layer for ConvWide<'_> {
             self.requant.low.max(low),
             self.requant.high.min(high)
         );
-        let (helper, record, function) = match depthwise {
-            true => (Of16::Depthwise, "pr_planes16", "pr_depth16"),
-            false => (Of16::Conv, "pr_window16", "pr_conv16"),
+        let (helper, function) = match depthwise {
+            true => (Of16::Depthwise, "pr_depth16"),
+            false => (Of16::Conv, "pr_conv16"),
         };
         unit.need(Helper::Wide(helper));
-        unit.record(record, name, &fields);
+        unit.record("pr_window16", name, &fields);
         let (x, y) = (Width::Sixteen.input(0), Width::Sixteen.output());
         Ok(Kernel::new(format!("{function}(&{name}, {x}, {y});"), "16-bit"))
     }
@@ -252,18 +246,20 @@ impl Layer for ConvWide<'_> {
         let pixels = (self.output[0] * self.output[1]) as u64;
         let sum = |axis: usize| self.taps(axis).sum::<usize>() as u64;
         let [taps_h, taps_w] = [sum(0), sum(1)];
-        let [k_h, k_w] = self.kernel.map(|k| k as u64);
+        let width = self.output[1] as u64;
         let channels = self.output[2];
         if self.is_depthwise() {
             let (fours, ones) = ((channels / 4) as u64, (channels % 4) as u64);
             return vec![
                 ("call", 1),
+                ("pixel", pixels),
                 ("output", pixels * channels as u64),
                 ("four", pixels * fours),
-                ("four_place", pixels * fours * k_h * k_w),
+                ("four_row", taps_h * width * fours),
                 ("four_tap", taps_h * taps_w * fours),
-                ("place", pixels * ones * k_h * k_w),
-                ("tap", taps_h * taps_w * ones),
+                ("one", pixels * ones),
+                ("one_row", taps_h * width * ones),
+                ("one_tap", taps_h * taps_w * ones),
             ];
         }
         let (depth, outputs) = (self.input[2] / self.groups, channels / self.groups);
@@ -291,9 +287,10 @@ impl Layer for ConvWide<'_> {
         let runs = count(&|_| 1);
         vec![
             ("call", 1),
+            ("pixel", pixels),
             ("output", pixels * channels as u64),
             ("block", pixels * (blocks + rests)),
-            ("row", pixels * k_h * (blocks + rests)),
+            ("row", taps_h * width * (blocks + rests)),
             ("run", runs * (blocks + rests)),
             ("four_word", words * blocks),
             ("four_over", over * blocks),

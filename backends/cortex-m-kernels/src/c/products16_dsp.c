@@ -2,50 +2,36 @@
  * the one before. The sums of so few products fit 32 bits. */
 #define PR_RUN16 508
 
-#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
-static inline int32_t pr_four16(uint32_t even, uint32_t odd, const int8_t *w, int32_t acc)
-{
-    uint32_t all, some;
-    memcpy(&all, w, 4);
-    __asm__("sxtb16 %0, %1" : "=r"(some) : "r"(all));
-    __asm__("smlad %0, %1, %2, %0" : "+r"(acc) : "r"(even), "r"(some));
-    __asm__("sxtb16 %0, %1, ror #8" : "=r"(some) : "r"(all));
-    __asm__("smlad %0, %1, %2, %0" : "+r"(acc) : "r"(odd), "r"(some));
-    return acc;
-}
-#else
-static inline int32_t pr_four16(uint32_t even, uint32_t odd, const int8_t *w, int32_t acc)
-{
-    acc += (int16_t)even * w[0] + (int16_t)odd * w[1];
-    return acc + (int16_t)(even >> 16) * w[2] + (int16_t)(odd >> 16) * w[3];
-}
-#endif
+/* The products of a row with four inputs, the even ones in `even`. */
+#define PR_ROW16(acc, weights) \
+    "ldr %[t], [" weights "]\n sxtb16 %[s], %[t]\n smlad %[" acc "], %[even], %[s], %[" acc "]\n" \
+    "sxtb16 %[t], %[t], ror #8\n smlad %[" acc "], %[odd], %[t], %[" acc "]\n"
 
-static void pr_products16(const int16_t *x, const int8_t *w, int32_t apart, int32_t n, int32_t rows, int64_t *sums)
+PR_KEPT static void pr_products16(
+    const int16_t *x, const int8_t *w, int32_t apart, int32_t n, int32_t rows, int64_t *sums)
 {
-    if (rows == 4) {
-        const int8_t *w1 = w + apart, *w2 = w1 + apart, *w3 = w2 + apart;
-        int32_t a = 0, b = 0, c = 0, d = 0;
-        for (; n >= 4; n -= 4, x += 4, w += 4, w1 += 4, w2 += 4, w3 += 4) {
-            uint32_t first, second;
-            memcpy(&first, x, 4);
-            memcpy(&second, x + 2, 4);
-            uint32_t even = (first & 0xffff) | second << 16, odd = first >> 16 | (second & 0xffff0000);
-            a = pr_four16(even, odd, w, a);
-            b = pr_four16(even, odd, w1, b);
-            c = pr_four16(even, odd, w2, c);
-            d = pr_four16(even, odd, w3, d);
-        }
-        for (; n > 0; n--, x++) {
-            a += *x * *w++;
-            b += *x * *w1++;
-            c += *x * *w2++;
-            d += *x * *w3++;
-        }
+#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
+    int32_t words = n >> 2;
+    if (rows == 4 && words) {
+        int32_t a = 0, b = 0, c = 0, d = 0, even, odd, t, s;
+        __asm__ volatile(
+            "1:\n ldr %[t], [%[x]], #4\n ldr %[odd], [%[x]], #4\n"
+            "pkhbt %[even], %[t], %[odd], lsl #16\n pkhtb %[odd], %[odd], %[t], asr #16\n"
+            PR_ROW16("a", "%[w]") PR_ROW16("b", "%[w], %[apart]") PR_ROW16("c", "%[w], %[apart], lsl #1")
+            "add %[w], %[w], %[thrice]\n" PR_ROW16("d", "%[w]")
+            "sub %[w], %[w], %[thrice]\n add %[w], %[w], #4\n subs %[n], %[n], #1\n bne 1b"
+            : [x] "+r"(x), [w] "+r"(w), [n] "+r"(words), [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d),
+              [even] "=&r"(even), [odd] "=&r"(odd), [t] "=&r"(t), [s] "=&r"(s)
+            : [apart] "r"(apart), [thrice] "r"(3 * apart)
+            : "memory", "cc");
         sums[0] += a;
         sums[1] += b;
         sums[2] += c;
         sums[3] += d;
+        n &= 3;
+    }
+#endif
+    if (n == 0) {
         return;
     }
     for (; rows > 0; rows--, w += apart) {

@@ -10,7 +10,8 @@ use paring_ir::{Executor, Graph, ValueId};
 use paring_neon::{Level, Neon, NeonKernels};
 use paring_opsuite::cases;
 use paring_opsuite::networks::short_weights;
-use paring_opsuite::random::{Grower, Random, difference, input, sixteen};
+use paring_opsuite::random::{Grower, Random, difference, input};
+use paring_opsuite::sixteen;
 use paring_tensor::{DType, Tensor};
 use std::collections::HashMap;
 use std::path::Path;
@@ -194,7 +195,7 @@ fn integer_networks() {
 
 #[test]
 fn networks_of_sixteen_bits() {
-    check(sixteen, 0..250);
+    check(sixteen::products, 0..250);
 }
 
 /// The processors that compute in half precision.

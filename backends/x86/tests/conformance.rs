@@ -6,7 +6,8 @@ use paring_engine::Engine;
 use paring_ir::ops::{Activation, Conv2d, Padding};
 use paring_ir::{Graph, OpRef};
 use paring_kernels::{Extents, Kernels};
-use paring_opsuite::random::{Grower, Random, compare, sixteen};
+use paring_opsuite::random::{Grower, Random, compare};
+use paring_opsuite::sixteen;
 use paring_qmath::Rounding;
 use paring_tensor::{DType, Quant, Tensor, TensorType};
 use paring_x86::{Level, X86, X86Kernels};
@@ -51,7 +52,7 @@ fn networks_of_sixteen_bits() {
     let options = ExecOptions::default();
     let reference = paring_reference::Reference.executor(options).unwrap();
     for seed in 0..300 {
-        let graph = sixteen(seed);
+        let graph = sixteen::products(seed);
         for level in Level::ALL.into_iter().filter(|l| l.is_available()) {
             let kernels = X86Kernels::new(level).near(1 + seed as usize % 4 * 2000);
             let joined = Engine::new("joined", Box::new(kernels), options, None);

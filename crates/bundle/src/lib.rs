@@ -43,7 +43,6 @@ mod estimate;
 
 pub use estimate::{Estimate, estimate, prepare};
 
-
 use paring_backend::{ExecOptions, backend_named};
 use paring_data::DataError;
 use paring_data::npy::Npz;

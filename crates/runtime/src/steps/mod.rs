@@ -13,6 +13,7 @@ pub mod depthwise;
 pub mod einsum;
 pub mod flipped;
 pub mod fold;
+pub mod found;
 pub mod gather;
 pub mod gemm;
 pub mod indices;
@@ -191,4 +192,6 @@ any_step! {
     Dequantize(quantize::DequantizeStep) = 71,
     Requantize(quantize::Requantize) = 72,
     U8Bilinear(resize::U8Bilinear) = 73,
+    NonZero(found::NonZero) = 74,
+    Suppress(found::Suppress) = 75,
 }

@@ -10,6 +10,12 @@
 //! palettes give them, are stored as codes, and numbers that half precision holds as such: half as much comes from
 //! memory, and the results are the same.
 //!
+//! Every op has steps in packages, and every case of the op suite equals the reference there. What is refused, by name and
+//! all at once: recurrent layers whose weights are computed, sums over more than two operands, numbers of more than 32 bits
+//! and of half precision where they are computed with, and what reads a value whose extent depends on the data: such a
+//! value (`non_zero`, `non_max_suppression`) is an output, with room for the most that there can be, and the runtime tells
+//! how much there was.
+//!
 //! On an aarch64 machine it runs in this process; nodes that the engine has no step for are run by the
 //! reference interpreter, where the program links it. The environment variable `PARING_NEON` names a lower
 //! level of instructions to use (`neon`, `dot`, `i8mm`).

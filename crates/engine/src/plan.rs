@@ -248,14 +248,14 @@ impl Builder<'_> {
         let none = || format!("the {} backend has no kernel for it", self.options.name);
         let fallback = self.options.fallback.ok_or_else(none)?;
         let ty = |v: &ValueId| self.graph.ty(*v);
-        if node.outputs().iter().any(|v| ty(v).byte_len().is_none()) {
-            return Err("the extents of its result depend on the data".to_owned());
-        }
         if let Some(v) = node.inputs().iter().find(|v| ty(v).byte_len().is_none()) {
             let name = &self.graph.value(*v).name;
             return Err(format!(
                 "the extents of its operand `{name}` depend on the data; make it an output, and compute the rest from it"
             ));
+        }
+        if node.outputs().iter().any(|v| ty(v).byte_len().is_none()) {
+            return Err("the extents of its result depend on the data".to_owned());
         }
         let mut graph = Graph::new("node");
         let (mut operands, mut inputs) = (Vec::new(), Vec::new());

@@ -97,14 +97,8 @@ fn samples(
             parts.push(now);
             bytes = later;
         }
-        let more = if i + 1 == count { repeat } else { 0 };
         let mut places: Vec<&mut [u8]> = results.iter_mut().map(Vec::as_mut_slice).collect();
-        for _ in 0..=more {
-            runner.run(&parts, &mut places)?;
-        }
-        if layers && i + 1 == count {
-            runner.run_watched(&parts, &mut places, mark)?;
-        }
+        runner.run(&parts, &mut places)?;
         for (k, (port, bytes)) in model.outputs().iter().zip(&results).enumerate() {
             let mut len = port.len;
             if let (Some(counted), Some(shape)) = (port.counted, runner.shape(k)) {
@@ -112,6 +106,17 @@ fn samples(
                 len = len / port.shape.iter().product::<usize>() * shape.iter().product::<usize>();
             }
             all.extend(&bytes[..len]);
+        }
+        if i + 1 < count {
+            continue;
+        }
+        // What a network remembers goes on, so these results are others than those that are kept.
+        let mut places: Vec<&mut [u8]> = results.iter_mut().map(Vec::as_mut_slice).collect();
+        for _ in 0..repeat {
+            runner.run(&parts, &mut places)?;
+        }
+        if layers {
+            runner.run_watched(&parts, &mut places, mark)?;
         }
     }
     std::fs::write(outputs, all)?;

@@ -18,6 +18,12 @@
 //! Cortex-A53 or A72, it is refused when it is loaded, and weights alone in half precision (the recipe `float16`) keep
 //! the file small.
 //!
+//! Every op has steps in packages, and every case of the op suite equals the reference there. What is refused, by name and
+//! all at once: recurrent layers whose weights are computed, sums over more than two operands, numbers of more than 32 bits
+//! where they are computed with, and what reads a value whose extent depends on the data: such a
+//! value (`non_zero`, `non_max_suppression`) is an output, with room for the most that there can be, and the runtime tells
+//! how much there was.
+//!
 //! On an aarch64 machine it runs in this process; nodes that the engine has no step for are run by the
 //! reference interpreter, where the program links it. The environment variable `PARING_NEON` names a lower
 //! level of instructions to use (`neon`, `dot`, `i8mm`).
@@ -117,8 +123,8 @@ impl Backend for Neon {
         if let Some(target) = target.filter(|t| *t != TARGET) {
             return Err(format!("the NEON backend compiles for {TARGET}, not for {target}"));
         }
-        let mut values = node.inputs().iter().chain(node.outputs());
-        if let Some(v) = values.find(|v| graph.ty(**v).byte_len().is_none()) {
+        // What a result has that depends on the data is for the lowering to say.
+        if let Some(v) = node.inputs().iter().find(|v| graph.ty(**v).byte_len().is_none()) {
             return Err(format!("{} is unbound; bind its dimensions first", graph.ty(*v)));
         }
         let reference = backend_named(FALLBACK).ok();

@@ -79,7 +79,8 @@ typedef struct paring_port {
     uint32_t element;
     // How many extents there are.
     uint32_t rank;
-    // The extents.
+    // The extents. One that depends on the data is the most that it can be here; `paring_runner_shape` tells what it
+    // became.
     size_t shape[PARING_MAX_RANK];
 } paring_port;
 
@@ -160,6 +161,13 @@ void paring_runner_free(struct paring_runner *runner);
 // # Safety
 // `runner` is null or a runner that no other thread uses.
 int paring_runner_reset(struct paring_runner *runner);
+
+// The extents of an output after the last run: as many as its description says. Where one depends on the data, the
+// elements are the first of the output's bytes, and what follows means nothing.
+//
+// # Safety
+// `runner` is null or a runner that no other thread uses; `shape` is null or has places for `PARING_MAX_RANK` extents.
+int paring_runner_shape(const struct paring_runner *runner, size_t output, size_t *shape);
 
 // Computes the outputs. Nothing is kept of the inputs.
 //

@@ -75,7 +75,8 @@ pub struct CPort {
     element: u32,
     /// How many extents there are.
     rank: u32,
-    /// The extents.
+    /// The extents. One that depends on the data is the most that it can be here; `paring_runner_shape` tells what it
+    /// became.
     shape: [usize; PARING_MAX_RANK],
 }
 
@@ -328,6 +329,34 @@ pub unsafe extern "C" fn paring_runner_reset(runner: *mut CRunner) -> c_int {
             return fail(PARING_ARGUMENT, "a pointer is null");
         };
         r.runner.reset();
+        PARING_OK
+    })
+}
+
+/// The extents of an output after the last run: as many as its description says. Where one depends on the data, the
+/// elements are the first of the output's bytes, and what follows means nothing.
+///
+/// # Safety
+/// `runner` is null or a runner that no other thread uses; `shape` is null or has places for `PARING_MAX_RANK` extents.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn paring_runner_shape(
+    runner: *const CRunner,
+    output: usize,
+    shape: *mut usize,
+) -> c_int {
+    guarded(|| {
+        // SAFETY: the caller's promise.
+        let (Some(r), false) = (unsafe { runner.as_ref() }, shape.is_null()) else {
+            return fail(PARING_ARGUMENT, "a pointer is null");
+        };
+        let Some(extents) = r.runner.shape(output) else {
+            return fail(PARING_ARGUMENT, "there is no output of this number");
+        };
+        if extents.len() > PARING_MAX_RANK {
+            return fail(PARING_ARGUMENT, "it has more than eight dimensions");
+        }
+        // SAFETY: the places are there.
+        unsafe { std::slice::from_raw_parts_mut(shape, extents.len()) }.copy_from_slice(extents);
         PARING_OK
     })
 }

@@ -12,11 +12,14 @@
 //! runner.run(&[&image], &mut [&mut scores])?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! The bytes of all inputs and outputs are known before a run. An output with an extent that depends on the data
+//! (`Port::counted`) has room for the most that there can be; [`Runner::shape`] tells what it became.
 
 mod ffi;
 
 pub use paring_neon_kernels::Level;
-pub use paring_runtime::{Element, Model, PackageError, Port, RunError, Runner};
+pub use paring_runtime::{Counted, Element, Model, PackageError, Port, RunError, Runner};
 
 use paring_neon_kernels::NeonKernels;
 use std::fs::File;

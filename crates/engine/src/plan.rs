@@ -8,7 +8,9 @@ use paring_ir::{ExecError, Executor, Graph, Node, NodeId, Refusal, Session, Valu
 use paring_kernels::Kernels;
 use paring_qmath::Rounding;
 use paring_runtime::steps::strip::{MOST, Strip};
-use paring_runtime::{Blob, Buffer, Element, LINE, Port, Program, Run, Source, Span, State};
+use paring_runtime::{
+    Blob, Buffer, Counted, Element, LINE, Port, Program, Run, Source, Span, State,
+};
 use paring_tensor::{DType, TensorType};
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -28,7 +30,10 @@ pub(crate) struct Typed {
     pub(crate) value: ValueId,
     pub(crate) source: Source,
     pub(crate) dtype: DType,
+    /// Of an extent that depends on the data, the most that it can be.
     pub(crate) shape: Vec<usize>,
+    /// The extent that depends on the data.
+    pub(crate) counted: Option<Counted>,
 }
 
 /// What is done for a node.
@@ -178,6 +183,9 @@ struct Builder<'a> {
     blocks: Vec<Block>,
     /// The block of each value, and where the value begins in it.
     block_of: HashMap<ValueId, (BlockId, usize)>,
+    /// Of each value with an extent that depends on the data: the most that its extents can be, the axis, and where the
+    /// extent is in the value's block.
+    counted: HashMap<ValueId, (Vec<usize>, usize, Span)>,
     consts: Vec<Blob>,
     const_of: HashMap<ValueId, usize>,
     foreign: Vec<Foreign>,
@@ -201,7 +209,11 @@ impl Builder<'_> {
     }
 
     fn bytes(&self, v: ValueId) -> usize {
-        self.graph.ty(v).byte_len().unwrap_or(0)
+        let ty = self.graph.ty(v);
+        match self.counted.get(&v) {
+            Some((most, ..)) => most.iter().product::<usize>() * ty.dtype.size(),
+            None => ty.byte_len().unwrap_or(0),
+        }
     }
 
     fn block(&mut self, bytes: usize, at: usize) -> BlockId {
@@ -236,6 +248,12 @@ impl Builder<'_> {
         let none = || format!("the {} backend has no kernel for it", self.options.name);
         let fallback = self.options.fallback.ok_or_else(none)?;
         let ty = |v: &ValueId| self.graph.ty(*v);
+        if let Some(v) = node.inputs().iter().find(|v| ty(v).byte_len().is_none()) {
+            let name = &self.graph.value(*v).name;
+            return Err(format!(
+                "the extents of its operand `{name}` depend on the data; make it an output, and compute the rest from it"
+            ));
+        }
         if node.outputs().iter().any(|v| ty(v).byte_len().is_none()) {
             return Err("the extents of its result depend on the data".to_owned());
         }
@@ -278,6 +296,7 @@ impl Builder<'_> {
             source: Source::Const(usize::MAX),
             dtype: ty(v).dtype,
             shape: ty(v).shape.fixed().unwrap_or_default(),
+            counted: None,
         };
         Ok(Foreign {
             session: Mutex::new(session),
@@ -296,6 +315,7 @@ pub(crate) fn build(verified: &Verified<'_>, options: Options<'_>) -> Result<Pla
         options,
         blocks: Vec::new(),
         block_of: HashMap::new(),
+        counted: HashMap::new(),
         consts: Vec::new(),
         const_of: HashMap::new(),
         foreign: Vec::new(),
@@ -411,6 +431,11 @@ pub(crate) fn build(verified: &Verified<'_>, options: Options<'_>) -> Result<Pla
                 }
                 for (v, span) in first.outputs().iter().zip(&all.results) {
                     b.block_of.insert(*v, (block, span.at));
+                }
+                if let (Some((most, axis)), Some(v), Some(count)) =
+                    (all.counted, first.outputs().first(), all.results.last())
+                {
+                    b.counted.insert(*v, (most, axis, *count));
                 }
                 drafts.push((DraftWork::Steps(steps), first.outputs().to_vec()));
             }
@@ -558,8 +583,15 @@ impl Builder<'_> {
         };
         let typed = |v: ValueId| {
             let ty = self.graph.ty(v);
-            let shape = ty.shape.fixed().unwrap_or_default();
-            Typed { value: v, source: source(v), dtype: ty.dtype, shape }
+            let (shape, counted) = match (self.counted.get(&v), self.block_of.get(&v)) {
+                (Some((most, axis, at)), Some((block, _))) => {
+                    let span = place(*block, at.len);
+                    let source = Source::Arena(Span { at: span.at + at.at, ..span });
+                    (most.clone(), Some(Counted { axis: *axis, source }))
+                }
+                _ => (ty.shape.fixed().unwrap_or_default(), None),
+            };
+            Typed { value: v, source: source(v), dtype: ty.dtype, shape, counted }
         };
         for foreign in &mut foreign {
             for t in foreign.inputs.iter_mut().chain(&mut foreign.outputs) {
@@ -679,6 +711,7 @@ impl Plan {
                 name: name.to_owned(),
                 element,
                 shape: t.shape.clone(),
+                counted: t.counted,
                 quant,
                 source: t.source,
                 len: t.shape.iter().product::<usize>() * t.dtype.size(),

@@ -2,7 +2,7 @@ use crate::plan::{Item, Options, Plan, Typed, Work, build};
 use paring_backend::ExecOptions;
 use paring_ir::{ExecError, Executor, Graph, Node, NodeId, Observer, Session, Timed, Verified};
 use paring_kernels::Kernels;
-use paring_runtime::{Blob, Buffer, Program, Source, bring, threads, together};
+use paring_runtime::{Blob, Buffer, Counted, Program, Source, bring, threads, together};
 use paring_tensor::Tensor;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -169,8 +169,14 @@ fn bytes<'a>(plan: &'a Plan, arena: &'a [u8], source: Source) -> &'a [u8] {
 
 fn tensor(plan: &Plan, arena: &[u8], t: &Typed) -> Option<Tensor> {
     let data = bytes(plan, arena, t.source);
-    let len = t.shape.iter().product::<usize>() * t.dtype.size();
-    Tensor::new(t.dtype, t.shape.clone(), data.get(..len)?.to_vec().into()).ok()
+    let mut shape = t.shape.clone();
+    if let Some(Counted { axis, source }) = t.counted {
+        let count = bytes(plan, arena, source).first_chunk()?;
+        let extent = shape.get_mut(axis)?;
+        *extent = usize::try_from(i64::from_ne_bytes(*count)).ok()?.min(*extent);
+    }
+    let len = shape.iter().product::<usize>() * t.dtype.size();
+    Tensor::new(t.dtype, shape, data.get(..len)?.to_vec().into()).ok()
 }
 
 /// The name of the node that an item ends with.

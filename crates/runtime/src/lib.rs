@@ -28,6 +28,6 @@ pub use blob::Blob;
 pub use buffer::{Buffer, LINE};
 pub use model::{Model, RunError, Runner};
 pub use package::PackageError;
-pub use program::{Element, Port, Program, Run, Source, State};
+pub use program::{Counted, Element, Port, Program, Run, Source, State};
 pub use step::Span;
 pub use threads::{bring, threads, together};

@@ -123,6 +123,7 @@ impl Model {
             shared: Arc::clone(&self.shared),
             arena: Buffer::zeroed(self.arena()),
             states: Vec::new(),
+            shapes: self.outputs().iter().map(|p| p.shape.clone()).collect(),
         };
         runner.reset();
         runner
@@ -134,6 +135,8 @@ pub struct Runner {
     shared: Arc<Shared>,
     arena: Buffer,
     states: Vec<Vec<u8>>,
+    /// The extents of the outputs.
+    shapes: Vec<Vec<usize>>,
 }
 
 fn check(
@@ -202,10 +205,20 @@ impl Runner {
             let n = bytes.len();
             bytes.copy_from_slice(&program.bytes(arena, state.next)[..n]);
         }
-        for (port, y) in program.outputs.iter().zip(outputs) {
+        for (port, (y, shape)) in
+            program.outputs.iter().zip(outputs.iter_mut().zip(&mut self.shapes))
+        {
             y.copy_from_slice(&program.bytes(arena, port.source)[..port.len]);
+            port.settle(program, arena, shape);
         }
         Ok(())
+    }
+
+    /// The extents of an output after the last run: those of its [`Port`], but that which depends on the data as it came
+    /// out. The elements are then the first of the output's bytes; what follows means nothing.
+    #[must_use]
+    pub fn shape(&self, output: usize) -> Option<&[usize]> {
+        self.shapes.get(output).map(Vec::as_slice)
     }
 
     /// Sets the states to what they begin with.

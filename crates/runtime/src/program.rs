@@ -173,8 +173,10 @@ pub struct Port {
     pub name: String,
     /// Its element type.
     pub element: Element,
-    /// Its extents.
+    /// Its extents; of one that depends on the data, the most that it can be.
     pub shape: Vec<usize>,
+    /// The extent that depends on the data, if there is one.
+    pub counted: Option<Counted>,
     /// Scale and zero point of quantized elements.
     pub quant: Option<(f32, i32)>,
     /// Where it is.
@@ -183,7 +185,30 @@ pub struct Port {
     pub len: usize,
 }
 
-wire!(Port { name, element, shape, quant, source, len });
+wire!(Port { name, element, shape, counted, quant, source, len });
+
+/// An extent that depends on the data. The elements lie side by side at the beginning of the value's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Its axis.
+    pub axis: usize,
+    /// Where a run puts it, as an `i64`.
+    pub source: Source,
+}
+
+wire!(Counted { axis, source });
+
+impl Port {
+    /// Sets `shape` to the extents that the value has after a run.
+    pub(crate) fn settle(&self, program: &Program, arena: &[u8], shape: &mut [usize]) {
+        let Some(Counted { axis, source }) = self.counted else { return };
+        let count = numbers::<i64>(program.bytes(arena, source)).first();
+        let count = count.and_then(|n| usize::try_from(*n).ok()).unwrap_or(0);
+        if let (Some(to), Some(most)) = (shape.get_mut(axis), self.shape.get(axis)) {
+            *to = count.min(*most);
+        }
+    }
+}
 
 /// What stays from run to run.
 #[derive(Clone, Debug)]
@@ -249,10 +274,12 @@ impl Program {
                 && r.b.is_none_or(|b| source(&b, 0))
                 && span(&r.out)
                 && span(&r.scratch)
-        }) && self.inputs.iter().chain(&self.outputs).all(|p| source(&p.source, p.len))
-            && self.states.iter().all(|s| {
-                let len = s.initial.bytes().len();
-                source(&s.current, len) && source(&s.next, len)
-            })
+        }) && self.inputs.iter().chain(&self.outputs).all(|p| {
+            source(&p.source, p.len)
+                && p.counted.is_none_or(|c| c.axis < p.shape.len() && source(&c.source, 8))
+        }) && self.states.iter().all(|s| {
+            let len = s.initial.bytes().len();
+            source(&s.current, len) && source(&s.next, len)
+        })
     }
 }

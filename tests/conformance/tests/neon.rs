@@ -60,11 +60,20 @@ fn joined(tensors: &[Tensor]) -> Vec<u8> {
 
 /// The outputs of a graph, cut from what the runner wrote for a sample.
 fn outputs(graph: &Graph, bytes: &mut &[u8]) -> Vec<Tensor> {
+    let mut take = |n: usize| {
+        let (now, later) = bytes.split_at(n);
+        *bytes = later;
+        now
+    };
     let cut = |port: &paring_ir::Port| {
         let ty = graph.ty(port.value);
-        let (now, later) = bytes.split_at(ty.byte_len().unwrap());
-        *bytes = later;
-        Tensor::new(ty.dtype, ty.shape.fixed().unwrap(), now.to_vec().into()).unwrap()
+        let dims = ty.shape.dims().iter();
+        let unbound = dims.clone().any(|d| d.fixed().is_none());
+        // An extent that depends on the data comes first.
+        let found = unbound.then(|| u64::from_le_bytes(take(8).try_into().unwrap()) as usize);
+        let shape: Vec<usize> = dims.map(|d| d.fixed().or(found).unwrap()).collect();
+        let now = take(shape.iter().product::<usize>() * ty.dtype.size());
+        Tensor::new(ty.dtype, shape, now.to_vec().into()).unwrap()
     };
     graph.outputs().iter().map(cut).collect()
 }

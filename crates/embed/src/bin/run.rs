@@ -1,7 +1,8 @@
 //! Runs packages on samples: what `paring verify` starts under the emulator.
 //!
 //! `paring-rt-run PACKAGE INPUTS OUTPUTS [REPEAT]`: `INPUTS` holds the inputs of each sample one after
-//! another, and `OUTPUTS` is written likewise. With `REPEAT` the last sample is run that many times more. It
+//! another, and `OUTPUTS` is written likewise; before an output with an extent that depends on the data that extent, as
+//! eight bytes. With `REPEAT` the last sample is run that many times more. It
 //! prints the level of instructions and the nanoseconds of loading.
 //!
 //! `paring-rt-run --layers PACKAGE INPUTS OUTPUTS` runs the last sample once more and executes the instruction
@@ -96,15 +97,27 @@ fn samples(
             parts.push(now);
             bytes = later;
         }
-        let more = if i + 1 == count { repeat } else { 0 };
         let mut places: Vec<&mut [u8]> = results.iter_mut().map(Vec::as_mut_slice).collect();
-        for _ in 0..=more {
+        runner.run(&parts, &mut places)?;
+        for (k, (port, bytes)) in model.outputs().iter().zip(&results).enumerate() {
+            let mut len = port.len;
+            if let (Some(counted), Some(shape)) = (port.counted, runner.shape(k)) {
+                all.extend((shape[counted.axis] as u64).to_le_bytes());
+                len = len / port.shape.iter().product::<usize>() * shape.iter().product::<usize>();
+            }
+            all.extend(&bytes[..len]);
+        }
+        if i + 1 < count {
+            continue;
+        }
+        // What a network remembers goes on, so these results are others than those that are kept.
+        let mut places: Vec<&mut [u8]> = results.iter_mut().map(Vec::as_mut_slice).collect();
+        for _ in 0..repeat {
             runner.run(&parts, &mut places)?;
         }
-        if layers && i + 1 == count {
+        if layers {
             runner.run_watched(&parts, &mut places, mark)?;
         }
-        all.extend(results.iter().flatten());
     }
     std::fs::write(outputs, all)?;
     Ok(loaded)

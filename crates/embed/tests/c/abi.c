@@ -82,6 +82,12 @@ static void *run_often(void *data)
         memset(got, i, out_len);
         CHECK(paring_runner_run(runner, (const void *const *)inputs, outputs) == PARING_OK);
         CHECK(!memcmp(got, want, out_len));
+        paring_port port;
+        size_t shape[PARING_MAX_RANK];
+        CHECK(paring_model_output(w->model, 0, &port) == PARING_OK);
+        CHECK(paring_runner_shape(runner, 0, shape) == PARING_OK);
+        CHECK(!memcmp(shape, port.shape, port.rank * sizeof shape[0]));
+        CHECK(paring_runner_shape(runner, 9, shape) == PARING_ARGUMENT);
         if (i == 0) {
             CHECK(paring_runner_reset(runner) == PARING_OK);
         }
@@ -151,6 +157,7 @@ int main(int argc, char **argv)
     CHECK(paring_runner_new(a, NULL) == PARING_ARGUMENT);
     CHECK(paring_runner_run(NULL, NULL, NULL) == PARING_ARGUMENT);
     CHECK(paring_runner_reset(NULL) == PARING_ARGUMENT);
+    CHECK(paring_runner_shape(NULL, 0, NULL) == PARING_ARGUMENT);
     CHECK(paring_model_inputs(NULL) == 0 && paring_model_outputs(NULL) == 0 && paring_model_arena(NULL) == 0);
     paring_model_close(NULL);
     paring_runner_free(NULL);

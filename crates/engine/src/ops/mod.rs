@@ -9,6 +9,7 @@ mod conv2d;
 mod dense;
 mod depthwise;
 mod einsum;
+mod found;
 mod gather;
 mod indices;
 mod matmul;
@@ -36,9 +37,9 @@ use crate::plan::element;
 use crate::unpack::constant;
 use paring_ir::ops::{
     Arg, BatchNorm, Binary, BroadcastTo, Cast, Concat, Conv2d, ConvTranspose2d, Dense,
-    DepthToSpace, Dequantize, Einsum, Gather, GatherElements, GatherNd, MatMul, OneHot, Pad, Pool,
-    Quantize, Reduce, Reshape, Resize, Reverse, ScatterElements, ScatterNd, Select, Slice, Softmax,
-    SpaceToDepth, Tile, Transpose, Trilu, Unary,
+    DepthToSpace, Dequantize, Einsum, Gather, GatherElements, GatherNd, MatMul, NonMaxSuppression,
+    NonZero, OneHot, Pad, Pool, Quantize, Reduce, Reshape, Resize, Reverse, ScatterElements,
+    ScatterNd, Select, Slice, Softmax, SpaceToDepth, Tile, Transpose, Trilu, Unary,
 };
 use paring_ir::{Executor, Graph, Node, NodeId, ValueId};
 use paring_kernels::Kernels;
@@ -104,6 +105,9 @@ pub(crate) struct Several {
     pub(crate) results: Vec<Span>,
     /// Its bytes.
     pub(crate) bytes: usize,
+    /// Of a result whose extent along an axis depends on the data: the most that its extents can be, and the axis. The
+    /// extent is one more result.
+    pub(crate) counted: Option<(Vec<usize>, usize)>,
     /// Each step with the output that it writes; one without writes all of them.
     pub(crate) parts: Vec<(Part, Option<usize>)>,
 }
@@ -139,9 +143,15 @@ fn moves(node: &Node) -> bool {
 impl Lower<'_> {
     /// How a node is run; `None` where the engine has no step for it.
     pub(crate) fn lower(&self, node: &Node, tail: Tail) -> Option<Lowered> {
-        // Every step has extents that are numbers.
-        let mut values = node.inputs().iter().chain(node.outputs());
-        if values.any(|v| matches!(self.ty(*v).byte_len(), None | Some(0))) {
+        // Every step has extents that are numbers, or one in its result that it counts.
+        let unbound = |v: &ValueId| matches!(self.ty(*v).byte_len(), None | Some(0));
+        if node.inputs().iter().any(unbound) {
+            return None;
+        }
+        if node.op_as::<NonZero>().is_some() || node.op_as::<NonMaxSuppression>().is_some() {
+            return self.counted(node).map(Lowered::Several);
+        }
+        if node.outputs().iter().any(unbound) {
             return None;
         }
         if node.outputs().len() != 1 {

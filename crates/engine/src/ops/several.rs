@@ -19,7 +19,7 @@ impl Lower<'_> {
             results.push(Span { at, len });
             bytes = at.checked_add(len)?.checked_add(slack(self.kernels, self.ty(*v)))?;
         }
-        Some(Several { results, bytes, parts: Vec::new() })
+        Some(Several { results, bytes, counted: None, parts: Vec::new() })
     }
 
     pub(super) fn several(&self, node: &Node) -> Option<Several> {

@@ -80,7 +80,7 @@ impl Step for Take {
     }
 }
 
-/// What becomes of an element and what is put there.
+/// What becomes of an element and what is put there; integers wrap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Merge {
     /// The new one, of so many bytes.
@@ -98,62 +98,28 @@ pub struct Put {
     pub merge: Merge,
 }
 
-/// Numbers as they are added: integers wrap.
-trait Number: bytemuck::Pod + PartialOrd {
-    fn plus(self, other: Self) -> Self;
-    fn times(self, other: Self) -> Self;
-}
-
-impl Number for f32 {
-    fn plus(self, other: Self) -> Self {
-        self + other
-    }
-
-    fn times(self, other: Self) -> Self {
-        self * other
-    }
-}
-
-macro_rules! integers {
-    ($($t:ty),*) => {$(
-        impl Number for $t {
-            fn plus(self, other: Self) -> Self {
-                self.wrapping_add(other)
-            }
-
-            fn times(self, other: Self) -> Self {
-                self.wrapping_mul(other)
-            }
-        }
-    )*};
-}
-integers!(i8, u8, i16, i32, i64);
-
-impl Put {
-    fn merge<T: Number>(&self, io: Io<'_>, f: fn(T, T) -> T) {
-        let (new, out): (&[T], &mut [T]) = (numbers(io.b), numbers_mut(io.out));
-        let n = self.places.inner;
-        self.places.each(io.a, |i, at| {
-            for (y, x) in out[at..at + n].iter_mut().zip(&new[i * n..]) {
-                *y = f(*y, *x);
-            }
-        });
-    }
-
-    fn of<T: Number>(&self, io: Io<'_>) {
-        match self.merge {
-            Merge::Replace(_) => {}
-            Merge::Add(_) => self.merge(io, T::plus),
-            Merge::Mul(_) => self.merge(io, T::times),
-            Merge::Min(_) => self.merge(io, |a: T, b| if odd(a) || a < b { a } else { b }),
-            Merge::Max(_) => self.merge(io, |a: T, b| if odd(a) || a > b { a } else { b }),
+impl Merge {
+    fn whole(self, a: i64, b: i64) -> i64 {
+        match self {
+            Self::Replace(_) => b,
+            Self::Add(_) => a.wrapping_add(b),
+            Self::Mul(_) => a.wrapping_mul(b),
+            Self::Min(_) => a.min(b),
+            Self::Max(_) => a.max(b),
         }
     }
-}
 
-/// Whether it is no number: it stays so.
-fn odd<T: PartialOrd>(x: T) -> bool {
-    x.partial_cmp(&x).is_none()
+    fn real(self, a: f32, b: f32) -> f32 {
+        // What is no number stays so.
+        let keep = |better: bool| if a.is_nan() || better { a } else { b };
+        match self {
+            Self::Replace(_) => b,
+            Self::Add(_) => a + b,
+            Self::Mul(_) => a * b,
+            Self::Min(_) => keep(a < b),
+            Self::Max(_) => keep(a > b),
+        }
+    }
 }
 
 impl Step for Put {
@@ -162,22 +128,27 @@ impl Step for Put {
     }
 
     fn run(&self, _: &dyn Kernels, io: Io<'_>) {
+        let n = self.places.inner;
         match self.merge {
             Merge::Replace(size) => {
-                let n = self.places.inner * size;
+                let n = n * size;
                 self.places.each(io.a, |i, at| {
                     io.out[at * size..][..n].copy_from_slice(&io.b[i * n..][..n]);
                 });
             }
-            Merge::Add(e) | Merge::Mul(e) | Merge::Min(e) | Merge::Max(e) => match e {
-                Element::F32 => self.of::<f32>(io),
-                Element::I8 => self.of::<i8>(io),
-                Element::U8 | Element::Bool => self.of::<u8>(io),
-                Element::I16 => self.of::<i16>(io),
-                Element::I32 => self.of::<i32>(io),
-                Element::I64 => self.of::<i64>(io),
-                Element::F16 => {}
-            },
+            Merge::Add(e) | Merge::Mul(e) | Merge::Min(e) | Merge::Max(e) => {
+                self.places.each(io.a, |i, at| {
+                    for k in 0..n {
+                        if e == Element::F32 {
+                            let y = &mut numbers_mut::<f32>(io.out)[at + k];
+                            *y = self.merge.real(*y, numbers::<f32>(io.b)[i * n + k]);
+                        } else {
+                            let (a, b) = (e.whole(io.out, at + k), e.whole(io.b, i * n + k));
+                            e.put_whole(io.out, at + k, self.merge.whole(a, b));
+                        }
+                    }
+                });
+            }
         }
     }
 }

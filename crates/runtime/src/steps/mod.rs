@@ -13,6 +13,7 @@ pub mod depthwise;
 pub mod einsum;
 pub mod flipped;
 pub mod fold;
+pub mod found;
 pub mod gather;
 pub mod gemm;
 pub mod half;
@@ -205,4 +206,6 @@ any_step! {
     F16Map(half::F16Map) = 78,
     F16Pool(half::F16Pool) = 79,
     F16Mean(half::F16Mean) = 80,
+    NonZero(found::NonZero) = 81,
+    Suppress(found::Suppress) = 82,
 }

@@ -7,7 +7,7 @@ use super::AnyStep;
 use super::gather::index;
 use super::unary::{Function, Map};
 use crate::blob::Blob;
-use crate::step::{Io, Span, Step, numbers, numbers_mut};
+use crate::step::{Io, Span, Step, carve, numbers, numbers_mut};
 use crate::wire::{Fault, Reader, Wire, Writer, wire};
 use paring_kernels::Kernels;
 
@@ -46,14 +46,14 @@ impl Sequence {
     }
 
     /// The length of a sequence, if there are as many times.
-    fn len(&self, io: &Io<'_>, b: usize) -> Result<usize, i64> {
+    fn len(&self, lengths: &[u8], b: usize) -> Result<usize, i64> {
         let Some(wide) = self.lengths else { return Ok(self.time) };
-        let n = index(io.b, wide, b);
+        let n = index(lengths, wide, b);
         usize::try_from(n).ok().filter(|n| *n <= self.time).ok_or(n)
     }
 
     pub(super) fn refusal(&self, io: &Io<'_>) -> Option<String> {
-        let wrong = (0..self.batch).find_map(|b| self.len(io, b).err())?;
+        let wrong = (0..self.batch).find_map(|b| self.len(io.b, b).err())?;
         Some(format!("a sequence of {wrong} steps where there are {}", self.time))
     }
 
@@ -64,31 +64,20 @@ impl Sequence {
         io: &mut Io<'_>,
         mut step: impl FnMut(usize, usize, &[u8], &mut [A], &mut [B], &mut [u8]),
     ) {
-        let Some(all) = self.results.first() else { return };
+        let place = |i: usize| self.results.get(i).copied().unwrap_or_default();
+        let [y, hidden, cell] = carve(io.out, [0, 1, 2].map(place));
+        let (y, hidden): (&mut [A], &mut [A]) = (numbers_mut(y), numbers_mut(hidden));
+        let cell: &mut [B] = numbers_mut(cell);
         if self.lengths.is_some() {
-            all.of_mut(io.out).fill(0);
+            y.fill(A::zeroed());
         }
         for d in 0..self.directions {
             for b in 0..self.batch {
-                let Ok(len) = self.len(io, b) else { continue };
-                let states = self.results[1..].iter();
-                let first = states.clone().next().map_or(0, |s| s.at);
-                let (y, states_of) = io.out.split_at_mut(first);
-                let y: &mut [A] = numbers_mut(all.of_mut(y));
-                let place =
-                    |i: usize| self.results.get(1 + i).map(|s| Span { at: s.at - first, ..*s });
-                let (one, two) = match (place(0), place(1)) {
-                    (Some(one), Some(two)) => {
-                        let (a, c) = states_of.split_at_mut(two.at);
-                        (&mut a[one.at..one.at + one.len], &mut c[..two.len])
-                    }
-                    (Some(one), None) => (one.of_mut(states_of), Default::default()),
-                    _ => return,
-                };
-                let own = (d * self.batch + b) * self.cells;
-                let hidden = &mut numbers_mut::<A>(one)[own..own + self.cells];
-                let cell = numbers_mut::<B>(two);
-                let cell = if cell.is_empty() { cell } else { &mut cell[own..own + self.cells] };
+                let Ok(len) = self.len(io.b, b) else { continue };
+                let first = (d * self.batch + b) * self.cells;
+                let own = first..first + self.cells;
+                let hidden = &mut hidden[own.clone()];
+                let cell = if cell.is_empty() { &mut [] } else { &mut cell[own] };
                 for k in 0..len {
                     let t = if self.reverse || d == 1 { len - 1 - k } else { k };
                     step(d, self.row(t, b), io.a, hidden, cell, io.scratch);

@@ -33,7 +33,7 @@ fn rank(element: Element, bytes: &[u8], i: usize) -> u64 {
     }
 }
 
-fn real(x: f32) -> u64 {
+pub(super) fn real(x: f32) -> u64 {
     if x.is_nan() {
         return u64::MAX;
     }

@@ -19,8 +19,9 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     include_str!("../src/asm/f32_gemm.s"),
+    include_str!("../src/asm/f16_gemm.s"),
     include_str!("../src/asm/f32_sparse.s"),
     include_str!("../src/asm/i8_mlal.s"),
     include_str!("../src/asm/i8_dot.s"),
@@ -50,12 +51,15 @@ struct Loop {
 }
 
 const FMLA: &str = "fmla v@.4s, v30.4s, v31.s[0]";
+const FMLA_HALF: &str = "fmla v@.8h, v30.8h, v15.h[0]";
 const SMLAL: &str = "smlal v@.8h, v30.8b, v31.8b";
 const SDOT: &str = "sdot v@.4s, v30.16b, v31.4b[0]";
+/// The end of a stretch of sums is not in the loop.
+const STRETCH: [(&str, &str); 1] = [("    b.le 50f\n40:\n", "    b.le again\n")];
 const NONE: &[(&str, &str)] = &[];
 const PAIRS: [(&str, &str); 3] = [("\\px", "pw_i8_open"), ("\\column", "pw_pairs"), ("\\()", "")];
 
-const LOOPS: [Loop; 13] = [
+const LOOPS: [Loop; 17] = [
     Loop {
         name: "f32, 4 rows and 16 channels",
         start: "\nparing_neon_f32_4x16:",
@@ -71,6 +75,38 @@ const LOOPS: [Loop; 13] = [
         multiplication: FMLA,
         mnemonics: &["fmla"],
         bounds: &[(A72, 95.0), (N1, 95.0)],
+    },
+    Loop {
+        name: "half precision, 8 rows and 16 channels",
+        start: "\nparing_neon_f16_8x16:",
+        arguments: &STRETCH,
+        multiplication: FMLA_HALF,
+        mnemonics: &["fmla"],
+        bounds: &[(N1, 95.0)],
+    },
+    Loop {
+        name: "half precision, 8 rows and 8 channels",
+        start: "\nparing_neon_f16_8x8:",
+        arguments: &STRETCH,
+        multiplication: FMLA_HALF,
+        mnemonics: &["fmla"],
+        bounds: &[(N1, 95.0)],
+    },
+    Loop {
+        name: "half precision depthwise 3x3, one column apart",
+        start: ".macro pw_real_row1",
+        arguments: &[("\\t", "8h")],
+        multiplication: FMLA_HALF,
+        mnemonics: &["fmla"],
+        bounds: &[(N1, 60.0)],
+    },
+    Loop {
+        name: "half precision depthwise 3x3, two columns apart",
+        start: ".macro pw_real_row2",
+        arguments: &[("\\t", "8h")],
+        multiplication: FMLA_HALF,
+        mnemonics: &["fmla"],
+        bounds: &[(N1, 60.0)],
     },
     Loop {
         name: "i8 without dot product, 4 rows and 8 channels",
@@ -116,16 +152,16 @@ const LOOPS: [Loop; 13] = [
     },
     Loop {
         name: "f32 depthwise 3x3, one column apart",
-        start: ".macro pw_f32_row1",
-        arguments: NONE,
+        start: ".macro pw_real_row1",
+        arguments: &[("\\t", "4s")],
         multiplication: FMLA,
         mnemonics: &["fmla"],
         bounds: &[(A72, 60.0), (N1, 60.0)],
     },
     Loop {
         name: "f32 depthwise 3x3, two columns apart",
-        start: ".macro pw_f32_row2",
-        arguments: NONE,
+        start: ".macro pw_real_row2",
+        arguments: &[("\\t", "4s")],
         multiplication: FMLA,
         mnemonics: &["fmla"],
         bounds: &[(A72, 60.0), (N1, 60.0)],
@@ -188,7 +224,7 @@ fn block(l: &Loop) -> &'static str {
 /// What a program of LLVM makes of assembly.
 fn llvm(program: &str, arguments: &[&str], text: &str) -> String {
     let mut child = Command::new(program)
-        .arg("-mattr=+dotprod,+i8mm")
+        .arg("-mattr=+dotprod,+i8mm,+fullfp16")
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -69,8 +69,8 @@ fn cases() -> Vec<Case> {
 fn halves() -> Vec<Case> {
     let a76 = Cpu::CortexA76;
     vec![
-        ("MobileNet V1, f16", mobilenet_v1(false), a76, 100_000),
-        ("MobileNet V2, f16", mobilenet_v2(false), a76, 60_000),
+        ("MobileNet V1, f16", mobilenet_v1(false), a76, 90_100),
+        ("MobileNet V2, f16", mobilenet_v2(false), a76, 51_500),
     ]
 }
 

@@ -2,8 +2,8 @@
 use crate::sparse;
 use crate::{Level, depthwise, elementwise, gemm};
 use paring_kernels::{
-    Extents, I8Depthwise, I8Panel, I8Scale, I8Sum, I16Panel, Kernels, Portable, Rows, Sparse,
-    Table, Tile, Window,
+    CODES, Extents, I8Depthwise, I8Panel, I8Scale, I8Sum, I16Panel, Kernels, Portable, Rows,
+    Sparse, Table, Tile, Window,
 };
 use std::ops::Range;
 
@@ -121,6 +121,22 @@ impl Kernels for X86Kernels {
             return Portable.i8_pack(p, packed);
         }
         gemm::i8_pack(self.level, p, packed)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn i8_weights(&self, taps: usize, depth: usize, width: usize) -> Option<Range<usize>> {
+        (self.level != Level::Scalar).then(|| gemm::i8_weights(self.level, taps, depth, width))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn codes(&self, table: &[u8; 16], codes: &[u8], out: &mut [u8]) {
+        let done = match self.level {
+            Level::Scalar => 0,
+            // SAFETY: every level but the first has AVX2, and levels are those that the processor has.
+            _ => unsafe { crate::stored::codes(table, codes, out) },
+        };
+        let (codes, out) = (&codes[done * CODES..], &mut out[2 * done * CODES..]);
+        Portable.codes(table, codes, out);
     }
 
     fn i8_gemm(

@@ -2,6 +2,8 @@
 
 use crate::Level;
 use crate::requant::{Affine, Raised, Short};
+#[cfg(target_arch = "x86_64")]
+use core::ops::Range;
 use paring_kernels::{I8Panel, Rows, Table, Tile};
 use paring_qmath::{Multiplier, Rounding};
 
@@ -158,6 +160,17 @@ pub(crate) fn i8_panel_len(level: Level, taps: usize, depth: usize, width: usize
     };
     #[cfg(not(target_arch = "x86_64"))]
     return 0 * (level as usize + taps + depth + width);
+}
+
+/// The weights among the bytes of a packed panel.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn i8_weights(level: Level, taps: usize, depth: usize, width: usize) -> Range<usize> {
+    // They come last, after the constants of channels.
+    let start = match level {
+        Level::Avx512 => crate::i8_avx512::panel_len(0, depth, width),
+        _ => crate::i8_avx2::panel_len(0, depth, width),
+    };
+    start..i8_panel_len(level, taps, depth, width)
 }
 
 /// Packs a panel; `false` where the requantization of a channel could overflow.

@@ -55,6 +55,8 @@ mod requant;
 #[cfg(target_arch = "x86_64")]
 mod sparse;
 #[cfg(target_arch = "x86_64")]
+mod stored;
+#[cfg(target_arch = "x86_64")]
 mod vectors;
 
 pub use dispatch::X86Kernels;

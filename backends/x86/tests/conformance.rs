@@ -6,6 +6,7 @@ use paring_engine::Engine;
 use paring_ir::ops::{Activation, Conv2d, Padding};
 use paring_ir::{Graph, OpRef};
 use paring_kernels::{Extents, Kernels};
+use paring_opsuite::networks::short_weights;
 use paring_opsuite::random::{Grower, Random, compare};
 use paring_opsuite::sixteen;
 use paring_qmath::Rounding;
@@ -63,6 +64,23 @@ fn networks_of_sixteen_bits() {
                 }
             }
         }
+    }
+}
+
+/// Weights of four bits are kept as such where there are kernels.
+#[test]
+fn weights_of_few_values_stay_short() {
+    let options = ExecOptions::default();
+    let reference = paring_reference::Reference.executor(options).unwrap();
+    let graph = short_weights(true);
+    for level in Level::ALL.into_iter().filter(|l| l.is_available()) {
+        let tested = X86.executor_at(level, options);
+        let program = tested.program(graph.verified().unwrap()).unwrap();
+        let bytes = program.to_package(X86Kernels::new(level).family()).len();
+        // There are 157 thousand weights, and constants of 1602 channels.
+        assert_eq!(bytes < 170_000, level != Level::Scalar, "{}: {bytes} bytes", level.name());
+        let result = compare(&graph, &mut Random(5), &*reference, &tested, 0.0);
+        assert_eq!(result, Ok(()), "{}", level.name());
     }
 }
 

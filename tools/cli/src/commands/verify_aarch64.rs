@@ -16,6 +16,9 @@ use std::path::Path;
 /// another order.
 const ERROR: f32 = 1e-5;
 
+/// The same where the package computes in half precision, which has eleven bits.
+const HALF_ERROR: f32 = 2e-2;
+
 /// Cross-builds the runtime, runs the package of a graph under QEMU, compares with the reference and counts.
 pub fn run(
     graph: &Graph,
@@ -51,6 +54,8 @@ pub fn run(
     spinner.finish_and_clear();
     let report = report?;
     let mut rest = report.outputs.as_slice();
+    let half = lower.settings.iter().any(|(k, v)| k == "arithmetic" && v == "f16");
+    let most = if half { HALF_ERROR } else { ERROR };
     let (mut different, mut error) = (0, 0.0_f32);
     for outputs in &expected {
         let mut same = true;
@@ -80,7 +85,7 @@ pub fn run(
                 let got = Tensor::new(DType::F32, want.shape(), now.to_vec().into())?;
                 let apart = relative(&got.to_f32(), &want.to_f32());
                 error = error.max(apart);
-                same &= apart <= ERROR;
+                same &= apart <= most;
             } else {
                 same &= now == &want.bytes()[..];
             }

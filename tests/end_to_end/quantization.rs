@@ -176,8 +176,8 @@ fn a_network_with_wide_places_is_closer_to_the_original_than_in_int8() {
     let model = model.to_str().unwrap();
     let pictures = shared.join("datasets/imagenet200");
     let data = format!("images:{},size=96,range=0..1", pictures.display());
-    let calib = format!("{data},offset=0,stride=2,limit=16");
-    let judge = format!("{data},offset=1,stride=2,limit=32");
+    let calib = format!("{data},offset=0,stride=2,limit=40");
+    let judge = format!("{data},offset=1,stride=2,limit=40");
     let on = ["--backend", "auto"];
     let mut found = Vec::new();
     for recipe in ["int8", "int8-wide"] {
@@ -194,8 +194,10 @@ fn a_network_with_wide_places_is_closer_to_the_original_than_in_int8() {
         let args = ["eval", &done, "--data", &judge, "--against", model];
         let scores = json(&[&args[..], &on].concat());
         let plain = json(&[&args[..], &["--backend", "reference"]].concat());
-        assert_eq!(scores["snr_db"], plain["snr_db"]);
-        found.push(scores["snr_db"].as_f64().unwrap());
+        // The original's real numbers round differently.
+        let db = |scores: &Value| scores["snr_db"].as_f64().unwrap();
+        assert!((db(&scores) - db(&plain)).abs() < 1e-3, "{scores} {plain}");
+        found.push(db(&scores));
     }
     assert!(found[1] > found[0] + 3.0, "{found:?}");
 }

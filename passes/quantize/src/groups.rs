@@ -200,7 +200,8 @@ pub(crate) fn plan(
     let mut natural: HashMap<Form, Quant> = HashMap::new();
     let mut chosen: HashMap<Form, Quant> = HashMap::new();
     for (root, group) in &groups {
-        let quant = choose(group, dtype_of(dtype, root.wide));
+        let quant =
+            choose(group, dtype_of(dtype, root.wide), if root.wide { HEADROOM } else { 1.0 });
         // A value without a range is no trouble where the group's scale is known otherwise, since
         // sharing ops do not leave their operands' range.
         if group.range.is_none() && group.fixed.is_empty() {
@@ -243,9 +244,13 @@ fn extremes(data: &[f32]) -> Option<(f32, f32)> {
     Some(data.iter().fold((first, first), |(l, h), x| (l.min(*x), h.max(*x))))
 }
 
+/// How much further values of 16 bits reach beside those of 8 than their calibrated range, which may leave
+/// out some of what was seen for the sake of 8 bits' steps: 16 bits have steps to spare.
+const HEADROOM: f32 = 2.0;
+
 /// The scale of a group: a fixed one that covers everything else in it, or one over all ranges.
-fn choose(group: &Group, dtype: DType) -> Quant {
-    let mut all = group.range;
+fn choose(group: &Group, dtype: DType, headroom: f32) -> Quant {
+    let mut all = group.range.map(|(low, high)| (low * headroom, high * headroom));
     for pair in &group.fixed {
         let (low, high) = reach(*pair, dtype);
         let old = all.unwrap_or((low, high));

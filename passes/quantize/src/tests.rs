@@ -239,9 +239,10 @@ fn named_nodes_have_16_bits_with_conversions_at_their_borders() {
     let out = quantize(WIDE, "activations = { wide = [\"c\", \"a\"] }");
     assert!(out.contains("%x = input : i8[1,2,2,2] q(0.007843138, "), "{out}");
     // One copy of the input serves both.
-    assert!(out.contains("%x/i16 = quantize(%x) : i16[1,2,2,2] q(3.051851e-5, 0)"), "{out}");
+    assert!(out.contains("%x/i16 = quantize(%x) : i16[1,2,2,2] q(6.103702e-5, 0)"), "{out}");
     assert!(out.contains("%c = conv2d(%x/i16, %w, %b)"), "{out}");
-    assert!(out.contains(": i16[1,2,2,2] q(6.103702e-5, 0)"), "{out}");
+    // Twice as far as the calibrated range.
+    assert!(out.contains(": i16[1,2,2,2] q(0.00012207404, 0)"), "{out}");
     assert!(out.contains("%b = const") && out.contains(": i64[2]"), "{out}");
     assert!(out.contains("%a = binary(%c, %x/i16)"), "{out}");
     assert!(out.contains("%a/i8 = quantize(%a) : i8[1,2,2,2] q(0.023529412, "), "{out}");

@@ -14,7 +14,7 @@
 
 mod estimate;
 
-pub use estimate::{Estimate, estimate, prepare};
+pub use estimate::{Data, Estimate, estimate, prepare};
 
 use paring_cortex_m as _;
 use paring_format_caffe as _;

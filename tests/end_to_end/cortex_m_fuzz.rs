@@ -1,5 +1,6 @@
 //! Random small networks with random quantization and storage of the weights, on every Cortex-M target:
-//! what the emitted C computes under the emulator equals the reference interpreter, byte for byte.
+//! what the emitted C computes under the emulator equals the reference interpreter, byte for byte. The last batch of a
+//! target has 16-bit activations.
 //!
 //! One program holds many networks side by side, so that a target costs a compilation and a run a batch; it
 //! is built with the flags that packages name. `PARING_FUZZ_BATCHES` says how many batches a target gets,
@@ -9,6 +10,7 @@ use paring_backend::{Backend, CompileOptions, ExecOptions, backend_for, backend_
 use paring_emulator::{Build, Core, Entry, missing_packages};
 use paring_ir::{Graph, Node};
 use paring_opsuite::random::{Grower, Random, add, input};
+use paring_opsuite::sixteen;
 use paring_tensor::Tensor;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -32,6 +34,23 @@ fn batch(backend: &dyn Backend, target: &str, first: u64, networks: u64) -> Grap
     all
 }
 
+/// Networks of 16-bit activations, in one graph.
+fn batch_of_sixteen(backend: &dyn Backend, target: &str, first: u64, networks: u64) -> Graph {
+    let mut all = Graph::new("fuzz");
+    let mut refused = 0;
+    for seed in first..first + networks {
+        let network = sixteen::small(seed);
+        let takes = |node: &Node| backend.support(&network, node, Some(target)).is_ok();
+        if network.nodes().all(takes) {
+            add(&mut all, &network, &format!("sixteen{seed}_"));
+        } else {
+            refused += 1;
+        }
+    }
+    assert!(10 * refused <= networks, "{target}: {refused} of {networks} networks refused");
+    all
+}
+
 fn bytes(tensors: &[Tensor]) -> Vec<u8> {
     tensors.iter().flat_map(|t| t.bytes().to_vec()).collect()
 }
@@ -46,14 +65,21 @@ struct Seen {
 }
 
 /// Builds and runs one batch on a target; every output byte has to be the reference's.
-fn check(core: Core, first: u64, networks: u64, goal: (&str, &str), seen: &mut Seen) {
+fn check(
+    core: Core,
+    make: impl Fn(&dyn Backend, &str, u64, u64) -> Graph,
+    first: u64,
+    networks: u64,
+    goal: (&str, &str),
+    seen: &mut Seen,
+) {
     let target = core.target();
     let place = |what: &str| {
         format!("{target}, {goal:?}, seeds {first} to {}: {what}", first + networks - 1)
     };
     let start = Instant::now();
     let backend = backend_for(target).expect("a backend");
-    let graph = batch(backend, target, first, networks);
+    let graph = make(backend, target, first, networks);
     let verified = graph.verified().unwrap_or_else(|e| panic!("{}", place(&e.to_string())));
     seen.spent[0] += start.elapsed();
     let start = Instant::now();
@@ -133,12 +159,17 @@ fn target(core: Core) {
     let first = number("PARING_FUZZ_SEED", own + 1);
     let mut seen = Seen::default();
     for at in 0..batches {
-        check(core, first + at * networks, networks, GOALS[(at % 4) as usize], &mut seen);
+        check(core, batch, first + at * networks, networks, GOALS[(at % 4) as usize], &mut seen);
     }
+    let mut wide = Seen::default();
+    check(core, batch_of_sixteen, first, networks.min(60), GOALS[0], &mut wide);
     println!(
-        "{core}: {} networks; grown, compiled, interpreted, built and run in {:.1?}; {:?}; {:?}",
-        seen.networks, seen.spent, seen.ops, seen.weights
+        "{core}: {} networks; grown, compiled, interpreted, built and run in {:.1?}; {:?}; {:?}; of 16 bits {:?}",
+        seen.networks, seen.spent, seen.ops, seen.weights, wide.ops
     );
+    for op in ["conv2d", "dense", "pool", "binary", "reduce", "quantize", "dequantize"] {
+        assert!(wide.ops.contains_key(op) || networks < 60, "no {op} among {:?}", wide.ops);
+    }
     if seen.networks < 300 {
         return;
     }

@@ -167,3 +167,35 @@ fn every_output_of_other_networks_stays_close_in_int8() {
         }
     }
 }
+
+/// Where 8 bits of activations cost the most, 16 cost little, and everything computes the same bits.
+#[test]
+fn a_network_with_wide_places_is_closer_to_the_original_than_in_int8() {
+    let Some(shared) = shared() else { return };
+    let model = shared.join("models/keras/vww_mnv1.h5");
+    let model = model.to_str().unwrap();
+    let pictures = shared.join("datasets/imagenet200");
+    let data = format!("images:{},size=96,range=0..1", pictures.display());
+    let calib = format!("{data},offset=0,stride=2,limit=16");
+    let judge = format!("{data},offset=1,stride=2,limit=32");
+    let on = ["--backend", "auto"];
+    let mut found = Vec::new();
+    for recipe in ["int8", "int8-wide"] {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().to_str().unwrap();
+        let args = ["compress", model, "--recipe", recipe, "--calib", &calib, "-o", out];
+        let report = json(&[&args[..], &on].concat());
+        let wide = layers(&report, "quantize")
+            .iter()
+            .filter(|l| l["result"].as_str().unwrap().starts_with("i16"))
+            .count();
+        assert_eq!(wide > 0, recipe == "int8-wide");
+        let done = format!("{out}/model.paring");
+        let args = ["eval", &done, "--data", &judge, "--against", model];
+        let scores = json(&[&args[..], &on].concat());
+        let plain = json(&[&args[..], &["--backend", "reference"]].concat());
+        assert_eq!(scores["snr_db"], plain["snr_db"]);
+        found.push(scores["snr_db"].as_f64().unwrap());
+    }
+    assert!(found[1] > found[0] + 3.0, "{found:?}");
+}

@@ -1,7 +1,7 @@
 use crate::helpers::Helper;
 use crate::pack::{Channels, LINE_ZERO, Matrix, Scales, plain_order, window_order};
 use crate::packed::Packing;
-use crate::requant::Requant;
+use crate::requant::{Requant, Width};
 use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Patch, PatchRoom, Unit};
 use crate::{Coding, KernelError};
 
@@ -492,6 +492,6 @@ impl Layer for Conv2d<'_> {
     }
 
     fn clamp_rounds(&self) -> Option<Vec<(&'static str, u64)>> {
-        self.requant.clamp_rounds(self.output.iter().product())
+        self.requant.clamp_rounds(Width::Eight, self.output.iter().product())
     }
 }

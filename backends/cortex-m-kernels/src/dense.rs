@@ -1,7 +1,7 @@
 use crate::conv::TABLE;
 use crate::helpers::Helper;
 use crate::pack::{Channels, FAST_LIMIT, Matrix, Scales, fold_bias, plain_order, sums_below};
-use crate::requant::Requant;
+use crate::requant::{Requant, Width};
 use crate::unit::{Isa, Kernel, Layer, Unit};
 use crate::{Coding, Conv2d, KernelError};
 
@@ -172,6 +172,6 @@ impl Layer for FullyConnected<'_> {
     }
 
     fn clamp_rounds(&self) -> Option<Vec<(&'static str, u64)>> {
-        self.requant.clamp_rounds(self.outputs)
+        self.requant.clamp_rounds(Width::Eight, self.outputs)
     }
 }

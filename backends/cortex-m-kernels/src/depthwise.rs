@@ -2,7 +2,7 @@ use crate::conv::BAND_FIELDS;
 use crate::cost::Loops;
 use crate::helpers::Helper;
 use crate::pack::{Channels, PLANE_LINE_ZERO, Scales};
-use crate::requant::Requant;
+use crate::requant::{Requant, Width};
 use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Patch, PatchRoom, Unit};
 use crate::{Coding, Conv2d, KernelError};
 
@@ -479,6 +479,6 @@ impl Layer for DepthwiseConv2d<'_> {
     }
 
     fn clamp_rounds(&self) -> Option<Vec<(&'static str, u64)>> {
-        self.requant.clamp_rounds(self.output.iter().product())
+        self.requant.clamp_rounds(Width::Eight, self.output.iter().product())
     }
 }

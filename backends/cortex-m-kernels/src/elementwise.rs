@@ -2,9 +2,10 @@ use paring_qmath::Multiplier;
 
 use crate::KernelError;
 use crate::cost::each;
-use crate::helpers::Helper;
-use crate::requant::Requant;
+use crate::helpers::{Helper, Wide as Of16};
+use crate::requant::{Requant, Width};
 use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Unit, int};
+use crate::wide::Widths;
 
 /// One operand of [`Add`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,23 +69,23 @@ fn runs(shape: &[usize], operands: [&[usize]; 2]) -> Option<Runs> {
 
 impl Runs {
     /// The kernel that `call` is, which sees pointers `a`, `b` and `o` and how many values there are.
-    fn kernel(&self, call: &str) -> Kernel {
-        let whole = self.text(&call.replace("@n@", &self.run.to_string()));
+    fn kernel(&self, call: &str, width: Width) -> Kernel {
+        let whole = self.text(&call.replace("@n@", &self.run.to_string()), width);
         let mut kernel = Kernel::new(whole, "elementwise").overlap(&self.overlap());
         if self.outer.is_empty() && self.run_steps == [1, 1] {
-            kernel.rows = Some(self.text(&call.replace("@n@", "@rows@ * @row@")));
+            kernel.rows = Some(self.text(&call.replace("@n@", "@rows@ * @row@"), width));
         }
         kernel
     }
 
     /// The loops around `call`, which sees pointers `a`, `b` and `out` and advances none of them.
-    fn text(&self, call: &str) -> String {
+    fn text(&self, call: &str, width: Width) -> String {
+        let [a, b] = [0, 1].map(|i| width.input(i));
         if self.outer.is_empty() {
-            return call.replace("@a@", "@in0@").replace("@b@", "@in1@").replace("@o@", "@out0@");
+            return call.replace("@a@", &a).replace("@b@", &b).replace("@o@", width.output());
         }
-        let mut text = String::from("{\n    int8_t *o = @out0@;\n");
-        let mut a = String::from("(@in0@)");
-        let mut b = String::from("(@in1@)");
+        let mut text = format!("{{\n    int{}_t *o = {};\n", 8 * width.bytes(), width.output());
+        let [mut a, mut b] = [a, b].map(|operand| format!("({operand})"));
         for (axis, size) in self.outer.iter().enumerate() {
             text.push_str(&format!("    for (int32_t i{axis} = 0; i{axis} < {size}; i{axis}++)\n"));
             a.push_str(&format!(" + i{axis} * {}", self.steps[0][axis]));
@@ -133,8 +134,8 @@ impl Add {
     }
 }
 
-impl Layer for Add {
-    fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
+impl Widths for Add {
+    fn kernel(&self, unit: &mut Unit, name: &str, width: Width) -> Result<Kernel, KernelError> {
         let [a, b] = &self.operand_shapes;
         let runs = broadcast(name, &self.shape, [a, b])?;
         let out = self.requant.of(0);
@@ -145,12 +146,16 @@ impl Layer for Add {
                 what: "an addition whose scales are this far apart".into(),
             });
         }
-        unit.need(Helper::Add);
+        unit.need(match width {
+            Width::Eight => Helper::Add,
+            Width::Sixteen => Helper::Wide(Of16::Add),
+        });
         let operand = |o: &AddOperand| {
             format!("{}, {}, {}", -o.zero, o.multiplier.mantissa, -o.multiplier.shift)
         };
         let call = format!(
-            "pr_add(@a@, {}, @b@, {}, @o@, @n@, {}, {}, {}, {}, {}, {}, {}, {});",
+            "pr_add{}(@a@, {}, @b@, {}, @o@, @n@, {}, {}, {}, {}, {}, {}, {}, {});",
+            width.suffix(),
             runs.run_steps[0],
             runs.run_steps[1],
             if self.subtract { -1 } else { 1 },
@@ -162,7 +167,17 @@ impl Layer for Add {
             self.requant.low,
             self.requant.high
         );
-        Ok(runs.kernel(&call))
+        Ok(runs.kernel(&call, width))
+    }
+
+    fn rounds_of(&self, isa: Isa, width: Width) -> Vec<(&'static str, u64)> {
+        self.rounds(isa, width)
+    }
+}
+
+impl Layer for Add {
+    fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
+        self.kernel(unit, name, Width::Eight)
     }
 
     fn band(&self, band: Band) -> Option<Box<dyn Layer + '_>> {
@@ -173,7 +188,7 @@ impl Layer for Add {
     }
 
     fn rounds(&self, _: &str, isa: Isa) -> Vec<(&'static str, u64)> {
-        Self::rounds(self, isa)
+        self.rounds_of(isa, Width::Eight)
     }
 }
 
@@ -190,14 +205,18 @@ pub struct Mul {
     pub requant: Requant,
 }
 
-impl Layer for Mul {
-    fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
+impl Widths for Mul {
+    fn kernel(&self, unit: &mut Unit, name: &str, width: Width) -> Result<Kernel, KernelError> {
         let [a, b] = &self.operand_shapes;
         let runs = broadcast(name, &self.shape, [a, b])?;
-        unit.need(Helper::Mul);
+        unit.need(match width {
+            Width::Eight => Helper::Mul,
+            Width::Sixteen => Helper::Wide(Of16::Mul),
+        });
         let m = self.requant.of(0);
         let call = format!(
-            "pr_mul(@a@, {}, @b@, {}, @o@, @n@, {}, {}, {}, {}, {}, {}, {});",
+            "pr_mul{}(@a@, {}, @b@, {}, @o@, @n@, {}, {}, {}, {}, {}, {}, {});",
+            width.suffix(),
             runs.run_steps[0],
             runs.run_steps[1],
             -self.zeros[0],
@@ -208,7 +227,17 @@ impl Layer for Mul {
             self.requant.low,
             self.requant.high
         );
-        Ok(runs.kernel(&call))
+        Ok(runs.kernel(&call, width))
+    }
+
+    fn rounds_of(&self, _: Isa, _: Width) -> Vec<(&'static str, u64)> {
+        each(self.shape.iter().product())
+    }
+}
+
+impl Layer for Mul {
+    fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
+        self.kernel(unit, name, Width::Eight)
     }
 
     fn band(&self, band: Band) -> Option<Box<dyn Layer + '_>> {
@@ -218,8 +247,8 @@ impl Layer for Mul {
         Some(Box::new(Self { shape, operand_shapes, ..self.clone() }))
     }
 
-    fn rounds(&self, _: &str, _: Isa) -> Vec<(&'static str, u64)> {
-        each(self.shape.iter().product())
+    fn rounds(&self, _: &str, isa: Isa) -> Vec<(&'static str, u64)> {
+        self.rounds_of(isa, Width::Eight)
     }
 }
 
@@ -251,7 +280,7 @@ impl Layer for Table {
     }
 }
 
-/// Float to int8.
+/// Float to int8 or, as [`Wide`](crate::Wide), to int16.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quantize {
     /// Number of values.
@@ -264,26 +293,41 @@ pub struct Quantize {
     pub ties_even: bool,
 }
 
-impl Layer for Quantize {
-    fn lower(&self, unit: &mut Unit, _name: &str) -> Result<Kernel, KernelError> {
-        let (helper, function) = match self.ties_even {
-            true => (Helper::QuantizeEven, "pr_quantize_even"),
-            false => (Helper::Quantize, "pr_quantize"),
+impl Widths for Quantize {
+    fn kernel(&self, unit: &mut Unit, _: &str, width: Width) -> Result<Kernel, KernelError> {
+        let (helper, function) = match (width, self.ties_even) {
+            (Width::Eight, true) => (Helper::QuantizeEven, "pr_quantize_even"),
+            (Width::Eight, false) => (Helper::Quantize, "pr_quantize"),
+            (Width::Sixteen, true) => (Helper::Wide(Of16::QuantizeEven), "pr_quantize_even16"),
+            (Width::Sixteen, false) => (Helper::Wide(Of16::Quantize), "pr_quantize16"),
         };
         unit.need(helper);
         let template = format!(
-            "{function}((const float *)@in0@, @out0@, {}, {:e}f, {});",
-            self.count, self.scale, self.zero
+            "{function}((const float *)@in0@, {}, {}, {:e}f, {});",
+            width.output(),
+            self.count,
+            self.scale,
+            self.zero
         );
         Ok(Kernel::new(template, "elementwise").overlap(&[Overlap::AtLeast(0)]))
     }
 
-    fn rounds(&self, _: &str, _: Isa) -> Vec<(&'static str, u64)> {
+    fn rounds_of(&self, _: Isa, _: Width) -> Vec<(&'static str, u64)> {
         each(self.count)
     }
 }
 
-/// Int8 to float.
+impl Layer for Quantize {
+    fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
+        self.kernel(unit, name, Width::Eight)
+    }
+
+    fn rounds(&self, _: &str, isa: Isa) -> Vec<(&'static str, u64)> {
+        self.rounds_of(isa, Width::Eight)
+    }
+}
+
+/// Int8 or, as [`Wide`](crate::Wide), int16 to float.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dequantize {
     /// Number of values.
@@ -294,18 +338,35 @@ pub struct Dequantize {
     pub zero: i32,
 }
 
-impl Layer for Dequantize {
-    fn lower(&self, unit: &mut Unit, _name: &str) -> Result<Kernel, KernelError> {
-        unit.need(Helper::Dequantize);
+impl Widths for Dequantize {
+    fn kernel(&self, unit: &mut Unit, _: &str, width: Width) -> Result<Kernel, KernelError> {
+        unit.need(match width {
+            Width::Eight => Helper::Dequantize,
+            Width::Sixteen => Helper::Wide(Of16::Dequantize),
+        });
         let template = format!(
-            "pr_dequantize(@in0@, (float *)@out0@, {}, {:e}f, {});",
-            self.count, self.scale, self.zero
+            "pr_dequantize{}({}, (float *)@out0@, {}, {:e}f, {});",
+            width.suffix(),
+            width.input(0),
+            self.count,
+            self.scale,
+            self.zero
         );
         Ok(Kernel::new(template, "elementwise"))
     }
 
-    fn rounds(&self, _: &str, _: Isa) -> Vec<(&'static str, u64)> {
+    fn rounds_of(&self, _: Isa, _: Width) -> Vec<(&'static str, u64)> {
         each(self.count)
+    }
+}
+
+impl Layer for Dequantize {
+    fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
+        self.kernel(unit, name, Width::Eight)
+    }
+
+    fn rounds(&self, _: &str, isa: Isa) -> Vec<(&'static str, u64)> {
+        self.rounds_of(isa, Width::Eight)
     }
 }
 
@@ -348,7 +409,7 @@ impl Layer for Requantize {
     }
 
     fn clamp_rounds(&self) -> Option<Vec<(&'static str, u64)>> {
-        self.requant.clamp_rounds(self.count)
+        self.requant.clamp_rounds(Width::Eight, self.count)
     }
 }
 

@@ -80,6 +80,31 @@ pub(crate) enum Helper {
     Requantize,
     Rows,
     Patches,
+    Base16,
+    Wide(Wide),
+}
+
+/// What there is for 16-bit activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wide {
+    Clamp,
+    Add,
+    Mul,
+    Mean,
+    AvgPool,
+    MaxPool,
+    Quantize,
+    QuantizeEven,
+    Dequantize,
+    /// From 8 bits.
+    Widen,
+    /// To 8 bits.
+    Narrow,
+    Requantize,
+    Window,
+    Products,
+    Conv,
+    Depthwise,
 }
 
 impl Helper {
@@ -166,6 +191,21 @@ impl Helper {
             H::Softmax => &[H::Exp],
             H::Add => &[H::Base, H::Helium, H::MulHr],
             H::AvgPool | H::MaxPool => &[H::Pool],
+            H::Base16 => &[],
+            H::Wide(wide) => match wide {
+                Wide::Clamp | Wide::Dequantize => &[],
+                Wide::Add => &[H::Base16, H::MulHr],
+                Wide::Mul | Wide::Mean | Wide::Widen | Wide::Requantize => {
+                    &[H::Base16, H::ScaleAny]
+                }
+                Wide::Narrow => &[H::Base, H::ScaleAny],
+                Wide::AvgPool | Wide::MaxPool => &[H::Pool],
+                Wide::Quantize | Wide::QuantizeEven => &[H::Base16],
+                Wide::Window => &[H::Base16],
+                Wide::Products => &[H::Base16, H::Helium],
+                Wide::Conv => &[H::Wide(Wide::Window), H::Wide(Wide::Products)],
+                Wide::Depthwise => &[H::Wide(Wide::Window), H::Helium],
+            },
         }
     }
 
@@ -199,7 +239,12 @@ impl Helper {
             Self::Mm42Any if mve => include_str!("c/mm_mve_any.c"),
             // It saves little; one form of the product is enough where the other is needed too.
             Self::Mm42Relu if mve && present.contains(&Self::Mm42Any) => "",
-            Self::Mm42Relu if mve => include_str!("c/mm_mve_relu.c"),
+            Self::Mm42Relu if mve => {
+                return include_str!("c/mm_mve_any.c")
+                    .replace("For any zero point of the output", "For a zero point of -128")
+                    .replace("pr_mm42(", "pr_mm42_relu(")
+                    .replace("PR_TIES", "\"\"");
+            }
             Self::Mm42 => "",
             Self::Mm42Any if dsp => include_str!("c/mm_dsp_any.c"),
             Self::Mm42Long => "",
@@ -214,16 +259,12 @@ impl Helper {
             Self::MmChoice => {
                 let any = present.contains(&Self::Mm42Any);
                 let relu = (dsp || mve && !any) && present.contains(&Self::Mm42Relu);
-                let variants = (relu, any);
-                match variants {
-                    (true, true) if dsp => {
+                match (relu, any) {
+                    (true, true) => {
                         return format!(
                             "#define PR_MM(columns, stream, out, m) \\\n    ((m)->zero == {} ? pr_mm42_relu : pr_mm42)(columns, stream, out, m)\n",
                             crate::pack::LINE_ZERO
                         );
-                    }
-                    (true, true) => {
-                        "#define PR_MM(columns, stream, out, m) \\\n    ((m)->zero == -255 ? pr_mm42_relu : pr_mm42)(columns, stream, out, m)\n"
                     }
                     (true, false) => "#define PR_MM pr_mm42_relu\n",
                     (false, _) => "#define PR_MM pr_mm42\n",
@@ -384,23 +425,14 @@ impl Helper {
             Self::MaxPool => include_str!("c/max_pool.c"),
             Self::Mean => include_str!("c/mean.c"),
             Self::Copy => include_str!("c/copy.c"),
-            Self::Quantize => {
-                return quantize(
-                    "pr_quantize",
-                    "away from zero",
-                    "v += (rest >= 0.5f) - (rest <= -0.5f);",
-                );
-            }
-            Self::QuantizeEven => {
-                let up = "(rest > 0.5f || (rest == 0.5f && (v & 1)))";
-                let round =
-                    format!("v += {up} - {};", up.replace("0.5f", "-0.5f").replace('>', "<"));
-                return quantize("pr_quantize_even", "to even numbers", &round);
-            }
+            Self::Quantize => return quantize(),
+            Self::QuantizeEven => return quantize_even(),
             Self::Dequantize => include_str!("c/dequantize.c"),
             Self::Requantize => include_str!("c/requantize.c"),
             Self::Rows => include_str!("c/rows.c"),
             Self::Patches => include_str!("c/patches.c"),
+            Self::Base16 => include_str!("c/base16.c"),
+            Self::Wide(what) => return wide(what, isa),
         };
         plain.to_string()
     }
@@ -505,12 +537,73 @@ fn codes(isa: Isa) -> String {
     include_str!("c/codes.c").to_owned() + put
 }
 
-/// Floats to int8 by one way of rounding.
-fn quantize(name: &str, ties: &str, round: &str) -> String {
+/// Floats to int8, ties away from zero.
+fn quantize() -> String {
     include_str!("c/quantize.c")
-        .replace("PR_NAME", name)
-        .replace("PR_TIES", ties)
-        .replace("PR_ROUND", round)
+        .replace("PR_NAME", "pr_quantize")
+        .replace("PR_TIES", "away from zero")
+        .replace("PR_ROUND", "v += (rest >= 0.5f) - (rest <= -0.5f);")
+}
+
+/// Floats to int8, ties to even numbers.
+fn quantize_even() -> String {
+    let up = "(rest > 0.5f || (rest == 0.5f && (v & 1)))";
+    let round = format!("v += {up} - {};", up.replace("0.5f", "-0.5f").replace('>', "<"));
+    include_str!("c/quantize.c")
+        .replace("PR_NAME", "pr_quantize_even")
+        .replace("PR_TIES", "to even numbers")
+        .replace("PR_ROUND", &round)
+}
+
+/// The functions for 16-bit activations: most are those for 8 bits with other types.
+fn wide(what: Wide, isa: Isa) -> String {
+    let named = |text: &str, name: &str| text.replace(name, &format!("{name}16"));
+    let widened = |text: &str, name: &str| {
+        named(text, name).replace("int8_t", "int16_t").replace("pr_sat8", "pr_sat16")
+    };
+    match what {
+        Wide::Clamp => widened(include_str!("c/clamp.c"), "pr_clamp"),
+        Wide::Add => widened(include_str!("c/add.c"), "pr_add")
+            .replace("2^20", "2^15")
+            .replace("1 << 19", "1 << 14")
+            .replace("1 << 21", "1 << 16")
+            .replace("-128", "-32768")
+            .replace("127", "32767"),
+        Wide::Mul => widened(include_str!("c/mul.c"), "pr_mul"),
+        Wide::Mean => widened(include_str!("c/mean.c"), "pr_mean"),
+        Wide::AvgPool => widened(include_str!("c/avg_pool.c"), "pr_avg_pool"),
+        Wide::MaxPool => widened(include_str!("c/max_pool.c"), "pr_max_pool"),
+        Wide::Quantize => widened(&quantize(), "pr_quantize").replace("512.0f", "131072.0f"),
+        Wide::QuantizeEven => {
+            widened(&quantize_even(), "pr_quantize_even").replace("512.0f", "131072.0f")
+        }
+        Wide::Dequantize => widened(include_str!("c/dequantize.c"), "pr_dequantize"),
+        Wide::Requantize => widened(include_str!("c/requantize.c"), "pr_requantize"),
+        Wide::Widen => include_str!("c/requantize.c")
+            .replace("pr_requantize", "pr_widen")
+            .replace("int8_t *out", "int16_t *out")
+            .replace("(int8_t)pr_sat8", "(int16_t)pr_sat16"),
+        Wide::Narrow => include_str!("c/requantize.c")
+            .replace("pr_requantize", "pr_narrow")
+            .replace("const int8_t *in", "const int16_t *in"),
+        Wide::Window => include_str!("c/window16.c").to_owned(),
+        Wide::Products => match isa {
+            Isa::V6m | Isa::V7m => include_str!("c/products16.c"),
+            Isa::Dsp => include_str!("c/products16_dsp.c"),
+            Isa::Helium => include_str!("c/products16_mve.c"),
+        }
+        .to_owned(),
+        Wide::Conv => include_str!("c/conv16.c").to_owned(),
+        Wide::Depthwise => {
+            let plain = include_str!("c/quad16.c");
+            let sums = match isa {
+                Isa::V6m | Isa::V7m => plain.to_owned(),
+                Isa::Dsp => plain.to_owned() + "\n" + include_str!("c/quad16_dsp.c"),
+                Isa::Helium => include_str!("c/quad16_mve.c").replace("PR_PLAIN\n", plain),
+            };
+            sums + "\n" + include_str!("c/depthwise16.c")
+        }
+    }
 }
 
 /// What a driver does for a pair of windows: the products, or gathering the windows for later.

@@ -6,7 +6,7 @@
 //! scratch it wants and which inputs its output may overlap. [`Unit::text`] is the finished C99
 //! text. Nothing here knows a graph.
 //!
-//! The arithmetic is the TFLite int8 specification with gemmlowp's double rounding, bit for bit:
+//! The arithmetic is the TFLite int8 and int16x8 specification with gemmlowp's double rounding, bit for bit:
 //! what TFLite Micro's reference kernels and CMSIS-NN compute. Layers of one kind share one
 //! function driven by a small constant record, so code size does not grow with depth.
 //!
@@ -49,6 +49,7 @@ mod prefix;
 mod requant;
 mod softmax;
 mod unit;
+mod wide;
 mod winograd;
 
 pub use coding::Coding;
@@ -62,6 +63,7 @@ pub use pool::{Mean, Pool2d, PoolKind};
 pub use requant::Requant;
 pub use softmax::Softmax;
 pub use unit::{Band, Isa, Kernel, Layer, Overlap, Patch, Unit};
+pub use wide::{Change, ConvWide, Rescale, Wide};
 
 /// Why a layer has no kernel.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

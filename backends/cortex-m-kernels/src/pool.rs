@@ -1,8 +1,9 @@
 use crate::KernelError;
 use crate::conv::BAND_FIELDS;
-use crate::helpers::Helper;
-use crate::requant::Requant;
+use crate::helpers::{Helper, Wide as Of16};
+use crate::requant::{Requant, Width};
 use crate::unit::{Band, Isa, Kernel, Layer, Overlap, Unit, int};
+use crate::wide::Widths;
 
 /// What a pool does with its window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub struct Pool2d {
 
 impl Pool2d {
     /// A pixel's windows are read channel by channel while the pixel is written.
-    fn overlap(&self) -> Overlap {
+    fn overlap(&self, width: Width) -> Overlap {
         let [in_h, in_w, channels] = self.input;
         let [out_h, out_w] = self.output;
         let first = |o: usize, axis: usize, size: usize| {
@@ -51,12 +52,12 @@ impl Pool2d {
             }
         }
         // The channel being written has been read; the ones before it have not to be kept.
-        Overlap::AtLeast(delta)
+        Overlap::AtLeast(delta * width.bytes() as i64)
     }
 }
 
-impl Layer for Pool2d {
-    fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
+impl Widths for Pool2d {
+    fn kernel(&self, unit: &mut Unit, name: &str, width: Width) -> Result<Kernel, KernelError> {
         let sizes = self.input.iter().chain(&self.output).chain(&self.kernel).chain(&self.stride);
         if sizes.clone().any(|&s| s == 0 || s > 32_767) || self.pad.iter().any(|&p| p > 32_767) {
             return Err(KernelError::Invalid {
@@ -74,11 +75,14 @@ impl Layer for Pool2d {
                 what: "a pool with windows that lie wholly in the padding".into(),
             });
         }
-        let (helper, function) = match self.kind {
-            PoolKind::Average => (Helper::AvgPool, "pr_avg_pool"),
-            PoolKind::Max => (Helper::MaxPool, "pr_max_pool"),
+        let (helper, function) = match (self.kind, width) {
+            (PoolKind::Average, Width::Eight) => (Helper::AvgPool, "pr_avg_pool"),
+            (PoolKind::Max, Width::Eight) => (Helper::MaxPool, "pr_max_pool"),
+            (PoolKind::Average, Width::Sixteen) => (Helper::Wide(Of16::AvgPool), "pr_avg_pool16"),
+            (PoolKind::Max, Width::Sixteen) => (Helper::Wide(Of16::MaxPool), "pr_max_pool16"),
         };
         unit.need(helper);
+        let [least, most] = width.bounds();
         let [in_h, in_w, channels] = self.input;
         let fields = format!(
             "{in_h}, {in_w}, {channels}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}",
@@ -90,15 +94,28 @@ impl Layer for Pool2d {
             self.stride[1],
             self.pad[0],
             self.pad[1],
-            self.clamp[0].max(-128),
-            self.clamp[1].min(127)
+            self.clamp[0].max(least),
+            self.clamp[1].min(most)
         );
         unit.record("pr_pool", name, &fields);
-        let kernel = Kernel::new(format!("{function}(&{name}, @in0@, @out0@);"), "windows")
-            .band_fields("pr_pool", name, &BAND_FIELDS);
+        let kernel = Kernel::new(
+            format!("{function}(&{name}, {}, {});", width.input(0), width.output()),
+            "windows",
+        )
+        .band_fields("pr_pool", name, &BAND_FIELDS);
         // Windows that overlap along a row reread channels already passed.
         let apart = self.stride[0] >= self.kernel[0] && self.stride[1] >= self.kernel[1];
-        Ok(if apart { kernel.overlap(&[self.overlap()]) } else { kernel })
+        Ok(if apart { kernel.overlap(&[self.overlap(width)]) } else { kernel })
+    }
+
+    fn rounds_of(&self, _: Isa, _: Width) -> Vec<(&'static str, u64)> {
+        Self::rounds(self)
+    }
+}
+
+impl Layer for Pool2d {
+    fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
+        self.kernel(unit, name, Width::Eight)
     }
 
     fn band(&self, band: Band) -> Option<Box<dyn Layer + '_>> {
@@ -128,19 +145,25 @@ pub struct Mean {
     pub requant: Requant,
 }
 
-impl Layer for Mean {
-    fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
-        // Beyond this a sum of int8 might not fit 32 bits.
-        if self.count == 0 || self.count > 1 << 23 {
+impl Widths for Mean {
+    fn kernel(&self, unit: &mut Unit, name: &str, width: Width) -> Result<Kernel, KernelError> {
+        // Beyond this a sum might not fit 32 bits.
+        if self.count == 0 || self.count > 1 << (31 - 8 * width.bytes()) {
             return Err(KernelError::Invalid {
                 layer: name.into(),
                 what: format!("a mean of {} numbers", self.count),
             });
         }
-        unit.need(Helper::Mean);
+        unit.need(match width {
+            Width::Eight => Helper::Mean,
+            Width::Sixteen => Helper::Wide(Of16::Mean),
+        });
         let m = self.requant.of(0);
         let template = format!(
-            "pr_mean(@in0@, @out0@, {}, {}, {}, {}, {}, {});",
+            "pr_mean{}({}, {}, {}, {}, {}, {}, {}, {});",
+            width.suffix(),
+            width.input(0),
+            width.output(),
             self.count,
             self.channels,
             self.in_zero * self.count as i32,
@@ -149,14 +172,28 @@ impl Layer for Mean {
             self.requant.zero
         );
         let kernel = Kernel::new(template, "means");
-        Ok(self.requant.clamp(unit, kernel, self.channels))
+        Ok(self.requant.clamp_to(width, unit, kernel, self.channels))
     }
 
-    fn rounds(&self, _: &str, _: Isa) -> Vec<(&'static str, u64)> {
+    fn rounds_of(&self, _: Isa, _: Width) -> Vec<(&'static str, u64)> {
         Self::rounds(self)
     }
 
+    fn clamp_rounds_of(&self, width: Width) -> Option<Vec<(&'static str, u64)>> {
+        self.requant.clamp_rounds(width, self.channels)
+    }
+}
+
+impl Layer for Mean {
+    fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
+        self.kernel(unit, name, Width::Eight)
+    }
+
+    fn rounds(&self, _: &str, isa: Isa) -> Vec<(&'static str, u64)> {
+        self.rounds_of(isa, Width::Eight)
+    }
+
     fn clamp_rounds(&self) -> Option<Vec<(&'static str, u64)>> {
-        self.requant.clamp_rounds(self.channels)
+        self.clamp_rounds_of(Width::Eight)
     }
 }

@@ -1,18 +1,66 @@
 use paring_qmath::Multiplier;
 
-use crate::helpers::Helper;
+use crate::helpers::{Helper, Wide};
 use crate::unit::{Kernel, Unit};
 
-/// How sums become int8: a multiplier for all channels or one each, zero point and clamp.
+/// Bits of activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Width {
+    Eight,
+    Sixteen,
+}
+
+impl Width {
+    /// The smallest and the largest value.
+    pub fn bounds(self) -> [i32; 2] {
+        match self {
+            Self::Eight => [-128, 127],
+            Self::Sixteen => [-32768, 32767],
+        }
+    }
+
+    /// What the names of functions end with.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Eight => "",
+            Self::Sixteen => "16",
+        }
+    }
+
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::Eight => 1,
+            Self::Sixteen => 2,
+        }
+    }
+
+    /// An input of a call as this type.
+    pub fn input(self, index: usize) -> String {
+        match self {
+            Self::Eight => format!("@in{index}@"),
+            Self::Sixteen => format!("(const int16_t *)(@in{index}@)"),
+        }
+    }
+
+    /// The output of a call as this type.
+    pub fn output(self) -> &'static str {
+        match self {
+            Self::Eight => "@out0@",
+            Self::Sixteen => "(int16_t *)(@out0@)",
+        }
+    }
+}
+
+/// How sums become int8 or int16: a multiplier for all channels or one each, zero point and clamp.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Requant {
     /// One multiplier, or one per output channel.
     pub multipliers: Vec<Multiplier>,
     /// The output's zero point.
     pub zero: i32,
-    /// The smallest value, -128 without an activation.
+    /// The smallest value; without an activation the smallest of its type.
     pub low: i32,
-    /// The largest value, 127 without an activation.
+    /// The largest value; without an activation the largest of its type.
     pub high: i32,
 }
 
@@ -20,7 +68,7 @@ pub struct Requant {
 pub(crate) const LEFT: u32 = 32;
 
 impl Requant {
-    /// One multiplier, no activation.
+    /// One multiplier, no activation, to int8.
     #[must_use]
     pub fn per_tensor(multiplier: Multiplier, zero: i32) -> Self {
         Self { multipliers: vec![multiplier], zero, low: -128, high: 127 }
@@ -69,17 +117,34 @@ impl Requant {
         2 * self.zero + 1
     }
 
-    /// Appends the clamp an activation needs beyond saturation to int8.
-    pub(crate) fn clamp(&self, unit: &mut Unit, mut kernel: Kernel, count: usize) -> Kernel {
-        let (low, high) = (self.low.max(-128), self.high.min(127));
-        if low > -128 || high < 127 {
-            unit.need(Helper::Clamp);
-            kernel.template.push_str(&format!("\npr_clamp(@out0@, {count}, {low}, {high});"));
+    /// Appends the clamp an activation needs beyond saturation.
+    pub(crate) fn clamp(&self, unit: &mut Unit, kernel: Kernel, count: usize) -> Kernel {
+        self.clamp_to(Width::Eight, unit, kernel, count)
+    }
+
+    /// The same for either type.
+    pub(crate) fn clamp_to(
+        &self,
+        width: Width,
+        unit: &mut Unit,
+        mut kernel: Kernel,
+        count: usize,
+    ) -> Kernel {
+        let [least, most] = width.bounds();
+        let (low, high) = (self.low.max(least), self.high.min(most));
+        if low > least || high < most {
+            unit.need(match width {
+                Width::Eight => Helper::Clamp,
+                Width::Sixteen => Helper::Wide(Wide::Clamp),
+            });
+            let (name, out) = (format!("pr_clamp{}", width.suffix()), width.output());
+            let clamp = |count: &str| format!("\n{name}({out}, {count}, {low}, {high});");
+            kernel.template.push_str(&clamp(&count.to_string()));
             if let Some(rows) = &mut kernel.rows {
-                rows.push_str(&format!("\npr_clamp(@out0@, @rows@ * @row@, {low}, {high});"));
+                rows.push_str(&clamp("@rows@ * @row@"));
             }
             if let Some(patches) = &mut kernel.patches {
-                patches.push_str(&format!("\npr_clamp(@out0@, @rows@ * @row@, {low}, {high});"));
+                patches.push_str(&clamp("@rows@ * @row@"));
             }
         }
         kernel

@@ -408,10 +408,11 @@ impl Unit {
         let others = layer.other_rounds(&function, self.isa);
         kernel.loops.push(Loops { function, rounds });
         kernel.loops.extend(others);
-        if kernel.template.contains("pr_clamp(")
-            && let Some(rounds) = layer.clamp_rounds()
-        {
-            kernel.loops.push(Loops { function: "pr_clamp".into(), rounds });
+        let clamp = ["pr_clamp", "pr_clamp16"]
+            .into_iter()
+            .find(|name| kernel.template.contains(&format!("{name}(")));
+        if let (Some(clamp), Some(rounds)) = (clamp, layer.clamp_rounds()) {
+            kernel.loops.push(Loops { function: clamp.into(), rounds });
         }
     }
 
@@ -448,6 +449,11 @@ impl Unit {
         self.i8s(name, values);
     }
 
+    /// The same of int16.
+    pub fn operand_wide(&mut self, name: &str, values: &[i16]) {
+        self.array("int16_t", name, values.iter().map(i16::to_string), 16);
+    }
+
     pub(crate) fn need(&mut self, helper: Helper) {
         if self.helpers.insert(helper) {
             for &other in helper.needs(self.isa) {
@@ -466,6 +472,14 @@ impl Unit {
 
     pub(crate) fn i32s(&mut self, name: &str, values: &[i32]) {
         self.array("int32_t", name, values.iter().map(|&v| int(v)), 10);
+    }
+
+    pub(crate) fn i64s(&mut self, name: &str, values: &[i64]) {
+        let literal = |&v: &i64| match v {
+            i64::MIN => "(-9223372036854775807LL - 1)".to_owned(),
+            _ => format!("{v}LL"),
+        };
+        self.array("int64_t", name, values.iter().map(literal), 6);
     }
 
     pub(crate) fn u16s(&mut self, name: &str, values: &[u16]) {
@@ -489,7 +503,8 @@ impl Unit {
     ) {
         let size = match c_type {
             "int8_t" | "uint8_t" => 1,
-            "uint16_t" => 2,
+            "int16_t" | "uint16_t" => 2,
+            "int64_t" => 8,
             _ => 4,
         };
         self.constant_bytes += items.len() * size;

@@ -6,8 +6,9 @@ use std::process::Command;
 
 use common::Random;
 use paring_cortex_m_kernels::{
-    Add, AddOperand, BoxCopy, Coding, Conv2d, DepthwiseConv2d, Dequantize, FullyConnected, Isa,
-    KernelError, Layer, Mul, Overlap, Pool2d, PoolKind, Quantize, Requant, Requantize, Table, Unit,
+    Add, AddOperand, BoxCopy, Coding, Conv2d, ConvWide, DepthwiseConv2d, Dequantize,
+    FullyConnected, Isa, KernelError, Layer, Mul, Overlap, Pool2d, PoolKind, Quantize, Requant,
+    Requantize, Table, Unit,
 };
 use paring_emulator::{Build, Core, Entry, missing_packages};
 use paring_qmath::{Multiplier, Rounding};
@@ -551,6 +552,68 @@ fn convolutions_equal_the_oracle() {
         let mut p = Program::new(isa, 11);
         for case in 0..40 {
             conv_case(&mut p, case % 8 == 7, Coding::Plain);
+        }
+        p.everywhere();
+    }
+}
+
+/// A convolution of 16 bits: ordinary, in groups or depthwise; extreme operands leave 32 bits.
+fn wide_case(p: &mut Program, extreme: bool) {
+    let r = &mut p.random;
+    let kernel = if extreme { [1, 1] } else { [r.size(1, 5), r.size(1, 4)] };
+    let stride = if r.size(0, 1) == 0 { [1, 1] } else { [r.size(1, 3), r.size(1, 3)] };
+    let dilation = if r.size(0, 3) == 0 { [r.size(1, 3), 2] } else { [1, 1] };
+    let pad = [r.size(0, kernel[0] - 1), r.size(0, kernel[1] - 1)];
+    let groups = [1, 1, r.size(2, 4), r.size(2, 14)][r.size(0, 3)];
+    let (each_in, each_out) = if r.size(0, 1) == 0 { (1, 1) } else { (r.size(1, 9), r.size(1, 9)) };
+    let (in_c, out_c) = if extreme { (1100, 5) } else { (groups * each_in, groups * each_out) };
+    let groups = if extreme { 1 } else { groups };
+    let reach = [(kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1];
+    let more = if extreme { 0 } else { 6 };
+    let input = [reach[0] + r.size(0, more), reach[1] + r.size(0, more), in_c];
+    let out = |i: usize| (input[i] + 2 * pad[i] - reach[i]) / stride[i] + 1;
+    let output = [out(0), out(1), out_c];
+    let per_output = kernel[0] * kernel[1] * in_c / groups;
+    let weights = match extreme {
+        true => vec![-128; out_c * per_output],
+        false => r.bytes(out_c * per_output, -128, 127),
+    };
+    let bias: Vec<i64> = (0..out_c).map(|_| r.range(-(1 << 33), 1 << 33)).collect();
+    let x: Vec<i16> = match extreme {
+        true => vec![-32768; in_c],
+        false => (0..input.iter().product()).map(|_| r.range(-32768, 32767) as i16).collect(),
+    };
+    let scale = 20_000.0 / ((1_u64 << 33) as f64 * (0.5 + r.real()));
+    let one = |r: &mut Random| Multiplier::from_real(scale * (0.2 + r.real()));
+    let multipliers = (0..if r.size(0, 2) == 0 { 1 } else { out_c }).map(|_| one(r)).collect();
+    let (zero, low) = (r.range(-9, 9) as i32, if r.size(0, 2) == 0 { 0 } else { -32768 });
+    let requant = Requant { multipliers, zero, low, high: 32767 };
+    let layer = ConvWide {
+        input,
+        output,
+        kernel,
+        stride,
+        dilation,
+        pad,
+        groups,
+        weights: &weights,
+        bias: &bias,
+        requant,
+    };
+    let bytes = |x: &[i16]| -> Vec<u8> { x.iter().flat_map(|v| v.to_le_bytes()).collect() };
+    let expected = common::conv_wide(&layer, &x);
+    let what = format!(
+        "wide {input:?} {output:?} {kernel:?} s{stride:?} p{pad:?} d{dilation:?} g{groups}"
+    );
+    p.push(&layer, &[bytes(&x)], &bytes(&expected), what);
+}
+
+#[test]
+fn convolutions_of_sixteen_bits_equal_the_oracle() {
+    for isa in ISAS {
+        let mut p = Program::new(isa, 16);
+        for case in 0..48 {
+            wide_case(&mut p, case % 12 == 11);
         }
         p.everywhere();
     }

@@ -152,12 +152,28 @@ impl<'g> Site<'_, 'g> {
         }
     }
 
+    /// Whether an activation has 16 bits.
+    pub fn is_wide(&self, value: ValueId) -> bool {
+        self.ty(value).dtype == DType::I16
+    }
+
+    /// Scale and zero point of an activation of as many bits as another.
+    pub fn like(&self, other: ValueId, what: &str, value: ValueId) -> Result<(f32, i32), String> {
+        if !self.is_wide(other) {
+            return self.int8(what, value);
+        }
+        if !self.is_wide(value) {
+            return Err(format!("{what} has {} elements beside int16", self.ty(value).dtype));
+        }
+        requantize::per_tensor(what, self.ty(value))
+    }
+
     /// Scale and zero point of an int8 activation.
     pub fn int8(&self, what: &str, value: ValueId) -> Result<(f32, i32), String> {
         let ty = self.ty(value);
         if ty.dtype != DType::I8 {
             return Err(format!(
-                "{what} has {} elements; quantize the network to int8 first",
+                "{what} has {} elements; quantize the network to int8 or int16 first",
                 ty.dtype
             ));
         }
@@ -175,6 +191,16 @@ impl<'g> Site<'_, 'g> {
         match tensor.view::<i8>() {
             Ok(values) => Ok(values.into_owned()),
             Err(_) => Err(format!("{what} has {} elements; int8 is needed", tensor.dtype())),
+        }
+    }
+
+    /// The bias of a layer on 16-bit activations, zeros when there is none.
+    pub fn wide_bias(&self, channels: usize) -> Result<Vec<i64>, String> {
+        let Some(&value) = self.node.inputs().get(2) else { return Ok(vec![0; channels]) };
+        let tensor = self.constant("the bias", value)?;
+        match tensor.dtype() {
+            DType::I32 | DType::I64 => Ok(tensor.to_i64()),
+            other => Err(format!("the bias has {other} elements; int32 or int64 is needed")),
         }
     }
 
@@ -201,8 +227,11 @@ impl<'g> Site<'_, 'g> {
         {
             return Err("the weights have zero points other than 0".into());
         }
-        let mut multipliers =
-            requantize::channel_multipliers(self.ty(x), weights, self.ty(y), channels)?;
+        let make = match self.node.op.name() {
+            "dense" => requantize::dense_multipliers,
+            _ => requantize::channel_multipliers,
+        };
+        let mut multipliers = make(self.ty(x), weights, self.ty(y), channels)?;
         if multipliers.iter().all(|m| Some(m) == multipliers.first()) {
             multipliers.truncate(1);
         }
@@ -215,8 +244,9 @@ impl<'g> Site<'_, 'g> {
         multipliers: Vec<Multiplier>,
         activation: Activation,
     ) -> Result<Requant, String> {
-        let (scale, zero) = self.int8("the output", self.output()?)?;
-        let (low, high) = activation.quantized_bounds(scale, zero, DType::I8);
+        let y = self.output()?;
+        let (scale, zero) = self.like(y, "the output", y)?;
+        let (low, high) = activation.quantized_bounds(scale, zero, self.ty(y).dtype);
         Ok(Requant { multipliers, zero, low, high })
     }
 
@@ -277,9 +307,15 @@ impl<'g> Site<'_, 'g> {
         if self.graph().constant(value).is_none() {
             return Ok(Operand::Value(value));
         }
-        let values = self.int8_constant("a constant operand", value)?;
         let name = format!("{}_c{index}", self.name);
-        self.lowering.unit.operand(&name, &values);
+        if self.is_wide(value) {
+            let tensor = self.constant("a constant operand", value)?;
+            let values = tensor.view::<i16>().map_err(|e| e.to_string())?;
+            self.lowering.unit.operand_wide(&name, &values);
+        } else {
+            let values = self.int8_constant("a constant operand", value)?;
+            self.lowering.unit.operand(&name, &values);
+        }
         Ok(Operand::Const(name))
     }
 

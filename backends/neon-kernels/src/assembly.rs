@@ -8,6 +8,7 @@ use paring_kernels::Rows;
 // One block: the files share macros.
 global_asm!(
     include_str!("asm/f32_gemm.s"),
+    include_str!("asm/f16_gemm.s"),
     include_str!("asm/f32_sparse.s"),
     include_str!("asm/i8_mlal.s"),
     include_str!("asm/i8_dot.s"),
@@ -28,7 +29,7 @@ struct Call {
     pad: *const u8,
     out: *mut u8,
     rest: *const u8,
-    /// `f32`: the panel. `i8`: what the sums begin with.
+    /// Of real numbers the panel. `i8`: what the sums begin with.
     panel: *const u8,
     /// Bytes between rows of the output.
     stride: usize,
@@ -53,6 +54,10 @@ unsafe extern "C" {
     fn paring_neon_f32_4x8(call: &Call);
     fn paring_neon_f32_1x16(call: &Call);
     fn paring_neon_f32_1x8(call: &Call);
+    fn paring_neon_f16_8x16(call: &Call);
+    fn paring_neon_f16_8x8(call: &Call);
+    fn paring_neon_f16_1x16(call: &Call);
+    fn paring_neon_f16_1x8(call: &Call);
     fn paring_neon_i8_mlal_4x8_of16(call: &Call);
     fn paring_neon_i8_mlal_4x8(call: &Call);
     fn paring_neon_i8_mlal_1x8_of16(call: &Call);
@@ -64,8 +69,9 @@ unsafe extern "C" {
     fn paring_neon_i8_dot_1x8(call: &Call);
 }
 
-/// Rows of a tile.
+/// Rows of a tile, and of one in half precision.
 pub(crate) const TILE: usize = 4;
+const HALF_TILE: usize = 8;
 
 /// Rows that go through memory of their own at once, and channels of the widest panel.
 const BATCH: usize = 32;
@@ -81,12 +87,12 @@ fn fits(out: usize, rows: usize, cols: usize, stride: usize) -> bool {
 ///
 /// # Safety
 /// All pieces are inside, and `call.out` and `call.rest` have room for `cols` of all rows.
-unsafe fn all<T: Copy + Default>(
+unsafe fn all<T: Copy + Default, const TILE: usize>(
     mut call: Call,
     rows: usize,
     cols: usize,
     width: usize,
-    [four, one]: [Kernel; 2],
+    [whole_tiles, one]: [Kernel; 2],
     has_rest: bool,
 ) {
     let size = size_of::<T>();
@@ -97,7 +103,7 @@ unsafe fn all<T: Copy + Default>(
         if cols == width {
             if tiles > 0 {
                 call.tiles = tiles;
-                four(&call);
+                whole_tiles(&call);
             }
             let done = tiles * TILE;
             call.at = call.at.add(done * call.taps);
@@ -134,7 +140,7 @@ unsafe fn all<T: Copy + Default>(
             let whole = n / TILE;
             if whole > 0 {
                 part.tiles = whole;
-                four(&part);
+                whole_tiles(&part);
             }
             let done = whole * TILE;
             part.at = part.at.add(done * call.taps);
@@ -195,13 +201,59 @@ pub(crate) fn f32_gemm(
     stride: usize,
     out: &mut [f32],
 ) {
-    assert!(rows.tile() == TILE && rows.is_inside(rows.depth()));
+    let kernels: [Kernel; 2] = if width == 16 {
+        [paring_neon_f32_4x16, paring_neon_f32_1x16]
+    } else {
+        [paring_neon_f32_4x8, paring_neon_f32_1x8]
+    };
+    // SAFETY: every aarch64 processor has NEON.
+    unsafe { real_gemm::<_, TILE>(kernels, rows, panel, width, rest, clamp, cols, stride, out) }
+}
+
+/// The processor computes in half precision.
+pub(crate) fn f16_gemm(
+    rows: &Rows<'_, u16>,
+    panel: &[u16],
+    width: usize,
+    rest: Option<&[u16]>,
+    clamp: (f32, f32),
+    cols: usize,
+    stride: usize,
+    out: &mut [u16],
+) {
+    let kernels: [Kernel; 2] = if width == 16 {
+        [paring_neon_f16_8x16, paring_neon_f16_1x16]
+    } else {
+        [paring_neon_f16_8x8, paring_neon_f16_1x8]
+    };
+    // Kernels come from `NeonKernels::new`, which asks the processor.
+    // SAFETY: the processor has the instructions.
+    unsafe {
+        real_gemm::<_, HALF_TILE>(kernels, rows, panel, width, rest, clamp, cols, stride, out)
+    }
+}
+
+/// A product of real numbers with tiles of `ROWS` rows.
+///
+/// # Safety
+/// The kernels are for the element type, such tiles and this width, and the processor has their instructions.
+unsafe fn real_gemm<T: Copy + Default, const ROWS: usize>(
+    kernels: [Kernel; 2],
+    rows: &Rows<'_, T>,
+    panel: &[T],
+    width: usize,
+    rest: Option<&[T]>,
+    clamp: (f32, f32),
+    cols: usize,
+    stride: usize,
+    out: &mut [T],
+) {
+    assert!(rows.tile() == ROWS && rows.is_inside(rows.depth()));
     assert!(rows.taps() > 0 && rows.depth() > 0);
     assert!((width == 16 || width == 8) && cols <= width);
     assert_eq!(panel.len(), width * (1 + rows.taps() * rows.depth()));
     assert!(fits(out.len(), rows.rows(), cols, stride));
     assert!(rest.is_none_or(|r| fits(r.len(), rows.rows(), cols, stride)));
-    let flags = flags_of(clamp);
     let call = Call {
         a: rows.a().as_ptr().cast(),
         at: rows.at().as_ptr(),
@@ -209,23 +261,18 @@ pub(crate) fn f32_gemm(
         out: out.as_mut_ptr().cast(),
         rest: rest.map_or(core::ptr::null(), |r| r.as_ptr().cast()),
         panel: panel.as_ptr().cast(),
-        stride: 4 * stride,
+        stride: size_of::<T>() * stride,
         taps: rows.taps(),
         depth: rows.depth(),
         tiles: 0,
         clamp: [clamp.0, clamp.1],
-        flags,
+        flags: flags_of(clamp),
         factors: core::ptr::null(),
         constants: core::ptr::null(),
         large: core::ptr::null(),
     };
-    let kernels: [Kernel; 2] = if width == 16 {
-        [paring_neon_f32_4x16, paring_neon_f32_1x16]
-    } else {
-        [paring_neon_f32_4x8, paring_neon_f32_1x8]
-    };
-    // SAFETY: lengths are checked above.
-    unsafe { all::<f32>(call, rows.rows(), cols, width, kernels, rest.is_some()) }
+    // SAFETY: lengths are checked above; the caller's promise.
+    unsafe { all::<T, ROWS>(call, rows.rows(), cols, width, kernels, rest.is_some()) }
 }
 
 /// Which bounds cut.
@@ -283,7 +330,7 @@ pub(crate) fn i8_gemm(
                 16 => [paring_neon_i8_dot_4x16, paring_neon_i8_dot_1x16],
                 _ => [paring_neon_i8_dot_4x8, paring_neon_i8_dot_1x8],
             };
-            return all::<i8>(call, rows.rows(), cols, width, kernels, false);
+            return all::<i8, TILE>(call, rows.rows(), cols, width, kernels, false);
         }
         let kernels: [Kernel; 2] = if width == 16 {
             [paring_neon_i8_mlal_4x8_of16, paring_neon_i8_mlal_1x8_of16]
@@ -303,7 +350,7 @@ pub(crate) fn i8_gemm(
             if flags & LARGE != 0 {
                 call.large = part(parts.large + parts.steps * half);
             }
-            all::<i8>(call, rows.rows(), (cols - done).min(8), 8, kernels, false);
+            all::<i8, TILE>(call, rows.rows(), (cols - done).min(8), 8, kernels, false);
         }
     }
 }

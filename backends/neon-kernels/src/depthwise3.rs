@@ -18,14 +18,15 @@ pub(crate) struct Row {
     cut: usize,
     /// Whether the first window begins with a column of padding.
     skip: usize,
-    /// `i8`: a block of weights. `f32`: the weights of the first tap.
+    /// `i8`: a block of weights. Others: the weights of the first tap.
     weights: *const u8,
-    /// `i8`: the constants of all channels. `f32`: bytes between taps.
+    /// `i8`: the constants of all channels. Others: bytes between taps.
     constants: *const u8,
     /// A column of padding.
     padding: *const u8,
-    /// `f32`: four biases.
-    bias: *const f32,
+    /// Biases of real numbers.
+    bias: *const u8,
+    /// The bounds, of four bytes each or of two.
     clamp: [f32; 2],
 }
 
@@ -48,6 +49,8 @@ unsafe extern "C" {
     fn paring_neon_i8_depthwise3_dot_open_2(row: &Row);
     fn paring_neon_f32_depthwise3_1(row: &Row);
     fn paring_neon_f32_depthwise3_2(row: &Row);
+    fn paring_neon_f16_depthwise3_1(row: &Row);
+    fn paring_neon_f16_depthwise3_2(row: &Row);
 }
 
 /// Whether the functions serve a window: at most a column of padding on each side.
@@ -154,34 +157,38 @@ pub(crate) unsafe fn i8_row(
     unsafe { if w.stride[1] == 1 { one(&row) } else { two(&row) } }
 }
 
-/// Channels of a row of `f32`, four at a time; the last four may overlap those before.
+/// The functions for numbers of four or two bytes, with windows one column apart and two.
+pub(crate) const F32: [Function; 2] = [paring_neon_f32_depthwise3_1, paring_neon_f32_depthwise3_2];
+pub(crate) const F16: [Function; 2] = [paring_neon_f16_depthwise3_1, paring_neon_f16_depthwise3_2];
+
+/// A function of [`F32`] or [`F16`].
+pub(crate) type Function = unsafe extern "C" fn(&Row);
+
+/// Channels of a row of real numbers, sixteen bytes of them at a time; the last of those may overlap those before.
 ///
 /// # Safety
-/// The window is one that [`serves`] with at least four channels, and all slices are as long as it asks for; `out`
-/// is a row.
-pub(crate) unsafe fn f32_row(
+/// The window is one that [`serves`] with at least sixteen bytes of channels, all slices are as long as it asks for,
+/// `out` is a row, and the functions are for the element type and the processor. `clamp` are the bytes of two numbers.
+pub(crate) unsafe fn real_row<T: Copy>(
+    [one, two]: [Function; 2],
     w: &Window,
-    x: &[f32],
-    weights: &[f32],
-    bias: &[f32],
-    clamp: (f32, f32),
+    x: &[T],
+    zeros: &[T; 8],
+    weights: &[T],
+    bias: &[T],
+    clamp: [f32; 2],
     y: usize,
-    out: &mut [f32],
+    out: &mut [T],
 ) {
-    for first in (0..w.channels).step_by(4) {
-        let first = first.min(w.channels - 4);
-        let mut row = row(w, x, &[0.0; 4], y, first, out);
+    let lanes = 16 / size_of::<T>();
+    for first in (0..w.channels).step_by(lanes) {
+        let first = first.min(w.channels - lanes);
+        let mut row = row(w, x, zeros, y, first, out);
         row.weights = weights[first..].as_ptr().cast();
-        row.constants = core::ptr::without_provenance(4 * w.channels);
-        row.bias = bias[first..].as_ptr();
-        row.clamp = [clamp.0, clamp.1];
+        row.constants = core::ptr::without_provenance(size_of::<T>() * w.channels);
+        row.bias = bias[first..].as_ptr().cast();
+        row.clamp = clamp;
         // SAFETY: the caller's promise.
-        unsafe {
-            if w.stride[1] == 1 {
-                paring_neon_f32_depthwise3_1(&row);
-            } else {
-                paring_neon_f32_depthwise3_2(&row);
-            }
-        }
+        unsafe { if w.stride[1] == 1 { one(&row) } else { two(&row) } }
     }
 }

@@ -8,13 +8,21 @@ use paring_kernels::{
 #[derive(Clone, Copy, Debug)]
 pub struct NeonKernels {
     level: Level,
+    half: bool,
 }
 
 impl NeonKernels {
     /// The kernels of a level, or of the best that the processor has if it is lower.
     #[must_use]
     pub fn new(level: Level) -> Self {
-        Self { level: level.min(Level::detect()) }
+        Self { level: level.min(Level::detect()), half: Level::computes_in_half() }
+    }
+
+    /// The same to pack with, for other processors: as if this one computed in half precision. Where it does not, such
+    /// products end the program.
+    #[must_use]
+    pub fn for_packages(level: Level) -> Self {
+        Self { half: true, ..Self::new(level) }
     }
 
     /// The level.
@@ -25,6 +33,9 @@ impl NeonKernels {
 }
 
 const TILE: Tile = Tile { rows: 4, width: 16 };
+
+/// The tile of products in half precision.
+const HALF_TILE: Tile = Tile { rows: 8, width: 16 };
 
 /// Pixels of the largest tile of sparse products.
 pub(crate) const SPARSE_TILE: usize = 32;
@@ -78,6 +89,81 @@ impl Kernels for NeonKernels {
     fn halves(&self, halves: &[u16], out: &mut [f32]) {
         let done = crate::stored::halves(halves, out);
         Portable.halves(&halves[done..], &mut out[done..]);
+    }
+
+    fn computes_in_half(&self) -> bool {
+        self.half
+    }
+
+    fn f16_tile(&self) -> Tile {
+        HALF_TILE
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn to_halves(&self, x: &[f32], out: &mut [u16]) {
+        let done = crate::f16::to_halves(x, out);
+        Portable.to_halves(&x[done..], &mut out[done..]);
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn f16_gemm(
+        &self,
+        rows: &Rows<'_, u16>,
+        panel: &[u16],
+        width: usize,
+        rest: Option<&[u16]>,
+        clamp: (f32, f32),
+        cols: usize,
+        stride: usize,
+        out: &mut [u16],
+    ) {
+        assert!(self.half);
+        crate::assembly::f16_gemm(rows, panel, width, rest, clamp, cols, stride, out);
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn f16_depthwise(
+        &self,
+        window: &Window,
+        x: &[u16],
+        weights: &[u16],
+        bias: &[u16],
+        clamp: (f32, f32),
+        rows: Range<usize>,
+        out: &mut [u16],
+    ) {
+        assert!(self.half);
+        crate::real_depthwise::rows(window, x, weights, bias, clamp, rows, out);
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn f16_pairs(
+        &self,
+        f: paring_kernels::HalfPair,
+        a: &[u16],
+        b: &[u16],
+        clamp: (f32, f32),
+        out: &mut [u16],
+    ) {
+        assert!(self.half);
+        // SAFETY: the processor computes in half precision.
+        let done = unsafe { crate::f16::pairs(f, a, b, clamp, out) };
+        let rest = |x: &'_ [u16]| if x.len() == 1 { 0 } else { done.min(x.len()) };
+        Portable.f16_pairs(f, &a[rest(a)..], &b[rest(b)..], clamp, &mut out[done..]);
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn f16_max(&self, x: &[u16], most: &mut [u16]) {
+        assert!(self.half);
+        // SAFETY: the processor computes in half precision.
+        let done = unsafe { crate::f16::larger(x, most) };
+        Portable.f16_max(&x[done..], &mut most[done..]);
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn f16_sums(&self, x: &[u16], sums: &mut [f32]) {
+        let done = crate::f16::sums(x, sums);
+        Portable.f16_sums(&x[done..], &mut sums[done..]);
     }
 
     fn f32_sparse_pays(&self, e: &Extents) -> bool {
@@ -192,7 +278,7 @@ impl Kernels for NeonKernels {
         out: &mut [f32],
     ) {
         #[cfg(target_arch = "aarch64")]
-        return crate::f32_depthwise::rows(window, x, weights, bias, clamp, rows, out);
+        return crate::real_depthwise::rows(window, x, weights, bias, clamp, rows, out);
         #[cfg(not(target_arch = "aarch64"))]
         Portable.f32_depthwise(window, x, weights, bias, clamp, rows, out);
     }

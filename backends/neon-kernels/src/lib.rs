@@ -22,7 +22,7 @@ mod dispatch;
 #[cfg(target_arch = "aarch64")]
 mod elementwise;
 #[cfg(target_arch = "aarch64")]
-mod f32_depthwise;
+mod f16;
 #[cfg(target_arch = "aarch64")]
 mod f32_sparse;
 #[cfg(target_arch = "aarch64")]
@@ -36,6 +36,8 @@ mod i8_depthwise;
 #[cfg(target_arch = "aarch64")]
 mod i8_sparse;
 mod pack;
+#[cfg(target_arch = "aarch64")]
+mod real_depthwise;
 mod scalar;
 #[cfg(target_arch = "aarch64")]
 mod stored;
@@ -65,6 +67,16 @@ impl Level {
             Self::Dot => "dot",
             Self::Matrix => "i8mm",
         }
+    }
+
+    /// Whether this processor computes in half precision, as all with the dot product do; elsewhere than on aarch64,
+    /// where kernels are in plain Rust, it is true.
+    #[must_use]
+    pub fn computes_in_half() -> bool {
+        #[cfg(all(target_arch = "aarch64", feature = "std"))]
+        return std::arch::is_aarch64_feature_detected!("fp16");
+        #[cfg(not(all(target_arch = "aarch64", feature = "std")))]
+        return cfg!(not(target_arch = "aarch64"));
     }
 
     /// The best level that this processor has.

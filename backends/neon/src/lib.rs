@@ -10,6 +10,14 @@
 //! palettes give them, are stored as codes, and numbers that half precision holds as such: half as much comes from
 //! memory, and the results are the same.
 //!
+//! With the setting `arithmetic = "f16"` convolutions, dense layers and what follows them are computed in half precision:
+//! activations and weights take half the memory, and a vector has twice as many of them. Sums of products are of half
+//! precision for 64 products at a time, the totals of such sums too; sums of means are single. What has no kernel in half
+//! precision runs in single precision with conversions around it, and so do layers whose weights half precision does not
+//! hold. The package asks for a processor with these instructions (Cortex-A55, A75, A76 and later); elsewhere, as on a
+//! Cortex-A53 or A72, it is refused when it is loaded, and weights alone in half precision (the recipe `float16`) keep
+//! the file small.
+//!
 //! On an aarch64 machine it runs in this process; nodes that the engine has no step for are run by the
 //! reference interpreter, where the program links it. The environment variable `PARING_NEON` names a lower
 //! level of instructions to use (`neon`, `dot`, `i8mm`).
@@ -30,7 +38,7 @@ use paring_backend::{
     Backend, CompileError, CompileOptions, ExecOptions, LayerSize, Package, SizeReport, Target,
     backend_named, register_backend,
 };
-use paring_engine::{Engine, refusal};
+use paring_engine::{Engine, in_half, refusal};
 use paring_ir::{ExecError, Executor, Graph, Node, Verified, macs};
 use paring_kernels::Kernels;
 
@@ -51,8 +59,12 @@ impl Neon {
     /// weights without vectors.
     #[must_use]
     pub fn executor_at(self, level: Level, options: ExecOptions) -> Engine {
+        self.engine(NeonKernels::new(level), options)
+    }
+
+    fn engine(self, kernels: NeonKernels, options: ExecOptions) -> Engine {
         let fallback = backend_named(FALLBACK).ok().and_then(|b| b.executor(options));
-        Engine::new("neon", Box::new(NeonKernels::new(level)), options, fallback)
+        Engine::new("neon", Box::new(kernels), options, fallback)
     }
 }
 
@@ -62,6 +74,30 @@ fn level() -> Level {
     let asked = std::env::var("PARING_NEON").unwrap_or_default();
     let named = Level::ALL.into_iter().find(|l| l.name() == asked);
     named.filter(|l| *l <= best).unwrap_or(best)
+}
+
+/// What real numbers are computed with.
+const ARITHMETIC: &str = "arithmetic";
+
+/// Whether the settings ask for half precision.
+fn computes_in_half(options: &CompileOptions) -> Result<bool, CompileError> {
+    let mut half = false;
+    for (key, value) in &options.settings {
+        let known =
+            if key == ARITHMETIC { ["f32", "f16"].iter().position(|v| v == value) } else { None };
+        half = match known {
+            Some(i) => i == 1,
+            None if key == ARITHMETIC => {
+                let why = format!("`{ARITHMETIC}` is f32 or f16, not `{value}`");
+                return Err(CompileError::Options(why));
+            }
+            None => {
+                let why = format!("the NEON backend has no setting `{key}`; it has `{ARITHMETIC}`");
+                return Err(CompileError::Options(why));
+            }
+        };
+    }
+    Ok(half)
 }
 
 impl Backend for Neon {
@@ -117,10 +153,15 @@ impl Backend for Neon {
                 options.target
             )));
         }
-        if let Some(key) = options.settings.keys().next() {
-            return Err(CompileError::Options(format!("the NEON backend has no setting `{key}`")));
-        }
-        let engine = self.executor_at(level(), ExecOptions::default());
+        let half = computes_in_half(options)?;
+        let kernels = NeonKernels::for_packages(level());
+        let halved = half.then(|| in_half(&graph, &kernels)).transpose();
+        let halved = halved.map_err(|e| CompileError::Internal(e.to_string()))?;
+        let graph = match &halved {
+            None => graph,
+            Some(halved) => halved.verified().map_err(|e| CompileError::Internal(e.to_string()))?,
+        };
+        let engine = self.engine(kernels, ExecOptions::default());
         let traced = engine.traced_program(graph.clone());
         let (program, nodes) = traced.map_err(|e| match e {
             ExecError::Unsupported { refused, .. } => {
@@ -129,7 +170,7 @@ impl Backend for Neon {
             ExecError::Unbound(_) => CompileError::Options(e.to_string()),
             other => CompileError::Internal(other.to_string()),
         })?;
-        let bytes = program.to_package(Kernels::family(&NeonKernels::new(level())));
+        let bytes = program.to_package(Kernels::family(&kernels));
         let prefix = &options.prefix;
         let layer = |id| {
             let node = graph.graph().node(id);

@@ -14,11 +14,11 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn job(graph: &Graph) -> Job {
+fn job(graph: &Graph, arithmetic: &str) -> Job {
     let options = CompileOptions {
         target: "aarch64".to_owned(),
         prefix: "network".to_owned(),
-        ..CompileOptions::default()
+        settings: [("arithmetic".to_owned(), arithmetic.to_owned())].into(),
     };
     let package = Neon.compile(graph.verified().unwrap(), &options).unwrap();
     let (_, bytes) = package.files.iter().find(|(name, _)| name.ends_with(".prt")).unwrap();
@@ -65,11 +65,20 @@ fn cases() -> Vec<Case> {
     ]
 }
 
+/// The same with real numbers in half precision.
+fn halves() -> Vec<Case> {
+    let a76 = Cpu::CortexA76;
+    vec![
+        ("MobileNet V1, f16", mobilenet_v1(false), a76, 100_000),
+        ("MobileNet V2, f16", mobilenet_v2(false), a76, 60_000),
+    ]
+}
+
 /// The most milliseconds of MobileNet V2 on a Raspberry Pi 4.
 const MOST_MS: [(&str, f64); 2] = [("MobileNet V2, f32", 60.0), ("MobileNet V2, int8", 40.0)];
 
-#[test]
-fn networks_execute_no_more_than_they_did() {
+/// Measures the cases, and says which execute more than they may.
+fn check(cases: Vec<Case>, arithmetic: &str) {
     let missing = missing_aarch64_packages();
     if !missing.is_empty() {
         eprintln!("skipped: install {}", missing.join(" "));
@@ -78,8 +87,8 @@ fn networks_execute_no_more_than_they_did() {
     let runtime = Runtime::build(&root()).unwrap();
     let mut over = Vec::new();
     let board = Board::ALL[0];
-    for (name, graph, cpu, most) in cases() {
-        let job = job(&graph);
+    for (name, graph, cpu, most) in cases {
+        let job = job(&graph, arithmetic);
         let report = runtime.measure(&job, cpu).unwrap();
         let n = report.instructions;
         eprintln!("{name} on {cpu}: {:.2} M instructions", n as f64 / 1e6);
@@ -96,4 +105,14 @@ fn networks_execute_no_more_than_they_did() {
         }
     }
     assert!(over.is_empty(), "{}", over.join("\n"));
+}
+
+#[test]
+fn networks_execute_no_more_than_they_did() {
+    check(cases(), "f32");
+}
+
+#[test]
+fn networks_in_half_precision_execute_no_more_than_they_did() {
+    check(halves(), "f16");
 }

@@ -37,7 +37,6 @@ mod kernel;
 mod kernels;
 mod number;
 mod quantized;
-mod table16;
 mod walk;
 
 #[doc(hidden)]

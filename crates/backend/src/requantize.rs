@@ -1,8 +1,10 @@
 //! From scales to fixed-point constants, by the TFLite int8 specification: what the interpreter
 //! computes with and what is written into generated code are the same numbers.
 
-use paring_qmath::Multiplier;
-use paring_tensor::{Quant, TensorType};
+use paring_ir::ops::Lstm;
+use paring_qmath::lstm::Cell;
+use paring_qmath::{Multiplier, Rounding};
+use paring_tensor::{DType, Quant, TensorType};
 
 /// The scale and zero point of an activation.
 ///
@@ -89,4 +91,68 @@ pub fn mean_multiplier(x: &TensorType, y: &TensorType, count: u32) -> Result<Mul
         m.shift -= shift;
     }
     Ok(m)
+}
+
+/// The cell of an LSTM of integers; `inputs` are the types of its operands, `y` that of its hidden states.
+///
+/// # Errors
+/// If it is not TFLite's: 8-bit inputs, weights and hidden states, 16-bit cell states, one scale a gate.
+pub fn lstm_cell(
+    op: &Lstm,
+    inputs: &[&TensorType],
+    y: &TensorType,
+    rounding: Rounding,
+) -> Result<Cell, String> {
+    let wanted = [DType::I8, DType::I8, DType::I8, DType::I32, DType::I8, DType::I16];
+    for (i, dtype) in wanted.into_iter().enumerate() {
+        match inputs.get(i) {
+            Some(ty) if ty.dtype == dtype => {}
+            Some(ty) => return Err(format!("operand {i} is {}, not {dtype}", ty.dtype)),
+            None => return Err(format!("operand {i} is missing")),
+        }
+    }
+    let (x_scale, _) = per_tensor("the input", inputs[0])?;
+    let hidden = per_tensor("the state", inputs[4])?;
+    let (cell_scale, cell_zero) = per_tensor("the cell state", inputs[5])?;
+    let (input, state) = (gate_scales(inputs[1])?, gate_scales(inputs[2])?);
+    if inputs.len() > 6 || !op.functions.is_empty() || op.input_forget || op.clip != 0.0 {
+        return Err("an integer LSTM with peepholes, lengths or unusual functions".to_owned());
+    }
+    let log = cell_scale.log2();
+    let exponent = log.round() as i32;
+    let power = (log - log.round()).abs() < 1e-3 && cell_zero == 0;
+    if !power || !(-15..=-9).contains(&exponent) {
+        return Err(format!("the cell state {} has no scale from 2^-15 to 2^-9", inputs[5]));
+    }
+    if y.quant.is_none() || !y.dtype.is_integer() {
+        return Err("the output is not quantized".to_owned());
+    }
+    let clip = f64::from(op.cell_clip) / f64::from(cell_scale);
+    let clip = clip.clamp(-32768.0, 32767.0) as i32;
+    Ok(Cell::new(rounding, exponent, clip, (x_scale, input), state, hidden))
+}
+
+/// One scale for each of the four gates, from weights `[directions, 4 * cells, ..]`.
+fn gate_scales(w: &TensorType) -> Result<[f32; 4], String> {
+    let fail = || format!("the weights ({w}) do not have one scale a gate");
+    match &w.quant {
+        Some(Quant::PerAxis { axis: 1, scales, zero_points, .. })
+            if scales.len() % 4 == 0 && zero_points.iter().all(|z| *z == 0) =>
+        {
+            let cells = (scales.len() / 4).max(1);
+            let mut gates = [1.0; 4];
+            for (gate, own) in gates.iter_mut().zip(scales.chunks_exact(cells)) {
+                if own.iter().any(|s| *s != own[0]) {
+                    return Err(fail());
+                }
+                *gate = own[0];
+            }
+            Ok(gates)
+        }
+        Some(q) => match q.as_per_tensor() {
+            Some((scale, 0)) => Ok([scale; 4]),
+            _ => Err(fail()),
+        },
+        None => Err(fail()),
+    }
 }

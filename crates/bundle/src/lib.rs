@@ -43,6 +43,11 @@ use paring_pass_sensitivity as _;
 use paring_reference as _;
 use paring_x86 as _;
 
+mod estimate;
+
+pub use estimate::{Estimate, estimate, prepare};
+
+
 use paring_backend::{ExecOptions, backend_named};
 use paring_data::DataError;
 use paring_data::npy::Npz;

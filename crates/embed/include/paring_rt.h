@@ -53,6 +53,9 @@
 // Truth values, one a byte.
 #define PARING_BOOL 6
 
+// Elements of 16-bit floating point.
+#define PARING_F16 7
+
 // Most extents that a description holds.
 #define PARING_MAX_RANK 8
 

@@ -33,12 +33,14 @@ pub const PARING_I32: u32 = 4;
 pub const PARING_I64: u32 = 5;
 /// Truth values, one a byte.
 pub const PARING_BOOL: u32 = 6;
+/// Elements of 16-bit floating point.
+pub const PARING_F16: u32 = 7;
 
 const _: () = {
     assert!(PARING_F32 == Element::F32 as u32 && PARING_I8 == Element::I8 as u32);
     assert!(PARING_U8 == Element::U8 as u32 && PARING_I16 == Element::I16 as u32);
     assert!(PARING_I32 == Element::I32 as u32 && PARING_I64 == Element::I64 as u32);
-    assert!(PARING_BOOL == Element::Bool as u32);
+    assert!(PARING_BOOL == Element::Bool as u32 && PARING_F16 == Element::F16 as u32);
 };
 
 /// Most extents that a description holds.

@@ -33,11 +33,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod half;
 mod ops;
 mod plan;
 mod session;
 mod unpack;
 
+pub use half::in_half;
 pub use paring_kernels::{Kernels, Portable};
 pub use paring_runtime as runtime;
 pub use session::{Engine, refusal};

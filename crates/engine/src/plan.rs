@@ -96,7 +96,7 @@ fn clamp_of(op: &Unary) -> Option<(f32, f32)> {
 fn chain(graph: &Graph, node: &Node, taken: &HashSet<NodeId>) -> Chain {
     let output = node.outputs()[0];
     let mut chain = Chain { tail: Tail::NONE, output, end: node.id };
-    let real = |v: ValueId| graph.ty(v).dtype == DType::F32;
+    let real = |v: ValueId| matches!(graph.ty(v).dtype, DType::F32 | DType::F16);
     let (none, depthwise) = match (node.op_as::<Conv2d>(), node.op_as::<Dense>()) {
         (Some(op), _) => (op.activation.is_none(), op.groups > 1),
         (_, Some(op)) => (op.activation.is_none(), false),
@@ -152,10 +152,18 @@ fn fold_pads(lower: &mut Lower<'_>, order: &[NodeId]) {
 /// A part of the arena while it is planned.
 type BlockId = usize;
 
+/// What a step writes.
+#[derive(Clone, Copy)]
+enum Output {
+    Value(ValueId),
+    /// A part of a block.
+    Part(BlockId, Span),
+}
+
 /// A step whose places are not known yet.
 struct Draft {
     part: Part,
-    output: ValueId,
+    output: Output,
     scratch: Option<BlockId>,
 }
 
@@ -168,8 +176,8 @@ struct Builder<'a> {
     graph: &'a Graph,
     options: Options<'a>,
     blocks: Vec<Block>,
-    /// Bytes of each block.
-    block_of: HashMap<ValueId, BlockId>,
+    /// The block of each value, and where the value begins in it.
+    block_of: HashMap<ValueId, (BlockId, usize)>,
     consts: Vec<Blob>,
     const_of: HashMap<ValueId, usize>,
     foreign: Vec<Foreign>,
@@ -178,13 +186,18 @@ struct Builder<'a> {
 /// What [`Block`] counts in: its alignment then is a cache line.
 const UNIT: usize = LINE / paring_backend::planner::ALIGNMENT;
 
+/// Bytes that kernels may read beyond a value.
+pub(crate) fn slack(kernels: &dyn Kernels, ty: &TensorType) -> usize {
+    match ty.dtype.size() {
+        1 => kernels.i8_step(),
+        2 => 2 * (kernels.i16_step() - 1),
+        _ => 0,
+    }
+}
+
 impl Builder<'_> {
     fn slack(&self, ty: &TensorType) -> usize {
-        match ty.dtype.size() {
-            1 => self.options.kernels.i8_step(),
-            2 => 2 * (self.options.kernels.i16_step() - 1),
-            _ => 0,
-        }
+        slack(self.options.kernels, ty)
     }
 
     fn bytes(&self, v: ValueId) -> usize {
@@ -199,12 +212,12 @@ impl Builder<'_> {
     fn define(&mut self, v: ValueId, at: usize) {
         let bytes = self.bytes(v) + self.slack(self.graph.ty(v));
         let block = self.block(bytes, at);
-        self.block_of.insert(v, block);
+        self.block_of.insert(v, (block, 0));
     }
 
     /// Notes that a step reads a value.
     fn read(&mut self, v: ValueId, at: usize) {
-        if let Some(block) = self.block_of.get(&v) {
+        if let Some((block, _)) = self.block_of.get(&v) {
             let block = &mut self.blocks[*block];
             block.last = block.last.max(at);
             return;
@@ -378,10 +391,28 @@ pub(crate) fn build(verified: &Verified<'_>, options: Options<'_>) -> Result<Pla
                         b.read(v, at);
                     }
                     let scratch = (part.scratch > 0).then(|| b.block(part.scratch, at));
-                    steps.push(Draft { part, output, scratch });
+                    steps.push(Draft { part, output: Output::Value(output), scratch });
                 }
                 b.define(output, at);
                 drafts.push((DraftWork::Steps(steps), vec![output]));
+            }
+            (Some(Lowered::Several(all)), _) => {
+                let block = b.block(all.bytes, at);
+                let mut steps = Vec::new();
+                for (part, which) in all.parts {
+                    b.read(part.a, at);
+                    if let Some(v) = part.b {
+                        b.read(v, at);
+                    }
+                    let scratch = (part.scratch > 0).then(|| b.block(part.scratch, at));
+                    let whole = Span { at: 0, len: all.bytes };
+                    let span = which.and_then(|i| all.results.get(i)).copied().unwrap_or(whole);
+                    steps.push(Draft { part, output: Output::Part(block, span), scratch });
+                }
+                for (v, span) in first.outputs().iter().zip(&all.results) {
+                    b.block_of.insert(*v, (block, span.at));
+                }
+                drafts.push((DraftWork::Steps(steps), first.outputs().to_vec()));
             }
             (Some(Lowered::Alias(from)), Some(output)) => {
                 b.read(from, at);
@@ -431,13 +462,16 @@ impl Builder<'_> {
         };
         let ([one], [next]) = (one.as_slice(), next.as_slice()) else { return false };
         let plain = |d: &Draft| d.scratch.is_none() && d.part.step.works_by_rows();
+        let (Output::Value(output), Output::Value(_)) = (one.output, next.output) else {
+            return false;
+        };
         plain(one)
             && plain(next)
             && one.part.b.is_none()
-            && next.part.a == one.output
-            && self.graph.only_user(one.output).is_some()
+            && next.part.a == output
+            && self.graph.only_user(output).is_some()
             // What is not much larger stays in a cache anyway.
-            && self.bytes(one.output) >= self.options.kernels.near_bytes().saturating_mul(4)
+            && self.bytes(output) >= self.options.kernels.near_bytes().saturating_mul(4)
     }
 
     /// Joins steps whose large results would leave the cache before they are read.
@@ -470,8 +504,11 @@ impl Builder<'_> {
                 single.append(steps);
             }
         }
-        let places: Vec<_> =
-            single.iter().map(|d| (d.part.a, d.part.b, d.output, d.part.scratch)).collect();
+        let place = |d: &Draft| match d.output {
+            Output::Value(output) => Some((d.part.a, d.part.b, output, d.part.scratch)),
+            Output::Part(..) => None,
+        };
+        let places: Vec<_> = single.iter().filter_map(place).collect();
         let stages = single.into_iter().map(|d| d.part.step).collect();
         match Strip::new(stages, budget, self.options.threads) {
             Ok(strip) => {
@@ -485,13 +522,13 @@ impl Builder<'_> {
                     if place.2 != output {
                         // What lies between the steps is in the scratch memory.
                         shown.clear();
-                        if let Some(block) = self.block_of.get(&place.2) {
+                        if let Some((block, _)) = self.block_of.get(&place.2) {
                             self.blocks[*block].size = 0;
                         }
                     }
                 }
                 if let Some((DraftWork::Steps(steps), _)) = drafts.last_mut() {
-                    steps.push(Draft { part, output, scratch });
+                    steps.push(Draft { part, output: Output::Value(output), scratch });
                 }
             }
             Err(stages) => {
@@ -499,6 +536,7 @@ impl Builder<'_> {
                     if let DraftWork::Steps(steps) = work {
                         let (a, b, output, scratch) = *place;
                         let part = Part { step, a, b, scratch };
+                        let output = Output::Value(output);
                         steps.push(Draft { part, output, scratch: None });
                     }
                 }
@@ -512,7 +550,10 @@ impl Builder<'_> {
         let place =
             |block: BlockId, bytes: usize| Span { at: placed.offsets[block] * UNIT, len: bytes };
         let source = |v: ValueId| match self.block_of.get(&v) {
-            Some(block) => Source::Arena(place(*block, self.bytes(v))),
+            Some((block, at)) => {
+                let span = place(*block, self.bytes(v));
+                Source::Arena(Span { at: span.at + at, ..span })
+            }
             None => Source::Const(self.const_of.get(&v).copied().unwrap_or(usize::MAX)),
         };
         let typed = |v: ValueId| {
@@ -525,9 +566,15 @@ impl Builder<'_> {
                 t.source = source(t.value);
             }
         }
-        let span = |v: ValueId| match source(v) {
-            Source::Arena(span) => span,
-            Source::Const(_) => Span::default(),
+        let span = |output: Output| match output {
+            Output::Value(v) => match source(v) {
+                Source::Arena(span) => span,
+                Source::Const(_) => Span::default(),
+            },
+            Output::Part(block, part) => {
+                let span = place(block, part.len);
+                Span { at: span.at + part.at, ..span }
+            }
         };
         let items: Vec<Item> = drafts
             .into_iter()
@@ -569,7 +616,12 @@ impl Builder<'_> {
     }
 }
 
-/// The element type of the runtime for one of the graph's.
+/// The element type of an input or output.
+fn port_element(dtype: DType) -> Option<Element> {
+    if dtype == DType::F16 { Some(Element::F16) } else { element(dtype) }
+}
+
+/// The element type of the runtime for one of the graph's, where steps compute with it.
 pub(crate) fn element(dtype: DType) -> Option<Element> {
     Some(match dtype {
         DType::F32 => Element::F32,
@@ -619,7 +671,7 @@ impl Plan {
         }
         let mut port = |kind: &str, name: &str, t: &Typed| {
             let quant = graph.ty(t.value).quant.as_ref().and_then(|q| q.as_per_tensor());
-            let Some(element) = element(t.dtype) else {
+            let Some(element) = port_element(t.dtype) else {
                 refuse(name, kind, "the runtime takes no elements of this type");
                 return None;
             };

@@ -1,5 +1,6 @@
+use crate::half::HalfPair;
 use crate::sparse::{Extents, I8Scale, Sparse};
-use crate::{portable, wide};
+use crate::{half, portable, wide};
 use core::ops::Range;
 use paring_qmath::{Multiplier, Rounding};
 
@@ -445,7 +446,66 @@ pub trait Kernels: Send + Sync + 'static {
 
     /// The numbers that numbers of half precision are.
     fn halves(&self, halves: &[u16], out: &mut [f32]) {
-        portable::halves(halves, out);
+        half::halves(halves, out);
+    }
+
+    /// Whether the processor computes in half precision: the kernels whose names begin with `f16`.
+    fn computes_in_half(&self) -> bool {
+        false
+    }
+
+    /// The numbers of half precision that are nearest to some numbers.
+    fn to_halves(&self, x: &[f32], out: &mut [u16]) {
+        half::to_halves(x, out);
+    }
+
+    /// The tile of products in half precision.
+    fn f16_tile(&self) -> Tile {
+        portable::TILE
+    }
+
+    /// As [`f32_gemm`](Self::f32_gemm) in half precision.
+    fn f16_gemm(
+        &self,
+        rows: &Rows<'_, u16>,
+        panel: &[u16],
+        width: usize,
+        rest: Option<&[u16]>,
+        clamp: (f32, f32),
+        cols: usize,
+        stride: usize,
+        out: &mut [u16],
+    ) {
+        half::gemm(rows, panel, width, rest, clamp, cols, stride, out);
+    }
+
+    /// As [`f32_depthwise`](Self::f32_depthwise) in half precision.
+    fn f16_depthwise(
+        &self,
+        window: &Window,
+        x: &[u16],
+        weights: &[u16],
+        bias: &[u16],
+        clamp: (f32, f32),
+        rows: Range<usize>,
+        out: &mut [u16],
+    ) {
+        half::depthwise(window, x, weights, bias, clamp, rows, out);
+    }
+
+    /// A function of two rows of numbers of half precision, or of a row and one number.
+    fn f16_pairs(&self, f: HalfPair, a: &[u16], b: &[u16], clamp: (f32, f32), out: &mut [u16]) {
+        half::pairs(f, a, b, clamp, out);
+    }
+
+    /// Puts the larger of each two numbers of half precision in the place of the second.
+    fn f16_max(&self, x: &[u16], most: &mut [u16]) {
+        half::max(x, most);
+    }
+
+    /// Adds numbers of half precision to others.
+    fn f16_sums(&self, x: &[u16], sums: &mut [f32]) {
+        half::sums(x, sums);
     }
 
     /// Whether a convolution of 3x3 with stride 1 is faster by Winograd's F(4x4, 3x3), which multiplies `squares` of 4x4

@@ -25,7 +25,7 @@ mod portable;
 mod sparse;
 mod wide;
 
-pub use half::{as_half, from_half};
+pub use half::{HalfPair, as_half, from_half, to_half};
 pub use interface::{
     CODES, I8Depthwise, I8Panel, I8Sum, I16Panel, Kernels, PAD, QuickSum, Rows, Table, Tile, Window,
 };

@@ -1,6 +1,5 @@
 //! Kernels in plain Rust.
 
-use crate::half::from_half;
 use crate::interface::{CODES, I8Depthwise, I8Panel, Kernels, PAD, Rows, Tile, Window};
 use crate::sparse::{I8Scale, Sparse};
 use core::ops::Range;
@@ -13,12 +12,6 @@ pub struct Portable;
 impl Kernels for Portable {
     fn name(&self) -> &str {
         "portable"
-    }
-}
-
-pub(crate) fn halves(halves: &[u16], out: &mut [f32]) {
-    for (y, x) in out.iter_mut().zip(halves) {
-        *y = from_half(*x);
     }
 }
 
@@ -35,10 +28,10 @@ pub(crate) fn codes(table: &[u8; 16], codes: &[u8], out: &mut [u8]) {
 pub(crate) const TILE: Tile = Tile { rows: 4, width: 8 };
 
 /// Channels of the widest panel.
-const WIDEST: usize = 32;
+pub(crate) const WIDEST: usize = 32;
 
 /// The pieces of a row.
-fn pieces<'a, T>(rows: &'a Rows<'_, T>, row: usize) -> impl Iterator<Item = &'a [T]> {
+pub(crate) fn pieces<'a, T>(rows: &'a Rows<'_, T>, row: usize) -> impl Iterator<Item = &'a [T]> {
     let (tile, lane) = (row / rows.tile(), row % rows.tile());
     let (taps, depth) = (rows.taps(), rows.depth());
     (0..taps).map(move |tap| match rows.at()[(tile * taps + tap) * rows.tile() + lane] {
@@ -47,7 +40,7 @@ fn pieces<'a, T>(rows: &'a Rows<'_, T>, row: usize) -> impl Iterator<Item = &'a 
     })
 }
 
-fn clamp_f32(x: f32, (low, high): (f32, f32)) -> f32 {
+pub(crate) fn clamp_f32(x: f32, (low, high): (f32, f32)) -> f32 {
     if x < low {
         low
     } else if x > high {
@@ -227,7 +220,7 @@ pub(crate) fn i8_gemm(
 
 /// Calls `each` for every output pixel of some rows with its place in `out`, and for every tap that is
 /// inside with the tap and its place in `x`.
-fn pixels(
+pub(crate) fn pixels(
     window: &Window,
     rows: Range<usize>,
     mut each: impl FnMut(usize, &mut dyn Iterator<Item = (usize, Option<usize>)>),

@@ -33,6 +33,7 @@
 
 pub mod budgets;
 mod calibration;
+pub mod closure;
 mod curvature;
 mod eliminate;
 mod geometry;

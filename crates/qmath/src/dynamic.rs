@@ -65,9 +65,52 @@ impl Dynamic {
     }
 }
 
+/// How numbers are stored as `u8` by their range and zero: ONNX's `DynamicQuantizeLinear`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Unsigned {
+    /// What a step of the stored numbers stands for.
+    pub scale: f32,
+    /// The number that stands for 0.
+    pub zero: u8,
+}
+
+/// To the next whole number, ties to the even one; for magnitudes below 2^22.
+fn even(x: f32) -> f32 {
+    const SHIFT: f32 = (1 << 23) as f32 * 1.5;
+    x + SHIFT - SHIFT
+}
+
+impl Unsigned {
+    /// By the range of the numbers and zero.
+    #[must_use]
+    pub fn of(values: &[f32]) -> Self {
+        let low = values.iter().copied().fold(0.0_f32, f32::min);
+        let high = values.iter().copied().fold(0.0_f32, f32::max);
+        let scale = if high == low { 1.0 } else { (high - low) / 255.0 };
+        Self { scale, zero: even((0.0 - low / scale).clamp(0.0, 255.0)) as u8 }
+    }
+
+    /// The stored number.
+    #[must_use]
+    pub fn store(self, x: f32) -> u8 {
+        let q = (x / self.scale).clamp(-1024.0, 1024.0);
+        (even(q) + f32::from(self.zero)).clamp(0.0, 255.0) as u8
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unsigned_ranges() {
+        let by = Unsigned::of(&[-1.0, 0.5, 2.0]);
+        assert_eq!((by.scale, by.zero), (3.0 / 255.0, 85));
+        assert_eq!([-1.0, 0.0, 2.0].map(|x| by.store(x)), [0, 85, 255]);
+        assert_eq!(Unsigned::of(&[0.0]), Unsigned { scale: 1.0, zero: 0 });
+        let ties = [0.5, 1.5, 2.5, -0.5, -1.5, 254.5, 0.499_999_97];
+        assert_eq!(ties.map(even), ties.map(f32::round_ties_even));
+    }
 
     #[test]
     fn ranges_and_magnitudes() {

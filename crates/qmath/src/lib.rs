@@ -17,7 +17,10 @@
 
 pub mod dynamic;
 pub mod fixed;
+pub mod lstm;
 pub mod softmax;
+pub mod softmax16;
+pub mod table16;
 
 /// How a product with a [`Multiplier`] is rounded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -91,6 +91,9 @@ impl Model {
         kernels: Box<dyn Kernels>,
     ) -> Result<Self, PackageError> {
         let program = Program::of_package(Arc::new(package), kernels.family())?;
+        if program.computes_in_half() && !kernels.computes_in_half() {
+            return Err(PackageError::Half);
+        }
         let work = program.runs.iter().fold(0, |all: usize, r| all.saturating_add(r.work()));
         Ok(Self { shared: Arc::new(Shared { program, kernels, work }) })
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 const MAGIC: [u8; 8] = *b"PARINGRT";
 /// Changes whenever one runtime could misread the packages of another: with the form of the program, of a step or of
 /// packed weights.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// Why bytes are no package that can be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +35,13 @@ pub enum PackageError {
         /// What this runtime has.
         expected: String,
     },
+    /// It computes in half precision, and the processor does not.
+    #[error(
+        "the package computes in half precision, for which this processor has no instructions (Cortex-A55, A75, A76 and \
+         later have them); compile the model without `arithmetic=f16`, with weights of half precision where the file is \
+         to stay small"
+    )]
+    Half,
     /// The bytes are cut off or changed.
     #[error("the package is damaged: {0}")]
     Damaged(&'static str),

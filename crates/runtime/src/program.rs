@@ -1,5 +1,5 @@
 use crate::blob::Blob;
-use crate::step::{Io, Span, Step, carve};
+use crate::step::{Io, Span, Step, carve, numbers, numbers_mut};
 use crate::steps::AnyStep;
 use crate::wire::{Fault, Reader, Wire, Writer, wire};
 use paring_kernels::Kernels;
@@ -113,6 +113,45 @@ pub enum Element {
     I64 = 5,
     /// Truth values, one a byte.
     Bool = 6,
+    /// 16-bit floating point.
+    F16 = 7,
+}
+
+impl Element {
+    /// The `i`-th of some elements; of real numbers there is none.
+    pub(crate) fn whole(self, bytes: &[u8], i: usize) -> i64 {
+        match self {
+            Self::I8 => i64::from(bytes[i] as i8),
+            Self::U8 | Self::Bool => i64::from(bytes[i]),
+            Self::I16 => i64::from(numbers::<i16>(bytes)[i]),
+            Self::I32 => i64::from(numbers::<i32>(bytes)[i]),
+            Self::I64 => numbers::<i64>(bytes)[i],
+            Self::F32 | Self::F16 => 0,
+        }
+    }
+
+    /// Puts a number there as the `i`-th element, of which it keeps the low bits.
+    pub(crate) fn put_whole(self, bytes: &mut [u8], i: usize, x: i64) {
+        match self {
+            Self::I8 | Self::U8 | Self::Bool => bytes[i] = x as u8,
+            Self::I16 => numbers_mut::<i16>(bytes)[i] = x as i16,
+            Self::I32 => numbers_mut::<i32>(bytes)[i] = x as i32,
+            Self::I64 => numbers_mut::<i64>(bytes)[i] = x,
+            Self::F32 | Self::F16 => {}
+        }
+    }
+
+    /// The least and the largest of integers.
+    pub(crate) fn range(self) -> (i64, i64) {
+        match self {
+            Self::I8 => (-128, 127),
+            Self::U8 => (0, 255),
+            Self::Bool => (0, 1),
+            Self::I16 => (-32768, 32767),
+            Self::I32 => (i64::from(i32::MIN), i64::from(i32::MAX)),
+            Self::I64 | Self::F32 | Self::F16 => (i64::MIN, i64::MAX),
+        }
+    }
 }
 
 impl Wire for Element {
@@ -121,7 +160,8 @@ impl Wire for Element {
     }
 
     fn get(r: &mut Reader<'_>) -> Result<Self, Fault> {
-        let all = [Self::F32, Self::I8, Self::U8, Self::I16, Self::I32, Self::I64, Self::Bool];
+        use Element::{Bool, F16, F32, I8, I16, I32, I64, U8};
+        let all = [F32, I8, U8, I16, I32, I64, Bool, F16];
         all.get(usize::from(u8::get(r)?)).copied().ok_or(Fault)
     }
 }
@@ -178,6 +218,12 @@ pub struct Program {
 wire!(Program { runs, consts, arena, inputs, outputs, states });
 
 impl Program {
+    /// Whether it takes a processor that computes in half precision.
+    #[must_use]
+    pub fn computes_in_half(&self) -> bool {
+        self.runs.iter().any(|r| r.step.in_half())
+    }
+
     /// The bytes at a place, as far as they are there.
     pub(crate) fn bytes<'a>(&'a self, arena: &'a [u8], source: Source) -> &'a [u8] {
         match source {

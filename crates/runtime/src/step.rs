@@ -19,6 +19,11 @@ pub(crate) trait Step {
         None
     }
 
+    /// Whether it takes a processor that computes in half precision.
+    fn in_half(&self) -> bool {
+        false
+    }
+
     /// Computes the output of operands that are not refused.
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>);
 

@@ -5,6 +5,7 @@ use crate::blob::{Blob, Shared};
 use crate::buffer::LINE;
 use crate::steps::AnyStep;
 use paring_kernels::{I8Sum, QuickSum, Tile, Window};
+use paring_qmath::lstm::Cell;
 use paring_qmath::{Multiplier, Rounding};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -90,7 +91,7 @@ macro_rules! number {
     )*};
 }
 
-number!(u8, i8, i16, i32, i64, u32, u64, f32);
+number!(u8, i8, i16, u16, i32, i64, u32, u64, f32);
 
 impl Wire for usize {
     fn put(&self, w: &mut Writer) {
@@ -217,6 +218,7 @@ wire!(Window { input, channels, kernel, stride, dilation, pad, out_width });
 wire!(Multiplier { mantissa, shift });
 wire!(I8Sum { zeros, factors, subtract, factor, zero_point, rounding, bounds, quick });
 wire!(QuickSum { weights, start, shift });
+wire!(Cell { rounding, exponent, clip, input, state, hidden, zero_point });
 
 impl Wire for Rounding {
     fn put(&self, w: &mut Writer) {

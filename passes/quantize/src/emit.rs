@@ -1,4 +1,4 @@
-use crate::groups::Plan;
+use crate::groups::{Form, Plan, dtype_of};
 use crate::role::{Role, packed};
 use crate::weights::{bias as store_bias, unsigned, widen_for_bias};
 use crate::{Io, Quantize, lstm};
@@ -15,8 +15,8 @@ struct Emitter<'a> {
     graph: &'a Graph,
     plan: &'a Plan,
     patch: Patch,
-    /// The quantized form of values.
-    quantized: HashMap<ValueId, ValueId>,
+    /// The quantized forms of values.
+    quantized: HashMap<Form, ValueId>,
     /// The real form of values that are computed quantized.
     real: HashMap<ValueId, ValueId>,
     /// What stands for values that were quantized before.
@@ -64,23 +64,34 @@ pub(crate) fn emit(
 }
 
 impl<'a> Emitter<'a> {
-    fn ty(&self, v: ValueId, quant: &Quant) -> TensorType {
-        let shape = self.graph.ty(v).shape.clone();
-        let wide = self.plan.wide.contains(&v);
-        let dtype = if wide { DType::I16 } else { self.settings.activations.dtype };
+    fn ty(&self, form: Form, quant: &Quant) -> TensorType {
+        let shape = self.graph.ty(form.value).shape.clone();
+        let dtype = dtype_of(self.settings.activations.dtype, form.wide);
         TensorType { dtype, shape, quant: Some(quant.clone()) }
+    }
+
+    /// The form that a value is computed or given in.
+    fn native(&self, v: ValueId) -> Form {
+        self.plan.native(self.graph, v)
+    }
+
+    /// What the report says of a result.
+    fn result(&self, v: ValueId) -> Option<String> {
+        let form = self.native(v);
+        let quant = self.plan.quants.get(&form)?;
+        Some(format!("{} {quant}", dtype_of(self.settings.activations.dtype, form.wide)))
     }
 
     /// States become quantized in place.
     fn states(&mut self) -> Result<(), PassError> {
         for state in self.graph.states() {
-            let v = state.current;
-            let Some(quant) = self.plan.quants.get(&v) else { continue };
-            let ty = self.ty(v, quant);
+            let form = self.native(state.current);
+            let Some(quant) = self.plan.quants.get(&form) else { continue };
+            let ty = self.ty(form, quant);
             let initial = quant.quantize(&state.initial.dense(), ty.dtype)?;
-            self.patch.set_initial(v, initial);
-            self.patch.set_type(v, ty);
-            self.quantized.insert(v, v);
+            self.patch.set_initial(state.current, initial);
+            self.patch.set_type(state.current, ty);
+            self.quantized.insert(form, state.current);
         }
         Ok(())
     }
@@ -91,22 +102,24 @@ impl<'a> Emitter<'a> {
             return;
         }
         for port in self.graph.inputs() {
-            let Some(quant) = self.plan.quants.get(&port.value) else { continue };
-            self.patch.set_type(port.value, self.ty(port.value, quant));
-            self.quantized.insert(port.value, port.value);
+            let form = self.native(port.value);
+            let Some(quant) = self.plan.quants.get(&form) else { continue };
+            self.patch.set_type(port.value, self.ty(form, quant));
+            self.quantized.insert(form, port.value);
         }
     }
 
-    /// The quantized form of a value that the plan has a scale for.
-    fn quantized(&mut self, v: ValueId) -> Result<ValueId, GraphError> {
-        if let Some(q) = self.quantized.get(&v) {
+    /// A quantized form of a value that the plan has a scale for.
+    fn quantized(&mut self, form: Form) -> Result<ValueId, GraphError> {
+        if let Some(q) = self.quantized.get(&form) {
             return Ok(*q);
         }
-        let Some(quant) = self.plan.quants.get(&v) else {
+        let v = form.value;
+        let Some(quant) = self.plan.quants.get(&form) else {
             let why = format!("`{}` has no scale", self.graph.value(v).name);
             return Err(GraphError::Patch { patch: "quantize".into(), why });
         };
-        let ty = self.ty(v, quant);
+        let ty = self.ty(form, quant);
         let name = self.graph.value(v).name.clone();
         let new = match self.graph.value(v).def() {
             Def::Const(data) => {
@@ -117,11 +130,15 @@ impl<'a> Emitter<'a> {
                 self.patch.constant(&name, stored, Some(quant.clone()))
             }
             _ => {
-                let name = format!("{name}/quantize");
-                self.patch.typed_node(name, ToQuantized::default(), &[v], vec![ty])[0]
+                let other = Form::new(v, !form.wide);
+                let (from, name) = match self.quantized.get(&other) {
+                    Some(q) => (*q, format!("{name}/{}", ty.dtype)),
+                    None => (v, format!("{name}/quantize")),
+                };
+                self.patch.typed_node(name, ToQuantized::default(), &[from], vec![ty])[0]
             }
         };
-        self.quantized.insert(v, new);
+        self.quantized.insert(form, new);
         Ok(new)
     }
 
@@ -130,7 +147,7 @@ impl<'a> Emitter<'a> {
         if let Some(real) = self.real.get(&v) {
             return Ok(*real);
         }
-        let computed_quantized = self.quantized.get(&v).copied().filter(|q| {
+        let computed_quantized = self.quantized.get(&self.native(v)).copied().filter(|q| {
             // A value that was real before and only has a quantized copy stays as it is.
             *q == v || self.graph.producer(v).is_some_and(|n| self.plan.roles.contains_key(&n.id))
         });
@@ -170,14 +187,14 @@ impl<'a> Emitter<'a> {
                     && graph.ty(v).dtype == self.settings.activations.dtype
                 {
                     let now = self.moved.get(&v).copied().unwrap_or(v);
-                    self.quantized.insert(node.outputs()[0], now);
+                    self.quantized.insert(Form::new(node.outputs()[0], false), now);
                 }
                 return Ok(());
             }
             Role::Quantizes if is_real(node.inputs()[0]) => {
                 let v = node.inputs()[0];
                 let output = node.outputs()[0];
-                let x = self.quantized(v)?;
+                let x = self.quantized(Form::new(v, false))?;
                 let wanted = graph.ty(output).clone();
                 let new = if self.patch.ty(graph, x) == &wanted {
                     x
@@ -191,39 +208,43 @@ impl<'a> Emitter<'a> {
             Role::Lstm => return self.lstm(node),
             _ => {}
         }
+        let wide = self.plan.wide.contains(&node.id);
         let mut operands = Vec::with_capacity(node.inputs().len());
         for (i, &v) in node.inputs().iter().enumerate() {
             if role == Role::Layer && i > 0 {
                 break;
             }
             let now = self.moved.get(&v).copied().unwrap_or(v);
-            operands.push(if is_real(v) { self.quantized(v)? } else { now });
+            operands.push(if is_real(v) { self.quantized(Form::new(v, wide))? } else { now });
         }
         if role == Role::Layer {
             self.layer(node, &mut operands)?;
-        } else if let Some(q) = node.outputs().first().and_then(|v| self.plan.quants.get(v)) {
+        } else if let Some(result) = node.outputs().first().and_then(|v| self.result(*v)) {
             let mut report = LayerReport::new(node);
-            report.result = Some(format!("{} {q}", self.settings.activations.dtype));
+            report.result = Some(result);
             self.layers.push(report);
         }
         let mut types = Vec::with_capacity(node.outputs().len());
         for &v in node.outputs() {
+            let form = Form::new(v, wide);
             types.push(
-                match (is_real(v), self.plan.natural.get(&v).or(self.plan.quants.get(&v))) {
-                    (true, Some(quant)) => self.ty(v, quant),
+                match (is_real(v), self.plan.natural.get(&form).or(self.plan.quants.get(&form))) {
+                    (true, Some(quant)) => self.ty(form, quant),
                     _ => graph.ty(v).clone(),
                 },
             );
         }
         let new = self.patch.typed_node(&node.name, &node.op, &operands, types);
         for (&v, mut new) in node.outputs().iter().zip(new) {
-            if let (Some(_), Some(quant)) = (self.plan.natural.get(&v), self.plan.quants.get(&v)) {
+            let form = Form::new(v, wide);
+            let quants = (self.plan.natural.get(&form), self.plan.quants.get(&form));
+            if let (Some(_), Some(quant)) = quants {
                 let name = format!("{}/rescale", graph.value(v).name);
-                let ty = self.ty(v, quant);
+                let ty = self.ty(form, quant);
                 new = self.patch.typed_node(name, ToQuantized::default(), &[new], vec![ty])[0];
             }
             if is_real(v) {
-                self.quantized.insert(v, new);
+                self.quantized.insert(form, new);
             } else {
                 self.patch.replace(v, new);
                 self.moved.insert(v, new);
@@ -320,7 +341,7 @@ impl<'a> Emitter<'a> {
         };
         operands.push(stored);
         if let (Some(bias), Some(b)) = (bias, node.inputs().get(2)) {
-            let wide = self.settings.activations.dtype == DType::I16;
+            let wide = input_type.dtype == DType::I16;
             let dtype = if wide { DType::I64 } else { DType::I32 };
             let (tensor, quant) = store_bias(&bias, input, &scales, dtype)?;
             operands.push(self.patch.constant(&graph.value(*b).name, tensor, Some(quant)));
@@ -333,11 +354,7 @@ impl<'a> Emitter<'a> {
             report.note = "weights as they were".into();
         }
         let output = node.outputs()[0];
-        report.result = self
-            .plan
-            .quants
-            .get(&output)
-            .map(|q| format!("{} {q}", self.settings.activations.dtype));
+        report.result = self.result(output);
         self.layers.push(report);
         Ok(())
     }
@@ -351,7 +368,7 @@ impl<'a> Emitter<'a> {
                 node.name
             )));
         }
-        let x = self.quantized(node.inputs()[0])?;
+        let x = self.quantized(Form::new(node.inputs()[0], false))?;
         let input_type = self.patch.ty(graph, x).clone();
         let input = input_type.quant.as_ref().and_then(Quant::as_per_tensor).map(|(s, _)| s);
         let input =
@@ -385,8 +402,8 @@ impl<'a> Emitter<'a> {
         let types: Vec<TensorType> = node
             .outputs()
             .iter()
-            .map(|v| match self.plan.quants.get(v) {
-                Some(quant) => Ok(self.ty(*v, quant)),
+            .map(|v| match self.plan.quants.get(&self.native(*v)) {
+                Some(quant) => Ok(self.ty(self.native(*v), quant)),
                 None => Err(PassError::Internal(format!("`{}` has no scale", node.name))),
             })
             .collect::<Result<_, _>>()?;
@@ -397,13 +414,14 @@ impl<'a> Emitter<'a> {
                     let name = &graph.value(v).name;
                     operands.push(self.patch.constant(name, stored, Some(quant.clone())));
                 }
-                _ => operands.push(self.quantized(v)?),
+                _ => operands.push(self.quantized(self.native(v))?),
             }
         }
         report.result = Some(format!("{}, cell {}", types[0], types[2]));
         self.layers.push(report);
         let new = self.patch.typed_node(&node.name, &node.op, &operands, types);
-        self.quantized.extend(node.outputs().iter().copied().zip(new));
+        let forms: Vec<Form> = node.outputs().iter().map(|v| self.native(*v)).collect();
+        self.quantized.extend(forms.into_iter().zip(new));
         Ok(())
     }
 
@@ -425,24 +443,30 @@ impl<'a> Emitter<'a> {
         Ok(numbers)
     }
 
-    /// Puts the quantized values in the places of the real ones.
+    /// Puts the quantized values in the places of the real ones. Outputs and states have the type of the
+    /// activations.
     fn outputs(&mut self) -> Result<(), GraphError> {
         let graph = self.graph;
-        let mut all: Vec<(ValueId, ValueId)> =
-            self.quantized.iter().map(|(v, q)| (*v, *q)).collect();
+        let computed =
+            |v: ValueId| graph.producer(v).is_some_and(|n| self.plan.roles.contains_key(&n.id));
+        let mut all: Vec<ValueId> = self
+            .quantized
+            .keys()
+            .filter(|f| graph.constant(f.value).is_none() && computed(f.value))
+            .map(|f| f.value)
+            .collect();
         all.sort_unstable();
-        for (v, q) in all {
-            if v == q || graph.constant(v).is_some() {
-                continue;
-            }
-            let computed = graph.producer(v).is_some_and(|n| self.plan.roles.contains_key(&n.id));
-            if !computed {
-                continue;
-            }
+        all.dedup();
+        for v in all {
             if graph.is_visible(v) && self.settings.io == Some(Io::F32) {
                 let real = self.real(v)?;
                 self.patch.replace(v, real);
-            } else {
+                continue;
+            }
+            let native = self.native(v);
+            let shown = Form::new(v, native.wide && self.plan.cells.contains(&v));
+            let q = self.quantized(if graph.is_visible(v) { shown } else { native })?;
+            if v != q {
                 let ty = self.patch.ty(graph, q).clone();
                 self.patch.set_type(v, ty);
                 self.patch.replace(v, q);

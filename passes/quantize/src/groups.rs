@@ -7,19 +7,42 @@ use paring_pass::{PassContext, PassError};
 use paring_tensor::{DType, Quant};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+/// A value in the element type of the activations, or (`wide`) in 16 bits beside activations of 8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Form {
+    pub(crate) value: ValueId,
+    pub(crate) wide: bool,
+}
+
+impl Form {
+    pub(crate) fn new(value: ValueId, wide: bool) -> Self {
+        Self { value, wide }
+    }
+}
+
 /// What is to become of the graph.
 pub(crate) struct Plan {
     /// What each node to be quantized becomes.
     pub(crate) roles: HashMap<NodeId, Role>,
-    /// The quantization of each value that quantized nodes compute, read or are given.
-    pub(crate) quants: HashMap<ValueId, Quant>,
+    /// Nodes that read and compute 16 bits beside activations of 8.
+    pub(crate) wide: HashSet<NodeId>,
+    /// The quantization of each form of a value that quantized nodes compute, read or are given.
+    pub(crate) quants: HashMap<Form, Quant>,
     /// The quantization that a node computes where that is not the one of its result: a conversion
     /// follows it.
-    pub(crate) natural: HashMap<ValueId, Quant>,
-    /// Values of 16 bits beside activations of 8.
-    pub(crate) wide: HashSet<ValueId>,
+    pub(crate) natural: HashMap<Form, Quant>,
+    /// States of 16 bits beside activations of 8.
+    pub(crate) cells: HashSet<ValueId>,
     /// Why nodes stay float.
     pub(crate) floats: HashMap<NodeId, String>,
+}
+
+impl Plan {
+    /// The form that a value is computed or given in.
+    pub(crate) fn native(&self, graph: &Graph, v: ValueId) -> Form {
+        let computed = graph.producer(v).is_some_and(|n| self.wide.contains(&n.id));
+        Form::new(v, computed || self.cells.contains(&v))
+    }
 }
 
 /// Values that share a scale.
@@ -31,11 +54,11 @@ struct Group {
 }
 
 struct Sets {
-    parent: HashMap<ValueId, ValueId>,
+    parent: HashMap<Form, Form>,
 }
 
 impl Sets {
-    fn root(&mut self, v: ValueId) -> ValueId {
+    fn root(&mut self, v: Form) -> Form {
         let mut at = v;
         loop {
             let up = *self.parent.entry(at).or_insert(at);
@@ -48,71 +71,75 @@ impl Sets {
         }
     }
 
-    fn join(&mut self, a: ValueId, b: ValueId) {
+    fn join(&mut self, a: Form, b: Form) {
         let (a, b) = (self.root(a), self.root(b));
         // The smaller id leads, so that the outcome does not depend on the order of joins.
         self.parent.insert(a.max(b), a.min(b));
     }
 }
 
-/// Decides what every node becomes and with which scales.
+/// What nodes become, and why others stay float.
+pub(crate) type Assigned = (HashMap<NodeId, Role>, HashMap<NodeId, String>);
+
+/// Decides what every node becomes and with which scales. Nodes of `wide` read and compute 16 bits.
 pub(crate) fn plan(
     settings: &Quantize,
     graph: &Graph,
-    cx: &PassContext<'_>,
+    (roles, floats): Assigned,
+    wide: HashSet<NodeId>,
 ) -> Result<Plan, PassError> {
-    let mut floats = HashMap::new();
-    let roles = assign(settings, graph, cx, &mut floats)?;
     let dtype = settings.activations.dtype;
     let real = |v: &ValueId| graph.ty(*v).dtype == DType::F32;
     let mut sets = Sets { parent: HashMap::new() };
     // Values that have a scale: what quantized nodes compute, and what they read except for the
     // weights and biases of layers. Constants of `Computes` nodes have a scale of their own each.
-    let mut members: Vec<ValueId> = Vec::new();
-    let mut fixed: BTreeMap<ValueId, (f32, i32)> = BTreeMap::new();
-    let mut wide: HashMap<ValueId, Quant> = HashMap::new();
+    let mut members: Vec<Form> = Vec::new();
+    let mut fixed: BTreeMap<Form, (f32, i32)> = BTreeMap::new();
+    let mut cells: HashMap<ValueId, Quant> = HashMap::new();
     for id in graph.topological() {
         let node = graph.node(id);
         if let (Some(Role::Lstm), Some(op)) = (roles.get(&id), node.op_as::<Lstm>()) {
             let quant = lstm::cell_scale(graph, node, op);
-            wide.extend([node.inputs()[5], node.outputs()[2]].map(|v| (v, quant.clone())));
+            cells.extend([node.inputs()[5], node.outputs()[2]].map(|v| (v, quant.clone())));
         }
     }
+    let narrow = |v: ValueId| Form::new(v, false);
     for state in graph.states() {
-        if real(&state.current) && !wide.contains_key(&state.current) {
-            sets.join(state.current, state.next);
-            members.extend([state.current, state.next]);
+        if real(&state.current) && !cells.contains_key(&state.current) {
+            sets.join(narrow(state.current), narrow(state.next));
+            members.extend([narrow(state.current), narrow(state.next)]);
         }
     }
     for id in graph.topological() {
         let (node, Some(role)) = (graph.node(id), roles.get(&id)) else { continue };
         if *role == Role::Lstm {
             // Hidden states have one scale. A constant first state is quantized for itself.
-            let (all, last) = (node.outputs()[0], node.outputs()[1]);
+            let (all, last) = (narrow(node.outputs()[0]), narrow(node.outputs()[1]));
             sets.join(all, last);
-            members.extend([node.inputs()[0], all, last]);
+            members.extend([narrow(node.inputs()[0]), all, last]);
             if graph.constant(node.inputs()[4]).is_none() {
-                sets.join(all, node.inputs()[4]);
-                members.push(node.inputs()[4]);
+                sets.join(all, narrow(node.inputs()[4]));
+                members.push(narrow(node.inputs()[4]));
             }
             continue;
         }
+        let own = |v: &ValueId| Form::new(*v, wide.contains(&id));
         let read: &[ValueId] = match role {
             Role::Layer => &node.inputs()[..1],
             Role::Dequantizes => &[],
             _ => node.inputs(),
         };
-        let read: Vec<ValueId> = read.iter().copied().filter(|v| real(v)).collect();
-        let computed: Vec<ValueId> = node.outputs().iter().copied().filter(|v| real(v)).collect();
+        let read: Vec<Form> = read.iter().filter(|v| real(v)).map(own).collect();
+        let computed: Vec<Form> = node.outputs().iter().filter(|v| real(v)).map(own).collect();
         match role {
             Role::Shares => {
-                let all: Vec<ValueId> = read.iter().chain(&computed).copied().collect();
+                let all: Vec<Form> = read.iter().chain(&computed).copied().collect();
                 for pair in all.windows(2) {
                     sets.join(pair[0], pair[1]);
                 }
             }
             Role::Fixed(i8, i16) => {
-                let value = match dtype {
+                let value = match dtype_of(dtype, wide.contains(&id)) {
                     DType::I16 => *i16,
                     DType::U8 => (i8.0, i8.1 + 128),
                     _ => *i8,
@@ -138,35 +165,42 @@ pub(crate) fn plan(
         }
         members.extend(read.into_iter().chain(computed));
     }
+    // What is given to the network and what it gives have the type of the activations.
+    let ports = members.iter().filter(|f| f.wide).map(|f| f.value);
+    let ports: Vec<Form> = ports
+        .filter(|v| graph.is_visible(*v) || graph.inputs().iter().any(|p| p.value == *v))
+        .map(narrow)
+        .collect();
+    members.extend(ports);
     members.sort_unstable();
     members.dedup();
-    members.retain(|v| packed(graph, *v).is_none());
+    members.retain(|form| packed(graph, form.value).is_none());
 
-    let mut groups: BTreeMap<ValueId, Group> = BTreeMap::new();
-    for &v in &members {
-        let group = groups.entry(sets.root(v)).or_default();
-        if let Some(pair) = fixed.get(&v) {
+    let mut groups: BTreeMap<Form, Group> = BTreeMap::new();
+    for &form in &members {
+        let group = groups.entry(sets.root(form)).or_default();
+        if let Some(pair) = fixed.get(&form) {
             group.fixed.push(*pair);
             continue;
         }
-        let range = match graph.constant(v) {
+        let range = match graph.constant(form.value) {
             Some(data) => extremes(&data.dense().to_f32()),
-            None => graph.value(v).range,
+            None => graph.value(form.value).range,
         };
         match range {
             Some((low, high)) => {
                 let old = group.range.unwrap_or((low, high));
                 group.range = Some((old.0.min(low), old.1.max(high)));
             }
-            None => group.missing.push(v),
+            None => group.missing.push(form.value),
         }
     }
     let mut missing: Vec<Refusal> = Vec::new();
-    let mut quants: HashMap<ValueId, Quant> = HashMap::new();
-    let mut natural: HashMap<ValueId, Quant> = HashMap::new();
-    let mut chosen: HashMap<ValueId, Quant> = HashMap::new();
+    let mut quants: HashMap<Form, Quant> = HashMap::new();
+    let mut natural: HashMap<Form, Quant> = HashMap::new();
+    let mut chosen: HashMap<Form, Quant> = HashMap::new();
     for (root, group) in &groups {
-        let quant = choose(group, dtype);
+        let quant = choose(group, dtype_of(dtype, root.wide));
         // A value without a range is no trouble where the group's scale is known otherwise, since
         // sharing ops do not leave their operands' range.
         if group.range.is_none() && group.fixed.is_empty() {
@@ -184,19 +218,24 @@ pub(crate) fn plan(
     if !missing.is_empty() {
         return Err(PassError::Unsupported(missing));
     }
-    for &v in &members {
-        let Some(quant) = chosen.get(&sets.root(v)) else { continue };
-        quants.insert(v, quant.clone());
-        if let Some((scale, zero)) = fixed.get(&v) {
+    for &form in &members {
+        let Some(quant) = chosen.get(&sets.root(form)) else { continue };
+        quants.insert(form, quant.clone());
+        if let Some((scale, zero)) = fixed.get(&form) {
             let own = Quant::per_tensor(*scale, *zero);
             if own != *quant {
-                natural.insert(v, own);
+                natural.insert(form, own);
             }
         }
     }
-    quants.extend(wide.iter().map(|(v, q)| (*v, q.clone())));
-    let wide = wide.into_keys().collect();
-    Ok(Plan { roles, quants, natural, wide, floats })
+    quants.extend(cells.iter().map(|(v, q)| (Form::new(*v, true), q.clone())));
+    let cells = cells.into_keys().collect();
+    Ok(Plan { roles, wide, quants, natural, cells, floats })
+}
+
+/// The element type of a form of a value beside activations of `dtype`.
+pub(crate) fn dtype_of(dtype: DType, wide: bool) -> DType {
+    if wide { DType::I16 } else { dtype }
 }
 
 fn extremes(data: &[f32]) -> Option<(f32, f32)> {
@@ -227,14 +266,13 @@ fn choose(group: &Group, dtype: DType) -> Quant {
     }
 }
 
-/// Which nodes are quantized and as what.
-fn assign(
+/// Which nodes are quantized and as what, and why others stay float.
+pub(crate) fn assign(
     settings: &Quantize,
     graph: &Graph,
     cx: &PassContext<'_>,
-    floats: &mut HashMap<NodeId, String>,
-) -> Result<HashMap<NodeId, Role>, PassError> {
-    let mut roles = HashMap::new();
+) -> Result<Assigned, PassError> {
+    let (mut roles, mut floats) = (HashMap::new(), HashMap::new());
     let mut refused = Vec::new();
     let known = graph.nodes().filter(|n| role(graph, n).is_some());
     cx.all_named(known, "node with real numbers")?;
@@ -275,5 +313,5 @@ fn assign(
         }
     }
     // A `dequantize` that only float nodes read stays.
-    if refused.is_empty() { Ok(roles) } else { Err(PassError::Unsupported(refused)) }
+    if refused.is_empty() { Ok((roles, floats)) } else { Err(PassError::Unsupported(refused)) }
 }

@@ -3,6 +3,8 @@
 //! - Activations are `i8` with one scale and zero point a tensor, from the calibrated ranges (which
 //!   are widened to hold zero, so that zero is exact), `i16` with zero points of zero, or `u8` as in
 //!   TFLite's first integer kernels.
+//! - Nodes that `wide` names or chooses read and compute `i16` beside activations of `i8`, with conversions
+//!   at their borders: TFLite's 16x8 kernels at a few places.
 //! - Weights of convolutions and dense layers are symmetric, `i8` or `i4`, with a scale for each
 //!   output channel or one for all; biases are `i32` (`i64` beside `i16` activations) of scale
 //!   `input * weight`. Beside `u8` activations weights are `u8` with one scale and zero point a layer.
@@ -54,8 +56,10 @@ mod mean;
 mod params;
 mod role;
 mod weights;
+mod wide;
 
 pub use paring_layerwise::weights::{Per, Range};
+pub use wide::{Chosen, Wide};
 
 use paring_ir::Graph;
 use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, facts, register_pass, rewrite};
@@ -115,11 +119,13 @@ impl Default for Weights {
 pub struct Activations {
     /// Element type: `i8`, `i16` or `u8`.
     pub dtype: DType,
+    /// Nodes that read and compute 16 bits beside activations of `i8`; none if left out.
+    pub wide: Wide,
 }
 
 impl Default for Activations {
     fn default() -> Self {
-        Self { dtype: DType::I8 }
+        Self { dtype: DType::I8, wide: Wide::default() }
     }
 }
 
@@ -184,6 +190,7 @@ impl Quantize {
             let why = format!("activations of {dtype}; i8, i16 and u8 are possible");
             return Err(PassError::Input(why));
         }
+        self.activations.wide.check(dtype)?;
         let unsigned = [dtype, self.weights.dtype].map(|d| d == DType::U8);
         let shared = self.weights.per == Per::Tensor && self.weights.bits.is_none();
         if unsigned != [false; 2] && !(unsigned == [true; 2] && shared) {
@@ -215,7 +222,9 @@ impl Pass for Quantize {
         if self.global_average == GlobalAverage::Mean {
             rewrite(graph, cx, &[&mean::global_average])?;
         }
-        let plan = groups::plan(self, graph, cx)?;
+        let assigned = groups::assign(self, graph, cx)?;
+        let wide = self.activations.wide.nodes(self, graph, &assigned.0, limit, cx)?;
+        let plan = groups::plan(self, graph, assigned, wide)?;
         let (patch, layers) = emit::emit(self, limit, graph, &plan)?;
         for layer in layers {
             cx.layer(layer);

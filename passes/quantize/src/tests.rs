@@ -224,3 +224,54 @@ fn quantize_and_dequantize_pairs_set_the_scales() {
     assert!(out.contains("= dense(%x, "), "{out}");
     assert!(!out.contains("quantize("), "{out}");
 }
+
+const WIDE: &str = r#"
+  %x = input : f32[1,2,2,2] in [-1.0, 1.0]
+  %w = const [1.0, -2.0, 0.5, 1.0] : f32[2,1,1,2]
+  %b = const [0.5, -0.25] : f32[2]
+  %c = conv2d(%x, %w, %b) { groups = 1, pad = "same", stride = [1, 1] } : f32[1,2,2,2] in [-2.0, 2.0]
+  %a = binary(%c, %x) { f = "add" } : f32[1,2,2,2] in [-3.0, 3.0]
+  %d = conv2d(%a, %w, %b) { groups = 1, pad = "same", stride = [1, 1] } : f32[1,2,2,2] in [-4.0, 4.0]
+  output %d"#;
+
+#[test]
+fn named_nodes_have_16_bits_with_conversions_at_their_borders() {
+    let out = quantize(WIDE, "activations = { wide = [\"c\", \"a\"] }");
+    assert!(out.contains("%x = input : i8[1,2,2,2] q(0.007843138, "), "{out}");
+    // One copy of the input serves both.
+    assert!(out.contains("%x/i16 = quantize(%x) : i16[1,2,2,2] q(3.051851e-5, 0)"), "{out}");
+    assert!(out.contains("%c = conv2d(%x/i16, %w, %b)"), "{out}");
+    assert!(out.contains(": i16[1,2,2,2] q(6.103702e-5, 0)"), "{out}");
+    assert!(out.contains("%b = const") && out.contains(": i64[2]"), "{out}");
+    assert!(out.contains("%a = binary(%c, %x/i16)"), "{out}");
+    assert!(out.contains("%a/i8 = quantize(%a) : i8[1,2,2,2] q(0.023529412, "), "{out}");
+    assert!(out.contains("%d = conv2d(%a/i8, "), "{out}");
+    assert_eq!(out.matches("= quantize(").count(), 2, "{out}");
+    assert!(out.contains(": i32[2]") && !out.contains("f32["), "{out}");
+}
+
+#[test]
+fn outputs_beside_nodes_of_16_bits_keep_the_type_of_the_activations() {
+    let out = quantize(WIDE, "activations = { wide = [\"d\"] }");
+    assert!(out.contains("quantize(") && out.contains("output %d"), "{out}");
+    let shown = out.lines().find(|l| l.trim_start().starts_with("%d = ")).unwrap();
+    assert!(shown.contains("quantize(%") && shown.contains(": i8[1,2,2,2]"), "{out}");
+    let real = quantize(WIDE, "io = \"f32\"\nactivations = { wide = [\"*\"] }");
+    assert!(real.contains("%d = dequantize("), "{real}");
+    assert!(!real.contains("i8[1,2,2,2]"), "{real}");
+    assert_eq!(quantize(WIDE, "activations = { wide = [] }"), quantize(WIDE, ""));
+}
+
+#[test]
+fn what_wide_names_or_bounds_has_to_make_sense() {
+    let error = run(WIDE, "activations = { wide = [\"c\", \"e*\"] }").unwrap_err();
+    assert!(error.contains("`e*`") && !error.contains("`c`"), "{error}");
+    let error = run(WIDE, "activations = { wide = { samples = 4 } }").unwrap_err();
+    assert!(error.contains("`work` or `ram`"), "{error}");
+    let error = run(WIDE, "activations = { wide = { work = -1.0 } }").unwrap_err();
+    assert!(error.contains("0 or more"), "{error}");
+    let error = run(WIDE, "activations = { dtype = \"i16\", wide = [\"c\"] }").unwrap_err();
+    assert!(error.contains("beside activations of i8"), "{error}");
+    let error = run(WIDE, "activations = { wide = { work = 0.5 } }").unwrap_err();
+    assert!(error.contains("no executor"), "{error}");
+}

@@ -4,12 +4,16 @@
 use paring_backend::{Backend, ExecOptions, Rounding, backend_named};
 use paring_conformance::{Gaps, ROUNDINGS, judge};
 use paring_emulator::{Cpu, Job, Runtime, missing_aarch64_packages};
-use paring_ir::{Executor, Graph};
+use paring_engine::in_half;
+use paring_ir::ops::Cast;
+use paring_ir::{Executor, Graph, ValueId};
 use paring_neon::{Level, Neon, NeonKernels};
 use paring_opsuite::cases;
 use paring_opsuite::networks::short_weights;
-use paring_opsuite::random::{Grower, Random, difference, input, sixteen};
-use paring_tensor::Tensor;
+use paring_opsuite::random::{Grower, Random, difference, input};
+use paring_opsuite::sixteen;
+use paring_tensor::{DType, Tensor};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// A processor of each level.
@@ -37,11 +41,17 @@ fn reference(rounding: Rounding) -> Box<dyn Executor> {
 
 /// A package, or why there is none.
 fn package(graph: &Graph, rounding: Rounding) -> Result<Vec<u8>, String> {
+    Ok(package_of(graph, rounding)?.0)
+}
+
+/// A package, and whether it is one for processors that compute in half precision.
+fn package_of(graph: &Graph, rounding: Rounding) -> Result<(Vec<u8>, bool), String> {
     let engine = Neon.executor_at(Level::Baseline, ExecOptions { rounding });
     let verified = graph.verified().map_err(|e| e.to_string())?;
     let program = engine.program(verified).map_err(|e| e.to_string())?;
+    let half = program.computes_in_half();
     let kernels = NeonKernels::new(Level::Baseline);
-    Ok(program.to_package(paring_kernels::Kernels::family(&kernels)))
+    Ok((program.to_package(paring_kernels::Kernels::family(&kernels)), half))
 }
 
 fn joined(tensors: &[Tensor]) -> Vec<u8> {
@@ -185,5 +195,134 @@ fn integer_networks() {
 
 #[test]
 fn networks_of_sixteen_bits() {
-    check(sixteen, 0..250);
+    check(sixteen::products, 0..250);
+}
+
+/// The processors that compute in half precision.
+const HALVING: [Cpu; 2] = [Cpu::CortexA76, Cpu::Max];
+
+/// The graph of a case with all real numbers in half precision, converted at inputs and outputs; none where not all
+/// numbers are real.
+fn all_in_half(from: &Graph) -> Option<Graph> {
+    let mut graph = Graph::new("half");
+    let mut new: HashMap<ValueId, ValueId> = HashMap::new();
+    let to = |graph: &mut Graph, dtype: DType, v: ValueId| {
+        let name = format!("{}_{}", graph.value(v).name, dtype.name());
+        graph.add_node(name, Cast { to: dtype }, &[v]).unwrap()[0]
+    };
+    for port in from.inputs() {
+        let ty = from.ty(port.value).clone();
+        if ty.dtype != DType::F32 {
+            return None;
+        }
+        let v = graph.add_input(&*port.name, ty).unwrap();
+        new.insert(port.value, to(&mut graph, DType::F16, v));
+    }
+    for id in from.topological() {
+        let node = from.node(id);
+        for v in node.inputs() {
+            if let Some(data) = from.constant(*v) {
+                let half = (data.dtype() == DType::F32).then(|| data.dense().cast(DType::F16))?;
+                new.insert(*v, graph.add_const(&*from.value(*v).name, half, None).unwrap());
+            }
+        }
+        let inputs: Vec<ValueId> = node.inputs().iter().map(|v| new[v]).collect();
+        let outputs = graph.add_node(&*node.name, &node.op, &inputs).ok()?;
+        new.extend(node.outputs().iter().copied().zip(outputs));
+    }
+    for port in from.outputs() {
+        if graph.ty(new[&port.value]).dtype != DType::F16 {
+            return None;
+        }
+        let v = to(&mut graph, DType::F32, new[&port.value]);
+        graph.add_output(&*port.name, v);
+    }
+    Some(graph)
+}
+
+/// How far the results are apart, as a part of the largest number.
+fn apart(got: &Tensor, want: &Tensor) -> f32 {
+    let (got, want) = (got.to_f32(), want.to_f32());
+    let most = want.iter().filter(|x| x.is_finite()).fold(1e-3_f32, |m, x| m.max(x.abs()));
+    let each = got.iter().zip(&want).filter(|(a, b)| a != b && !(a.is_nan() && b.is_nan()));
+    each.fold(0.0_f32, |m, (a, b)| {
+        let off = (a - b).abs() / most;
+        if off.is_nan() { f32::INFINITY } else { m.max(off) }
+    })
+}
+
+/// A case in half precision against itself in single precision: numbers are rounded to eleven bits when they come in,
+/// and after each operation.
+#[test]
+fn cases_in_half_precision_are_near_those_in_single_precision() {
+    const NEAR: f32 = 2.5e-3;
+    let Some(runtime) = runtime() else { return };
+    let (mut jobs, mut made) = (Vec::new(), Vec::new());
+    let cases = cases();
+    for case in &cases {
+        let Some(graph) = all_in_half(&case.graph) else { continue };
+        if let Ok((package, true)) = package_of(&graph, MADE_WITH) {
+            jobs.push(Job { package, samples: joined(&case.inputs) });
+            made.push(case);
+        }
+    }
+    assert!(jobs.len() > 60, "only {} cases", jobs.len());
+    let mut faults = Vec::new();
+    for cpu in HALVING {
+        let all = runtime.run(&jobs, cpu).unwrap_or_else(|e| panic!("{e}"));
+        for (bytes, case) in all.into_iter().zip(&made) {
+            let bytes = bytes.unwrap_or_else(|e| panic!("{}, {cpu}: {e}", case.name));
+            let verified = case.graph.verified().unwrap();
+            let want = reference(MADE_WITH).prepare(verified).unwrap().run(&case.inputs).unwrap();
+            for (got, want) in outputs(&case.graph, &mut bytes.as_slice()).iter().zip(&want) {
+                let off = apart(got, want);
+                if off > NEAR {
+                    faults.push(format!("{}, {cpu}: {off}", case.name));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// Networks of several layers.
+#[test]
+fn networks_in_half_precision_are_near_those_in_single_precision() {
+    const NEAR: f32 = 1e-2;
+    let Some(runtime) = runtime() else { return };
+    let (mut jobs, mut wanted) = (Vec::new(), Vec::new());
+    for seed in 0..150 {
+        let graph = grown(false)(seed);
+        let half = in_half(&graph.verified().unwrap(), &NeonKernels::new(Level::Baseline)).unwrap();
+        let (package, in_half) =
+            package_of(&half, MADE_WITH).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        if !in_half {
+            continue;
+        }
+        let mut random = Random(seed);
+        let inputs = graph.inputs().iter();
+        let inputs: Vec<Tensor> = inputs.map(|p| input(&mut random, graph.ty(p.value))).collect();
+        let mut session = reference(MADE_WITH).prepare(graph.verified().unwrap()).unwrap();
+        wanted.push((seed, session.run(&inputs).unwrap(), graph));
+        jobs.push(Job { package, samples: joined(&inputs) });
+    }
+    assert!(jobs.len() > 60, "only {} networks", jobs.len());
+    let mut faults = Vec::new();
+    for cpu in HALVING {
+        let all = runtime.run(&jobs, cpu).unwrap_or_else(|e| panic!("{e}"));
+        for (bytes, (seed, want, graph)) in all.into_iter().zip(&wanted) {
+            let bytes = bytes.unwrap_or_else(|e| panic!("seed {seed}, {cpu}: {e}\n{graph}"));
+            for (got, want) in outputs(graph, &mut bytes.as_slice()).iter().zip(want) {
+                let off = apart(got, want);
+                if off > NEAR {
+                    faults.push(format!("seed {seed}, {cpu}: {off}\n{graph}"));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    // Elsewhere it is refused, not slow or wrong.
+    let refused = runtime.run(&jobs[..1], Cpu::CortexA72);
+    let why = refused.map_or_else(|e| e.to_string(), |mut r| r.remove(0).unwrap_err());
+    assert!(why.contains("half precision"), "{why}");
 }

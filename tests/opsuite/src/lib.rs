@@ -17,6 +17,7 @@ mod products;
 mod quantized;
 pub mod random;
 mod sequence;
+pub mod sixteen;
 pub mod strategies;
 
 pub use array::Array;

@@ -97,6 +97,9 @@ fn depthwise(suite: &mut Suite) {
         (16, [7, 7], 1, 1, [6, 6]),
         (20, [5, 5], 1, 1, [7, 12]),
         (24, [5, 5], 2, 1, [11, 11]),
+        // Windows that see too much of a row to copy it.
+        (5, [3, 3], 1, 45, [4, 100]),
+        (24, [3, 3], 1, 45, [92, 95]),
     ] {
         let [h, w]: [usize; 2] = size;
         let i = x(350, &[1, h, w, channels]).quantized(q.clone(), DType::I8);

@@ -19,6 +19,7 @@ recipes!(
     "int3",
     "int4",
     "int8",
+    "int8-wide",
     "mixed3",
     "recognise",
     "sensitivity",

@@ -278,30 +278,35 @@ def halves(paring, data, work):
     What another tool made of a network is judged on all of them."""
     pictures = f"images:{data}/datasets/imagenet200"
     cifar = f"cifar10:{data}/datasets/cifar10:train,size=96,range=0..1,limit=2000"
-    lines = head("network", "judged on", "float", "int8", "agreement with float", "SQNR")
+    lines = head("network", "judged on", "recipe", "float", "accuracy", "agreement with float", "SQNR", "bytes")
+    mean = lambda all, key: f"{sum(f[key] for f in all) / len(all):.2f} %"
+    snr = lambda all: db(sum(f["snr_db"] for f in all) / len(all))
     for name, model, how, labelled, theirs_too in (
         ("MCUNet", "onnx/mcunet_320kb_bn.onnx", "size=176,range=-1..1", True, "tflite/mcunet_320kb_int8.tflite"),
         ("VWW", "keras/vww_mnv1.h5", "size=96,range=0..1", False, None),
     ):
         model, out = f"{data}/models/{model}", f"{work}/half"
-        found, real, other = [], [], []
-        for ours, theirs in HALVES:
-            compress(paring, model, "int8", f"{pictures},{how},{ours}", out)
-            found.append(verdict(paring, f"{out}/model.paring", f"{pictures},{how},{theirs}", model))
-            if labelled:
-                real.append(verdict(paring, model, f"{pictures},{how},{theirs}", model))
-            else:
-                other.append(verdict(paring, f"{out}/model.paring", cifar, model))
-        mean = lambda all, key: f"{sum(f[key] for f in all) / len(all):.2f} %"
-        tops = [mean(real, "top1"), mean(found, "top1")] if labelled else ["", ""]
-        snr = lambda all: db(sum(f["snr_db"] for f in all) / len(all))
-        lines.append(row(name, "the other half of 200 pictures", *tops, mean(found, "agreement"), snr(found)))
-        if other:
-            lines.append(row(name, "2,000 CIFAR-10 pictures", "", "", mean(other, "agreement"), snr(other)))
+        real = [verdict(paring, model, f"{pictures},{how},{theirs}", model) for _, theirs in HALVES if labelled]
+        for recipe in ("int8", "int8-wide"):
+            found, other, sizes = [], [], []
+            for ours, theirs in HALVES:
+                compress(paring, model, recipe, f"{pictures},{how},{ours}", out)
+                found.append(verdict(paring, f"{out}/model.paring", f"{pictures},{how},{theirs}", model))
+                sizes.append(os.path.getsize(f"{out}/model.paring"))
+                if not labelled:
+                    other.append(verdict(paring, f"{out}/model.paring", cifar, model))
+            tops = [mean(real, "top1"), mean(found, "top1")] if labelled else ["", ""]
+            cells = [f"`{recipe}`", *tops, mean(found, "agreement"), snr(found), f"{sum(sizes) // len(sizes):,}"]
+            lines.append(row(name, "the other half of 200 pictures", *cells))
+            if other:
+                cells = [f"`{recipe}`", "", "", mean(other, "agreement"), snr(other), ""]
+                lines.append(row(name, "2,000 CIFAR-10 pictures", *cells))
         if theirs_too:
-            all_of_them = verdict(paring, f"{data}/models/{theirs_too}", f"{pictures},{how}", model)
-            lines.append(row(f"{name}, its publisher's int8 file", "200 pictures", "", mean([all_of_them], "top1"),
-                             mean([all_of_them], "agreement"), snr([all_of_them])))
+            path = f"{data}/models/{theirs_too}"
+            whole = verdict(paring, path, f"{pictures},{how}", model)
+            cells = ["its publisher's int8 file", "", mean([whole], "top1"), mean([whole], "agreement"),
+                     snr([whole]), f"{os.path.getsize(path):,}"]
+            lines.append(row(name, "200 pictures", *cells))
     return lines
 
 

@@ -1,8 +1,9 @@
 //! Layers of many shapes.
 
 use paring_cortex_m_kernels::{
-    Add, AddOperand, BoxCopy, Coding, Conv2d, DepthwiseConv2d, Dequantize, Fill, FullyConnected,
-    Isa, Layer, Mean, Mul, Pool2d, PoolKind, Quantize, Requant, Requantize, Softmax, Table,
+    Add, AddOperand, BoxCopy, Change, Coding, Conv2d, ConvWide, DepthwiseConv2d, Dequantize, Fill,
+    FullyConnected, Isa, Layer, Mean, Mul, Pool2d, PoolKind, Quantize, Requant, Requantize,
+    Rescale, Softmax, Table, Wide,
 };
 use paring_opsuite::random::Random;
 use paring_qmath::Multiplier;
@@ -255,6 +256,85 @@ fn pool(r: &mut Random, round: usize) -> Pool2d {
     Pool2d { kind, input, output, kernel, stride, pad: [0, 0], clamp }
 }
 
+/// Convolutions, depthwise ones and dense layers of 16 bits.
+fn conv_wide(r: &mut Random, round: usize) -> ConvWide<'static> {
+    loop {
+        let depthwise = round.is_multiple_of(3);
+        let kernel = r.of(&[[1, 1], [3, 3], [3, 3], [5, 5], [1, 4], [7, 7]]);
+        let stride = r.of(&[[1, 1], [1, 1], [2, 2]]);
+        let pad = kernel.map(|k| r.below(k / 2 + 1));
+        let depth = r.of(&[1, 3, 4, 8, 16, 18, 32, 64]);
+        let channels = if depthwise { depth } else { r.of(&[1, 4, 8, 10, 16, 32]) };
+        let most = kernel.map(|k| if round.is_multiple_of(5) { k } else { k + 12 });
+        let input = [size(r, kernel[0], most[0]), size(r, kernel[1], most[1]), depth];
+        let axis = |i: usize| out(input[i], kernel[i], stride[i], pad[i]);
+        let output = [axis(0), axis(1), channels];
+        let taps = kernel[0] * kernel[1];
+        let groups = if depthwise { depth } else { 1 };
+        let room = 2 * input.iter().product::<usize>().max(output.iter().product()) > ROOM;
+        if channels * taps * depth / groups > WEIGHTS || depthwise && depth == 1 || room {
+            continue;
+        }
+        let mut requant = requant(r, channels);
+        requant.multipliers.iter_mut().for_each(|m| m.shift -= 6);
+        return ConvWide {
+            input,
+            output,
+            kernel,
+            stride,
+            dilation: [1, 1],
+            pad,
+            groups,
+            weights: weights(r, Coding::Plain, [channels, taps, depth / groups]),
+            bias: vec![5; channels].leak(),
+            requant: Requant { zero: 0, low: -32768, high: 32767, ..requant },
+        };
+    }
+}
+
+/// Layers of 16 bits that have no weights.
+fn wide(r: &mut Random, round: usize) -> Vec<Box<dyn Layer>> {
+    let count = size(r, 1, 2000);
+    let clamp = r.of(&[[-32768, 32767], [-32768, 32767], [-500, 900]]);
+    let to = |real: f64| Requant {
+        multipliers: vec![Multiplier::from_real(real)],
+        zero: 0,
+        low: clamp[0],
+        high: clamp[1],
+    };
+    let shape = vec![size(r, 1, 20), size(r, 1, 60)];
+    let eight = Requant::per_tensor(Multiplier::from_real(0.003), 4);
+    let rescale =
+        |change, requant| Rescale { change, values: Requantize { count, in_zero: 0, requant } };
+    let (quantize, scale) = (|ties_even| Quantize { count, scale: 0.05, zero: 0, ties_even }, 0.05);
+    let mut add = add(r, round);
+    add.operands.iter_mut().for_each(|o| o.zero = 0);
+    add.requant = to(0.000_05);
+    let pool = pool(r, round);
+    vec![
+        Box::new(Wide(add)),
+        Box::new(Wide(Pool2d { clamp: [-32768, 32767], ..pool })),
+        Box::new(Wide(quantize(false))),
+        Box::new(Wide(quantize(true))),
+        Box::new(Wide(Dequantize { count, scale, zero: 0 })),
+        Box::new(rescale(Change::Widen, to(20.0))),
+        Box::new(rescale(Change::Narrow, eight)),
+        Box::new(rescale(Change::Sixteen, to(0.3))),
+        Box::new(Wide(Mean {
+            count: size(r, 1, 100),
+            channels: size(r, 1, 40),
+            in_zero: 0,
+            requant: to(0.01),
+        })),
+        Box::new(Wide(Mul {
+            operand_shapes: [shape.clone(), shape.clone()],
+            shape,
+            zeros: [0, 0],
+            requant: to(0.000_1),
+        })),
+    ]
+}
+
 /// Some of the multipliers a half and more.
 fn leave(r: &mut Random, requant: &mut Requant) {
     let every = 2 + r.below(3);
@@ -358,6 +438,12 @@ pub fn layers(isa: Isa) -> Vec<Box<dyn Layer>> {
             leave(r, &mut dense.requant);
             all.push(Box::new(dense));
         }
+    }
+    for round in 0..90 {
+        all.push(Box::new(conv_wide(r, round)));
+    }
+    for round in 0..40 {
+        all.extend(wide(r, round));
     }
     // Blocks of windows are gathered only where the depth is a multiple of four.
     for round in (1..160).step_by(2).filter(|_| isa == Isa::Helium) {

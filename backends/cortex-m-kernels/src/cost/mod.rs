@@ -92,7 +92,7 @@ fn is_product(function: &str) -> bool {
 }
 
 /// Functions that are put into every place that calls them.
-const INLINE: [&str; 2] = ["pr_add", "pr_mul"];
+const INLINE: [&str; 4] = ["pr_add", "pr_mul", "pr_add16", "pr_mul16"];
 
 /// The functions that a program calls.
 #[derive(Clone, Debug, Default)]

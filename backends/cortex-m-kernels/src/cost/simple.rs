@@ -1,16 +1,17 @@
+use crate::requant::Width;
 use crate::unit::Isa;
 use crate::{Add, Mean, Pool2d, Requant, Softmax};
 
 type Rounds = Vec<(&'static str, u64)>;
 
 impl Add {
-    pub(crate) fn rounds(&self, isa: Isa) -> Rounds {
+    pub(crate) fn rounds(&self, isa: Isa, width: Width) -> Rounds {
         let count: usize = self.shape.iter().product();
         let runs = self.run_count();
         let run = count as u64 / runs.max(1);
         // Values that go in vectors of four, and those that go alone.
-        let (fours, ones) = match isa {
-            Isa::Helium => (runs * (run / 4), runs * (run % 4)),
+        let (fours, ones) = match (isa, width) {
+            (Isa::Helium, Width::Eight) => (runs * (run / 4), runs * (run % 4)),
             _ => (0, count as u64),
         };
         // An operand is taken as it is, or scaled, or scaled and shifted; the compiler joins what both need.
@@ -34,10 +35,11 @@ impl Add {
         if self.requant.of(0).shift < 0 {
             rounds.extend([("rounded_four", fours), ("rounded_value", ones)]);
         }
-        if self.requant.low > -128 {
+        let [least, most] = width.bounds();
+        if self.requant.low > least {
             rounds.push(("low_value", ones));
         }
-        if self.requant.high < 127 {
+        if self.requant.high < most {
             rounds.push(("high_value", ones));
         }
         rounds
@@ -90,8 +92,9 @@ impl Softmax {
 
 impl Requant {
     /// The loop of the clamp that follows a kernel, if it needs one.
-    pub(crate) fn clamp_rounds(&self, count: usize) -> Option<Rounds> {
-        (self.low > -128 || self.high < 127).then(|| vec![("call", 1), ("value", count as u64)])
+    pub(crate) fn clamp_rounds(&self, width: Width, count: usize) -> Option<Rounds> {
+        let [least, most] = width.bounds();
+        (self.low > least || self.high < most).then(|| vec![("call", 1), ("value", count as u64)])
     }
 }
 

@@ -1,6 +1,8 @@
 //! Plain loops that say what each kernel has to compute, and a small random source.
 
-use paring_cortex_m_kernels::{Add, Conv2d, FullyConnected, Mul, Pool2d, PoolKind, Requant};
+use paring_cortex_m_kernels::{
+    Add, Conv2d, ConvWide, FullyConnected, Mul, Pool2d, PoolKind, Requant,
+};
 use paring_qmath::{Rounding, doubling_high_mul, rounding_shift_right};
 
 /// SplitMix64.
@@ -67,6 +69,38 @@ pub fn conv(c: &Conv2d<'_>, x: &[i8]) -> Vec<i8> {
                 out.push(narrow(acc, &c.requant, o));
             }
         }
+    }
+    out
+}
+
+pub fn conv_wide(c: &ConvWide<'_>, x: &[i16]) -> Vec<i16> {
+    let [in_h, in_w, in_c] = c.input;
+    let [out_h, out_w, out_c] = c.output;
+    let (group_in, group_out) = (in_c / c.groups, out_c / c.groups);
+    let mut out = Vec::new();
+    for at in 0..out_h * out_w * out_c {
+        let (oy, ox, o) = (at / out_c / out_w, at / out_c % out_w, at % out_c);
+        let mut sum = c.bias[o];
+        for tap in 0..c.kernel[0] * c.kernel[1] {
+            let (ky, kx) = (tap / c.kernel[1], tap % c.kernel[1]);
+            let iy = (oy * c.stride[0] + ky * c.dilation[0]).wrapping_sub(c.pad[0]);
+            let ix = (ox * c.stride[1] + kx * c.dilation[1]).wrapping_sub(c.pad[1]);
+            if iy >= in_h || ix >= in_w {
+                continue;
+            }
+            for i in 0..group_in {
+                let from = (iy * in_w + ix) * in_c + o / group_out * group_in + i;
+                let w = (o * c.kernel[0] * c.kernel[1] + tap) * group_in + i;
+                sum += i64::from(x[from]) * i64::from(c.weights[w]);
+            }
+        }
+        let m = c.requant.multipliers[if c.requant.multipliers.len() == 1 { 0 } else { o }];
+        // The mantissa in 15 bits, one rounding, ties upward.
+        let mantissa = (i64::from(m.mantissa) + (1 << 15)) >> 16;
+        let right = 15 - m.shift;
+        let scaled = (sum * mantissa.min(0x7fff) + (1 << (right - 1))) >> right;
+        let low = i64::from(c.requant.low);
+        out.push((scaled + i64::from(c.requant.zero)).clamp(low, i64::from(c.requant.high)) as i16);
     }
     out
 }

@@ -1,5 +1,5 @@
 use paring_backend::requantize;
-use paring_cortex_m_kernels::Mean;
+use paring_cortex_m_kernels::{Mean, Wide};
 use paring_ir::ops::{Activation, Reduce, ReduceFn};
 
 use crate::lower::Site;
@@ -8,7 +8,7 @@ pub(crate) fn lower(site: &mut Site<'_, '_>) -> Result<(), String> {
     let op: Reduce = super::attributes(site)?;
     let (x, y) = (site.input(0)?, site.output()?);
     if op.f != ReduceFn::Mean {
-        return Err(format!("there is no int8 kernel for the {:?} along axes", op.f));
+        return Err(format!("there is no integer kernel for the {:?} along axes", op.f));
     }
     let shape = site.shape(x)?;
     let (Some(&first), Some(&last)) = (op.axes.first(), op.axes.last()) else {
@@ -18,10 +18,11 @@ pub(crate) fn lower(site: &mut Site<'_, '_>) -> Result<(), String> {
         return Err(format!("the mean of {shape:?} is along axes {:?}, not over pixels", op.axes));
     }
     let count: usize = shape[first..=last].iter().product();
-    let (_, in_zero) = site.int8("the input", x)?;
+    let (_, in_zero) = site.like(y, "the input", x)?;
     let folded = u32::try_from(count).map_err(|_| format!("a mean of {count} numbers"))?;
     let multiplier = requantize::mean_multiplier(site.ty(x), site.ty(y), folded)?;
     let requant = site.requant(vec![multiplier], Activation::None)?;
     let channels = shape[last + 1..].iter().product();
-    site.call_on_input(&Mean { count, channels, in_zero, requant })
+    let layer = Mean { count, channels, in_zero, requant };
+    if site.is_wide(x) { site.call_on_input(&Wide(layer)) } else { site.call_on_input(&layer) }
 }

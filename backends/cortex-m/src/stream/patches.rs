@@ -5,14 +5,12 @@
 //! rows that are kept where the input is nearly all that fits.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use paring_cortex_m_kernels::Patch;
 use paring_ir::{NodeId, macs};
 
 use super::{Chain, Link, Stream, Window};
 use crate::lower::{Lowering, Step};
-use crate::memory::Memory;
 
 /// Layers that a stream of patches has at most: what is computed anew grows with each.
 const LONGEST: usize = 6;
@@ -25,13 +23,13 @@ const CALL: u64 = 300;
 
 /// Patches of one size.
 #[derive(Clone, Copy, Debug)]
-struct Kind {
+pub(super) struct Kind {
     /// How many rows of such patches.
-    times: usize,
-    rows: usize,
-    cols: usize,
+    pub times: usize,
+    pub rows: usize,
+    pub cols: usize,
     /// Bytes between the input and the output that they need.
-    room: usize,
+    pub room: usize,
 }
 
 /// The patches of a stream.
@@ -41,7 +39,7 @@ pub(crate) struct Patches {
     pub upward: bool,
     /// How far the output begins above the input, or if not upward the input above the output.
     pub distance: usize,
-    kinds: Vec<Kind>,
+    pub(super) kinds: Vec<Kind>,
     /// For each link the patches and how often each comes.
     parts: Vec<Vec<(Patch, u64)>>,
 }
@@ -380,66 +378,4 @@ impl Stream {
         let at = self.links.iter().position(|l| l.node == Some(node))?;
         self.patches.as_ref()?.parts.get(at).map(Vec::as_slice)
     }
-}
-
-/// Writes the function that runs a stream of patches; returns its name.
-pub(super) fn write(
-    (stream, patches): (&Stream, &Patches),
-    lowering: &Lowering<'_>,
-    memory: &Memory,
-    first: usize,
-    heading: impl Fn(usize, &Step) -> String,
-    text: &mut String,
-) -> String {
-    let name = format!("pr_patches_{first}");
-    let last = stream.links.len() - 1;
-    let _ = writeln!(text, "static const pr_patched {name}_layers[{}] = {{", last + 1);
-    for link in &stream.links {
-        let (down, across) = (link.window, link.across);
-        let _ = writeln!(
-            text,
-            "    {{{}, {}, {}, {}, {{{}, {}}}, {{{}, {}}}, {{{}, {}}}}},",
-            memory.offset(link.value),
-            link.height,
-            link.width,
-            link.channels(),
-            down.stride,
-            across.stride,
-            down.pad,
-            across.pad,
-            down.kernel,
-            across.kernel
-        );
-    }
-    let _ =
-        writeln!(text, "}};\n\nstatic const pr_patches {name}_kinds[{}] = {{", patches.kinds.len());
-    for Kind { times, rows, cols, room } in &patches.kinds {
-        let _ = writeln!(text, "    {{{times}, {rows}, {cols}, {room}}},");
-    }
-    let _ = writeln!(
-        text,
-        "}};\n\nstatic __attribute__((noinline)) void {name}(int8_t *arena, void *memory)\n{{\n    \
-         pr_part part[{}];\n    pr_patch p;\n    pr_cut b;\n    (void)memory;\n    memset(part, 0, sizeof part);\n    memset(&p, 0, sizeof p);\n    \
-         while (pr_patch_next(arena, {name}_layers, part, {last}, {name}_kinds, {}, &p)) {{",
-        last + 1,
-        i32::from(patches.upward)
-    );
-    for (index, link) in stream.links.iter().enumerate().skip(1) {
-        let at = first + index - 1;
-        let Some(step) = lowering.steps.get(at) else { continue };
-        let _ = write!(text, "{}", heading(at, step));
-        let _ = writeln!(
-            text,
-            "        if (pr_patch_cut(arena, {name}_layers, part, {last}, &p, {index}, &b)) {{\n            PR_LAYER({at})"
-        );
-        for call in &step.calls {
-            let calls = call.kernel.call_patch("b", link.channels()).unwrap_or_default();
-            for line in calls.lines() {
-                let _ = writeln!(text, "            {line}");
-            }
-        }
-        text.push_str("        }\n");
-    }
-    text.push_str("    }\n}\n\n");
-    name
 }

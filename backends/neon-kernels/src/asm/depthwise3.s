@@ -1,5 +1,5 @@
-// A row of a depthwise convolution with a window of 3x3: sixteen channels of i8 or four of f32, column by column
-// with the columns before in registers.
+// A row of a depthwise convolution with a window of 3x3: sixteen channels of i8, four of f32 or eight of half
+// precision, column by column with the columns before in registers.
 //
 // x0 points to the arguments (struct Row of depthwise3.rs). Registers: x1-x3 the three rows of the input, x4-x6
 // bytes between their columns (0 for a row of padding), x7 output, x9 bytes between its columns, x10 windows that
@@ -499,55 +499,55 @@
     pw_one_by_one pw_i8_half, pw_column8
 .endm
 
-.macro pw_f32 a, b, c, d, e, f, g, h, i
+.macro pw_real t, a, b, c, d, e, f, g, h, i
     ldr q25, [x17]
-    fmla v25.4s, \a\().4s, v16.4s
-    fmla v25.4s, \d\().4s, v17.4s
-    fmla v25.4s, \g\().4s, v18.4s
-    fmla v25.4s, \b\().4s, v19.4s
-    fmla v25.4s, \e\().4s, v20.4s
-    fmla v25.4s, \h\().4s, v21.4s
-    fmla v25.4s, \c\().4s, v22.4s
-    fmla v25.4s, \f\().4s, v23.4s
-    fmla v25.4s, \i\().4s, v24.4s
-    fmax v25.4s, v25.4s, v10.4s
-    fmin v25.4s, v25.4s, v11.4s
+    fmla v25.\t, \a\().\t, v16.\t
+    fmla v25.\t, \d\().\t, v17.\t
+    fmla v25.\t, \g\().\t, v18.\t
+    fmla v25.\t, \b\().\t, v19.\t
+    fmla v25.\t, \e\().\t, v20.\t
+    fmla v25.\t, \h\().\t, v21.\t
+    fmla v25.\t, \c\().\t, v22.\t
+    fmla v25.\t, \f\().\t, v23.\t
+    fmla v25.\t, \i\().\t, v24.\t
+    fmax v25.\t, v25.\t, v10.\t
+    fmin v25.\t, v25.\t, v11.\t
     st1 {v25.16b}, [x7], x9
 .endm
 
-// Four channels of two windows at once, so that neither sum waits for the other; \a-\i the first one's columns,
+// Channels of two windows at once, so that neither sum waits for the other; \a-\i the first one's columns,
 // \j-\r the second one's.
-.macro pw_f32_two a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r
+.macro pw_real_two t, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r
     ldr q25, [x17]
     ldr q26, [x17]
-    fmla v25.4s, \a\().4s, v16.4s
-    fmla v26.4s, \j\().4s, v16.4s
-    fmla v25.4s, \d\().4s, v17.4s
-    fmla v26.4s, \m\().4s, v17.4s
-    fmla v25.4s, \g\().4s, v18.4s
-    fmla v26.4s, \p\().4s, v18.4s
-    fmla v25.4s, \b\().4s, v19.4s
-    fmla v26.4s, \k\().4s, v19.4s
-    fmla v25.4s, \e\().4s, v20.4s
-    fmla v26.4s, \n\().4s, v20.4s
-    fmla v25.4s, \h\().4s, v21.4s
-    fmla v26.4s, \q\().4s, v21.4s
-    fmla v25.4s, \c\().4s, v22.4s
-    fmla v26.4s, \l\().4s, v22.4s
-    fmla v25.4s, \f\().4s, v23.4s
-    fmla v26.4s, \o\().4s, v23.4s
-    fmla v25.4s, \i\().4s, v24.4s
-    fmla v26.4s, \r\().4s, v24.4s
-    fmax v25.4s, v25.4s, v10.4s
-    fmax v26.4s, v26.4s, v10.4s
-    fmin v25.4s, v25.4s, v11.4s
-    fmin v26.4s, v26.4s, v11.4s
+    fmla v25.\t, \a\().\t, v16.\t
+    fmla v26.\t, \j\().\t, v16.\t
+    fmla v25.\t, \d\().\t, v17.\t
+    fmla v26.\t, \m\().\t, v17.\t
+    fmla v25.\t, \g\().\t, v18.\t
+    fmla v26.\t, \p\().\t, v18.\t
+    fmla v25.\t, \b\().\t, v19.\t
+    fmla v26.\t, \k\().\t, v19.\t
+    fmla v25.\t, \e\().\t, v20.\t
+    fmla v26.\t, \n\().\t, v20.\t
+    fmla v25.\t, \h\().\t, v21.\t
+    fmla v26.\t, \q\().\t, v21.\t
+    fmla v25.\t, \c\().\t, v22.\t
+    fmla v26.\t, \l\().\t, v22.\t
+    fmla v25.\t, \f\().\t, v23.\t
+    fmla v26.\t, \o\().\t, v23.\t
+    fmla v25.\t, \i\().\t, v24.\t
+    fmla v26.\t, \r\().\t, v24.\t
+    fmax v25.\t, v25.\t, v10.\t
+    fmax v26.\t, v26.\t, v10.\t
+    fmin v25.\t, v25.\t, v11.\t
+    fmin v26.\t, v26.\t, v11.\t
     st1 {v25.16b}, [x7], x9
     st1 {v26.16b}, [x7], x9
 .endm
 
 // All windows of a row one column apart: columns v0-v2, v3-v5, v6-v8 and v27-v29 in turn.
-.macro pw_f32_row1
+.macro pw_real_row1 t
     cbz x12, 1f
     pw_padding v0, v1, v2
     b 2f
@@ -560,59 +560,59 @@
 3:
     pw_column v6, v7, v8
     pw_column v27, v28, v29
-    pw_f32_two v0, v1, v2, v3, v4, v5, v6, v7, v8, v3, v4, v5, v6, v7, v8, v27, v28, v29
+    pw_real_two \t, v0, v1, v2, v3, v4, v5, v6, v7, v8, v3, v4, v5, v6, v7, v8, v27, v28, v29
     pw_column v0, v1, v2
     pw_column v3, v4, v5
-    pw_f32_two v6, v7, v8, v27, v28, v29, v0, v1, v2, v27, v28, v29, v0, v1, v2, v3, v4, v5
+    pw_real_two \t, v6, v7, v8, v27, v28, v29, v0, v1, v2, v27, v28, v29, v0, v1, v2, v3, v4, v5
     subs x10, x10, #4
     b.hs 3b
 4:
     tbz x10, #1, 5f
     pw_column v6, v7, v8
     pw_column v27, v28, v29
-    pw_f32_two v0, v1, v2, v3, v4, v5, v6, v7, v8, v3, v4, v5, v6, v7, v8, v27, v28, v29
+    pw_real_two \t, v0, v1, v2, v3, v4, v5, v6, v7, v8, v3, v4, v5, v6, v7, v8, v27, v28, v29
     pw_move v0, v1, v2, v6, v7, v8
     pw_move v3, v4, v5, v27, v28, v29
 5:
     tbz x10, #0, 6f
     pw_column v6, v7, v8
-    pw_f32 v0, v1, v2, v3, v4, v5, v6, v7, v8
+    pw_real \t, v0, v1, v2, v3, v4, v5, v6, v7, v8
     pw_move v0, v1, v2, v3, v4, v5
     pw_move v3, v4, v5, v6, v7, v8
 6:
     cbz x11, 7f
     pw_padding v6, v7, v8
-    pw_f32 v0, v1, v2, v3, v4, v5, v6, v7, v8
+    pw_real \t, v0, v1, v2, v3, v4, v5, v6, v7, v8
 7:
 .endm
 
 // What a row of the input adds to four windows two columns apart: the first column is in \x, and the last one is
 // afterwards.
-.macro pw_f32_line x, from, step, u, v, w
+.macro pw_real_line t, x, from, step, u, v, w
     ld1 {v3.16b}, [\from], \step
     ld1 {v4.16b}, [\from], \step
     ld1 {v5.16b}, [\from], \step
     ld1 {v6.16b}, [\from], \step
-    fmla v12.4s, \x\().4s, \u\().4s
+    fmla v12.\t, \x\().\t, \u\().\t
     ld1 {v7.16b}, [\from], \step
     ld1 {v8.16b}, [\from], \step
     ld1 {v27.16b}, [\from], \step
     ld1 {\x\().16b}, [\from], \step
-    fmla v13.4s, v4.4s, \u\().4s
-    fmla v14.4s, v6.4s, \u\().4s
-    fmla v15.4s, v8.4s, \u\().4s
-    fmla v12.4s, v3.4s, \v\().4s
-    fmla v13.4s, v5.4s, \v\().4s
-    fmla v14.4s, v7.4s, \v\().4s
-    fmla v15.4s, v27.4s, \v\().4s
-    fmla v12.4s, v4.4s, \w\().4s
-    fmla v13.4s, v6.4s, \w\().4s
-    fmla v14.4s, v8.4s, \w\().4s
-    fmla v15.4s, \x\().4s, \w\().4s
+    fmla v13.\t, v4.\t, \u\().\t
+    fmla v14.\t, v6.\t, \u\().\t
+    fmla v15.\t, v8.\t, \u\().\t
+    fmla v12.\t, v3.\t, \v\().\t
+    fmla v13.\t, v5.\t, \v\().\t
+    fmla v14.\t, v7.\t, \v\().\t
+    fmla v15.\t, v27.\t, \v\().\t
+    fmla v12.\t, v4.\t, \w\().\t
+    fmla v13.\t, v6.\t, \w\().\t
+    fmla v14.\t, v8.\t, \w\().\t
+    fmla v15.\t, \x\().\t, \w\().\t
 .endm
 
 // All windows of a row two columns apart: four at once, row by row, then two by columns, also in v12-v14 and v27-v29.
-.macro pw_f32_row2
+.macro pw_real_row2 t
     cbz x12, 1f
     pw_padding v0, v1, v2
     b 2f
@@ -627,17 +627,17 @@
     mov v13.16b, v9.16b
     mov v14.16b, v9.16b
     mov v15.16b, v9.16b
-    pw_f32_line v0, x1, x4, v16, v17, v18
-    pw_f32_line v1, x2, x5, v19, v20, v21
-    pw_f32_line v2, x3, x6, v22, v23, v24
-    fmax v12.4s, v12.4s, v10.4s
-    fmax v13.4s, v13.4s, v10.4s
-    fmax v14.4s, v14.4s, v10.4s
-    fmax v15.4s, v15.4s, v10.4s
-    fmin v12.4s, v12.4s, v11.4s
-    fmin v13.4s, v13.4s, v11.4s
-    fmin v14.4s, v14.4s, v11.4s
-    fmin v15.4s, v15.4s, v11.4s
+    pw_real_line \t, v0, x1, x4, v16, v17, v18
+    pw_real_line \t, v1, x2, x5, v19, v20, v21
+    pw_real_line \t, v2, x3, x6, v22, v23, v24
+    fmax v12.\t, v12.\t, v10.\t
+    fmax v13.\t, v13.\t, v10.\t
+    fmax v14.\t, v14.\t, v10.\t
+    fmax v15.\t, v15.\t, v10.\t
+    fmin v12.\t, v12.\t, v11.\t
+    fmin v13.\t, v13.\t, v11.\t
+    fmin v14.\t, v14.\t, v11.\t
+    fmin v15.\t, v15.\t, v11.\t
     st1 {v12.16b}, [x7], x9
     st1 {v13.16b}, [x7], x9
     st1 {v14.16b}, [x7], x9
@@ -650,19 +650,19 @@
     pw_column v6, v7, v8
     pw_column v12, v13, v14
     pw_column v27, v28, v29
-    pw_f32_two v0, v1, v2, v3, v4, v5, v6, v7, v8, v6, v7, v8, v12, v13, v14, v27, v28, v29
+    pw_real_two \t, v0, v1, v2, v3, v4, v5, v6, v7, v8, v6, v7, v8, v12, v13, v14, v27, v28, v29
     pw_move v0, v1, v2, v27, v28, v29
 5:
     tbz x10, #0, 6f
     pw_column v3, v4, v5
     pw_column v6, v7, v8
-    pw_f32 v0, v1, v2, v3, v4, v5, v6, v7, v8
+    pw_real \t, v0, v1, v2, v3, v4, v5, v6, v7, v8
     pw_move v0, v1, v2, v6, v7, v8
 6:
     cbz x11, 7f
     pw_column v3, v4, v5
     pw_padding v6, v7, v8
-    pw_f32 v0, v1, v2, v3, v4, v5, v6, v7, v8
+    pw_real \t, v0, v1, v2, v3, v4, v5, v6, v7, v8
 7:
 .endm
 
@@ -708,20 +708,20 @@
     ldr q13, [x14, #16]
 .endm
 
-// Of four channels: weights at x13, x14 bytes apart; the bias and bounds follow in the arguments.
-.macro pw_f32_constants
-    ld1 {v16.4s}, [x13], x14
-    ld1 {v17.4s}, [x13], x14
-    ld1 {v18.4s}, [x13], x14
-    ld1 {v19.4s}, [x13], x14
-    ld1 {v20.4s}, [x13], x14
-    ld1 {v21.4s}, [x13], x14
-    ld1 {v22.4s}, [x13], x14
-    ld1 {v23.4s}, [x13], x14
-    ld1 {v24.4s}, [x13]
+// Of four channels of f32 or eight of half precision: weights at x13, x14 bytes apart; the bias and bounds follow in the arguments.
+.macro pw_real_constants t
+    ld1 {v16.\t}, [x13], x14
+    ld1 {v17.\t}, [x13], x14
+    ld1 {v18.\t}, [x13], x14
+    ld1 {v19.\t}, [x13], x14
+    ld1 {v20.\t}, [x13], x14
+    ld1 {v21.\t}, [x13], x14
+    ld1 {v22.\t}, [x13], x14
+    ld1 {v23.\t}, [x13], x14
+    ld1 {v24.\t}, [x13]
     ldr x17, [x0, #112]
     add x16, x0, #120
-    ld2r {v10.4s, v11.4s}, [x16]
+    ld2r {v10.\t, v11.\t}, [x16]
 .endm
 
 .macro pw_last_bounded
@@ -758,24 +758,22 @@ pw_function paring_neon_i8_depthwise3_large_2, pw_i8_constants, pw_row2, pw_i8_l
 pw_function paring_neon_i8_depthwise3_half_1, pw_i8_constants, pw_row1, pw_i8_half, pw_column8
 pw_function paring_neon_i8_depthwise3_half_2, pw_i8_constants, pw_row2, pw_i8_half, pw_column8
 
+.macro pw_real_function name, t, row
 .p2align 5
-.hidden paring_neon_f32_depthwise3_1
-.globl paring_neon_f32_depthwise3_1
-.type paring_neon_f32_depthwise3_1, %function
-paring_neon_f32_depthwise3_1:
+.hidden \name
+.globl \name
+.type \name, %function
+\name:
     pw_enter
-    pw_f32_constants
-    pw_f32_row1
+    pw_real_constants \t
+    \row \t
     pf_leave
-.size paring_neon_f32_depthwise3_1, . - paring_neon_f32_depthwise3_1
+.size \name, . - \name
+.endm
 
-.p2align 5
-.hidden paring_neon_f32_depthwise3_2
-.globl paring_neon_f32_depthwise3_2
-.type paring_neon_f32_depthwise3_2, %function
-paring_neon_f32_depthwise3_2:
-    pw_enter
-    pw_f32_constants
-    pw_f32_row2
-    pf_leave
-.size paring_neon_f32_depthwise3_2, . - paring_neon_f32_depthwise3_2
+pw_real_function paring_neon_f32_depthwise3_1, 4s, pw_real_row1
+pw_real_function paring_neon_f32_depthwise3_2, 4s, pw_real_row2
+.arch_extension fp16
+pw_real_function paring_neon_f16_depthwise3_1, 8h, pw_real_row1
+pw_real_function paring_neon_f16_depthwise3_2, 8h, pw_real_row2
+.arch_extension nofp16

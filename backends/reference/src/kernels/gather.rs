@@ -67,7 +67,9 @@ fn element_offsets(shape: &[usize], axis: usize, indices: &Tensor) -> Result<Vec
     walk(indices.shape(), [&own, &steps], [0, 0], |[i, base]| {
         match resolve(values[i], shape[axis]) {
             Ok(at) => offsets.push(base + at * target[axis] as usize),
-            Err(e) => fault = Some(e),
+            Err(e) => {
+                fault.get_or_insert(e);
+            }
         }
     });
     fault.map_or(Ok(offsets), Err)

@@ -7,6 +7,7 @@ use crate::walk::around;
 use paring_ir::ops::{
     Arg, ArgFn, Cast, CumSum, DynamicQuantize, Hardmax, NonMaxSuppression, TopK, Trilu,
 };
+use paring_qmath::dynamic::Unsigned;
 use paring_tensor::{DType, Tensor};
 use std::cmp::Ordering;
 
@@ -155,13 +156,9 @@ fn trilu(op: &Trilu, call: &Call<'_>) -> Done {
 
 fn dynamic_quantize(_: &DynamicQuantize, call: &Call<'_>) -> Done {
     let x = call.view::<f32>(0)?;
-    let low = x.iter().copied().fold(0.0_f32, f32::min);
-    let high = x.iter().copied().fold(0.0_f32, f32::max);
-    let scale = if high == low { 1.0 } else { (high - low) / 255.0 };
-    let zero = (0.0 - low / scale).clamp(0.0, 255.0).round_ties_even();
-    let store = |x: &f32| ((x / scale).round_ties_even() + zero).clamp(0.0, 255.0) as u8;
-    let mut y = one(call.shape(0), x.iter().map(store).collect())?;
-    y.extend([Tensor::scalar(scale), Tensor::scalar(zero as u8)]);
+    let by = Unsigned::of(&x);
+    let mut y = one(call.shape(0), x.iter().map(|x| by.store(*x)).collect())?;
+    y.extend([Tensor::scalar(by.scale), Tensor::scalar(by.zero)]);
     Ok(y)
 }
 

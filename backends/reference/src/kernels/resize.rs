@@ -48,18 +48,7 @@ fn position(op: &Resize, k: usize, i: usize, n: usize) -> f64 {
     if op.scale.is_empty()
         && matches!(op.coordinates, HalfPixel | AlignCorners | Asymmetric | TfHalfPixelForNn)
     {
-        // In single precision, as TFLite computes it.
-        let scale = if op.coordinates == AlignCorners && out > 1 {
-            (n as f32 - 1.0) / (out as f32 - 1.0)
-        } else {
-            n as f32 / out as f32
-        };
-        let i = i as f32;
-        return f64::from(match op.coordinates {
-            HalfPixel => (i + 0.5) * scale - 0.5,
-            TfHalfPixelForNn => (i + 0.5) * scale,
-            _ => i * scale,
-        });
+        return f64::from(op.coordinates.tflite_position(i, n, out));
     }
     // In single precision too: where a position falls on a border between elements, the rounding
     // decides, and ONNX Runtime's is the one that models were made with.

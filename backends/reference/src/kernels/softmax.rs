@@ -1,10 +1,10 @@
 use crate::kernel::{Call, Done, Fault, Types, filled, one};
-use crate::quantized::{Affine, ints, is_quantized, scale, stored};
+use crate::quantized::{Affine, ints, is_quantized, stored};
 use crate::register_kernel;
 use crate::walk::around;
 use paring_ir::ops::Softmax;
-use paring_qmath::Multiplier;
 use paring_qmath::softmax::{Divisor, exponentials};
+use paring_qmath::softmax16;
 use paring_tensor::DType;
 
 register_kernel!(Softmax, support, run);
@@ -114,64 +114,14 @@ fn row_8(op: &Softmax, from: Affine, to: Affine, x: &[i32]) -> Vec<i32> {
     x.iter().map(|x| to.cut(divisor.divide(exp(x)).saturating_add(to.low))).collect()
 }
 
-/// A table of a function of 16-bit numbers at 513 places, to be interpolated; each entry is corrected by
-/// half the error in the middle of its interval.
-struct Lut16(Vec<i32>);
-
-impl Lut16 {
-    /// Over inputs from `low` to `high`; the outputs are in Q0.15.
-    fn new(low: f32, high: f32, f: impl Fn(f32) -> f32) -> Self {
-        let step = (high - low) / 512.0;
-        let half = step / 2.0;
-        // 65536 stored steps over the real range of the outputs.
-        let range = 2.0_f32 / 65535.0;
-        let inverse = 65536.0 / (range * 32767.0 - range * -32768.0);
-        let cut = |x: f32| x.clamp(-32768.0, 32767.0) as i32;
-        let mut table = Vec::with_capacity(513);
-        for i in 0..512 {
-            let at = low + i as f32 * step;
-            let value = (f(at) * inverse).round();
-            let next = f(low + (i + 1) as f32 * step);
-            let interpolated = ((next * inverse + value) / 2.0).round();
-            let error = interpolated - (f(at + half) * inverse).round();
-            table.push(cut(value - (error / 2.0).round()));
-        }
-        table.push(cut((f(high) * inverse).round()));
-        Self(table)
-    }
-
-    fn get(&self, x: i32) -> i32 {
-        let at = (256 + (x >> 7)) as usize;
-        let offset = x & 0x7F;
-        let (base, next) = (self.0[at], self.0[at + 1]);
-        let delta = ((next - base) * offset + 64) >> 7;
-        i32::from((base + delta) as i16)
-    }
-}
-
-/// TFLite's 16-bit softmax: tables of `exp` over `[-10, 0]` and of `1 / (1 + x)` over `[0, 1]`.
+/// TFLite's 16-bit softmax.
 fn row_16(op: &Softmax, from: Affine, _: Affine, x: &[i32]) -> Vec<i32> {
-    let range = 65535.0_f32;
-    let ten = 10.0 / range;
-    let exp = Lut16::new(ten * (-32768.0 - 32767.0), 0.0, f32::exp);
-    let unit = 1.0 / range;
-    let inverse = Lut16::new(0.0, unit * (32767.0 + 32768.0), |x| 1.0 / (1.0 + x));
-    let m = Multiplier::from_real(f64::from(from.scale) * f64::from(op.beta) / (10.0 / 65535.0));
+    let (exps, inverses) = (softmax16::exponentials(f32::exp), softmax16::inverses());
+    let factor = softmax16::factor(from.scale, op.beta);
     let max = x.iter().copied().max().unwrap_or(0);
-    let exps: Vec<i32> = x
-        .iter()
-        .map(|x| exp.get((scale(m, x - max).saturating_add(32767)).clamp(-32768, 32767)))
-        .collect();
-    let sum = exps.iter().fold(0_i32, |s, e| s.wrapping_add(*e));
-    let headroom = (sum as u32).leading_zeros();
-    if sum <= 0 {
-        return vec![0; x.len()];
-    }
-    let shifted = ((i64::from(sum) << (headroom - 1)) + (1 << 13)) >> 14;
-    let factor = inverse.get((shifted as i32 - ((1 << 15) + (1 << 16))).clamp(-32768, 32767));
-    let shift = 31 - headroom;
-    let round = 1_i64 << shift.saturating_sub(1);
-    exps.iter()
-        .map(|e| (((i64::from(*e) * i64::from(factor) + round) >> shift) as i32).clamp(0, 32767))
-        .collect()
+    let terms: Vec<i32> =
+        x.iter().map(|x| softmax16::exponential(&exps, factor, x - max)).collect();
+    let sum = terms.iter().fold(0_i32, |s, e| s.wrapping_add(*e));
+    let divisor = softmax16::Divisor::of(&inverses, sum);
+    terms.iter().map(|e| i32::from(divisor.divide(*e))).collect()
 }

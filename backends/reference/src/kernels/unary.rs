@@ -2,13 +2,20 @@ use crate::kernel::{Call, Done, Types, one, room};
 use crate::number::{Number, each_number};
 use crate::quantized::{Affine, ints, is_quantized, scale, stored};
 use crate::register_kernel;
-use crate::table16::Table16;
 use paring_ir::ops::Unary;
 use paring_qmath::fixed::{Width, high_mul_16, input_radius, logistic, tanh, to_format};
+use paring_qmath::table16::Table16;
 use paring_qmath::{Multiplier, Rounding, rounding_shift_right};
 use paring_tensor::{DType, Tensor};
 
 register_kernel!(Unary, support, run);
+
+/// The binary logarithm of a power of two.
+fn power_of(scale: f32) -> Option<i32> {
+    let log = scale.log2();
+    let power = log.round();
+    ((log - power).abs() < 1e-3).then_some(power as i32)
+}
 
 fn support(op: &Unary, types: Types<'_>) -> Result<(), String> {
     use Unary::{Abs, BitNot, Clip, IsInf, IsNan, Neg, Not, Relu, Relu6, ReluN1To1, Sign, Square};
@@ -276,11 +283,11 @@ fn quantized(op: &Unary, call: &Call<'_>) -> Done {
             hard_swish(from, to)
         }
         Unary::Sigmoid if from.dtype == DType::I16 => {
-            let table = Table16::new(from.scale, false);
+            let table = Table16::new(from.scale, power_of(from.scale), false);
             Box::new(move |x| table.logistic(x))
         }
         Unary::Tanh if from.dtype == DType::I16 => {
-            let table = Table16::new(from.scale, true);
+            let table = Table16::new(from.scale, power_of(from.scale), true);
             Box::new(move |x| table.tanh(x))
         }
         Unary::Sigmoid if micro && is_micro(from, to, 256.0, -128) => {

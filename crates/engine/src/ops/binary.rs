@@ -5,6 +5,7 @@ use paring_kernels::I8Sum;
 use paring_qmath::{Multiplier, Rounding};
 use paring_runtime::steps::binary::{Pair, Pairs, Sum};
 use paring_runtime::steps::broadcast::Broadcast;
+use paring_runtime::steps::half::F16Pairs;
 use paring_tensor::DType;
 
 /// Joins the axes of a broadcast: the fewest extents with constant distances.
@@ -48,7 +49,8 @@ pub(super) fn collapse(a: &[usize], b: &[usize], out: &[usize]) -> Broadcast {
 impl Lower<'_> {
     pub(super) fn binary(&self, op: &Binary, node: &Node) -> Option<Part> {
         let (&[a, b], y) = (node.inputs(), node.outputs()[0]) else { return None };
-        if self.is_f32(a) && self.is_f32(b) && self.is_f32(y) {
+        let half = [a, b, y].iter().all(|v| self.is_half(*v));
+        if half || (self.is_f32(a) && self.is_f32(b) && self.is_f32(y)) {
             let f = match op.f {
                 BinaryFn::Add => Pair::Add,
                 BinaryFn::Sub => Pair::Sub,
@@ -67,6 +69,10 @@ impl Lower<'_> {
             };
             let places = collapse(&self.shape(a)?, &self.shape(b)?, &self.shape(y)?);
             let clamp = (!op.activation.is_none()).then(|| op.activation.bounds());
+            if half {
+                let step = F16Pairs::new(f, clamp, places)?;
+                return Some(Part { step: step.into(), a, b: Some(b), scratch: 0 });
+            }
             let step = Pairs { f, clamp, places };
             return Some(Part { step: step.into(), a, b: Some(b), scratch: 0 });
         }

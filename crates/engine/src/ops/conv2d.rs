@@ -7,7 +7,7 @@ use paring_ir::{Node, ValueId};
 use paring_kernels::{Extents, Tile, Window};
 use paring_qmath::Rounding;
 use paring_runtime::steps::gemm::{Frame, Layout};
-use paring_runtime::steps::products::{F32Gemm, I8Constants, I8Gemm};
+use paring_runtime::steps::products::{F16Gemm, F32Gemm, I8Constants, I8Gemm};
 use paring_runtime::steps::sparse::{F32Sparse, I8Sparse};
 use paring_runtime::steps::winograd::{self, Winograd};
 use paring_tensor::DType;
@@ -66,7 +66,8 @@ impl Lower<'_> {
             pad: std::array::from_fn(|i| around[i] + more[i]),
         };
         let depthwise = op.groups > 1 && op.groups == channels && filters == channels;
-        if self.is_f32(x) && self.is_f32(w) && self.is_f32(y) {
+        let half = [x, w, y].iter().all(|v| self.is_half(*v));
+        if half || (self.is_f32(x) && self.is_f32(w) && self.is_f32(y)) {
             let weights = self.f32_const(w)?;
             let bias = match bias {
                 Some(b) => Some(self.f32_const(b)?),
@@ -74,7 +75,17 @@ impl Lower<'_> {
             };
             let clamp = join(op.activation.bounds(), tail.clamp);
             if depthwise && tail.rest.is_none() {
-                return self.f32_depthwise(op, &g, x, &weights, bias, clamp);
+                return self.real_depthwise(op, &g, x, &weights, bias, clamp, half);
+            }
+            if half {
+                let layout = layout(op, &g, self.kernels.f16_tile(), 8)?;
+                let step = F16Gemm::new(self.kernels, layout, &weights, bias.as_deref(), clamp);
+                return Some(Part {
+                    scratch: step.scratch(),
+                    step: step.into(),
+                    a: x,
+                    b: tail.rest,
+                });
             }
             let kept = weights.iter().filter(|w| **w != 0.0).count();
             if let Some(e) = Self::pixels(op, &g, kept).filter(|e| self.kernels.f32_sparse_pays(e))
@@ -167,10 +178,10 @@ impl Lower<'_> {
         plain.then_some(Extents { rows, depth: g.channels, channels: g.filters, weights })
     }
 
-    /// The elements of a `f32` constant.
+    /// The elements of a constant of `f32` or half precision.
     pub(super) fn f32_const(&self, v: ValueId) -> Option<Vec<f32>> {
         let data = constant(self.graph, v)?;
-        (data.dtype() == DType::F32).then(|| data.dense().to_f32())
+        matches!(data.dtype(), DType::F32 | DType::F16).then(|| data.dense().to_f32())
     }
 
     /// The elements of a constant of `i8`, or of `i4` in bytes.

@@ -4,12 +4,31 @@ use super::{Lower, Part, Tail};
 use paring_backend::requantize::weight_scales;
 use paring_ir::ops::Dense;
 use paring_ir::{Node, ValueId};
+use paring_kernels::Tile;
 use paring_qmath::Rounding;
 use paring_runtime::Blob;
 use paring_runtime::steps::dense::InDouble;
 use paring_runtime::steps::gemm::Layout;
-use paring_runtime::steps::products::{F32Gemm, I8Constants, I8Gemm};
+use paring_runtime::steps::products::{F16Gemm, F32Gemm, I8Constants, I8Gemm};
 use paring_tensor::DType;
+
+/// Rows of `depth` elements side by side, and as many rows of `channels`.
+pub(super) fn plain(tile: Tile, rows: usize, [depth, channels]: [usize; 2]) -> Option<Layout> {
+    Some(Layout {
+        samples: 1,
+        sample: rows * depth,
+        rows,
+        taps: 1,
+        depth,
+        channels,
+        groups: 1,
+        at: Layout::table(tile, rows, 1, |row, _| Some(row * depth))?,
+        frame: None,
+        width: 0,
+        again: 0,
+        shift: 0,
+    })
+}
 
 impl Lower<'_> {
     fn dense_in_double(
@@ -45,29 +64,21 @@ impl Lower<'_> {
         if depth == 0 {
             return None;
         }
-        let layout = |tile| {
-            Some(Layout {
-                samples: 1,
-                sample: rows * depth,
-                rows,
-                taps: 1,
-                depth,
-                channels: units,
-                groups: 1,
-                at: Layout::table(tile, rows, 1, |row, _| Some(row * depth))?,
-                frame: None,
-                width: 0,
-                again: 0,
-                shift: 0,
-            })
-        };
-        if self.is_f32(x) && self.is_f32(w) && self.is_f32(y) {
+        let layout = |tile| plain(tile, rows, [depth, units]);
+        let half = [x, w, y].iter().all(|v| self.is_half(*v));
+        if half || (self.is_f32(x) && self.is_f32(w) && self.is_f32(y)) {
             let weights = self.f32_const(w)?;
             let bias = match bias {
                 Some(b) => Some(self.f32_const(b)?),
                 None => None,
             };
             let clamp = join(op.activation.bounds(), tail.clamp);
+            if half {
+                let layout = layout(self.kernels.f16_tile())?;
+                let step = F16Gemm::new(self.kernels, layout, &weights, bias.as_deref(), clamp);
+                let scratch = step.scratch();
+                return Some(Part { scratch, step: step.into(), a: x, b: tail.rest });
+            }
             let layout = layout(self.kernels.f32_tile())?;
             let step = F32Gemm::new(self.kernels, layout, &weights, bias.as_deref(), clamp);
             return Some(Part { scratch: step.scratch(), step: step.into(), a: x, b: tail.rest });

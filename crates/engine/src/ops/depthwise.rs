@@ -2,8 +2,8 @@ use super::conv2d::Geometry;
 use super::{Lower, Part};
 use paring_ir::ValueId;
 use paring_ir::ops::Conv2d;
-use paring_kernels::I8Depthwise;
-use paring_runtime::steps::depthwise::{self, F32Depthwise, Images};
+use paring_kernels::{I8Depthwise, to_half};
+use paring_runtime::steps::depthwise::{self, F16Depthwise, F32Depthwise, Images};
 use paring_runtime::steps::products::I8Constants;
 use paring_runtime::{Blob, Buffer};
 
@@ -27,7 +27,8 @@ pub(super) fn taps_first<T: Copy + Default>(w: &[T], taps: usize) -> Vec<T> {
 pub(super) const MAX_TAPS: usize = 64;
 
 impl Lower<'_> {
-    pub(super) fn f32_depthwise(
+    /// Of `f32`, or in half precision.
+    pub(super) fn real_depthwise(
         &self,
         op: &Conv2d,
         g: &Geometry,
@@ -35,6 +36,7 @@ impl Lower<'_> {
         weights: &[f32],
         bias: Option<Vec<f32>>,
         clamp: (f32, f32),
+        half: bool,
     ) -> Option<Part> {
         let taps = g.kernel[0] * g.kernel[1];
         if taps > MAX_TAPS {
@@ -42,12 +44,14 @@ impl Lower<'_> {
         }
         let weights = taps_first(weights, taps);
         let bias = bias.unwrap_or_else(|| vec![0.0; g.channels]);
-        let step = F32Depthwise {
-            images: images(op, g),
-            weights: Blob::of(&weights),
-            bias: Blob::of(&bias),
-            clamp,
-        };
+        let images = images(op, g);
+        if half {
+            let halves = |x: &[f32]| Blob::of(&x.iter().map(|x| to_half(*x)).collect::<Vec<_>>());
+            let (weights, bias) = (halves(&weights), halves(&bias));
+            return Some(Part::unary(F16Depthwise { images, weights, bias, clamp }, x));
+        }
+        let (weights, bias) = (Blob::of(&weights), Blob::of(&bias));
+        let step = F32Depthwise { images, weights, bias, clamp };
         Some(Part::unary(step, x))
     }
 

@@ -8,7 +8,7 @@ use paring_tensor::DType;
 
 impl Lower<'_> {
     /// Whether indices have 64 bits, not 32.
-    fn wide(&self, v: ValueId) -> Option<bool> {
+    pub(super) fn wide(&self, v: ValueId) -> Option<bool> {
         match self.ty(v).dtype {
             DType::I32 => Some(false),
             DType::I64 => Some(true),

@@ -8,17 +8,22 @@ mod concat;
 mod conv2d;
 mod dense;
 mod depthwise;
+mod einsum;
 mod gather;
+mod indices;
 mod matmul;
 mod pad;
 mod pairs;
 mod pick;
 mod pool;
 mod quantize;
+mod recurrent;
 mod reduce;
 mod resize;
 mod select;
+mod several;
 mod softmax;
+mod svdf;
 mod table;
 mod transpose;
 mod transposed;
@@ -31,16 +36,18 @@ use crate::plan::element;
 use crate::unpack::constant;
 use paring_ir::ops::{
     Arg, BatchNorm, Binary, BroadcastTo, Cast, Concat, Conv2d, ConvTranspose2d, Dense,
-    DepthToSpace, Dequantize, Gather, GatherElements, GatherNd, MatMul, OneHot, Pad, Pool,
-    Quantize, Reduce, Reshape, Resize, Reverse, Select, Slice, Softmax, SpaceToDepth, Tile,
-    Transpose, Trilu, Unary,
+    DepthToSpace, Dequantize, Einsum, Gather, GatherElements, GatherNd, MatMul, OneHot, Pad, Pool,
+    Quantize, Reduce, Reshape, Resize, Reverse, ScatterElements, ScatterNd, Select, Slice, Softmax,
+    SpaceToDepth, Tile, Transpose, Trilu, Unary,
 };
 use paring_ir::{Executor, Graph, Node, NodeId, ValueId};
 use paring_kernels::Kernels;
 use paring_qmath::Rounding;
+use paring_runtime::Span;
 use paring_runtime::steps::AnyStep;
 use paring_runtime::steps::cast::Cast as CastStep;
 use paring_runtime::steps::copy::Copy;
+use paring_runtime::steps::half::F16Cast;
 use paring_tensor::{DType, TensorType};
 use std::collections::HashSet;
 
@@ -85,8 +92,28 @@ impl Part {
 pub(crate) enum Lowered {
     /// By steps one after another that each write a part of the one output.
     Steps(Vec<Part>),
+    /// By steps that write several outputs.
+    Several(Several),
     /// Not at all: the output is the input in another shape.
     Alias(ValueId),
+}
+
+/// Steps that write several outputs, which lie in one piece of memory.
+pub(crate) struct Several {
+    /// The places of the outputs in it.
+    pub(crate) results: Vec<Span>,
+    /// Its bytes.
+    pub(crate) bytes: usize,
+    /// Each step with the output that it writes; one without writes all of them.
+    pub(crate) parts: Vec<(Part, Option<usize>)>,
+}
+
+impl Lowered {
+    /// Whether weights that are zero are left out.
+    pub(crate) fn leaves_zeros_out(&self) -> bool {
+        let Self::Steps(parts) = self else { return false };
+        parts.iter().any(|p| matches!(p.step, AnyStep::F32Sparse(_)))
+    }
 }
 
 impl From<Part> for Lowered {
@@ -112,11 +139,13 @@ fn moves(node: &Node) -> bool {
 impl Lower<'_> {
     /// How a node is run; `None` where the engine has no step for it.
     pub(crate) fn lower(&self, node: &Node, tail: Tail) -> Option<Lowered> {
-        // Every step has one output and extents that are numbers.
-        let &[out] = node.outputs() else { return None };
-        let values = node.inputs().iter().chain([&out]);
-        if values.into_iter().any(|v| matches!(self.ty(*v).byte_len(), None | Some(0))) {
+        // Every step has extents that are numbers.
+        let mut values = node.inputs().iter().chain(node.outputs());
+        if values.any(|v| matches!(self.ty(*v).byte_len(), None | Some(0))) {
             return None;
+        }
+        if node.outputs().len() != 1 {
+            return self.several(node).map(Lowered::Several);
         }
         if let Some(op) = node.op_as::<Conv2d>() {
             return self.conv2d(op, node, tail).map(Into::into);
@@ -158,6 +187,9 @@ impl Lower<'_> {
         if node.op_as::<MatMul>().is_some() {
             return self.matmul(node).map(Into::into);
         }
+        if let Some(op) = node.op_as::<Einsum>() {
+            return self.einsum(op, node).map(Into::into);
+        }
         if let Some(op) = node.op_as::<Arg>() {
             return self.arg(op, node).map(Into::into);
         }
@@ -172,13 +204,23 @@ impl Lower<'_> {
         }
         if let Some(op) = node.op_as::<Cast>() {
             let x = node.inputs()[0];
+            let half = [(DType::F32, DType::F16), (DType::F16, DType::F32)];
+            if half.contains(&(self.ty(x).dtype, op.to)) {
+                return Some(Part::unary(F16Cast { to_half: op.to == DType::F16 }, x).into());
+            }
             let (from, to) = (element(self.ty(x).dtype)?, element(op.to)?);
             return Some(Part::unary(CastStep { from, to }, x).into());
         }
         if moves(node) {
             let part = self.pick(node);
-            let computed = || self.gather(node.op_as::<Gather>()?, node);
+            let computed = || match node.op_as::<Gather>() {
+                Some(op) => self.gather(op, node),
+                None => self.take(node),
+            };
             return part.or_else(computed).map(Into::into);
+        }
+        if node.op_as::<ScatterElements>().is_some() || node.op_as::<ScatterNd>().is_some() {
+            return self.scatter(node);
         }
         if let Some(op) = node.op_as::<OneHot>() {
             return self.one_hot(op, node).map(Into::into);
@@ -208,6 +250,12 @@ impl Lower<'_> {
     pub(crate) fn is_f32(&self, v: ValueId) -> bool {
         let ty = self.ty(v);
         ty.dtype == DType::F32 && ty.quant.is_none()
+    }
+
+    /// Whether a value has plain elements of half precision, which kernels compute with.
+    pub(crate) fn is_half(&self, v: ValueId) -> bool {
+        let ty = self.ty(v);
+        ty.dtype == DType::F16 && ty.quant.is_none() && self.kernels.computes_in_half()
     }
 
     /// Scale and zero point of a value that has `i8` elements with one scale.

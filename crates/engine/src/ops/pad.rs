@@ -28,6 +28,8 @@ impl Lower<'_> {
         }
         let fill = if self.is_f32(x) {
             (real as f32).to_le_bytes().to_vec()
+        } else if self.is_half(x) {
+            paring_kernels::to_half(real as f32).to_le_bytes().to_vec()
         } else {
             let (scale, zero) = self.i8_quant(x)?;
             let (low, high) = DType::I8.int_range()?;

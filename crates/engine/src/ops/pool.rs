@@ -2,6 +2,7 @@ use super::{Lower, Part};
 use paring_ir::Node;
 use paring_ir::ops::{Pool, PoolKind};
 use paring_kernels::Window;
+use paring_runtime::steps::half::F16Pool;
 use paring_runtime::steps::pool::{MAX_TAPS, NormPool, PoolStep};
 use paring_tensor::DType;
 
@@ -31,10 +32,14 @@ impl Lower<'_> {
             out_width,
         };
         let padded = op.count_include_pad.then_some([top + h + bottom, left + w + right]);
-        if self.is_f32(x) && self.is_f32(y) {
+        let half = self.is_half(x) && self.is_half(y);
+        if half || (self.is_f32(x) && self.is_f32(y)) {
             let clamp = op.activation.bounds();
             let pool = PoolStep { batch, window, out_rows, max, padded, clamp, zero: 0 };
             return match power {
+                Some(_) if half => None,
+                None if half && !max && window.taps() > MAX_TAPS => None,
+                None if half => Some(Part::unary(F16Pool { pool }, x)),
                 None => Some(Part::unary(pool, x)),
                 Some(_) if window.taps() > MAX_TAPS => None,
                 Some(power) => Some(Part::unary(NormPool { pool, power }, x)),

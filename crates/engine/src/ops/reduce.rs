@@ -4,6 +4,7 @@ use paring_backend::requantize::mean_multiplier;
 use paring_ir::Node;
 use paring_ir::ops::{Reduce, ReduceFn};
 use paring_runtime::steps::fold::{Fold, FoldFn};
+use paring_runtime::steps::half::F16Mean;
 use paring_runtime::steps::reduce::{Extents, F32Mean, I8Mean};
 use paring_tensor::DType;
 
@@ -75,6 +76,9 @@ impl Lower<'_> {
         let extents = Extents { len, inner: shape[last + 1..].iter().product() };
         if self.is_f32(x) && self.is_f32(y) {
             return Some(Part::unary(F32Mean { extents }, x));
+        }
+        if self.is_half(x) && self.is_half(y) {
+            return Some(Part::unary(F16Mean { extents }, x));
         }
         let ((_, x_zero), (_, zero_point)) = (self.i8_quant(x)?, self.i8_quant(y)?);
         // Sums of centred bytes stay within 32 bits.

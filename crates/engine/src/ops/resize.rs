@@ -1,7 +1,9 @@
 use super::{Lower, Part};
 use paring_ir::ops::{Resize, ResizeCoordinates, ResizeMethod};
 use paring_ir::{Graph, Node, ValueId};
-use paring_runtime::steps::resize::{Between, Bilinear, Nearest, Sampled, Taps, Weighted};
+use paring_runtime::steps::resize::{
+    Between, Bilinear, Fraction, Nearest, Sampled, Taps, U8Bilinear, Weighted,
+};
 use paring_tensor::{DType, Tensor, TensorType};
 
 /// Longest axis whose weights are asked from the fallback.
@@ -91,15 +93,10 @@ impl Lower<'_> {
         })
     }
 
-    /// TFLite's interpolation of images of signed integers.
+    /// TFLite's interpolation of images of integers.
     fn bilinear(&self, op: &Resize, x: ValueId, from: &[usize], to: &[usize]) -> Option<Part> {
         use ResizeCoordinates::{AlignCorners, Asymmetric, HalfPixel};
         let (&[_, h, w, channels], &[_, rows, columns, _]) = (from, to) else { return None };
-        let wide = match self.ty(x).dtype {
-            DType::I8 => false,
-            DType::I16 => true,
-            _ => return None,
-        };
         let fits = op.method == ResizeMethod::Linear
             && self.ty(x).quant.as_ref()?.as_per_tensor().is_some()
             && op.axes == [1, 2]
@@ -108,6 +105,28 @@ impl Lower<'_> {
             && !op.exclude_outside
             && matches!(op.coordinates, AlignCorners | Asymmetric | HalfPixel)
             && [h, w, rows, columns].iter().all(|n| (1..1 << 20).contains(n));
+        let wide = match self.ty(x).dtype {
+            DType::I8 => false,
+            DType::I16 => true,
+            DType::U8 if fits => {
+                let taps = |n: usize, out: usize| -> Vec<Fraction> {
+                    let tap = |i: usize| {
+                        let at = op.coordinates.tflite_position(i, n, out);
+                        let low = (at.floor() as i64).max(0);
+                        let high = (at.ceil() as i64).min(n as i64 - 1);
+                        (low as usize, (high as usize, at - low as f32))
+                    };
+                    (0..out).map(tap).collect()
+                };
+                let taps = [taps(h, rows), taps(w, columns)];
+                let inside =
+                    |i: usize, n: usize| taps[i].iter().all(|(low, (high, _))| *low.max(high) < n);
+                let inside = inside(0, h) && inside(1, w);
+                let step = U8Bilinear { taps, input: [h, w], channels };
+                return inside.then(|| Part::unary(step, x));
+            }
+            _ => return None,
+        };
         let taps = |n: usize, out: usize| -> Vec<Between> {
             let (n, out) = (n as i64, out as i64);
             let aligned = op.coordinates == AlignCorners && out > 1;

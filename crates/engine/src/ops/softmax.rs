@@ -1,7 +1,7 @@
 use super::{Lower, Part};
 use paring_ir::Node;
 use paring_ir::ops::Softmax;
-use paring_runtime::steps::softmax::{I8Rows, Rows};
+use paring_runtime::steps::softmax::{I8Rows, I16Lines, Rows};
 
 impl Lower<'_> {
     pub(super) fn softmax(&self, op: &Softmax, node: &Node) -> Option<Part> {
@@ -9,6 +9,11 @@ impl Lower<'_> {
         let shape = self.shape(x)?;
         let (len, inner) = (shape[op.axis], shape[op.axis + 1..].iter().product());
         let real = self.is_f32(x) && self.is_f32(y);
+        if let (Some((scale, _)), Some(to)) = (self.i16_quant(x), self.i16_quant(y)) {
+            let wanted = (to.0 * 32768.0 - 1.0).abs() <= 0.001 && to.1 == 0 && !op.log;
+            let step = I16Lines::new(len, inner, scale, op.beta);
+            return wanted.then(|| Part::unary(step, x));
+        }
         if inner != 1 && !real {
             return None;
         }

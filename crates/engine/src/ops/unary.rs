@@ -3,6 +3,7 @@ use paring_ir::Node;
 use paring_ir::ops::Unary;
 use paring_runtime::Element;
 use paring_runtime::steps::broadcast::Broadcast;
+use paring_runtime::steps::half::F16Map;
 use paring_runtime::steps::unary::{Function, Map};
 use paring_runtime::steps::whole::{Compare, Comparison, Infinite, Invert};
 use paring_tensor::DType;
@@ -35,7 +36,8 @@ impl Lower<'_> {
             let plain = from.dtype == to.dtype && from.dtype != DType::I4;
             return plain.then(|| Part::unary(Invert {}, x));
         }
-        if !self.is_f32(x) || !self.is_f32(y) {
+        let half = self.is_half(x) && self.is_half(y);
+        if !(half || self.is_f32(x) && self.is_f32(y)) {
             return None;
         }
         let f = match *op {
@@ -84,6 +86,7 @@ impl Lower<'_> {
             Unary::Atanh => Function::Atanh,
             Unary::Not | Unary::BitNot | Unary::IsNan | Unary::IsInf { .. } => return None,
         };
-        Some(Part::unary(Map { f }, x))
+        let map = Map { f };
+        Some(if half { Part::unary(F16Map { map }, x) } else { Part::unary(map, x) })
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Wide {
 
 impl Lower<'_> {
     /// Scale and zero point of a value that has `i16` elements with one scale.
-    fn i16_quant(&self, v: ValueId) -> Option<(f32, i32)> {
+    pub(super) fn i16_quant(&self, v: ValueId) -> Option<(f32, i32)> {
         let ty = self.ty(v);
         ty.quant.as_ref().filter(|_| ty.dtype == DType::I16)?.as_per_tensor()
     }

@@ -110,6 +110,24 @@ pub enum ResizeCoordinates {
     TfCropAndResize,
 }
 
+impl ResizeCoordinates {
+    /// The position among `n` elements that the `i`-th of `out` shows, in single precision, as TFLite computes it.
+    #[must_use]
+    pub fn tflite_position(self, i: usize, n: usize, out: usize) -> f32 {
+        let scale = if self == Self::AlignCorners && out > 1 {
+            (n as f32 - 1.0) / (out as f32 - 1.0)
+        } else {
+            n as f32 / out as f32
+        };
+        let i = i as f32;
+        match self {
+            Self::HalfPixel => (i + 0.5) * scale - 0.5,
+            Self::TfHalfPixelForNn => (i + 0.5) * scale,
+            _ => i * scale,
+        }
+    }
+}
+
 /// How `nearest` rounds a position.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -53,6 +53,7 @@ impl Arg {
             Element::I16 => self.of::<i16>(x, put),
             Element::I32 => self.of::<i32>(x, put),
             Element::I64 => self.of::<i64>(x, put),
+            Element::F16 => {}
         }
     }
 }

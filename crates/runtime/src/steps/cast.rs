@@ -3,7 +3,8 @@ use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::wire::wire;
 use paring_kernels::Kernels;
 
-/// Elements in another type: real numbers to integers are cut toward zero and saturate, integers to narrower ones wrap.
+/// Elements in another type: real numbers to integers are cut toward zero and saturate, integers to narrower ones wrap. Numbers of half precision
+/// become those of `f32`, and none become such.
 #[derive(Debug)]
 pub struct Cast {
     pub from: Element,
@@ -25,6 +26,7 @@ macro_rules! to {
             Element::I16 => each!(i16),
             Element::I32 => each!(i32),
             Element::I64 => each!(i64),
+            Element::F16 => {}
             Element::Bool => {
                 $io.out
                     .iter_mut()
@@ -36,7 +38,7 @@ macro_rules! to {
 }
 
 impl Step for Cast {
-    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
+    fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         match self.from {
             Element::F32 => to!(io, self.to, f32),
             Element::I8 => to!(io, self.to, i8),
@@ -44,6 +46,7 @@ impl Step for Cast {
             Element::I16 => to!(io, self.to, i16),
             Element::I32 => to!(io, self.to, i32),
             Element::I64 => to!(io, self.to, i64),
+            Element::F16 => kernels.halves(numbers(io.a), numbers_mut(io.out)),
         }
     }
 }

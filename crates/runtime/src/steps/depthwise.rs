@@ -123,6 +123,56 @@ impl ByRows for F32Depthwise {
     }
 }
 
+/// In half precision.
+#[derive(Debug)]
+pub struct F16Depthwise {
+    pub images: Images,
+    pub weights: Blob,
+    pub bias: Blob,
+    pub clamp: (f32, f32),
+}
+
+impl Step for F16Depthwise {
+    fn in_half(&self) -> bool {
+        true
+    }
+
+    fn by_rows(&self) -> Option<&dyn ByRows> {
+        (self.images.batch == 1).then_some(self)
+    }
+
+    fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
+        let (x, out) = (numbers(io.a), numbers_mut(io.out));
+        let weights = self.weights.numbers();
+        let bias = self.bias.numbers();
+        self.images.run(x, out, |x, rows, out| {
+            kernels.f16_depthwise(&self.images.window, x, weights, bias, self.clamp, rows, out);
+        });
+    }
+}
+
+impl ByRows for F16Depthwise {
+    fn shape(&self) -> RowShape {
+        self.images.shape(2)
+    }
+
+    fn run_rows(
+        &self,
+        kernels: &dyn Kernels,
+        x: &[u8],
+        first: usize,
+        rows: Range<usize>,
+        _: &[u8],
+        out: &mut [u8],
+    ) {
+        let (window, x) = self.images.part(numbers(x), first, &rows);
+        let weights = self.weights.numbers();
+        let bias = self.bias.numbers();
+        let (rows, out) = (0..rows.len(), numbers_mut(out));
+        kernels.f16_depthwise(&window, x, weights, bias, self.clamp, rows, out);
+    }
+}
+
 #[derive(Debug)]
 pub struct I8Depthwise {
     pub images: Images,
@@ -222,5 +272,6 @@ impl ByRows for I16Depthwise {
 
 wire!(Images { batch, window, out_rows });
 wire!(F32Depthwise { images, weights, bias, clamp });
+wire!(F16Depthwise { images, weights, bias, clamp });
 wire!(I8Depthwise { images, packed, pad });
 wire!(I16Depthwise { images, packed });

@@ -183,7 +183,7 @@ impl Step for Fold {
             Element::I8 => whole!(self, io, i8),
             Element::U8 => whole!(self, io, u8),
             Element::I16 => whole!(self, io, i16),
-            Element::I32 | Element::I64 => {}
+            Element::I32 | Element::I64 | Element::F16 => {}
         }
     }
 }

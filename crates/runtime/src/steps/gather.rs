@@ -5,7 +5,7 @@ use crate::wire::wire;
 use paring_kernels::Kernels;
 
 /// The numbers of indices, of 32 or 64 bits.
-fn index(bytes: &[u8], wide: bool, i: usize) -> i64 {
+pub(super) fn index(bytes: &[u8], wide: bool, i: usize) -> i64 {
     if wide { numbers::<i64>(bytes)[i] } else { i64::from(numbers::<i32>(bytes)[i]) }
 }
 

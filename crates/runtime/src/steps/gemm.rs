@@ -395,6 +395,9 @@ pub(super) trait Kind: Wire + Debug + Sized {
     /// Elements of the packed weights.
     type Weight: bytemuck::AnyBitPattern + Sync;
 
+    /// Whether the numbers are of half precision.
+    const IN_HALF: bool = false;
+
     /// Elements that are read beyond the copy of an image.
     fn beyond(&self) -> usize;
 
@@ -498,6 +501,10 @@ impl<K: Kind> Step for Gemm<K>
 where
     Self: Sync,
 {
+    fn in_half(&self) -> bool {
+        K::IN_HALF
+    }
+
     fn by_rows(&self) -> Option<&dyn ByRows> {
         self.shape.is_some().then_some(self)
     }

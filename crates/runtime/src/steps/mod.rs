@@ -10,16 +10,21 @@ pub mod concat;
 pub mod copy;
 pub mod dense;
 pub mod depthwise;
+pub mod einsum;
 pub mod flipped;
 pub mod fold;
 pub mod gather;
 pub mod gemm;
+pub mod half;
+pub mod indices;
+pub mod lstm;
 pub mod matmul;
 pub mod pad;
 pub mod pick;
 pub mod pool;
 pub mod products;
 pub mod quantize;
+pub mod recurrent;
 pub mod reduce;
 pub mod resize;
 pub mod select;
@@ -27,7 +32,9 @@ pub mod softmax;
 pub mod sparse;
 mod stored;
 pub mod strip;
+pub mod svdf;
 pub mod table;
+pub mod top;
 pub mod transpose;
 pub mod transposed;
 pub mod unary;
@@ -59,6 +66,12 @@ macro_rules! any_step {
             fn refusal(&self, io: &Io<'_>) -> Option<String> {
                 match self {
                     $(Self::$kind(step) => step.refusal(io),)*
+                }
+            }
+
+            fn in_half(&self) -> bool {
+                match self {
+                    $(Self::$kind(step) => step.in_half(),)*
                 }
             }
 
@@ -170,4 +183,26 @@ any_step! {
     Winograd(winograd::Winograd) = 56,
     I16Gemm(products::I16Gemm) = 57,
     I16Depthwise(depthwise::I16Depthwise) = 58,
+    Recurrent(recurrent::Recurrent) = 59,
+    IntegerLstm(lstm::IntegerLstm) = 60,
+    Svdf(svdf::Svdf) = 61,
+    IntegerSvdf(svdf::IntegerSvdf) = 62,
+    Top(top::Top) = 63,
+    ByRange(quantize::ByRange) = 64,
+    Take(indices::Take) = 65,
+    Put(indices::Put) = 66,
+    Reversed(indices::Reversed) = 67,
+    I16Softmax(softmax::I16Lines) = 68,
+    Ordered(einsum::Ordered) = 69,
+    Sums(einsum::Sums) = 70,
+    Dequantize(quantize::DequantizeStep) = 71,
+    Requantize(quantize::Requantize) = 72,
+    U8Bilinear(resize::U8Bilinear) = 73,
+    F16Gemm(products::F16Gemm) = 74,
+    F16Depthwise(depthwise::F16Depthwise) = 75,
+    F16Cast(half::F16Cast) = 76,
+    F16Pairs(half::F16Pairs) = 77,
+    F16Map(half::F16Map) = 78,
+    F16Pool(half::F16Pool) = 79,
+    F16Mean(half::F16Mean) = 80,
 }

@@ -18,10 +18,10 @@ pub struct PoolStep<T> {
     pub zero: i32,
 }
 
-impl<T: Copy + Send + Sync> PoolStep<T> {
+impl<N: Copy + Send + Sync> PoolStep<N> {
     /// Calls `pixel` for each pixel of the output with the places of the inputs that its window sees,
     /// the number that counts in a mean, and the pixel's channels.
-    fn each(
+    pub(super) fn each<T: Copy + Send + Sync>(
         &self,
         x: &[T],
         out: &mut [T],
@@ -174,7 +174,7 @@ impl Step for NormPool {
     }
 }
 
-/// Most taps of a mean of integers or a norm.
+/// Most taps of a mean of integers or in half precision, or of a norm.
 pub const MAX_TAPS: usize = 256;
 
 impl<T: Wire> Wire for PoolStep<T> {

@@ -1,10 +1,10 @@
-//! Products of `f32`, of `i8`, and of `i16` with weights of `i8`.
+//! Products of `f32`, in half precision, of `i8`, and of `i16` with weights of `i8`.
 
 use super::gemm::{Gemm, Kind, Layout, Panel, panels};
 use super::stored::Stored;
 use crate::buffer::Buffer;
 use crate::wire::wire;
-use paring_kernels::{I8Panel, I16Panel, Kernels, Rows};
+use paring_kernels::{I8Panel, I16Panel, Kernels, Rows, Tile, to_half};
 use paring_qmath::{Multiplier, Rounding};
 use std::ops::Range;
 
@@ -48,6 +48,31 @@ impl Kind for F32 {
     }
 }
 
+/// The panels of real numbers: for each the biases of its channels, and after them weights of each channel by turns.
+fn real_panels<T: bytemuck::Pod>(
+    layout: &Layout,
+    tile: Tile,
+    weights: &[f32],
+    bias: Option<&[f32]>,
+    number: impl Fn(f32) -> T,
+) -> (Vec<Panel>, Buffer) {
+    let k = layout.taps * layout.depth;
+    let (panels, total) = panels(layout, tile, |width| width * (1 + k));
+    let mut packed = Buffer::zeroed(size_of::<T>() * total);
+    let numbers: &mut [T] = bytemuck::cast_slice_mut(packed.bytes_mut());
+    for panel in &panels {
+        let to = &mut numbers[panel.start..panel.start + panel.len];
+        for c in 0..panel.cols {
+            let channel = panel.first + c;
+            to[c] = number(bias.map_or(0.0, |b| b[channel]));
+            for (k, w) in weights[channel * k..(channel + 1) * k].iter().enumerate() {
+                to[(1 + k) * panel.width + c] = number(*w);
+            }
+        }
+    }
+    (panels, packed)
+}
+
 impl F32Gemm {
     /// `weights` are `taps * depth` numbers a channel.
     pub fn new(
@@ -58,25 +83,66 @@ impl F32Gemm {
         clamp: (f32, f32),
     ) -> Self {
         let tile = kernels.f32_tile();
-        let k = layout.taps * layout.depth;
-        let (panels, total) = panels(&layout, tile, |width| width * (1 + k));
-        let mut packed = Buffer::zeroed(4 * total);
-        let numbers: &mut [f32] = bytemuck::cast_slice_mut(packed.bytes_mut());
-        for panel in &panels {
-            let to = &mut numbers[panel.start..panel.start + panel.len];
-            for c in 0..panel.cols {
-                let channel = panel.first + c;
-                to[c] = bias.map_or(0.0, |b| b[channel]);
-                for (k, w) in weights[channel * k..(channel + 1) * k].iter().enumerate() {
-                    to[(1 + k) * panel.width + c] = *w;
-                }
-            }
-        }
+        let (panels, packed) = real_panels(&layout, tile, weights, bias, |x| x);
         let places = panels.iter().map(|p| (4 * p.start..4 * (p.start + p.len), f32_weights(p)));
         let places: Vec<_> = places.collect();
+        let numbers = bytemuck::cast_slice(packed.bytes());
         let short = kernels.f32_as_halves().then(|| Stored::halves(numbers, &places)).flatten();
         let pad = vec![0.0; layout.depth];
         Self::of(layout, tile, panels, packed, short, pad, F32 { clamp })
+    }
+}
+
+/// What belongs to products in half precision alone.
+#[derive(Debug)]
+pub struct F16 {
+    clamp: (f32, f32),
+}
+
+/// A product in half precision.
+pub type F16Gemm = Gemm<F16>;
+
+impl Kind for F16 {
+    type Number = u16;
+    type Weight = u16;
+
+    const IN_HALF: bool = true;
+
+    fn beyond(&self) -> usize {
+        0
+    }
+
+    fn weights(&self, _: &dyn Kernels, _: &Layout, _: &Panel) -> Range<usize> {
+        0..0
+    }
+
+    fn product(
+        &self,
+        kernels: &dyn Kernels,
+        rows: &Rows<'_, u16>,
+        weights: &[u16],
+        panel: &Panel,
+        rest: Option<&[u16]>,
+        stride: usize,
+        out: &mut [u16],
+    ) {
+        kernels.f16_gemm(rows, weights, panel.width, rest, self.clamp, panel.cols, stride, out);
+    }
+}
+
+impl F16Gemm {
+    /// As [`F32Gemm::new`]; weights and biases are rounded.
+    pub fn new(
+        kernels: &dyn Kernels,
+        layout: Layout,
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        clamp: (f32, f32),
+    ) -> Self {
+        let tile = kernels.f16_tile();
+        let (panels, packed) = real_panels(&layout, tile, weights, bias, to_half);
+        let pad = vec![0; layout.depth];
+        Self::of(layout, tile, panels, packed, None, pad, F16 { clamp })
     }
 }
 
@@ -282,5 +348,6 @@ impl I16Gemm {
 }
 
 wire!(F32 { clamp });
+wire!(F16 { clamp });
 wire!(I8 { step });
 wire!(I16 { step });

@@ -13,7 +13,7 @@ pub struct Extents {
 
 impl Extents {
     /// What a result takes, as [`Step::work`] counts.
-    fn work(&self) -> usize {
+    pub(super) fn work(&self) -> usize {
         // An element that is brought in and added takes as long as about four products.
         self.len.saturating_mul(self.inner).saturating_mul(4)
     }

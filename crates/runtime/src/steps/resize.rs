@@ -140,6 +140,49 @@ impl Step for Bilinear {
     }
 }
 
+/// As [`Between`], how far as a fraction.
+pub type Fraction = (usize, (usize, f32));
+
+/// LiteRT's interpolation of images of unsigned bytes, in single precision.
+#[derive(Debug)]
+pub struct U8Bilinear {
+    /// For each row and column of the output.
+    pub taps: [Vec<Fraction>; 2],
+    /// Rows and columns.
+    pub input: [usize; 2],
+    pub channels: usize,
+}
+
+impl Step for U8Bilinear {
+    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
+        let ([height, width], c) = (self.input, self.channels);
+        let [rows, columns] = &self.taps;
+        let (row, x) = (columns.len() * c, io.a);
+        divide(io.out.len() / row, row, 8 * io.out.len(), io.out, &|range, out| {
+            for (i, out) in range.zip(out.chunks_exact_mut(row)) {
+                let image = &x[i / rows.len() * height * width * c..][..height * width * c];
+                let (top, (bottom, down)) = rows[i % rows.len()];
+                for (pixel, (left, (right, across))) in out.chunks_exact_mut(c).zip(columns) {
+                    let part =
+                        |row: usize, column: usize| &image[(row * width + column) * c..][..c];
+                    let parts = [
+                        (part(top, *left), 1.0 - down, 1.0 - across),
+                        (part(bottom, *left), down, 1.0 - across),
+                        (part(top, *right), 1.0 - down, *across),
+                        (part(bottom, *right), down, *across),
+                    ];
+                    for (k, y) in pixel.iter_mut().enumerate() {
+                        // The order of these sums is part of what is computed.
+                        let [a, b, e, f] = parts.map(|(x, wy, wx)| f32::from(x[k]) * wy * wx);
+                        *y = (a + b + e + f + 0.5) as i32 as u8;
+                    }
+                }
+            }
+        });
+    }
+}
+
+wire!(U8Bilinear { taps, input, channels });
 wire!(Bilinear { taps, input, channels, wide });
 wire!(Sampled { taps, input, inner });
 

@@ -3,6 +3,7 @@ use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::wire::wire;
 use paring_kernels::Kernels;
 use paring_qmath::softmax::{Divisor, exponentials};
+use paring_qmath::{Multiplier, softmax16};
 
 /// Softmax of `f32` along an axis.
 #[derive(Debug)]
@@ -97,5 +98,55 @@ impl Step for I8Rows {
     }
 }
 
+/// Softmax of `i16` along an axis.
+#[derive(Debug)]
+pub struct I16Lines {
+    len: usize,
+    /// Elements from one along the axis to the next.
+    inner: usize,
+    exponentials: Blob,
+    inverses: Blob,
+    factor: Multiplier,
+}
+
+impl I16Lines {
+    /// `scale` is that of the input.
+    #[must_use]
+    pub fn new(len: usize, inner: usize, scale: f32, beta: f32) -> Self {
+        Self {
+            len,
+            inner,
+            exponentials: Blob::of(&softmax16::exponentials(f32::exp)),
+            inverses: Blob::of(&softmax16::inverses()),
+            factor: softmax16::factor(scale, beta),
+        }
+    }
+}
+
+impl Step for I16Lines {
+    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
+        let (Some(exponentials), Some(inverses)) =
+            (self.exponentials.numbers().first_chunk(), self.inverses.numbers().first_chunk())
+        else {
+            return;
+        };
+        let (x, out): (&[i16], &mut [i16]) = (numbers(io.a), numbers_mut(io.out));
+        let n = self.len * self.inner;
+        for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
+            for i in 0..self.inner {
+                let line = || (i..n).step_by(self.inner);
+                let max = line().map(|k| i32::from(x[k])).max().unwrap_or(0);
+                let exponential = |k: usize| {
+                    softmax16::exponential(exponentials, self.factor, i32::from(x[k]) - max)
+                };
+                let sum = line().fold(0_i32, |sum, k| sum.wrapping_add(exponential(k)));
+                let divisor = softmax16::Divisor::of(inverses, sum);
+                line().for_each(|k| out[k] = divisor.divide(exponential(k)));
+            }
+        }
+    }
+}
+
+wire!(I16Lines { len, inner, exponentials, inverses, factor });
 wire!(Rows { len, inner, beta, log });
 wire!(I8Rows { len, exponentials });

@@ -162,6 +162,10 @@ impl Strip {
 }
 
 impl Step for Strip {
+    fn in_half(&self) -> bool {
+        self.stages.iter().any(Step::in_half)
+    }
+
     fn work(&self) -> usize {
         self.shapes.iter().fold(0, |all, s| all.saturating_add(s.total()))
     }

@@ -1,6 +1,6 @@
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::threads::divide;
-use crate::wire::{Fault, Reader, Wire, Writer};
+use crate::wire::{Fault, Reader, Wire, Writer, wire};
 use paring_kernels::Kernels;
 
 /// A function of each `f32`.
@@ -15,7 +15,8 @@ fn each(x: &[f32], out: &mut [f32], f: impl Fn(f32) -> f32) {
     }
 }
 
-fn clip(x: f32, low: f32, high: f32) -> f32 {
+/// What is no number stays.
+pub(super) fn clip(x: f32, low: f32, high: f32) -> f32 {
     if x < low {
         low
     } else if x > high {
@@ -64,7 +65,7 @@ fn erf(x: f64) -> f64 {
 }
 
 impl Map {
-    fn apply(&self, x: &[f32], out: &mut [f32]) {
+    pub(super) fn apply(&self, x: &[f32], out: &mut [f32]) {
         match self.f {
             Function::Relu => each(x, out, |x| clip(x, 0.0, f32::INFINITY)),
             Function::Relu6 => each(x, out, |x| clip(x, 0.0, 6.0)),
@@ -134,6 +135,8 @@ impl Map {
             Function::Asinh => each(x, out, f32::asinh),
             Function::Acosh => each(x, out, f32::acosh),
             Function::Atanh => each(x, out, f32::atanh),
+            Function::ScaledTanh { alpha, beta } => each(x, out, |x| alpha * (beta * x).tanh()),
+            Function::Affine { alpha, beta } => each(x, out, |x| alpha * x + beta),
         }
     }
 }
@@ -192,12 +195,16 @@ pub enum Function {
     Asinh,
     Acosh,
     Atanh,
+    ScaledTanh { alpha: f32, beta: f32 },
+    Affine { alpha: f32, beta: f32 },
 }
 
-impl Wire for Map {
+wire!(Map { f });
+
+impl Wire for Function {
     fn put(&self, w: &mut Writer) {
         use Function::*;
-        let (kind, numbers) = match self.f {
+        let (kind, numbers) = match *self {
             Relu => (0_u8, [0.0; 2]),
             Relu6 => (1, [0.0; 2]),
             ReluN1To1 => (2, [0.0; 2]),
@@ -241,6 +248,8 @@ impl Wire for Map {
             Asinh => (40, [0.0; 2]),
             Acosh => (41, [0.0; 2]),
             Atanh => (42, [0.0; 2]),
+            ScaledTanh { alpha, beta } => (43, [alpha, beta]),
+            Affine { alpha, beta } => (44, [alpha, beta]),
         };
         (kind, numbers).put(w);
     }
@@ -248,7 +257,7 @@ impl Wire for Map {
     fn get(r: &mut Reader<'_>) -> Result<Self, Fault> {
         use Function::*;
         let (kind, [a, b]) = <(u8, [f32; 2])>::get(r)?;
-        let f = match kind {
+        Ok(match kind {
             0 => Relu,
             1 => Relu6,
             2 => ReluN1To1,
@@ -292,8 +301,9 @@ impl Wire for Map {
             40 => Asinh,
             41 => Acosh,
             42 => Atanh,
+            43 => ScaledTanh { alpha: a, beta: b },
+            44 => Affine { alpha: a, beta: b },
             _ => return Err(Fault),
-        };
-        Ok(Self { f })
+        })
     }
 }

@@ -50,6 +50,7 @@ impl Step for Compare {
             Element::I16 => self.of::<i16>(io),
             Element::I32 => self.of::<i32>(io),
             Element::I64 => self.of::<i64>(io),
+            Element::F16 => {}
         }
     }
 }
@@ -142,7 +143,7 @@ impl Step for Whole {
             Element::I16 => self.divides_by_zero::<i16>(io.b),
             Element::I32 => self.divides_by_zero::<i32>(io.b),
             Element::I64 => self.divides_by_zero::<i64>(io.b),
-            Element::F32 => false,
+            Element::F32 | Element::F16 => false,
         };
         by_zero.then(|| "division of an integer by zero".to_owned())
     }
@@ -154,7 +155,7 @@ impl Step for Whole {
             Element::I16 => whole!(self, io, i16),
             Element::I32 => whole!(self, io, i32),
             Element::I64 => whole!(self, io, i64),
-            Element::F32 => {}
+            Element::F32 | Element::F16 => {}
         }
     }
 }

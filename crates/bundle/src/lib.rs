@@ -12,10 +12,6 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod estimate;
-
-pub use estimate::{Data, Estimate, estimate, prepare};
-
 use paring_cortex_m as _;
 use paring_format_caffe as _;
 use paring_format_keras as _;
@@ -45,8 +41,7 @@ use paring_x86 as _;
 
 mod estimate;
 
-pub use estimate::{Estimate, estimate, prepare};
-
+pub use estimate::{Data, Estimate, estimate, prepare};
 
 use paring_backend::{ExecOptions, backend_named};
 use paring_data::DataError;

@@ -15,12 +15,20 @@
 //! errors are not seen here: `gptq` sees to them. Weights that are real are taken as `quantize` will round
 //! them, to `bits`.
 //!
+//! The crate also has the [`correct-bias-analytic`](CorrectBiasAnalytic) pass, which goes by the statistics of batch norms
+//! and needs no data.
+//!
 //! ```
 //! use paring_pass_correct_bias as _;
 //! let known = paring_pass::registered_passes();
 //! assert!(known.iter().any(|p| p.info.name == "correct-bias"));
 //! ```
 #![forbid(unsafe_code)]
+
+mod analytic;
+mod moments;
+
+pub use analytic::CorrectBiasAnalytic;
 
 use paring_ir::{Graph, Node, NodeId, ValueId};
 use paring_layerwise::{

@@ -18,6 +18,8 @@
 //! stay below 6 on all samples, so that their channels take part; `relu6 = "scale"` leaves the clamp and
 //! scales single channels as far as they stay below 6. Both are exact on the samples alone.
 //!
+//! The crate also has the [`split-outliers`](SplitOutliers) pass, which halves outlying weights instead.
+//!
 //! ```
 //! use paring_pass_equalize as _;
 //! let known = paring_pass::registered_passes();
@@ -29,6 +31,9 @@ mod classes;
 mod factors;
 mod reach;
 mod scale;
+mod split;
+
+pub use split::SplitOutliers;
 
 use paring_ir::Graph;
 use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, Stream, facts, register_pass};

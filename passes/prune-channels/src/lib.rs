@@ -66,7 +66,7 @@ use rayon::prelude::*;
 use std::collections::HashMap;
 
 /// Settings of the pass.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PruneChannels {
     /// Share of each family's channels that goes.
@@ -114,22 +114,6 @@ pub enum Criterion {
     /// The least cost for the layers that read them.
     #[default]
     SecondOrder,
-}
-
-impl Default for PruneChannels {
-    fn default() -> Self {
-        Self {
-            channels: None,
-            macs: None,
-            latency: None,
-            target: None,
-            structure: Structure::default(),
-            criterion: None,
-            multiple: None,
-            update: None,
-            calibration: Calibration::default(),
-        }
-    }
 }
 
 register_pass!(

@@ -160,7 +160,7 @@ struct Estimated<'a> {
 impl<'a> Estimated<'a> {
     fn of(graph: &Graph, target: &'a str) -> Self {
         let options = CompileOptions { target: target.to_owned(), ..CompileOptions::default() };
-        Self { target, found: paring_bundle::estimate(graph, &options) }
+        Self { target, found: paring_bundle::estimate(graph, &options, None) }
     }
 
     fn json(&self) -> serde_json::Value {

@@ -7,10 +7,10 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Compresses ResNet-8 by a recipe; the container and what `compress` reported.
+/// Compresses ResNet-8 by a recipe with 512 training pictures; the container and what `compress` reported.
 fn resnet8(recipe: &str, data: &Path, dir: &Path) -> (PathBuf, serde_json::Value) {
     let model = data.join("models/keras/ic_resnet8.h5");
-    let calib = format!("cifar10:{}:train", data.join("datasets/cifar10").display());
+    let calib = format!("cifar10:{}:train,limit=512", data.join("datasets/cifar10").display());
     let out = dir.join("out");
     let report = json(&[
         "compress",
@@ -56,6 +56,8 @@ fn deep_is_sparse_clustered_and_quantized_at_once() {
     assert_eq!(layers, 10);
     let bits = 8.0 * bytes as f64 / elements as f64;
     assert!(bits <= 1.35, "{bits} bits a weight");
+    let top1 = top1(&model, &data);
+    assert!(top1 >= 79.0, "{top1} %");
 }
 
 #[test]

@@ -40,11 +40,7 @@ fn add((m, n, k): (usize, usize, usize), a: Left<'_>, b: &[f32], c: &mut [f32]) 
     let mut tile = vec![0.0_f32; ROWS * k];
     for i in (0..m).step_by(ROWS) {
         let rows = ROWS.min(m - i);
-        for (p, column) in tile.chunks_exact_mut(ROWS).enumerate() {
-            for (r, x) in column.iter_mut().enumerate() {
-                *x = if r < rows { a.data[(i + r) * a.steps.0 + p * a.steps.1] } else { 0.0 };
-            }
-        }
+        pack(&mut tile, a, (i, rows), k);
         let c = &mut c[i * n..(i + rows) * n];
         let mut j = 0;
         while j + 16 <= n {
@@ -59,6 +55,23 @@ fn add((m, n, k): (usize, usize, usize), a: Left<'_>, b: &[f32], c: &mut [f32]) 
             columns::<1>(&tile, b, n, j, c);
             j += 1;
         }
+    }
+}
+
+/// Copies rows of the left matrix side by side; what lies behind the last of them is never read back.
+#[inline(always)]
+fn pack(tile: &mut [f32], a: Left<'_>, (first, rows): (usize, usize), k: usize) {
+    let (down, right) = a.steps;
+    if down == 1 {
+        for (p, column) in tile.chunks_exact_mut(ROWS).enumerate() {
+            let from = p * right + first;
+            column[..rows].copy_from_slice(&a.data[from..from + rows]);
+        }
+        return;
+    }
+    for r in 0..rows {
+        let row = a.data[(first + r) * down..].iter().step_by(right.max(1)).take(k);
+        tile.chunks_exact_mut(ROWS).zip(row).for_each(|(column, x)| column[r] = *x);
     }
 }
 

@@ -41,7 +41,6 @@ use paring_x86 as _;
 
 mod estimate;
 
-pub use estimate::{Estimate, estimate, prepare};
 pub use estimate::{Data, Estimate, estimate, prepare};
 
 use paring_backend::{ExecOptions, backend_named};

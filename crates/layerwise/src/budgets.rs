@@ -61,10 +61,9 @@ pub fn solve(items: &[Vec<Way>], capacities: &[u64]) -> Option<Solution> {
     let mut lightest = vec![vec![0_u64; budgets]; items.len() + 1];
     for (i, options) in items.iter().enumerate().rev() {
         rest[i] = rest[i + 1] + options.iter().map(&price).fold(f64::INFINITY, f64::min);
-        for b in 0..budgets {
-            let least = options.iter().map(|o| o.weights[b]).min().unwrap_or(0);
-            lightest[i][b] = lightest[i + 1][b].saturating_add(least);
-        }
+        let least = |b: usize| options.iter().map(|o| o.weights[b]).min().unwrap_or(0);
+        let later = &lightest[i + 1];
+        lightest[i] = (0..budgets).map(|b| later[b].saturating_add(least(b))).collect();
     }
     let mut dropped = f64::INFINITY;
     let none = Partial { weights: vec![0; budgets], loss: 0.0, bound: 0.0, chosen: 0, before: 0 };

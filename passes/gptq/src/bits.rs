@@ -88,6 +88,14 @@ impl Bits {
     }
 }
 
+/// The least and the largest integer of so many bits. Weights of 8 bits are symmetric, as the TFLite
+/// specification has them.
+pub(crate) fn limits(bits: u32) -> (f64, f64) {
+    let half = f64::from(1_u32 << (bits - 1));
+    let least = if bits < 8 { -half } else { 1.0 - half };
+    (least, half - 1.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,12 +136,4 @@ mod tests {
             assert!(said.contains(why), "{text}: {said}");
         }
     }
-}
-
-/// The least and the largest integer of so many bits. Weights of 8 bits are symmetric, as the TFLite
-/// specification has them.
-pub(crate) fn limits(bits: u32) -> (f64, f64) {
-    let half = f64::from(1_u32 << (bits - 1));
-    let least = if bits < 8 { -half } else { 1.0 - half };
-    (least, half - 1.0)
 }

@@ -32,12 +32,12 @@ fn unroll(
     let mut all = Array::from_fn(&[T, directions, B, H], |_| 0.0);
     let mut last = states.to_vec();
     for d in 0..directions {
-        for b in 0..B {
+        for (b, length) in lengths.into_iter().enumerate() {
             let mut own: Vec<Vec<f64>> =
                 states.iter().map(|s| (0..H).map(|k| s.at(&[d, b, k])).collect()).collect();
-            for step in 0..lengths[b] {
+            for step in 0..length {
                 let back = direction == Direction::Reverse || d == 1;
-                let t = if back { lengths[b] - 1 - step } else { step };
+                let t = if back { length - 1 - step } else { step };
                 let input: Vec<f64> = (0..I).map(|k| x.at(&[t, b, k])).collect();
                 own = cell(d, &input, &own);
                 let to = ((t * directions + d) * B + b) * H;

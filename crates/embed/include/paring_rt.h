@@ -167,7 +167,9 @@ int paring_runner_reset(struct paring_runner *runner);
 //
 // # Safety
 // `runner` is null or a runner that no other thread uses; `shape` is null or has places for `PARING_MAX_RANK` extents.
-int paring_runner_shape(const struct paring_runner *runner, size_t output, size_t *shape);
+int paring_runner_shape(const struct paring_runner *runner,
+                        size_t output,
+                        size_t *shape);
 
 // Computes the outputs. Nothing is kept of the inputs.
 //

@@ -320,6 +320,12 @@ fn wide(r: &mut Random, round: usize) -> Vec<Box<dyn Layer>> {
         Box::new(rescale(Change::Widen, to(20.0))),
         Box::new(rescale(Change::Narrow, eight)),
         Box::new(rescale(Change::Sixteen, to(0.3))),
+        Box::new(SoftmaxWide {
+            rows: size(r, 1, 4),
+            depth: size(r, 2, 40),
+            beta: 1.0,
+            in_scale: 0.000_2,
+        }),
         Box::new(Wide(Mean {
             count: size(r, 1, 100),
             channels: size(r, 1, 40),

@@ -322,10 +322,13 @@ impl Layer for ConvWide<'_> {
             })
         };
         let count = |f: &dyn Fn(usize) -> usize| taps_h * chunks().map(f).sum::<usize>() as u64;
-        let (words, over) = match isa {
-            Isa::Helium => (count(&|n| n.div_ceil(8)), 0),
-            Isa::Dsp => (count(&|n| n / 4), count(&|n| n % 4)),
-            Isa::V6m | Isa::V7m => (0, 4 * count(&|n| n)),
+        let (words, over, odd) = match isa {
+            Isa::Helium => (count(&|n| n.div_ceil(8)), 0, 0),
+            Isa::Dsp => {
+                let rest = |n: usize| usize::from(!n.is_multiple_of(4));
+                (count(&|n| n / 4), 4 * count(&|n| n % 4), count(&rest))
+            }
+            Isa::V6m | Isa::V7m => (0, 4 * count(&|n| n), 0),
         };
         let runs = count(&|_| 1);
         vec![
@@ -337,6 +340,7 @@ impl Layer for ConvWide<'_> {
             ("run", runs * (blocks + rests)),
             ("four_word", words * blocks),
             ("four_over", over * blocks),
+            ("four_rest", odd * blocks),
             ("one_run", runs * ones),
             ("one_input", count(&|n| n) * ones),
         ]

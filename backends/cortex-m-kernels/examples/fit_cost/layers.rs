@@ -3,7 +3,7 @@
 use paring_cortex_m_kernels::{
     Add, AddOperand, BoxCopy, Change, Coding, Conv2d, ConvWide, DepthwiseConv2d, Dequantize, Fill,
     FullyConnected, Isa, Layer, Mean, Mul, Pool2d, PoolKind, Quantize, Requant, Requantize,
-    Rescale, Softmax, Table, Wide,
+    Rescale, Softmax, SoftmaxWide, Table, Wide,
 };
 use paring_opsuite::random::Random;
 use paring_qmath::Multiplier;

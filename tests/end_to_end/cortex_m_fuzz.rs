@@ -167,7 +167,7 @@ fn target(core: Core) {
         "{core}: {} networks; grown, compiled, interpreted, built and run in {:.1?}; {:?}; {:?}; of 16 bits {:?}",
         seen.networks, seen.spent, seen.ops, seen.weights, wide.ops
     );
-    for op in ["conv2d", "dense", "pool", "binary", "reduce", "quantize", "dequantize"] {
+    for op in ["conv2d", "dense", "pool", "binary", "reduce", "softmax", "quantize", "dequantize"] {
         assert!(wide.ops.contains_key(op) || networks < 60, "no {op} among {:?}", wide.ops);
     }
     if seen.networks < 300 {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 /// What is installed, at which versions.
 const PACKAGES: [&str; 4] = [
@@ -43,7 +44,10 @@ impl Python {
         }
     }
 
+    /// Tests of one program take turns: it is made once.
     fn make() -> Result<Self, String> {
+        static TURN: Mutex<()> = Mutex::new(());
+        let _turn = TURN.lock().map_err(|e| e.to_string())?;
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("runtimes");
         let program = dir.join("bin/python");
         // Of an environment made for other versions nothing is kept.

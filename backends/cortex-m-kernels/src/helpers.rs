@@ -101,6 +101,7 @@ pub(crate) enum Wide {
     /// To 8 bits.
     Narrow,
     Requantize,
+    Softmax,
     Window,
     Products,
     Conv,
@@ -195,7 +196,7 @@ impl Helper {
             H::Wide(wide) => match wide {
                 Wide::Clamp | Wide::Dequantize => &[],
                 Wide::Add => &[H::Base16, H::MulHr],
-                Wide::Mul | Wide::Mean | Wide::Widen | Wide::Requantize => {
+                Wide::Mul | Wide::Mean | Wide::Widen | Wide::Requantize | Wide::Softmax => {
                     &[H::Base16, H::ScaleAny]
                 }
                 Wide::Narrow => &[H::Base, H::ScaleAny],
@@ -586,6 +587,7 @@ fn wide(what: Wide, isa: Isa) -> String {
         Wide::Narrow => include_str!("c/requantize.c")
             .replace("pr_requantize", "pr_narrow")
             .replace("const int8_t *in", "const int16_t *in"),
+        Wide::Softmax => include_str!("c/softmax16.c").to_owned(),
         Wide::Window => include_str!("c/window16.c").to_owned(),
         Wide::Products => match isa {
             Isa::V6m | Isa::V7m => include_str!("c/products16.c"),

@@ -63,7 +63,7 @@ pub use pool::{Mean, Pool2d, PoolKind};
 pub use requant::Requant;
 pub use softmax::Softmax;
 pub use unit::{Band, Isa, Kernel, Layer, Overlap, Patch, Unit};
-pub use wide::{Change, ConvWide, Rescale, Wide};
+pub use wide::{Change, ConvWide, Rescale, SoftmaxWide, Wide};
 
 /// Why a layer has no kernel.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -451,7 +451,7 @@ impl Unit {
 
     /// The same of int16.
     pub fn operand_wide(&mut self, name: &str, values: &[i16]) {
-        self.array("int16_t", name, values.iter().map(i16::to_string), 16);
+        self.i16s(name, values);
     }
 
     pub(crate) fn need(&mut self, helper: Helper) {
@@ -472,6 +472,10 @@ impl Unit {
 
     pub(crate) fn i32s(&mut self, name: &str, values: &[i32]) {
         self.array("int32_t", name, values.iter().map(|&v| int(v)), 10);
+    }
+
+    pub(crate) fn i16s(&mut self, name: &str, values: &[i16]) {
+        self.array("int16_t", name, values.iter().map(i16::to_string), 16);
     }
 
     pub(crate) fn i64s(&mut self, name: &str, values: &[i64]) {

@@ -1,7 +1,7 @@
 //! Layers on 16-bit activations (16x8): products with int8 weights are summed exactly and scaled once, as TFLite's
 //! int16x8 specification has it; the others compute as those on 8 bits do.
 
-use paring_qmath::Multiplier;
+use paring_qmath::{Multiplier, softmax16};
 
 use crate::KernelError;
 use crate::cost::each;
@@ -106,6 +106,49 @@ impl Layer for Rescale {
 
     fn clamp_rounds(&self) -> Option<Rounds> {
         self.values.requant.clamp_rounds(self.widths()[1], self.values.count)
+    }
+}
+
+/// A softmax of int16 over the last axis by TFLite's tables, output scale 1/32768 and zero point 0.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SoftmaxWide {
+    /// Number of rows.
+    pub rows: usize,
+    /// Length of a row.
+    pub depth: usize,
+    /// Factor of the exponent.
+    pub beta: f32,
+    /// The input's scale.
+    pub in_scale: f32,
+}
+
+impl Layer for SoftmaxWide {
+    fn lower(&self, unit: &mut Unit, name: &str) -> Result<Kernel, KernelError> {
+        // Sums of more exponentials might not fit 32 bits.
+        if self.depth == 0 || self.depth > 1 << 16 {
+            return Err(KernelError::Unsupported {
+                layer: name.into(),
+                what: format!("a softmax of depth {}", self.depth),
+            });
+        }
+        unit.need(Helper::Wide(Of16::Softmax));
+        unit.i16s(&format!("{name}_e"), &softmax16::exponentials(f32::exp));
+        unit.i16s(&format!("{name}_i"), &softmax16::inverses());
+        let factor = softmax16::factor(self.in_scale, self.beta);
+        let template = format!(
+            "pr_softmax16({name}_e, {name}_i, {}, {}, {}, {}, {}, {});",
+            int(factor.mantissa),
+            factor.shift,
+            Width::Sixteen.input(0),
+            Width::Sixteen.output(),
+            self.rows,
+            self.depth
+        );
+        Ok(Kernel::new(template, "tables").overlap(&[Overlap::AtLeast(0)]))
+    }
+
+    fn rounds(&self, _: &str, _: Isa) -> Rounds {
+        vec![("call", 1), ("row", self.rows as u64), ("value", (self.rows * self.depth) as u64)]
     }
 }
 
@@ -279,10 +322,13 @@ impl Layer for ConvWide<'_> {
             })
         };
         let count = |f: &dyn Fn(usize) -> usize| taps_h * chunks().map(f).sum::<usize>() as u64;
-        let (words, over) = match isa {
-            Isa::Helium => (count(&|n| n.div_ceil(8)), 0),
-            Isa::Dsp => (count(&|n| n / 4), count(&|n| n % 4)),
-            Isa::V6m | Isa::V7m => (0, 4 * count(&|n| n)),
+        let (words, over, odd) = match isa {
+            Isa::Helium => (count(&|n| n.div_ceil(8)), 0, 0),
+            Isa::Dsp => {
+                let rest = |n: usize| usize::from(!n.is_multiple_of(4));
+                (count(&|n| n / 4), 4 * count(&|n| n % 4), count(&rest))
+            }
+            Isa::V6m | Isa::V7m => (0, 4 * count(&|n| n), 0),
         };
         let runs = count(&|_| 1);
         vec![
@@ -294,6 +340,7 @@ impl Layer for ConvWide<'_> {
             ("run", runs * (blocks + rests)),
             ("four_word", words * blocks),
             ("four_over", over * blocks),
+            ("four_rest", odd * blocks),
             ("one_run", runs * ones),
             ("one_input", count(&|n| n) * ones),
         ]

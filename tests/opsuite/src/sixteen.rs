@@ -3,7 +3,7 @@
 use crate::random::Random;
 use paring_ir::ops::{
     Activation, Binary, BinaryFn, Conv2d, Dense, Dequantize, Padding, Pool, PoolKind, Quantize,
-    Reduce, ReduceFn,
+    Reduce, ReduceFn, Softmax,
 };
 use paring_ir::{Graph, OpRef, ValueId};
 use paring_tensor::{DType, Quant, Tensor, TensorType};
@@ -159,6 +159,11 @@ pub fn small(seed: u64) -> Graph {
         x = add(&mut graph, "mean", &mean, &[x], 0.001).unwrap();
     }
     let shape = graph.ty(x).shape.fixed().unwrap();
+    if r.below(3) == 0 {
+        let softmax: OpRef = Arc::new(Softmax { axis: shape.len() - 1, beta: 1.0, log: false });
+        let y = add(&mut graph, "softmax", &softmax, &[x], 1.0 / 32768.0).unwrap();
+        graph.add_output("softmax", y);
+    }
     let (op, ty): (OpRef, TensorType) = if r.below(3) == 0 {
         (Arc::new(Dequantize {}), TensorType::new(DType::F32, shape))
     } else {

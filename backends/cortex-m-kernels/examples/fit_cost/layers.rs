@@ -3,7 +3,7 @@
 use paring_cortex_m_kernels::{
     Add, AddOperand, BoxCopy, Change, Coding, Conv2d, ConvWide, DepthwiseConv2d, Dequantize, Fill,
     FullyConnected, Isa, Layer, Mean, Mul, Pool2d, PoolKind, Quantize, Requant, Requantize,
-    Rescale, Softmax, Table, Wide,
+    Rescale, Softmax, SoftmaxWide, Table, Wide,
 };
 use paring_opsuite::random::Random;
 use paring_qmath::Multiplier;
@@ -320,6 +320,12 @@ fn wide(r: &mut Random, round: usize) -> Vec<Box<dyn Layer>> {
         Box::new(rescale(Change::Widen, to(20.0))),
         Box::new(rescale(Change::Narrow, eight)),
         Box::new(rescale(Change::Sixteen, to(0.3))),
+        Box::new(SoftmaxWide {
+            rows: size(r, 1, 4),
+            depth: size(r, 2, 40),
+            beta: 1.0,
+            in_scale: 0.000_2,
+        }),
         Box::new(Wide(Mean {
             count: size(r, 1, 100),
             channels: size(r, 1, 40),

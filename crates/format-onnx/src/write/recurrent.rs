@@ -60,8 +60,9 @@ fn write(
             .ok_or_else(|| Refused(format!("weights that are computed (operand {i})")))
     };
     let cells = w.extents(node.inputs()[2])?[2];
+    // Time is outside in the file: ONNX Runtime has no kernels for the other layout.
     let x = w.operand(node, 0)?;
-    let mut operands = vec![x];
+    let mut operands = vec![if layer.batch_major { w.transpose(&x, &[1, 0, 2]) } else { x }];
     for i in [1, 2] {
         let (name, t) = constant(w, i)?;
         let t = reordered(&t, cells, layer.order)?;
@@ -88,8 +89,7 @@ fn write(
         String::new()
     });
     for i in 4..optional {
-        let state = w.operand(node, i)?;
-        operands.push(if layer.batch_major { w.transpose(&state, &[1, 0, 2]) } else { state });
+        operands.push(w.operand(node, i)?);
     }
     if layer.peepholes && node.inputs().len() > optional {
         let (name, p) = constant(w, optional)?;
@@ -103,7 +103,6 @@ fn write(
     };
     attributes.push(text("direction", direction));
     attributes.push(int("hidden_size", cells as i64));
-    attributes.push(int("layout", i64::from(layer.batch_major)));
     if layer.clip != 0.0 {
         attributes.push(float("clip", layer.clip));
     }
@@ -117,8 +116,8 @@ fn write(
     w.push(layer.op, &inputs, &outputs, attributes);
     w.name_last(node);
     for (i, (v, name)) in node.outputs().iter().zip(&names).enumerate() {
-        let name =
-            if i > 0 && layer.batch_major { w.transpose(name, &[1, 0, 2]) } else { name.clone() };
+        let turned = i == 0 && layer.batch_major;
+        let name = if turned { w.transpose(name, &[2, 0, 1, 3]) } else { name.clone() };
         w.names.insert((*v, Layout::Own), name);
     }
     Ok(())

@@ -81,6 +81,7 @@ pub(crate) enum Helper {
     Rows,
     Patches,
     Base16,
+    ScaleSmall,
     Wide(Wide),
 }
 
@@ -193,13 +194,13 @@ impl Helper {
             H::Add => &[H::Base, H::Helium, H::MulHr],
             H::AvgPool | H::MaxPool => &[H::Pool],
             H::Base16 => &[],
+            H::ScaleSmall => &[H::ScaleAny],
             H::Wide(wide) => match wide {
                 Wide::Clamp | Wide::Dequantize => &[],
                 Wide::Add => &[H::Base16, H::MulHr],
-                Wide::Mul | Wide::Mean | Wide::Widen | Wide::Requantize | Wide::Softmax => {
-                    &[H::Base16, H::ScaleAny]
-                }
-                Wide::Narrow => &[H::Base, H::ScaleAny],
+                Wide::Mul | Wide::Mean => &[H::Base16, H::ScaleAny],
+                Wide::Widen | Wide::Requantize | Wide::Softmax => &[H::Base16, H::ScaleSmall],
+                Wide::Narrow => &[H::Base, H::ScaleSmall],
                 Wide::AvgPool | Wide::MaxPool => &[H::Pool],
                 Wide::Quantize | Wide::QuantizeEven => &[H::Base16],
                 Wide::Window => &[H::Base16],
@@ -433,6 +434,7 @@ impl Helper {
             Self::Rows => include_str!("c/rows.c"),
             Self::Patches => include_str!("c/patches.c"),
             Self::Base16 => include_str!("c/base16.c"),
+            Self::ScaleSmall => include_str!("c/scale_small.c"),
             Self::Wide(what) => return wide(what, isa),
         };
         plain.to_string()
@@ -562,6 +564,7 @@ fn wide(what: Wide, isa: Isa) -> String {
     let widened = |text: &str, name: &str| {
         named(text, name).replace("int8_t", "int16_t").replace("pr_sat8", "pr_sat16")
     };
+    let small = include_str!("c/requantize.c").replace("pr_scale_any", "pr_scale_small");
     match what {
         Wide::Clamp => widened(include_str!("c/clamp.c"), "pr_clamp"),
         Wide::Add => widened(include_str!("c/add.c"), "pr_add")
@@ -579,12 +582,12 @@ fn wide(what: Wide, isa: Isa) -> String {
             widened(&quantize_even(), "pr_quantize_even").replace("512.0f", "131072.0f")
         }
         Wide::Dequantize => widened(include_str!("c/dequantize.c"), "pr_dequantize"),
-        Wide::Requantize => widened(include_str!("c/requantize.c"), "pr_requantize"),
-        Wide::Widen => include_str!("c/requantize.c")
+        Wide::Requantize => widened(&small, "pr_requantize"),
+        Wide::Widen => small
             .replace("pr_requantize", "pr_widen")
             .replace("int8_t *out", "int16_t *out")
             .replace("(int8_t)pr_sat8", "(int16_t)pr_sat16"),
-        Wide::Narrow => include_str!("c/requantize.c")
+        Wide::Narrow => small
             .replace("pr_requantize", "pr_narrow")
             .replace("const int8_t *in", "const int16_t *in"),
         Wide::Softmax => include_str!("c/softmax16.c").to_owned(),

@@ -1,5 +1,5 @@
-//! Lowers int8 networks to self-contained C99 for Cortex-M: a source file, a header and the weights,
-//! no heap, no C library beyond `memcpy` and `memset`, one static arena.
+//! Lowers networks of int8, and of int16 with int8 weights (TFLite's 16x8), to self-contained C99 for Cortex-M: a source
+//! file, a header and the weights, no heap, no C library beyond `memcpy` and `memset`, one static arena.
 //!
 //! The targets are `cortex-m0`, `cortex-m0plus`, `cortex-m3`, `cortex-m4`, `cortex-m7`, `cortex-m33` and
 //! `cortex-m55`.
@@ -97,7 +97,7 @@ impl Backend for CortexM {
     }
 
     fn summary(&self) -> &'static str {
-        "int8 networks to C99 for Cortex-M microcontrollers"
+        "int8 and int16x8 networks to C99 for Cortex-M microcontrollers"
     }
 
     fn targets(&self) -> &'static [Target] {

@@ -6,8 +6,13 @@ mod common;
 use std::path::Path;
 
 use common::{compile, data, read};
+use paring_backend::requantize;
 use paring_data::npy::Npz;
 use paring_emulator::{Core, Report};
+use paring_ir::Graph;
+use paring_ir::ops::{Activation, Dense};
+use paring_qmath::{Multiplier, Rounding};
+use paring_tensor::{DType, Quant, Tensor, TensorType};
 
 /// A tensor's bytes cut into samples.
 fn samples(npz: &Npz, name: &str, count: usize) -> Vec<Vec<u8>> {
@@ -70,5 +75,46 @@ fn the_m4_stays_below_its_bounds() {
         assert!(report.ram_bytes <= ram, "{model}: {}", report.ram_bytes);
         assert!(report.flash_bytes <= flash, "{model}: {}", report.flash_bytes);
         assert!(report.stack_bytes <= 1024, "{model}: {}", report.stack_bytes);
+    }
+}
+
+/// TFLite multiplies the scales of a dense layer in single precision where all weights share one. Sums at the edge between two
+/// results tell that from a product in double precision.
+#[test]
+fn dense_layers_with_one_scale_multiply_scales_in_single_precision() {
+    const OUTPUTS: usize = 64;
+    if !common::tools() {
+        return;
+    }
+    let (x_scale, w_scale, y_scale) = (0.003_1_f32, 0.000_071_f32, 1.7_f32);
+    let real = f64::from(x_scale) * f64::from(w_scale) / f64::from(y_scale);
+    let bias: Vec<i32> = (0..OUTPUTS)
+        .map(|i| ((60.5 + (i / 16) as f64) / real) as i32 + 8 * (i as i32 % 16 - 8))
+        .collect();
+    let one = |scale| Some(Quant::per_tensor(scale, 0));
+    let ty = |shape: &[usize], scale| TensorType {
+        quant: one(scale),
+        ..TensorType::new(DType::I8, shape)
+    };
+    let mut graph = Graph::new("dense");
+    let x = graph.add_input("x", ty(&[1, 4], x_scale)).unwrap();
+    let zeros = Tensor::from_vec([OUTPUTS, 4], vec![0_i8; 4 * OUTPUTS]).unwrap();
+    let w = graph.add_const("w", zeros, one(w_scale)).unwrap();
+    let constant = Tensor::from_vec([OUTPUTS], bias.clone()).unwrap();
+    let b = graph.add_const("b", constant, one(x_scale * w_scale)).unwrap();
+    let op = Dense { activation: Activation::None };
+    let outputs = vec![("y".into(), ty(&[1, OUTPUTS], y_scale))];
+    let y = graph.add_typed_node("y", op, &[x, w, b], outputs).unwrap()[0];
+    graph.add_output("y", y);
+    let results = |make: fn(&_, &_, &_, usize) -> Result<Vec<Multiplier>, String>| -> Vec<u8> {
+        let m = make(graph.ty(x), graph.ty(w), graph.ty(y), OUTPUTS).unwrap()[0];
+        bias.iter().map(|b| m.apply(*b, Rounding::Double).clamp(-128, 127) as i8 as u8).collect()
+    };
+    let expected = results(requantize::dense_multipliers);
+    assert_ne!(expected, results(requantize::channel_multipliers), "nothing tells them apart");
+    for core in [Core::M3, Core::M4, Core::M55] {
+        let package = compile(&graph, core, &[]);
+        let report = common::run(&package, core, OUTPUTS, &[vec![7; 4]]);
+        assert_eq!(report.outputs[0], expected, "{core}");
     }
 }

@@ -303,7 +303,9 @@ fn wide(r: &mut Random, round: usize) -> Vec<Box<dyn Layer>> {
         high: clamp[1],
     };
     let shape = vec![size(r, 1, 20), size(r, 1, 60)];
-    let eight = Requant::per_tensor(Multiplier::from_real(0.003), 4);
+    // Constants that differ: the compiler puts those that do not into a function.
+    let far = 0.8 + 0.01 * r.below(300) as f64;
+    let eight = Requant::per_tensor(Multiplier::from_real(0.003 * far), r.below(9) as i32);
     let rescale =
         |change, requant| Rescale { change, values: Requantize { count, in_zero: 0, requant } };
     let (quantize, scale) = (|ties_even| Quantize { count, scale: 0.05, zero: 0, ties_even }, 0.05);
@@ -317,9 +319,9 @@ fn wide(r: &mut Random, round: usize) -> Vec<Box<dyn Layer>> {
         Box::new(Wide(quantize(false))),
         Box::new(Wide(quantize(true))),
         Box::new(Wide(Dequantize { count, scale, zero: 0 })),
-        Box::new(rescale(Change::Widen, to(20.0))),
+        Box::new(rescale(Change::Widen, to(20.0 * far))),
         Box::new(rescale(Change::Narrow, eight)),
-        Box::new(rescale(Change::Sixteen, to(0.3))),
+        Box::new(rescale(Change::Sixteen, to(0.3 * far))),
         Box::new(SoftmaxWide {
             rows: size(r, 1, 4),
             depth: size(r, 2, 40),
@@ -330,7 +332,7 @@ fn wide(r: &mut Random, round: usize) -> Vec<Box<dyn Layer>> {
             count: size(r, 1, 100),
             channels: size(r, 1, 40),
             in_zero: 0,
-            requant: to(0.01),
+            requant: to(0.01 * far),
         })),
         Box::new(Wide(Mul {
             operand_shapes: [shape.clone(), shape.clone()],
@@ -389,7 +391,9 @@ pub fn layers(isa: Isa) -> Vec<Box<dyn Layer>> {
     for _ in 0..8 {
         let count = size(r, 1, 2000);
         let scale = 0.05;
-        let m = Multiplier::from_real(0.3);
+        // Constants that differ: the compiler puts those that do not into a function.
+        let m = Multiplier::from_real(0.1 + 0.01 * r.below(300) as f64);
+        let zero = r.below(50) as i32;
         let shape = vec![size(r, 1, 20), size(r, 1, 60)];
         let (rows, run, gap) = (size(r, 1, 40), size(r, 1, 60), r.below(2));
         let rest: [Box<dyn Layer>; 11] = [
@@ -397,7 +401,11 @@ pub fn layers(isa: Isa) -> Vec<Box<dyn Layer>> {
             Box::new(Quantize { count, scale, zero: 3, ties_even: false }),
             Box::new(Quantize { count, scale, zero: 3, ties_even: true }),
             Box::new(Dequantize { count, scale, zero: 3 }),
-            Box::new(Requantize { count, in_zero: 3, requant: Requant::per_tensor(m, 2) }),
+            Box::new(Requantize {
+                count,
+                in_zero: zero,
+                requant: Requant::per_tensor(m, zero - 9),
+            }),
             Box::new(Fill { bytes: count, value: 3 }),
             Box::new(Softmax {
                 rows: size(r, 1, 4),
@@ -408,8 +416,8 @@ pub fn layers(isa: Isa) -> Vec<Box<dyn Layer>> {
             Box::new(Mean {
                 count: size(r, 1, 100),
                 channels: size(r, 1, 40),
-                in_zero: 3,
-                requant: Requant::per_tensor(Multiplier::from_real(0.01), 2),
+                in_zero: zero,
+                requant: Requant::per_tensor(Multiplier { shift: m.shift - 5, ..m }, 2),
             }),
             Box::new(Mul {
                 operand_shapes: [shape.clone(), shape.clone()],

@@ -16,7 +16,7 @@ static void pr_softmax16(
             max = in[i] > max ? in[i] : max;
         }
         for (int32_t i = 0; i < depth; i++) {
-            int32_t e = pr_table16(exps, pr_sat16(pr_scale_any(in[i] - max, multiplier, shift) + 32767));
+            int32_t e = pr_table16(exps, pr_sat16(pr_scale_small(in[i] - max, multiplier, shift) + 32767));
             out[i] = (int16_t)e;
             sum += e;
         }

@@ -1,5 +1,7 @@
 use crate::{Level, pack, scalar};
 use core::ops::Range;
+#[cfg(target_arch = "aarch64")]
+use paring_kernels::{CodedPanel, Codes};
 use paring_kernels::{
     Extents, I8Depthwise, I8Panel, I8Scale, I8Sum, Kernels, Portable, Rows, Sparse, Tile, Window,
 };
@@ -89,6 +91,21 @@ impl Kernels for NeonKernels {
     fn halves(&self, halves: &[u16], out: &mut [f32]) {
         let done = crate::stored::halves(halves, out);
         Portable.halves(&halves[done..], &mut out[done..]);
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn f32_gemm_of_halves(
+        &self,
+        rows: &Rows<'_, f32>,
+        panel: (&[f32], &[u16]),
+        width: usize,
+        rest: Option<&[f32]>,
+        clamp: (f32, f32),
+        cols: usize,
+        stride: usize,
+        out: &mut [f32],
+    ) -> bool {
+        crate::assembly::f32_gemm_of_halves(rows, panel, width, rest, clamp, cols, stride, out)
     }
 
     fn computes_in_half(&self) -> bool {
@@ -216,8 +233,25 @@ impl Kernels for NeonKernels {
     }
 
     #[cfg(target_arch = "aarch64")]
-    fn codes(&self, table: &[u8; 16], codes: &[u8], out: &mut [u8]) {
-        crate::stored::codes(table, codes, out);
+    fn codes(&self, by: &Codes, codes: &[u8], out: &mut [u8]) {
+        crate::stored::codes(by, codes, out);
+    }
+
+    fn codes_as_numbers(&self) -> bool {
+        true
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn i8_gemm_of_codes(
+        &self,
+        rows: &Rows<'_, i8>,
+        panel: &CodedPanel<'_>,
+        width: usize,
+        cols: usize,
+        stride: usize,
+        out: &mut [i8],
+    ) -> bool {
+        crate::assembly::i8_gemm_of_codes(self.level, rows, panel, width, cols, stride, out)
     }
 
     fn i8_gemm(

@@ -19,15 +19,17 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+mod codes;
 mod half;
 mod interface;
 mod portable;
 mod sparse;
 mod wide;
 
+pub use codes::{CODES, CodedPanel, Codes};
 pub use half::{HalfPair, as_half, from_half, to_half};
 pub use interface::{
-    CODES, I8Depthwise, I8Panel, I8Sum, I16Panel, Kernels, PAD, QuickSum, Rows, Table, Tile, Window,
+    I8Depthwise, I8Panel, I8Sum, I16Panel, Kernels, PAD, QuickSum, Rows, Table, Tile, Window,
 };
 pub use portable::Portable;
 pub use sparse::{Extents, I8Scale, Sparse};

@@ -9,7 +9,7 @@ use paring_ir::ops::Cast;
 use paring_ir::{Executor, Graph, ValueId};
 use paring_neon::{Level, Neon, NeonKernels};
 use paring_opsuite::cases;
-use paring_opsuite::networks::short_weights;
+use paring_opsuite::networks::{few_rows, short_weights};
 use paring_opsuite::random::{Grower, Random, difference, input};
 use paring_opsuite::sixteen;
 use paring_tensor::{DType, Tensor};
@@ -186,6 +186,12 @@ fn short_weights_are_stored_so() {
             assert_eq!(difference(&got[0], &want[0], 2e-6), None, "{cpu}");
         }
     }
+}
+
+/// Weights that are decoded for each row, where rows are few.
+#[test]
+fn short_weights_of_few_rows() {
+    check(few_rows, 0..120);
 }
 
 fn grown(int8: bool) -> impl Fn(u64) -> Graph {

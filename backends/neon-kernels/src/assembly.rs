@@ -460,7 +460,9 @@ pub(crate) fn i8_gemm_of_codes(
     assert!((width == 16 || width == 8) && cols <= width);
     let parts = parts(rows.taps(), rows.depth(), width);
     let (head, codes) = (panel.outside, panel.codes);
-    assert!(panel.weights == (parts.weights..parts.large) && 2 * codes.len() == panel.weights.len());
+    assert!(
+        panel.weights == (parts.weights..parts.large) && 2 * codes.len() == panel.weights.len()
+    );
     let (mut call, flags) = i8_call(level, rows, &parts, head, codes, cols, stride, out);
     if level == Level::Baseline && flags & LARGE != 0 {
         return false;

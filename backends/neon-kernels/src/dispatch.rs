@@ -1,4 +1,6 @@
-use crate::{Level, pack, scalar};
+#[cfg(not(target_arch = "aarch64"))]
+use crate::scalar;
+use crate::{Level, pack};
 use core::ops::Range;
 #[cfg(target_arch = "aarch64")]
 use paring_kernels::{CodedPanel, Codes};
@@ -390,6 +392,14 @@ impl Kernels for NeonKernels {
     #[cfg(target_arch = "aarch64")]
     fn i16_dots(&self, x: &[i16], w: &[i8], step: usize, sums: &mut [i64]) {
         crate::i16::dots(x, w, step, sums);
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn i16_pairs(&self, pairs: &paring_kernels::I16Pairs, a: &[i16], b: &[i16], out: &mut [i16]) {
+        let n = out.len().min(a.len()).min(b.len());
+        let (a, b, out) = (&a[..n], &b[..n], &mut out[..n]);
+        let done = crate::elementwise::i16_pairs(pairs, a, b, out);
+        Portable.i16_pairs(pairs, &a[done..], &b[done..], &mut out[done..]);
     }
 
     fn table(&self, table: &[u8; 256], x: &[u8], out: &mut [u8]) {

@@ -1,5 +1,6 @@
 use crate::codes::{CodedPanel, Codes};
 use crate::half::HalfPair;
+use crate::pairs16::I16Pairs;
 use crate::sparse::{Extents, I8Scale, Sparse};
 use crate::{half, portable, wide};
 use core::ops::Range;
@@ -760,6 +761,13 @@ pub trait Kernels: Send + Sync + 'static {
     fn i16_dots(&self, x: &[i16], w: &[i8], step: usize, sums: &mut [i64]) {
         for (i, sum) in sums.iter_mut().enumerate() {
             *sum += portable::i16_dot(x, &w[i * step..][..x.len()]);
+        }
+    }
+
+    /// A function of two values of `i16`, element by element.
+    fn i16_pairs(&self, pairs: &I16Pairs, a: &[i16], b: &[i16], out: &mut [i16]) {
+        for ((y, a), b) in out.iter_mut().zip(a).zip(b) {
+            *y = pairs.apply(*a, *b);
         }
     }
 

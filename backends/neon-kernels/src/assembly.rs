@@ -178,6 +178,25 @@ unsafe fn all<T: Copy + Default, const TILE: usize>(
     }
 }
 
+/// As [`all`] with fewer rows than a tile has.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+unsafe fn few_rows(mut call: Call, rows: usize, cols: usize, width: usize, one: Kernel) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if cols < width {
+            return all::<i8, TILE>(call, rows, cols, width, [one; 2], false);
+        }
+        for _ in 0..rows {
+            one(&call);
+            call.at = call.at.add(1);
+            call.out = call.out.add(call.stride);
+        }
+    }
+}
+
 /// Copies few bytes without a call.
 ///
 /// # Safety
@@ -327,6 +346,7 @@ fn pad<T>(rows: &Rows<'_, T>) -> *const u8 {
 }
 
 /// What products of `i8` are called with, and the flags of the panel. `head` is what comes before the weights in it.
+#[inline(always)]
 fn i8_call(
     level: Level,
     rows: &Rows<'_, i8>,
@@ -470,26 +490,21 @@ pub(crate) fn i8_gemm_of_codes(
     if let Codes::Table(table) = panel.by {
         call.aside = table.as_ptr();
     }
-    let kernels: [Kernel; 4] = match panel.by {
-        Codes::Table(_) => [
-            paring_neon_i8_mlal_1x8_table,
-            paring_neon_i8_mlal_1x8_of16_table,
-            paring_neon_i8_dot_1x8_table,
-            paring_neon_i8_dot_1x16_table,
-        ],
-        Codes::Numbers => [
-            paring_neon_i8_mlal_1x8_numbers,
-            paring_neon_i8_mlal_1x8_of16_numbers,
-            paring_neon_i8_dot_1x8_numbers,
-            paring_neon_i8_dot_1x16_numbers,
-        ],
-    };
     let dot = level >= Level::Dot;
-    let kernel = kernels[2 * usize::from(dot) + usize::from(width == 16)];
+    let kernel: Kernel = match (panel.by, dot, width) {
+        (Codes::Table(_), false, 16) => paring_neon_i8_mlal_1x8_of16_table,
+        (Codes::Table(_), false, _) => paring_neon_i8_mlal_1x8_table,
+        (Codes::Table(_), true, 16) => paring_neon_i8_dot_1x16_table,
+        (Codes::Table(_), true, _) => paring_neon_i8_dot_1x8_table,
+        (Codes::Numbers, false, 16) => paring_neon_i8_mlal_1x8_of16_numbers,
+        (Codes::Numbers, false, _) => paring_neon_i8_mlal_1x8_numbers,
+        (Codes::Numbers, true, 16) => paring_neon_i8_dot_1x16_numbers,
+        (Codes::Numbers, true, _) => paring_neon_i8_dot_1x8_numbers,
+    };
     // SAFETY: lengths are checked above, there is no whole tile of rows, and the processor has the level.
     unsafe {
         if dot {
-            all::<i8, TILE>(call, n, cols, width, [kernel; 2], false);
+            few_rows(call, n, cols, width, kernel);
         } else {
             by_eights(call, &parts, n, cols, 16, [kernel; 2]);
         }

@@ -211,6 +211,7 @@ fn integer_networks() {
 #[test]
 fn networks_of_sixteen_bits() {
     check(sixteen::products, 0..250);
+    check(sixteen::pairs, 0..150);
 }
 
 /// The processors that compute in half precision.

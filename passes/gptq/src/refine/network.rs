@@ -168,7 +168,7 @@ pub(crate) fn tune(
     let mut order: Vec<usize> = (0..samples.len()).filter(|i| i % JUDGES != 0).collect();
     let before = judge(&teacher, &student, &samples, &judges);
     let start = Start::of(&student);
-    let vary = how.vary.and_then(|by| Vary::of(original, by));
+    let vary = Vary::of(original, how.vary, 0.0);
     let batch = how.batch.min(order.len());
     let mut moments = Steps::of(&student);
     let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
@@ -181,7 +181,7 @@ pub(crate) fn tune(
         let part = &order[next..next + batch];
         next += batch;
         let form = |i: &usize| match &vary {
-            Some(vary) => vary.picture(&samples[*i], &mut random),
+            Some(vary) => vary.sample(&samples, (*i, &order), &mut random),
             None => samples[*i].clone(),
         };
         let given: Vec<Vec<f32>> = part.iter().map(form).collect();

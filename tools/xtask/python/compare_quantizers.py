@@ -287,6 +287,7 @@ def halves(paring, data, work):
     ):
         model, out = f"{data}/models/{model}", f"{work}/half"
         real = [verdict(paring, model, f"{pictures},{how},{theirs}", model) for _, theirs in HALVES if labelled]
+        whole = [verdict(paring, model, f"{pictures},{how}", model)] if labelled else []
         for recipe in ("int8", "int8-wide"):
             found, other, sizes = [], [], []
             for ours, theirs in HALVES:
@@ -301,11 +302,17 @@ def halves(paring, data, work):
             if other:
                 cells = [f"`{recipe}`", "", "", mean(other, "agreement"), snr(other), ""]
                 lines.append(row(name, "2,000 CIFAR-10 pictures", *cells))
+            compress(paring, model, recipe, f"{pictures},{how}", out)
+            same = [verdict(paring, f"{out}/model.paring", f"{pictures},{how}", model)]
+            size = os.path.getsize(f"{out}/model.paring")
+            tops = [mean(whole, "top1"), mean(same, "top1")] if labelled else ["", ""]
+            cells = [f"`{recipe}`", *tops, mean(same, "agreement"), snr(same), f"{size:,}"]
+            lines.append(row(name, "the 200 pictures that calibrate", *cells))
         if theirs_too:
             path = f"{data}/models/{theirs_too}"
-            whole = verdict(paring, path, f"{pictures},{how}", model)
-            cells = ["its publisher's int8 file", "", mean([whole], "top1"), mean([whole], "agreement"),
-                     snr([whole]), f"{os.path.getsize(path):,}"]
+            found = [verdict(paring, path, f"{pictures},{how}", model)]
+            cells = ["its publisher's int8 file", mean(whole, "top1"), mean(found, "top1"),
+                     mean(found, "agreement"), snr(found), f"{os.path.getsize(path):,}"]
             lines.append(row(name, "200 pictures", *cells))
     return lines
 

@@ -592,19 +592,21 @@ fn wide(what: Wide, isa: Isa) -> String {
             .replace("const int8_t *in", "const int16_t *in"),
         Wide::Softmax => include_str!("c/softmax16.c").to_owned(),
         Wide::Window => include_str!("c/window16.c").to_owned(),
-        Wide::Products => match isa {
-            Isa::V6m | Isa::V7m => include_str!("c/products16.c"),
-            Isa::Dsp => include_str!("c/products16_dsp.c"),
-            Isa::Helium => include_str!("c/products16_mve.c"),
+        Wide::Products => {
+            let four = match isa {
+                Isa::V6m | Isa::V7m => "",
+                Isa::Dsp => include_str!("c/products16_dsp.c"),
+                Isa::Helium => include_str!("c/products16_mve.c"),
+            };
+            include_str!("c/products16.c").replace("    PR_FOUR_ROWS\n", four)
         }
-        .to_owned(),
         Wide::Conv => include_str!("c/conv16.c").to_owned(),
         Wide::Depthwise => {
-            let plain = include_str!("c/quad16.c");
+            let taps = if isa == Isa::Dsp { include_str!("c/quad16_dsp.c") } else { "" };
+            let plain = include_str!("c/quad16.c").replace("    PR_TAPS\n", taps);
             let sums = match isa {
-                Isa::V6m | Isa::V7m => plain.to_owned(),
-                Isa::Dsp => plain.to_owned() + "\n" + include_str!("c/quad16_dsp.c"),
-                Isa::Helium => include_str!("c/quad16_mve.c").replace("PR_PLAIN\n", plain),
+                Isa::Helium => include_str!("c/quad16_mve.c").replace("PR_PLAIN\n", &plain),
+                _ => plain,
             };
             sums + "\n" + include_str!("c/depthwise16.c")
         }

@@ -1,9 +1,9 @@
 //! The products in assembly.
 
 use crate::Level;
-use crate::pack::{ANY_SHIFT, LARGE, parts};
+use crate::pack::{ANY_SHIFT, LARGE, Parts, parts};
 use core::arch::global_asm;
-use paring_kernels::Rows;
+use paring_kernels::{CodedPanel, Codes, Rows};
 
 // One block: the files share macros.
 global_asm!(
@@ -13,6 +13,7 @@ global_asm!(
     include_str!("asm/i8_mlal.s"),
     include_str!("asm/i8_dot.s"),
     include_str!("asm/i8_mmla.s"),
+    include_str!("asm/i8_codes.s"),
     include_str!("asm/i8_sparse.s"),
     include_str!("asm/depthwise3.s"),
     include_str!("asm/depthwise3_dot.s"),
@@ -44,6 +45,8 @@ struct Call {
     /// `i8`: a byte for each step of elements, not zero where products may not be added in 16 bits; null where
     /// they always may.
     large: *const u8,
+    /// Of codes that are places in a table, the table; of `f32`, weights that do not lie behind their biases.
+    aside: *const u8,
 }
 
 /// Where weights of `i8` begin, in the place of what is added to `f32`.
@@ -54,6 +57,8 @@ unsafe extern "C" {
     fn paring_neon_f32_4x8(call: &Call);
     fn paring_neon_f32_1x16(call: &Call);
     fn paring_neon_f32_1x8(call: &Call);
+    fn paring_neon_f32_1x16_of_halves(call: &Call);
+    fn paring_neon_f32_1x8_of_halves(call: &Call);
     fn paring_neon_f16_8x16(call: &Call);
     fn paring_neon_f16_8x8(call: &Call);
     fn paring_neon_f16_1x16(call: &Call);
@@ -67,6 +72,14 @@ unsafe extern "C" {
     fn paring_neon_i8_dot_4x8(call: &Call);
     fn paring_neon_i8_dot_1x16(call: &Call);
     fn paring_neon_i8_dot_1x8(call: &Call);
+    fn paring_neon_i8_mlal_1x8_of16_table(call: &Call);
+    fn paring_neon_i8_mlal_1x8_of16_numbers(call: &Call);
+    fn paring_neon_i8_mlal_1x8_table(call: &Call);
+    fn paring_neon_i8_mlal_1x8_numbers(call: &Call);
+    fn paring_neon_i8_dot_1x16_table(call: &Call);
+    fn paring_neon_i8_dot_1x16_numbers(call: &Call);
+    fn paring_neon_i8_dot_1x8_table(call: &Call);
+    fn paring_neon_i8_dot_1x8_numbers(call: &Call);
 }
 
 /// Rows of a tile, and of one in half precision.
@@ -165,6 +178,25 @@ unsafe fn all<T: Copy + Default, const TILE: usize>(
     }
 }
 
+/// As [`all`] with fewer rows than a tile has.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+unsafe fn few_rows(mut call: Call, rows: usize, cols: usize, width: usize, one: Kernel) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if cols < width {
+            return all::<i8, TILE>(call, rows, cols, width, [one; 2], false);
+        }
+        for _ in 0..rows {
+            one(&call);
+            call.at = call.at.add(1);
+            call.out = call.out.add(call.stride);
+        }
+    }
+}
+
 /// Copies few bytes without a call.
 ///
 /// # Safety
@@ -206,8 +238,32 @@ pub(crate) fn f32_gemm(
     } else {
         [paring_neon_f32_4x8, paring_neon_f32_1x8]
     };
+    let panel = (panel, None);
     // SAFETY: every aarch64 processor has NEON.
     unsafe { real_gemm::<_, TILE>(kernels, rows, panel, width, rest, clamp, cols, stride, out) }
+}
+
+/// Says whether the rows were few enough: numbers brought to single precision are used once each.
+pub(crate) fn f32_gemm_of_halves(
+    rows: &Rows<'_, f32>,
+    (bias, halves): (&[f32], &[u16]),
+    width: usize,
+    rest: Option<&[f32]>,
+    clamp: (f32, f32),
+    cols: usize,
+    stride: usize,
+    out: &mut [f32],
+) -> bool {
+    // By instructions: 64 weights take 37 with each row; 40 to bring them back, and then 23 with each row.
+    if rows.rows() > 2 {
+        return false;
+    }
+    let kernel: Kernel =
+        if width == 16 { paring_neon_f32_1x16_of_halves } else { paring_neon_f32_1x8_of_halves };
+    let (kernels, panel) = ([kernel; 2], (bias, Some(halves)));
+    // SAFETY: every aarch64 processor has NEON and converts half precision; there is no whole tile of rows.
+    unsafe { real_gemm::<_, TILE>(kernels, rows, panel, width, rest, clamp, cols, stride, out) }
+    true
 }
 
 /// The processor computes in half precision.
@@ -227,20 +283,22 @@ pub(crate) fn f16_gemm(
         [paring_neon_f16_8x8, paring_neon_f16_1x8]
     };
     // Kernels come from `NeonKernels::new`, which asks the processor.
+    let panel = (panel, None);
     // SAFETY: the processor has the instructions.
     unsafe {
         real_gemm::<_, HALF_TILE>(kernels, rows, panel, width, rest, clamp, cols, stride, out)
     }
 }
 
-/// A product of real numbers with tiles of `ROWS` rows.
+/// A product of real numbers with tiles of `ROWS` rows. Where there are `halves` these are the weights, and the panel has
+/// biases alone.
 ///
 /// # Safety
 /// The kernels are for the element type, such tiles and this width, and the processor has their instructions.
 unsafe fn real_gemm<T: Copy + Default, const ROWS: usize>(
     kernels: [Kernel; 2],
     rows: &Rows<'_, T>,
-    panel: &[T],
+    (panel, halves): (&[T], Option<&[u16]>),
     width: usize,
     rest: Option<&[T]>,
     clamp: (f32, f32),
@@ -251,7 +309,9 @@ unsafe fn real_gemm<T: Copy + Default, const ROWS: usize>(
     assert!(rows.tile() == ROWS && rows.is_inside(rows.depth()));
     assert!(rows.taps() > 0 && rows.depth() > 0);
     assert!((width == 16 || width == 8) && cols <= width);
-    assert_eq!(panel.len(), width * (1 + rows.taps() * rows.depth()));
+    let weights = panel.len() - width + halves.map_or(0, <[u16]>::len);
+    assert_eq!(weights, width * rows.taps() * rows.depth());
+    assert!(halves.is_none() || panel.len() == width);
     assert!(fits(out.len(), rows.rows(), cols, stride));
     assert!(rest.is_none_or(|r| fits(r.len(), rows.rows(), cols, stride)));
     let call = Call {
@@ -270,6 +330,7 @@ unsafe fn real_gemm<T: Copy + Default, const ROWS: usize>(
         factors: core::ptr::null(),
         constants: core::ptr::null(),
         large: core::ptr::null(),
+        aside: halves.map_or(core::ptr::null(), |h| h.as_ptr().cast()),
     };
     // SAFETY: lengths are checked above; the caller's promise.
     unsafe { all::<T, ROWS>(call, rows.rows(), cols, width, kernels, rest.is_some()) }
@@ -284,32 +345,33 @@ fn pad<T>(rows: &Rows<'_, T>) -> *const u8 {
     if rows.is_padded() { rows.pad().as_ptr().cast() } else { core::ptr::null() }
 }
 
-pub(crate) fn i8_gemm(
+/// What products of `i8` are called with, and the flags of the panel. `head` is what comes before the weights in it.
+#[inline(always)]
+fn i8_call(
     level: Level,
     rows: &Rows<'_, i8>,
-    packed: &[u8],
-    width: usize,
+    parts: &Parts,
+    head: &[u8],
+    weights: &[u8],
     cols: usize,
     stride: usize,
     out: &mut [i8],
-) {
+) -> (Call, u32) {
     let depth = rows.depth().next_multiple_of(4);
     assert!(rows.tile() == TILE && rows.is_inside(depth));
     assert!(rows.taps() > 0 && depth > 0);
-    assert!((width == 16 || width == 8) && cols <= width);
     assert!(fits(out.len(), rows.rows(), cols, stride));
+    assert!(head.len() >= parts.weights);
     // Levels come from `NeonKernels::new`, which asks the processor.
     debug_assert!(level <= Level::detect());
-    let parts = parts(rows.taps(), rows.depth(), width);
-    assert_eq!(packed.len(), parts.len);
-    let flags = crate::pack::get(packed, parts.constants + 48) as u32;
-    let part = |at: usize| packed[at..].as_ptr();
+    let flags = crate::pack::get(head, parts.constants + 48) as u32;
+    let part = |at: usize| head[at..].as_ptr();
     let call = Call {
         a: rows.a().as_ptr().cast(),
         at: rows.at().as_ptr(),
         pad: pad(rows),
         out: out.as_mut_ptr().cast(),
-        rest: part(parts.weights),
+        rest: weights.as_ptr(),
         panel: part(0),
         stride,
         taps: rows.taps(),
@@ -320,7 +382,54 @@ pub(crate) fn i8_gemm(
         factors: part(parts.factors),
         constants: part(parts.constants),
         large: core::ptr::null(),
+        aside: core::ptr::null(),
     };
+    (call, flags)
+}
+
+/// Calls kernels without the dot product for each eight channels of a panel; the weights that follow each other of one
+/// group are `step` bytes apart.
+///
+/// # Safety
+/// The arguments are those of a whole panel and `cols` of its channels, and have room for all rows.
+unsafe fn by_eights(
+    mut call: Call,
+    parts: &Parts,
+    rows: usize,
+    cols: usize,
+    step: usize,
+    kernels: [Kernel; 2],
+) {
+    // SAFETY: each eight channels have their part of the panel.
+    unsafe {
+        call.panel = call.panel.add(parts.pairs);
+        for done in (0..cols).step_by(8) {
+            all::<i8, TILE>(call, rows, (cols - done).min(8), 8, kernels, false);
+            call.panel = call.panel.wrapping_add(64);
+            call.factors = call.factors.wrapping_add(64);
+            call.rest = call.rest.wrapping_add(step);
+            call.out = call.out.wrapping_add(8);
+            if !call.large.is_null() {
+                call.large = call.large.wrapping_add(parts.steps);
+            }
+        }
+    }
+}
+
+pub(crate) fn i8_gemm(
+    level: Level,
+    rows: &Rows<'_, i8>,
+    packed: &[u8],
+    width: usize,
+    cols: usize,
+    stride: usize,
+    out: &mut [i8],
+) {
+    assert!((width == 16 || width == 8) && cols <= width);
+    let parts = parts(rows.taps(), rows.depth(), width);
+    assert_eq!(packed.len(), parts.len);
+    let weights = &packed[parts.weights..];
+    let (mut call, flags) = i8_call(level, rows, &parts, packed, weights, cols, stride, out);
     // SAFETY: lengths are checked above, and the processor has the level.
     unsafe {
         if level >= Level::Dot {
@@ -332,25 +441,73 @@ pub(crate) fn i8_gemm(
             };
             return all::<i8, TILE>(call, rows.rows(), cols, width, kernels, false);
         }
+        if flags & LARGE != 0 {
+            call.large = packed[parts.large..].as_ptr();
+        }
         let kernels: [Kernel; 2] = if width == 16 {
             [paring_neon_i8_mlal_4x8_of16, paring_neon_i8_mlal_1x8_of16]
         } else {
             [paring_neon_i8_mlal_4x8, paring_neon_i8_mlal_1x8]
         };
-        for half in 0..width / 8 {
-            let done = 8 * half;
-            if done >= cols {
-                break;
-            }
-            let mut call = call;
-            call.panel = part(parts.pairs + 64 * half);
-            call.factors = part(parts.factors + 64 * half);
-            call.rest = part(parts.weights + 32 * half);
-            call.out = call.out.add(done);
-            if flags & LARGE != 0 {
-                call.large = part(parts.large + parts.steps * half);
-            }
-            all::<i8, TILE>(call, rows.rows(), (cols - done).min(8), 8, kernels, false);
+        by_eights(call, &parts, rows.rows(), cols, 32, kernels);
+    }
+}
+
+/// Rows up to which codes are decoded for each of them. By instructions without and with the dot product, for 128 products
+/// of one row: 47 and 27 with places in a table, 35 and 15 with numbers; to bring 128 weights back takes 32 or more, and a
+/// row of the product with them then 31 and 12.
+fn few(by: &Codes) -> usize {
+    match by {
+        Codes::Table(_) => 2,
+        Codes::Numbers => TILE - 1,
+    }
+}
+
+/// Says whether the rows were few enough.
+pub(crate) fn i8_gemm_of_codes(
+    level: Level,
+    rows: &Rows<'_, i8>,
+    panel: &CodedPanel<'_>,
+    width: usize,
+    cols: usize,
+    stride: usize,
+    out: &mut [i8],
+) -> bool {
+    let n = rows.rows();
+    if n > few(panel.by) {
+        return false;
+    }
+    assert!((width == 16 || width == 8) && cols <= width);
+    let parts = parts(rows.taps(), rows.depth(), width);
+    let (head, codes) = (panel.outside, panel.codes);
+    assert!(
+        panel.weights == (parts.weights..parts.large) && 2 * codes.len() == panel.weights.len()
+    );
+    let (mut call, flags) = i8_call(level, rows, &parts, head, codes, cols, stride, out);
+    if level == Level::Baseline && flags & LARGE != 0 {
+        return false;
+    }
+    if let Codes::Table(table) = panel.by {
+        call.aside = table.as_ptr();
+    }
+    let dot = level >= Level::Dot;
+    let kernel: Kernel = match (panel.by, dot, width) {
+        (Codes::Table(_), false, 16) => paring_neon_i8_mlal_1x8_of16_table,
+        (Codes::Table(_), false, _) => paring_neon_i8_mlal_1x8_table,
+        (Codes::Table(_), true, 16) => paring_neon_i8_dot_1x16_table,
+        (Codes::Table(_), true, _) => paring_neon_i8_dot_1x8_table,
+        (Codes::Numbers, false, 16) => paring_neon_i8_mlal_1x8_of16_numbers,
+        (Codes::Numbers, false, _) => paring_neon_i8_mlal_1x8_numbers,
+        (Codes::Numbers, true, 16) => paring_neon_i8_dot_1x16_numbers,
+        (Codes::Numbers, true, _) => paring_neon_i8_dot_1x8_numbers,
+    };
+    // SAFETY: lengths are checked above, there is no whole tile of rows, and the processor has the level.
+    unsafe {
+        if dot {
+            few_rows(call, n, cols, width, kernel);
+        } else {
+            by_eights(call, &parts, n, cols, 16, [kernel; 2]);
         }
     }
+    true
 }

@@ -1,5 +1,9 @@
-use crate::{Level, pack, scalar};
+#[cfg(not(target_arch = "aarch64"))]
+use crate::scalar;
+use crate::{Level, pack};
 use core::ops::Range;
+#[cfg(target_arch = "aarch64")]
+use paring_kernels::{CodedPanel, Codes};
 use paring_kernels::{
     Extents, I8Depthwise, I8Panel, I8Scale, I8Sum, Kernels, Portable, Rows, Sparse, Tile, Window,
 };
@@ -89,6 +93,21 @@ impl Kernels for NeonKernels {
     fn halves(&self, halves: &[u16], out: &mut [f32]) {
         let done = crate::stored::halves(halves, out);
         Portable.halves(&halves[done..], &mut out[done..]);
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn f32_gemm_of_halves(
+        &self,
+        rows: &Rows<'_, f32>,
+        panel: (&[f32], &[u16]),
+        width: usize,
+        rest: Option<&[f32]>,
+        clamp: (f32, f32),
+        cols: usize,
+        stride: usize,
+        out: &mut [f32],
+    ) -> bool {
+        crate::assembly::f32_gemm_of_halves(rows, panel, width, rest, clamp, cols, stride, out)
     }
 
     fn computes_in_half(&self) -> bool {
@@ -216,8 +235,25 @@ impl Kernels for NeonKernels {
     }
 
     #[cfg(target_arch = "aarch64")]
-    fn codes(&self, table: &[u8; 16], codes: &[u8], out: &mut [u8]) {
-        crate::stored::codes(table, codes, out);
+    fn codes(&self, by: &Codes, codes: &[u8], out: &mut [u8]) {
+        crate::stored::codes(by, codes, out);
+    }
+
+    fn codes_as_numbers(&self) -> bool {
+        true
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn i8_gemm_of_codes(
+        &self,
+        rows: &Rows<'_, i8>,
+        panel: &CodedPanel<'_>,
+        width: usize,
+        cols: usize,
+        stride: usize,
+        out: &mut [i8],
+    ) -> bool {
+        crate::assembly::i8_gemm_of_codes(self.level, rows, panel, width, cols, stride, out)
     }
 
     fn i8_gemm(
@@ -356,6 +392,14 @@ impl Kernels for NeonKernels {
     #[cfg(target_arch = "aarch64")]
     fn i16_dots(&self, x: &[i16], w: &[i8], step: usize, sums: &mut [i64]) {
         crate::i16::dots(x, w, step, sums);
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn i16_pairs(&self, pairs: &paring_kernels::I16Pairs, a: &[i16], b: &[i16], out: &mut [i16]) {
+        let n = out.len().min(a.len()).min(b.len());
+        let (a, b, out) = (&a[..n], &b[..n], &mut out[..n]);
+        let done = crate::elementwise::i16_pairs(pairs, a, b, out);
+        Portable.i16_pairs(pairs, &a[done..], &b[done..], &mut out[done..]);
     }
 
     fn table(&self, table: &[u8; 256], x: &[u8], out: &mut [u8]) {

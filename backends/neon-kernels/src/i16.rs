@@ -63,18 +63,18 @@ impl Scale {
     }
 }
 
-/// Elements whose products stay within 31 bits in each of eight sums: 2^15 * 2^7 * 2^8 is the most.
-const RUN: usize = 8 * 256;
+/// Elements whose products stay within 31 bits in each of four sums: 2^15 * 2^7 * 2^8 is the most.
+const RUN: usize = 4 * 256;
 
-/// The sums of products of `n` elements, a multiple of eight and at most [`RUN`], with as many of each of `w`.
+/// Four sums of the products of `n` elements, a multiple of eight and at most [`RUN`], with as many of each of `w`.
 ///
 /// # Safety
 /// So many elements are there.
 #[inline(always)]
-unsafe fn together<const N: usize>(x: *const i16, w: [*const i8; N], n: usize) -> [i64; N] {
+unsafe fn together(x: *const i16, w: [*const i8; 4], n: usize) -> [int64x2_t; 2] {
     // SAFETY: every aarch64 processor has NEON; the rest is the caller's promise.
     unsafe {
-        let mut sums = [[vdupq_n_s32(0); 2]; N];
+        let mut sums = [[vdupq_n_s32(0); 2]; 4];
         for at in (0..n).step_by(8) {
             let x = vld1q_s16(x.add(at));
             for (sum, w) in sums.iter_mut().zip(w) {
@@ -83,21 +83,25 @@ unsafe fn together<const N: usize>(x: *const i16, w: [*const i8; N], n: usize) -
                 sum[1] = vmlal_high_s16(sum[1], x, w);
             }
         }
-        sums.map(|[low, high]| vaddlvq_s32(low) + vaddlvq_s32(high))
+        let [a, b, c, d] = sums.map(|[low, high]| vpaddlq_s32(vaddq_s32(low, high)));
+        [vpaddq_s64(a, b), vpaddq_s64(c, d)]
     }
 }
 
-/// `N` sums.
-fn add<const N: usize>(x: &[i16], w: &[i8], step: usize, sums: &mut [i64; N]) {
-    assert!((N - 1) * step + x.len() <= w.len());
+/// Adds the products of `x` with four rows of `w`.
+fn four(x: &[i16], w: &[i8], step: usize, sums: &mut [i64; 4]) {
+    assert!(3 * step + x.len() <= w.len());
     let whole = x.len() / 8 * 8;
     for from in (0..whole).step_by(RUN) {
-        // SAFETY: the elements of all sums are inside by the assertion.
-        let more = unsafe {
+        // SAFETY: every aarch64 processor has NEON; the elements of all sums are inside by the assertion.
+        unsafe {
             let w = core::array::from_fn(|i| w.as_ptr().add(i * step + from));
-            together::<N>(x.as_ptr().add(from), w, (whole - from).min(RUN))
-        };
-        sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+            let more = together(x.as_ptr().add(from), w, (whole - from).min(RUN));
+            for (i, more) in more.into_iter().enumerate() {
+                let sums = sums.as_mut_ptr().add(2 * i);
+                vst1q_s64(sums, vaddq_s64(vld1q_s64(sums), more));
+            }
+        }
     }
     for (k, x) in x.iter().enumerate().skip(whole) {
         for (i, sum) in sums.iter_mut().enumerate() {
@@ -106,14 +110,16 @@ fn add<const N: usize>(x: &[i16], w: &[i8], step: usize, sums: &mut [i64; N]) {
     }
 }
 
-/// See [`paring_kernels::Kernels::i16_dots`].
+/// See [`paring_kernels::Kernels::i16_dots`]. A sum that is left is computed four times.
 pub(crate) fn dots(x: &[i16], w: &[i8], step: usize, sums: &mut [i64]) {
     let (fours, rest) = sums.as_chunks_mut::<4>();
     let done = 4 * fours.len();
     for (i, sums) in fours.iter_mut().enumerate() {
-        add(x, &w[4 * i * step..], step, sums);
+        four(x, &w[4 * i * step..], step, sums);
     }
     for (i, sum) in rest.iter_mut().enumerate() {
-        add(x, &w[(done + i) * step..], step, core::array::from_mut(sum));
+        let mut sums = [*sum, 0, 0, 0];
+        four(x, &w[(done + i) * step..], 0, &mut sums);
+        *sum = sums[0];
     }
 }

@@ -2,19 +2,31 @@
 
 use core::arch::aarch64::*;
 use core::arch::asm;
-use paring_kernels::CODES;
+use paring_kernels::{CODES, Codes};
 
-pub(crate) fn codes(table: &[u8; 16], codes: &[u8], out: &mut [u8]) {
+pub(crate) fn codes(by: &Codes, codes: &[u8], out: &mut [u8]) {
     // SAFETY: every aarch64 processor has NEON; the pieces are as long as what is read and written.
     unsafe {
-        let (table, low) = (vld1q_u8(table.as_ptr()), vdupq_n_u8(15));
         let (codes, _) = codes.as_chunks::<CODES>();
         let (out, _) = out.as_chunks_mut::<{ 2 * CODES }>();
-        for (codes, out) in codes.iter().zip(out) {
-            let codes = vld1q_u8(codes.as_ptr());
-            let first = vqtbl1q_u8(table, vandq_u8(codes, low));
-            let second = vqtbl1q_u8(table, vshrq_n_u8::<4>(codes));
-            vst1q_u8_x2(out.as_mut_ptr(), uint8x16x2_t(first, second));
+        let pieces = codes.iter().map(|codes| vld1q_u8(codes.as_ptr())).zip(out);
+        match by {
+            Codes::Table(table) => {
+                let (table, low) = (vld1q_u8(table.as_ptr()), vdupq_n_u8(15));
+                for (codes, out) in pieces {
+                    let first = vqtbl1q_u8(table, vandq_u8(codes, low));
+                    let second = vqtbl1q_u8(table, vshrq_n_u8::<4>(codes));
+                    vst1q_u8_x2(out.as_mut_ptr(), uint8x16x2_t(first, second));
+                }
+            }
+            Codes::Numbers => {
+                for (codes, out) in pieces {
+                    let codes = vreinterpretq_s8_u8(codes);
+                    let first = vshrq_n_s8::<4>(vshlq_n_s8::<4>(codes));
+                    let both = int8x16x2_t(first, vrshrq_n_s8::<4>(codes));
+                    vst1q_s8_x2(out.as_mut_ptr().cast(), both);
+                }
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 use crate::sparse;
 use crate::{Level, depthwise, elementwise, gemm};
 use paring_kernels::{
-    CODES, Extents, I8Depthwise, I8Panel, I8Scale, I8Sum, I16Panel, Kernels, Portable, Rows,
+    CODES, Codes, Extents, I8Depthwise, I8Panel, I8Scale, I8Sum, I16Panel, Kernels, Portable, Rows,
     Sparse, Table, Tile, Window,
 };
 use std::ops::Range;
@@ -129,14 +129,14 @@ impl Kernels for X86Kernels {
     }
 
     #[cfg(target_arch = "x86_64")]
-    fn codes(&self, table: &[u8; 16], codes: &[u8], out: &mut [u8]) {
-        let done = match self.level {
-            Level::Scalar => 0,
+    fn codes(&self, by: &Codes, codes: &[u8], out: &mut [u8]) {
+        let done = match (self.level, by) {
+            (Level::Scalar, _) | (_, Codes::Numbers) => 0,
             // SAFETY: every level but the first has AVX2, and levels are those that the processor has.
-            _ => unsafe { crate::stored::codes(table, codes, out) },
+            (_, Codes::Table(table)) => unsafe { crate::stored::codes(table, codes, out) },
         };
         let (codes, out) = (&codes[done * CODES..], &mut out[2 * done * CODES..]);
-        Portable.codes(table, codes, out);
+        Portable.codes(by, codes, out);
     }
 
     fn i8_gemm(

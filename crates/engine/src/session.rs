@@ -290,17 +290,10 @@ impl Running {
                 span.of_mut(arena).copy_from_slice(state);
             }
         }
-        if observer.is_some() {
+        together(plan.work, || {
             come(arena);
-            steps(&prepared, plan, arena, foreign, observer, times)?;
-        } else {
-            let mut result = Ok(());
-            together(plan.work, || {
-                come(arena);
-                result = steps(&prepared, plan, arena, foreign, None, times);
-            });
-            result?;
-        }
+            steps(&prepared, plan, arena, foreign, observer, times)
+        })?;
         for ((_, next, _), state) in plan.states.iter().zip(&mut self.states) {
             let n = state.len();
             state.copy_from_slice(&bytes(plan, arena, next.source)[..n]);

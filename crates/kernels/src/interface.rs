@@ -1,4 +1,6 @@
+use crate::codes::{CodedPanel, Codes};
 use crate::half::HalfPair;
+use crate::pairs16::I16Pairs;
 use crate::sparse::{Extents, I8Scale, Sparse};
 use crate::{half, portable, wide};
 use core::ops::Range;
@@ -390,9 +392,6 @@ impl Window {
     }
 }
 
-/// Bytes of codes that belong together.
-pub const CODES: usize = 16;
-
 /// The inner loops of one instruction set. Every method but the name has a form in plain Rust.
 ///
 /// The methods are safe: an implementation checks the lengths of the slices before it reads past them.
@@ -441,6 +440,23 @@ pub trait Kernels: Send + Sync + 'static {
     /// Whether weights of `f32` that half precision holds are to be stored so; [`halves`](Self::halves) brings them
     /// back.
     fn f32_as_halves(&self) -> bool {
+        false
+    }
+
+    /// As [`f32_gemm`](Self::f32_gemm) with a panel whose biases come first and whose weights are numbers of half precision, where
+    /// that is faster than to bring the weights back first: for few rows. Says whether it was, and does nothing if not.
+    fn f32_gemm_of_halves(
+        &self,
+        rows: &Rows<'_, f32>,
+        panel: (&[f32], &[u16]),
+        width: usize,
+        rest: Option<&[f32]>,
+        clamp: (f32, f32),
+        cols: usize,
+        stride: usize,
+        out: &mut [f32],
+    ) -> bool {
+        let _ = (rows, panel, width, rest, clamp, cols, stride, out);
         false
     }
 
@@ -570,10 +586,29 @@ pub trait Kernels: Send + Sync + 'static {
         None
     }
 
-    /// The bytes that codes stand for: each [`CODES`] bytes of `codes` hold those of as many bytes of `out` in their
-    /// lower halves, and of as many after them in their upper halves.
-    fn codes(&self, table: &[u8; 16], codes: &[u8], out: &mut [u8]) {
-        portable::codes(table, codes, out);
+    /// The bytes that codes stand for.
+    fn codes(&self, by: &Codes, codes: &[u8], out: &mut [u8]) {
+        by.decode(codes, out);
+    }
+
+    /// Whether codes are to be [`Codes::Numbers`] where they can.
+    fn codes_as_numbers(&self) -> bool {
+        false
+    }
+
+    /// As [`i8_gemm`](Self::i8_gemm) with a panel whose weights are codes, where that is faster than to bring the weights
+    /// back first: for few rows. Says whether it was, and does nothing if not.
+    fn i8_gemm_of_codes(
+        &self,
+        rows: &Rows<'_, i8>,
+        panel: &CodedPanel<'_>,
+        width: usize,
+        cols: usize,
+        stride: usize,
+        out: &mut [i8],
+    ) -> bool {
+        let _ = (rows, panel, width, cols, stride, out);
+        false
     }
 
     /// `out[r][c]` is the requantized `bias[c] + sum(a[r][k] * w[k][c])` for one packed panel.
@@ -726,6 +761,13 @@ pub trait Kernels: Send + Sync + 'static {
     fn i16_dots(&self, x: &[i16], w: &[i8], step: usize, sums: &mut [i64]) {
         for (i, sum) in sums.iter_mut().enumerate() {
             *sum += portable::i16_dot(x, &w[i * step..][..x.len()]);
+        }
+    }
+
+    /// A function of two values of `i16`, element by element.
+    fn i16_pairs(&self, pairs: &I16Pairs, a: &[i16], b: &[i16], out: &mut [i16]) {
+        for ((y, a), b) in out.iter_mut().zip(a).zip(b) {
+            *y = pairs.apply(*a, *b);
         }
     }
 

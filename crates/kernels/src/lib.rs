@@ -19,16 +19,20 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+mod codes;
 mod half;
 mod interface;
+mod pairs16;
 mod portable;
 mod sparse;
 mod wide;
 
+pub use codes::{CODES, CodedPanel, Codes};
 pub use half::{HalfPair, as_half, from_half, to_half};
 pub use interface::{
-    CODES, I8Depthwise, I8Panel, I8Sum, I16Panel, Kernels, PAD, QuickSum, Rows, Table, Tile, Window,
+    I8Depthwise, I8Panel, I8Sum, I16Panel, Kernels, PAD, QuickSum, Rows, Table, Tile, Window,
 };
+pub use pairs16::{I16Pair, I16Pairs};
 pub use portable::Portable;
 pub use sparse::{Extents, I8Scale, Sparse};
 pub use wide::{I16Lane, i16_depthwise};

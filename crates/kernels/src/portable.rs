@@ -1,6 +1,6 @@
 //! Kernels in plain Rust.
 
-use crate::interface::{CODES, I8Depthwise, I8Panel, Kernels, PAD, Rows, Tile, Window};
+use crate::interface::{I8Depthwise, I8Panel, Kernels, PAD, Rows, Tile, Window};
 use crate::sparse::{I8Scale, Sparse};
 use core::ops::Range;
 use paring_qmath::{Multiplier, Rounding};
@@ -12,16 +12,6 @@ pub struct Portable;
 impl Kernels for Portable {
     fn name(&self) -> &str {
         "portable"
-    }
-}
-
-pub(crate) fn codes(table: &[u8; 16], codes: &[u8], out: &mut [u8]) {
-    for (codes, out) in codes.chunks_exact(CODES).zip(out.chunks_exact_mut(2 * CODES)) {
-        let (low, high) = out.split_at_mut(CODES);
-        for ((low, high), code) in low.iter_mut().zip(high).zip(codes) {
-            *low = table[usize::from(code & 15)];
-            *high = table[usize::from(code >> 4)];
-        }
     }
 }
 

@@ -27,11 +27,14 @@ pub struct Restore {
     /// By how many pixels pictures, which are inputs of three channels, are moved at most, each time they are
     /// learned from; they are mirrored at random then, too. Left as they are if left out.
     pub vary: Option<usize>,
+    /// The share of samples, 0 to 1, that are blended with another each time they are learned from, in parts
+    /// that are drawn evenly.
+    pub mix: f32,
 }
 
 impl Default for Restore {
     fn default() -> Self {
-        Self { epochs: 4, batch: 256, rate: 0.06, inner: 1.0, vary: None }
+        Self { epochs: 4, batch: 256, rate: 0.06, inner: 1.0, vary: None, mix: 0.0 }
     }
 }
 
@@ -50,6 +53,9 @@ impl Restore {
         }
         if !(self.inner >= 0.0 && self.inner.is_finite()) {
             return wrong("`inner` of `restore` is 0 or more");
+        }
+        if !(0.0..=1.0).contains(&self.mix) {
+            return wrong("`mix` of `restore` is a share: from 0 to 1");
         }
         Ok(())
     }
@@ -146,7 +152,7 @@ pub fn restore(
         return Ok(Err("it takes two samples or more".into()));
     }
     let mut wanted = wanted(how, &program, &dense, &inputs);
-    let vary = how.vary.and_then(|by| Vary::of(original, by));
+    let vary = Vary::of(original, how.vary, how.mix);
     let judges: Vec<usize> = (0..inputs.len()).step_by(JUDGES).collect();
     let mut order: Vec<usize> = (0..inputs.len()).filter(|i| i % JUDGES != 0).collect();
     let before = error(&wanted, &now, &inputs, &judges);
@@ -168,7 +174,8 @@ pub fn restore(
         for part in order.chunks(batch) {
             let lesson = |i: &usize| match &vary {
                 Some(vary) => {
-                    Lesson { sample: None, input: vary.picture(&inputs[*i], &mut random).into() }
+                    let input = vary.sample(&inputs, (*i, &order), &mut random);
+                    Lesson { sample: None, input: input.into() }
                 }
                 None => Lesson { sample: Some(*i), input: inputs[*i].as_slice().into() },
             };

@@ -1,4 +1,5 @@
 use paring_ir::Graph;
+use paring_tensor::Shape;
 
 /// Numbers drawn the same way in every run.
 pub struct Random(u64);
@@ -18,6 +19,11 @@ impl Random {
         ((self.0 >> 11) % n.max(1) as u64) as usize
     }
 
+    /// A number from 0 to less than 1.
+    pub fn part(&mut self) -> f32 {
+        self.below(1 << 24) as f32 / (1 << 24) as f32
+    }
+
     /// Puts items into another order.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
@@ -26,22 +32,65 @@ impl Random {
     }
 }
 
-/// How samples that are pictures are changed each time they are learned from: moved, and mirrored or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How samples are changed each time they are learned from: pictures moved, and mirrored or not; samples of
+/// any kind blended with others, which is between what the original network was made for and so asks more of
+/// what is to compute the same (mixup: Zhang and others, 2018; with the original's own outputs for blends:
+/// Beyer and others, 2022).
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Vary {
+    moves: Option<Moves>,
+    /// The share of samples that are blended.
+    mix: f32,
+}
+
+impl Vary {
+    /// For the first input of a graph: pictures, which have three channels, moved by up to so many pixels,
+    /// and a share of samples blended if they are real numbers. `None` if that leaves them as they are.
+    #[must_use]
+    pub fn of(graph: &Graph, by: Option<usize>, mix: f32) -> Option<Self> {
+        let ty = graph.ty(graph.inputs().first()?.value);
+        let moves = by.and_then(|by| Moves::of(&ty.shape, by));
+        let mix = if ty.dtype.is_float() { mix } else { 0.0 };
+        (moves.is_some() || mix > 0.0).then_some(Self { moves, mix })
+    }
+
+    /// One of the samples, changed; if it is blended, with another of `others`.
+    #[must_use]
+    pub fn sample(
+        &self,
+        samples: &[Vec<f32>],
+        (one, others): (usize, &[usize]),
+        random: &mut Random,
+    ) -> Vec<f32> {
+        let mut sample = self.moved(&samples[one], random);
+        if self.mix > 0.0 && !others.is_empty() && random.part() < self.mix {
+            let other = self.moved(&samples[others[random.below(others.len())]], random);
+            let part = random.part();
+            sample.iter_mut().zip(&other).for_each(|(x, y)| *x += part * (y - *x));
+        }
+        sample
+    }
+
+    fn moved(&self, sample: &[f32], random: &mut Random) -> Vec<f32> {
+        match &self.moves {
+            Some(moves) => moves.picture(sample, random),
+            None => sample.to_vec(),
+        }
+    }
+}
+
+/// How pictures are moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Moves {
     /// Height and width.
     size: [usize; 2],
     /// The most pixels that they are moved by.
     by: usize,
 }
 
-impl Vary {
-    /// For the first input of a graph, by up to so many pixels; `None` unless that is one of pictures, which
-    /// have three channels.
-    #[must_use]
-    pub fn of(graph: &Graph, by: usize) -> Option<Self> {
-        let ty = graph.ty(graph.inputs().first()?.value);
-        let dims: Vec<_> = ty.shape.dims().iter().map(|d| d.fixed()).collect();
+impl Moves {
+    fn of(shape: &Shape, by: usize) -> Option<Self> {
+        let dims: Vec<_> = shape.dims().iter().map(|d| d.fixed()).collect();
         match dims[..] {
             [_, Some(height), Some(width), Some(3)] if height * width > 0 => {
                 Some(Self { size: [height, width], by: by.min(height.max(width)) })
@@ -51,8 +100,7 @@ impl Vary {
     }
 
     /// A picture, mirrored or not, and moved; what comes in is like the edge.
-    #[must_use]
-    pub fn picture(&self, picture: &[f32], random: &mut Random) -> Vec<f32> {
+    fn picture(&self, picture: &[f32], random: &mut Random) -> Vec<f32> {
         let ([height, width], by) = (self.size, self.by);
         let channels = picture.len() / (height * width).max(1);
         let mirrored = random.below(2) == 1;
@@ -75,31 +123,54 @@ impl Vary {
 mod tests {
     use super::*;
 
+    fn graph(channels: usize) -> Graph {
+        paring_ir::text::parse(&format!(
+            "graph @g {{
+               %x = input : f32[1,2,3,{channels}]
+               %y = unary(%x) {{ f = \"relu\" }} : f32[1,2,3,{channels}]
+               output %y
+             }}"
+        ))
+        .unwrap()
+    }
+
     #[test]
     fn pictures_are_moved_and_mirrored_within_their_edges() {
-        let text = |c| {
-            format!(
-                "graph @g {{
-                   %x = input : f32[1,2,3,{c}]
-                   %y = unary(%x) {{ f = \"relu\" }} : f32[1,2,3,{c}]
-                   output %y
-                 }}"
-            )
-        };
-        let of = |c: usize| Vary::of(&paring_ir::text::parse(&text(c)).unwrap(), 1);
-        assert_eq!(of(1), None);
-        let vary = of(3).unwrap();
-        let picture: Vec<f32> = (0..18).map(|i| (i / 3) as f32).collect();
+        assert_eq!(Vary::of(&graph(1), Some(1), 0.0), None);
+        let vary = Vary::of(&graph(3), Some(1), 0.0).unwrap();
+        let pictures = [(0..18).map(|i| (i / 3) as f32).collect::<Vec<f32>>()];
         let mut random = Random::new(5);
         let mut seen = std::collections::HashSet::new();
         for _ in 0..200 {
-            let out = vary.picture(&picture, &mut random);
+            let out = vary.sample(&pictures, (0, &[0]), &mut random);
             assert!(out.chunks(3).all(|p| p.iter().all(|c| *c == p[0])), "{out:?}");
             seen.insert(out.iter().map(|x| *x as u8).collect::<Vec<_>>());
         }
         // Two ways round, three places down, three across.
         assert_eq!(seen.len(), 18);
-        let same: Vec<u8> = picture.iter().map(|x| *x as u8).collect();
+        let same: Vec<u8> = pictures[0].iter().map(|x| *x as u8).collect();
         assert!(seen.contains(&same));
+    }
+
+    #[test]
+    fn a_share_of_the_samples_is_blended_with_the_others_evenly() {
+        let vary = Vary::of(&graph(1), Some(1), 0.25).unwrap();
+        let samples = [vec![0.0; 6], vec![1.0; 6], vec![9.0; 6]];
+        let mut random = Random::new(5);
+        let drawn: Vec<f32> = (0..8000)
+            .map(|_| {
+                let out = vary.sample(&samples, (0, &[1]), &mut random);
+                assert!(out.iter().all(|x| *x == out[0] && *x < 1.0), "{out:?}");
+                out[0]
+            })
+            .collect();
+        let blended: Vec<f32> = drawn.into_iter().filter(|x| *x > 0.0).collect();
+        let count = blended.len() as f32;
+        assert!((count / 8000.0 - 0.25).abs() < 0.02, "{count}");
+        for quarter in 1..4 {
+            let end = quarter as f32 / 4.0;
+            let below = blended.iter().filter(|x| **x < end).count() as f32 / count;
+            assert!((below - end).abs() < 0.04, "{below} below {end}");
+        }
     }
 }

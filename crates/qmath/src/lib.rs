@@ -101,6 +101,26 @@ impl Multiplier {
         }
     }
 
+    /// As [`apply`](Self::apply) with [`Rounding::Double`] of a factor below one, without branches: both roundings are of
+    /// ties away from zero or upward, which additions before shifts do.
+    ///
+    /// The mantissa has to be positive and the shift to the right, or none.
+    #[must_use]
+    #[inline(always)]
+    pub const fn apply_below_one(self, x: i32) -> i32 {
+        let right = (-self.shift) as u32 & 63;
+        // Negative numbers are moved by one where they are shifted.
+        let ties = -((right > 0) as i64);
+        let high = (x as i64 * self.mantissa as i64 + (1 << 30)) >> 31;
+        ((high + ((high >> 63) & ties) + ((1 << right) >> 1)) >> right) as i32
+    }
+
+    /// Whether [`apply_below_one`](Self::apply_below_one) is for this factor.
+    #[must_use]
+    pub const fn is_below_one(self) -> bool {
+        self.mantissa >= 0 && self.shift <= 0 && self.shift >= -31
+    }
+
     /// The result within `bounds` that every sum has which is at most `spread` away from `bias`, if they all have
     /// the same one: they round or saturate to it. Filters that pruning or training has emptied are of this kind,
     /// often with a bias and a factor that no short form of the arithmetic takes.
@@ -231,6 +251,19 @@ mod tests {
         assert_eq!(Multiplier::from_real(f64::NAN), Multiplier::ZERO);
         assert_eq!(Multiplier::from_real(1e-12), Multiplier::ZERO);
         assert_eq!(Multiplier::from_real(1e300).shift, 30);
+    }
+
+    #[test]
+    fn factors_below_one_are_applied_the_same_without_branches() {
+        let numbers = |n: i32| [n, -n, n.wrapping_mul(0x9E37), i32::MAX - n, i32::MIN + n];
+        for (i, real) in [0.9, 0.5, 0.499_999, 0.3, 1e-3, 2.1e-7, 3e-10, 0.0].iter().enumerate() {
+            let m = Multiplier::from_real(*real);
+            assert!(m.is_below_one());
+            for x in (0..3000).map(|n| n * (1 + 77 * i as i32)).flat_map(numbers) {
+                assert_eq!(m.apply_below_one(x), m.apply(x, Rounding::Double), "{m:?} {x}");
+            }
+        }
+        assert!(!Multiplier::from_real(1.0).is_below_one());
     }
 
     #[test]

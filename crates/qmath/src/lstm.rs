@@ -89,6 +89,19 @@ impl Cell {
         cut_16(input.saturating_add(state))
     }
 
+    /// As [`gate`](Self::gate) for the sums of many cells, which wrap.
+    pub fn gates(&self, gate: usize, input: &[i64], state: &[i64], out: &mut [i16]) {
+        let [by, of] = [self.input[gate], self.state[gate]];
+        let sums = out.iter_mut().zip(input.iter().zip(state));
+        if !self.micro() || !by.is_below_one() || !of.is_below_one() {
+            return sums.for_each(|(y, (x, h))| *y = self.gate(gate, *x as i32, *h as i32) as i16);
+        }
+        for (y, (x, h)) in sums {
+            let (x, h) = (by.apply_below_one(*x as i32), of.apply_below_one(*h as i32));
+            *y = cut_16(cut_16(x) + cut_16(h)) as i16;
+        }
+    }
+
     fn sigmoid(&self, x: i32) -> i32 {
         if self.micro() { Table16::of_power(-GATE).logistic(x) } else { logistic(Width::W16, x, 3) }
     }
@@ -114,6 +127,32 @@ impl Cell {
         i32::from(rounding_shift_right(a * b, shift as u32) as i16)
     }
 
+    /// As [`next`](Self::next) for many cells, whose states are changed; `gates` are those of each kind.
+    pub fn all(&self, gates: [&[i16]; 4], cells: &mut [i16], hidden: &mut [i8]) {
+        let [i, f, g, o] = gates;
+        let gates = i.iter().zip(f).zip(g.iter().zip(o));
+        let states = cells.iter_mut().zip(hidden).zip(gates);
+        let shift = -(29 + self.exponent);
+        if !self.micro() || !(-31..=0).contains(&shift) || !self.hidden.is_below_one() {
+            for ((c, h), ((i, f), (g, o))) in states {
+                (*c, *h) = self.next([*i, *f, *g, *o].map(i32::from), i32::from(*c));
+            }
+            return;
+        }
+        let (table, of_cell) = (Table16::of_power(-GATE), Table16::of_power(self.exponent));
+        let [keep, add] = [-14, shift].map(|shift| Multiplier { mantissa: 1 << 30, shift });
+        let clip = if self.clip > 0 { self.clip } else { 32768 };
+        for ((c, h), ((i, f), (g, o))) in states {
+            let [i, f, g, o] = [*i, *f, *g, *o].map(i32::from);
+            let kept = cut_16(keep.apply_below_one(table.logistic(f) * i32::from(*c)));
+            let added = cut_16(add.apply_below_one(table.logistic(i) * table.tanh(g)));
+            let next = cut_16(kept + added).clamp(-clip, clip);
+            let y = self.hidden.apply_below_one(table.logistic(o) * of_cell.tanh(next));
+            *c = next as i16;
+            *h = y.saturating_add(self.zero_point).clamp(-128, 127) as i8;
+        }
+    }
+
     /// The next cell state and the next hidden state, as far as that is in 8 bits, from the gates before their
     /// functions: input, forget, cell, output.
     #[must_use]
@@ -134,6 +173,39 @@ impl Cell {
 mod tests {
     extern crate std;
     use super::*;
+
+    #[test]
+    fn many_cells_are_as_each_of_them() {
+        for (rounding, exponent, clip, weight) in [
+            (Rounding::Double, -11, 0, 0.02),
+            (Rounding::Double, -9, 9000, 0.7),
+            (Rounding::Double, -12, 40_000, 0.003),
+            (Rounding::Double, -15, 0, 400.0),
+            (Rounding::Single, -11, 0, 0.02),
+        ] {
+            let cell =
+                Cell::new(rounding, exponent, clip, (0.01, [weight; 4]), [0.03; 4], (0.01, 3));
+            let number = |n: i32, most: i32| (n.wrapping_mul(104_729) % most).abs() - most / 2;
+            let sums = |k: i32| -> [i64; 99] {
+                core::array::from_fn(|n| i64::from(number(n as i32 * 9 + k, 60_000)) << (n % 12))
+            };
+            let mut gates = [[0_i16; 99]; 4];
+            for (g, out) in gates.iter_mut().enumerate() {
+                let (x, h) = (sums(g as i32), sums(5 + g as i32));
+                cell.gates(g, &x, &h, out);
+                for (y, (x, h)) in out.iter().zip(x.iter().zip(h)) {
+                    assert_eq!(i32::from(*y), cell.gate(g, *x as i32, h as i32), "{rounding:?}");
+                }
+            }
+            let before: [i16; 99] = core::array::from_fn(|n| number(n as i32 + 20, 65_536) as i16);
+            let (mut cells, mut hidden) = (before, [0; 99]);
+            cell.all(gates.each_ref().map(|g| &g[..]), &mut cells, &mut hidden);
+            for n in 0..99 {
+                let next = cell.next(gates.map(|g| i32::from(g[n])), i32::from(before[n]));
+                assert_eq!((cells[n], hidden[n]), next, "{rounding:?} {exponent} {n}");
+            }
+        }
+    }
 
     #[test]
     fn cells_are_close_to_the_real_ones() {

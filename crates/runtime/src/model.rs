@@ -162,9 +162,7 @@ impl Runner {
     /// If there are not as many slices of the lengths that the network has, or no result for these inputs.
     pub fn run(&mut self, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Result<(), RunError> {
         self.run_by(inputs, outputs, |shared, arena| {
-            let mut done = Ok(());
-            together(shared.work, || done = shared.run(inputs, arena, || ()));
-            done
+            together(shared.work, || shared.run(inputs, arena, || ()))
         })
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 const MAGIC: [u8; 8] = *b"PARINGRT";
 /// Changes whenever one runtime could misread the packages of another: with the form of the program, of a step or of
 /// packed weights.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// Why bytes are no package that can be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,14 +1,12 @@
 //! Dividing rows of work among the threads of the pool that the caller runs in.
 
-use std::ops::Range;
-
 #[cfg(feature = "threads")]
-pub(crate) use pool::{divide, divide_once, join, worth};
+pub(crate) use pool::{divide, divide_once, divide_with, worth};
 #[cfg(feature = "threads")]
 pub use pool::{threads, together};
 
 #[cfg(not(feature = "threads"))]
-pub(crate) use alone::{divide, divide as divide_once, join, worth};
+pub(crate) use alone::{divide, divide as divide_once, divide_with, worth};
 #[cfg(not(feature = "threads"))]
 pub use alone::{threads, together};
 
@@ -22,45 +20,18 @@ pub fn bring(from: &[u8], to: &mut [u8]) {
     divide_once(to.len(), 1, copying(to), to, &|range, to| to.copy_from_slice(&from[range]));
 }
 
-/// Calls `f` with parts of `range` as [`divide_once`] does, of which there are at most `parts`, each with as much of
-/// `scratch`.
-pub(crate) fn divide_with<S: Send, T: Send>(
-    range: Range<usize>,
-    per: usize,
-    parts: usize,
-    scratch: &mut [S],
-    out: &mut [T],
-    f: &(impl Fn(Range<usize>, &mut [S], &mut [T]) + Sync),
-) {
-    let parts = parts.min(range.len());
-    if parts < 2 {
-        return f(range, scratch, out);
-    }
-    let half = parts / 2;
-    let mid = range.start + range.len() * half / parts;
-    let (one, two) = scratch.split_at_mut(scratch.len() / parts * half);
-    let (upper, lower) = out.split_at_mut(((mid - range.start) * per).min(out.len()));
-    join(
-        || divide_with(range.start..mid, per, half, one, upper, f),
-        || divide_with(mid..range.end, per, parts - half, two, lower, f),
-    );
-}
-
 #[cfg(feature = "threads")]
 mod pool {
+    use paring_crew::{MOST, share};
     use std::ops::Range;
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::sync::{Mutex, PoisonError};
 
-    /// Work that is not worth a second thread that is awake, in `f32` multiply-accumulates or the like: about a
-    /// microsecond.
-    const GRAIN: usize = 100_000;
-    /// Work of a program, or of a step alone, for which waking other threads pays.
-    const AWAKE: usize = 30 * GRAIN;
-    /// Most threads that share a piece of work.
-    const MOST: usize = 16;
-    /// How often an idle thread looks for work before it lets other programs have the processor.
-    const PATIENCE: u32 = 1 << 10;
+    /// Work that is not worth a second thread that is awake, in `f32` multiply-accumulates or the like: about a third of
+    /// a microsecond.
+    const GRAIN: usize = 40_000;
+    /// Work of a program for which waking other threads pays, and of a step where they are not kept awake.
+    const AWAKE: usize = 1_000_000;
+    const ALONE: usize = 3_000_000;
 
     /// What is left of one thread's part.
     struct Share<'a, T> {
@@ -104,7 +75,7 @@ mod pool {
         out: &mut [T],
         f: &(impl Fn(Range<usize>, &mut [T]) + Sync),
     ) {
-        let least = (count / (work / (GRAIN / 4)).max(1)).max(1);
+        let least = (count / (work / (GRAIN / 2)).max(1)).max(1);
         divide_by(count, per, work, least, out, f);
     }
 
@@ -117,7 +88,11 @@ mod pool {
         out: &mut [T],
         f: &(impl Fn(Range<usize>, &mut [T]) + Sync),
     ) {
-        divide_by(count, per, work, count, out, f);
+        match worth(work).min(count) {
+            0 | 1 => f(0..count, out),
+            parts if paring_crew::threads() > 1 => paring_crew::divide(parts, count, per, out, f),
+            _ => divide_by(count, per, work, count, out, f),
+        }
     }
 
     /// As [`divide`]; no thread takes fewer than `least` indices where there are as many.
@@ -134,45 +109,85 @@ mod pool {
             return f(0..count, out);
         }
         let mut all = Share { range: 0..count, out };
-        let mut shares: [Share<'_, T>; MOST] = std::array::from_fn(|_| Share::default());
-        for (i, share) in shares[..parts].iter_mut().enumerate() {
-            *share = all.front(count * (i + 1) / parts - count * i / parts, per);
-        }
-        let shares = Mutex::new(shares);
+        let shares: [Mutex<Share<'_, T>>; MOST] = std::array::from_fn(|i| {
+            let n = if i < parts { count * (i + 1) / parts - count * i / parts } else { 0 };
+            Mutex::new(all.front(n, per))
+        });
         let take = |own: usize| {
-            let mut shares = shares.lock().unwrap_or_else(PoisonError::into_inner);
-            let n = shares[own].range.len();
-            if n > 0 {
-                // Most of it at once: each piece goes through all weights.
-                return Some(shares[own].front((n - n / 4).max(least).min(n), per));
-            }
-            let other = shares[..parts].iter_mut().max_by_key(|s| s.range.len())?;
-            let n = other.range.len();
-            (n > 0).then(|| other.back((n / 2).max(least).min(n), per))
+            (0..parts).find_map(|i| {
+                let other = &shares[(own + i) % parts];
+                let mut other = other.lock().unwrap_or_else(PoisonError::into_inner);
+                match other.range.len() {
+                    0 => None,
+                    // Most of it at once: each piece goes through all weights.
+                    n if i == 0 => Some(other.front((n - n / 4).max(least).min(n), per)),
+                    n => Some(other.back((n / 2).max(least).min(n), per)),
+                }
+            })
         };
-        each(0..parts, &|own| {
+        each(parts, &|own| {
             while let Some(share) = take(own) {
                 f(share.range, share.out);
             }
         });
     }
 
-    /// Calls `f` with each number, at once where there are threads.
-    fn each(numbers: Range<usize>, f: &(impl Fn(usize) + Sync)) {
-        match numbers.len() {
-            0 => (),
-            1 => f(numbers.start),
-            n => {
-                let mid = numbers.start + n / 2;
-                join(|| each(numbers.start..mid, f), || each(mid..numbers.end, f));
+    /// Calls `f` with `parts` parts of `range`, at most [`MOST`], each with as much of `scratch`.
+    pub(crate) fn divide_with<S: Send, T: Send>(
+        range: Range<usize>,
+        per: usize,
+        parts: usize,
+        scratch: &mut [S],
+        out: &mut [T],
+        f: &(impl Fn(Range<usize>, &mut [S], &mut [T]) + Sync),
+    ) {
+        let parts = parts.min(range.len()).min(MOST);
+        if parts < 2 {
+            return f(range, scratch, out);
+        }
+        let lane = scratch.len() / parts;
+        let (mut all, mut lanes) =
+            (Share { range: range.clone(), out }, scratch.chunks_exact_mut(lane.max(1)));
+        let count = range.len();
+        let shares = std::array::from_fn::<_, MOST, _>(|i| {
+            let n = if i < parts { count * (i + 1) / parts - count * i / parts } else { 0 };
+            Mutex::new((n > 0).then(|| (all.front(n, per), lanes.next().unwrap_or_default())))
+        });
+        each(parts, &|own| {
+            for i in 0..parts {
+                let share = &shares[(own + i) % parts];
+                let share = share.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some((share, scratch)) = share {
+                    f(share.range, scratch, share.out);
+                }
             }
+        });
+    }
+
+    /// Calls `f` with 0, and with other numbers below `parts` at once where threads are free. Each call does what is left.
+    fn each(parts: usize, f: &(dyn Fn(usize) + Sync)) {
+        fn apart(numbers: Range<usize>, f: &(dyn Fn(usize) + Sync)) {
+            if numbers.len() < 2 {
+                return f(numbers.start);
+            }
+            let mid = numbers.start + numbers.len() / 2;
+            rayon::join(|| apart(numbers.start..mid, f), || apart(mid..numbers.end, f));
+        }
+        if paring_crew::threads() > 1 {
+            share(parts, f);
+        } else {
+            apart(0..parts, f);
         }
     }
 
-    /// How many threads some work is worth, of those of the pool.
+    /// How many threads some work is worth.
     pub(crate) fn worth(work: usize) -> usize {
-        let awake = work >= AWAKE || AWAKE_NOW.load(Ordering::Relaxed) > 0;
-        if awake { (work / GRAIN).clamp(1, threads().min(MOST)) } else { 1 }
+        let most = match paring_crew::threads() {
+            1 if work < ALONE => 1,
+            1 => threads().min(MOST),
+            awake => awake,
+        };
+        (work / GRAIN).clamp(1, most)
     }
 
     /// The threads of the pool that the caller runs in.
@@ -181,95 +196,10 @@ mod pool {
         rayon::current_num_threads().max(1)
     }
 
-    /// Does both, at once where there are threads. Where another thread has begun with `b`, its end is waited for
-    /// without going to sleep: it is near, and to be woken takes longer.
-    pub(crate) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
-        let (begun, done) = (AtomicBool::new(false), AtomicBool::new(false));
-        rayon::join(
-            || {
-                a();
-                if begun.load(Ordering::Acquire) {
-                    patiently(|| done.load(Ordering::Acquire));
-                }
-            },
-            || {
-                begun.store(true, Ordering::Release);
-                let _done = Done(&done);
-                b();
-            },
-        );
-    }
-
-    /// Waits until something is so; after a while, other programs have the processor in between.
-    fn patiently(is_so: impl Fn() -> bool) {
-        let mut turns = 0;
-        while !is_so() {
-            if turns < PATIENCE {
-                turns += 1;
-                std::hint::spin_loop();
-            } else {
-                std::thread::yield_now();
-            }
-        }
-    }
-
-    /// Programs that keep threads awake.
-    static AWAKE_NOW: AtomicUsize = AtomicUsize::new(0);
-
-    struct Count;
-
-    impl Count {
-        /// `None` where there is another one already.
-        fn only() -> Option<Self> {
-            let count = (AWAKE_NOW.fetch_add(1, Ordering::Relaxed), Self);
-            (count.0 == 0).then_some(count.1)
-        }
-    }
-
-    impl Drop for Count {
-        fn drop(&mut self) {
-            AWAKE_NOW.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    struct Done<'a>(&'a AtomicBool);
-
-    impl Drop for Done<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Release);
-        }
-    }
-
-    /// Does `f`, a sequence of steps that take `work`. Where that pays, the other threads of the pool stay awake
-    /// for it, looking for parts of the steps. They do not where another program runs at the same time, as
-    /// the samples of an evaluation do: it has work for them.
-    pub fn together(work: usize, f: impl FnOnce() + Send) {
-        if work < AWAKE || threads() < 2 {
-            return f();
-        }
-        let Some(_count) = Count::only() else { return f() };
-        let done = AtomicBool::new(false);
-        let helpers = threads().min(MOST) - 1;
-        let run = || {
-            let _done = Done(&done);
-            f();
-        };
-        rayon::join(run, || each(0..helpers, &|_| look_for_work(&done)));
-    }
-
-    /// Does what other threads of the pool leave to be done.
-    fn look_for_work(done: &AtomicBool) {
-        let mut idle = 0;
-        while !done.load(Ordering::Acquire) {
-            match rayon::yield_now() {
-                Some(rayon::Yield::Executed) => idle = 0,
-                _ if idle < PATIENCE => {
-                    idle += 1;
-                    std::hint::spin_loop();
-                }
-                _ => std::thread::yield_now(),
-            }
-        }
+    /// Does `f`, a sequence of steps that take `work`. Where that pays, as many threads as the pool has that the caller
+    /// runs in stay awake for it.
+    pub fn together<R>(work: usize, f: impl FnOnce() -> R) -> R {
+        paring_crew::together(if work < AWAKE { 1 } else { threads() }, f)
     }
 
     #[cfg(test)]
@@ -281,51 +211,36 @@ mod pool {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
             for (count, last) in [(1, 2), (7, 3), (100, 1)] {
                 let mut out = vec![0_u32; (count - 1) * 3 + last];
-                pool.install(|| {
-                    together(usize::MAX, || {
-                        let add = |range: Range<usize>, out: &mut [u32]| {
-                            for (i, v) in out.iter_mut().enumerate() {
-                                *v += (range.start + i / 3) as u32 + 1;
-                            }
-                        };
-                        divide(count, 3, usize::MAX, &mut out, &add);
-                        divide_once(count, 3, usize::MAX, &mut out, &add);
+                let add = |range: Range<usize>, out: &mut [u32]| {
+                    for (i, v) in out.iter_mut().enumerate() {
+                        *v += (range.start + i / 3) as u32 + 1;
+                    }
+                };
+                let mut all = || {
+                    divide(count, 3, usize::MAX, &mut out, &add);
+                    divide_once(count, 3, usize::MAX, &mut out, &add);
+                    let mut scratch = [0_u8; 30];
+                    divide_with(0..count, 3, 3, &mut scratch, &mut out, &|range, scratch, out| {
+                        scratch.iter_mut().for_each(|s| *s += 1);
+                        add(range, out);
                     });
+                    assert_eq!(scratch, [1; 30]);
+                };
+                pool.install(|| {
+                    together(usize::MAX, &mut all);
+                    all();
                 });
-                let want: Vec<u32> = (0..out.len()).map(|i| 2 * ((i / 3) as u32 + 1)).collect();
+                let want: Vec<u32> = (0..out.len()).map(|i| 6 * ((i / 3) as u32 + 1)).collect();
                 assert_eq!(out, want);
             }
         }
 
         #[test]
-        fn other_threads_take_part() {
+        fn a_program_runs_on_the_thread_that_asks() {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-            let seen = Mutex::new(std::collections::HashSet::new());
-            let mut out = [0; 64];
-            pool.install(|| {
-                together(usize::MAX, || {
-                    divide(64, 1, usize::MAX, &mut out, &|range, out| {
-                        seen.lock().unwrap().insert(std::thread::current().id());
-                        for (i, v) in range.zip(out) {
-                            std::thread::sleep(std::time::Duration::from_millis(1));
-                            *v = i;
-                        }
-                    });
-                });
-            });
-            assert_eq!(seen.lock().unwrap().len(), 2);
-            assert!(out.iter().enumerate().all(|(i, v)| *v == i));
-        }
-
-        #[test]
-        fn threads_are_let_go_where_a_step_panics() {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-            let panics = std::panic::AssertUnwindSafe(|| {
-                pool.install(|| together(usize::MAX, || panic!("a step")));
-            });
-            assert!(std::panic::catch_unwind(panics).is_err());
-            // Every thread answers.
-            assert_eq!(pool.broadcast(|_| ()).len(), 3);
+            let id = || std::thread::current().id();
+            pool.install(|| assert_eq!(together(usize::MAX, id), id()));
+            assert_eq!(together(usize::MAX, id), id());
         }
     }
 }
@@ -355,13 +270,19 @@ mod alone {
         1
     }
 
-    pub(crate) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
-        a();
-        b();
+    pub(crate) fn divide_with<S: Send, T: Send>(
+        range: Range<usize>,
+        _: usize,
+        _: usize,
+        scratch: &mut [S],
+        out: &mut [T],
+        f: &(impl Fn(Range<usize>, &mut [S], &mut [T]) + Sync),
+    ) {
+        f(range, scratch, out);
     }
 
     /// Does `f`.
-    pub fn together(_: usize, f: impl FnOnce() + Send) {
-        f();
+    pub fn together<R>(_: usize, f: impl FnOnce() -> R) -> R {
+        f()
     }
 }

@@ -9,7 +9,7 @@ use paring_ir::ops::Cast;
 use paring_ir::{Executor, Graph, ValueId};
 use paring_neon::{Level, Neon, NeonKernels};
 use paring_opsuite::cases;
-use paring_opsuite::networks::short_weights;
+use paring_opsuite::networks::{few_rows, short_weights};
 use paring_opsuite::random::{Grower, Random, difference, input};
 use paring_opsuite::sixteen;
 use paring_tensor::{DType, Tensor};
@@ -188,6 +188,12 @@ fn short_weights_are_stored_so() {
     }
 }
 
+/// Weights that are decoded for each row, where rows are few.
+#[test]
+fn short_weights_of_few_rows() {
+    check(few_rows, 0..120);
+}
+
 fn grown(int8: bool) -> impl Fn(u64) -> Graph {
     move |seed| Grower::new(seed, int8).grow(1 + (seed % 7) as usize)
 }
@@ -205,6 +211,7 @@ fn integer_networks() {
 #[test]
 fn networks_of_sixteen_bits() {
     check(sixteen::products, 0..250);
+    check(sixteen::pairs, 0..150);
 }
 
 /// The processors that compute in half precision.

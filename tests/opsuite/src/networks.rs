@@ -50,13 +50,15 @@ struct Net {
     kind: Kind,
     count: usize,
     state: u64,
+    /// What weights of `i8` are taken from, if it is not empty.
+    book: Vec<i8>,
 }
 
 impl Net {
     fn new(kind: Kind, shape: [usize; 4]) -> (Self, ValueId) {
         let mut graph = Graph::new("mobilenet");
         let x = graph.add_input("x", kind.form(&shape)).unwrap();
-        (Self { graph, kind, count: 0, state: 1 }, x)
+        (Self { graph, kind, count: 0, state: 1, book: Vec::new() }, x)
     }
 
     fn random(&mut self) -> u64 {
@@ -86,7 +88,9 @@ impl Net {
             let least = if self.kind.least { i8::MIN } else { -127 };
             let bits = if self.kind.short { 4 } else { 0 };
             let w = |_| {
-                let w = (self.random() as i8).max(least) >> bits;
+                let r = self.random();
+                let of_book = self.book.get(r as usize % self.book.len().max(1)).copied();
+                let w = of_book.unwrap_or((r as i8).max(least) >> bits);
                 if kept(self) { w } else { 0 }
             };
             let w: Vec<i8> = (0..n).map(w).collect();
@@ -249,6 +253,32 @@ pub fn short_weights(int8: bool) -> Graph {
         x = n.conv(x, filters, k, stride, true);
     }
     n.head(x);
+    n.graph
+}
+
+/// A convolution over a strip of one to five pixels whose weights are of four bits, with the least number and without, a
+/// palette, or real numbers of half precision, by turns.
+///
+/// # Panics
+/// Never: the weights fit the layer.
+#[must_use]
+pub fn few_rows(seed: u64) -> Graph {
+    let int8 = seed % 4 != 3;
+    let (mut n, _) = Net::new(Kind { short: true, ..Kind::from(int8) }, [1, 1, 1, 1]);
+    n.graph = Graph::new("few_rows");
+    n.state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 1;
+    n.book = match seed % 4 {
+        1 => (-7..=7).collect(),
+        // Products with the two largest magnitudes do not fit 16 bits two by two.
+        2 => (0..16).map(|i| if i < 3 { -128 + i } else { n.random() as i8 }).collect(),
+        _ => Vec::new(),
+    };
+    let (pixels, k) = (1 + n.random() as usize % 5, 1 + 2 * (n.random() as usize % 2));
+    let depth = 1 + n.random() as usize % 150;
+    let filters = (16 << 10) / (k * k * depth) + 1 + n.random() as usize % 40;
+    let x = n.graph.add_input("x", n.kind.form(&[1, 1, pixels, depth])).unwrap();
+    let x = n.conv(x, filters, k, 1, seed % 3 == 0);
+    n.graph.add_output("y", x);
     n.graph
 }
 

@@ -70,6 +70,30 @@ fn product(
     Some((y, filters))
 }
 
+/// Sums, differences and products of two values of 16 bits, the second of which may have one element, with scales that
+/// are equal, powers of two apart or neither.
+///
+/// # Panics
+/// Never: the values fit each other.
+pub fn pairs(seed: u64) -> Graph {
+    let mut r = Random(seed);
+    r.next();
+    let mut graph = Graph::new("pairs");
+    let n = 1 + r.below(60);
+    let (a, more) = (0.002, r.of(&[1.0, 1.0, 0.5, 4.0, 1.37, 0.003]));
+    let (b, m) = (a * more, if r.below(6) == 0 { 1 } else { n });
+    let x = graph.add_input("a", sixteen_bits(a, &[2, n])).unwrap();
+    let z = graph.add_input("b", sixteen_bits(b, &[2, m])).unwrap();
+    let f = r.of(&[BinaryFn::Add, BinaryFn::Add, BinaryFn::Sub, BinaryFn::Mul]);
+    let activation = r.of(&[Activation::None, Activation::Relu, Activation::Relu6]);
+    let least = if f == BinaryFn::Mul { a * b * 3000.0 } else { a.max(b) };
+    let scale = least * r.of(&[0.3, 1.0, 1.9, 70.0]);
+    let op: OpRef = Arc::new(Binary { f, activation });
+    let y = add(&mut graph, "y", &op, &[x, z], scale).unwrap();
+    graph.add_output("y", y);
+    graph
+}
+
 /// Adds a node with a result of 16 bits.
 fn add(
     graph: &mut Graph,

@@ -39,14 +39,14 @@ fn allowed(from: &str, to: &str) -> bool {
     let any = |list: &[&str]| list.iter().any(|l| to.strip_prefix("crates/") == Some(l));
     match from.split_once('/') {
         Some(("crates", name)) => match name {
-            "tensor" | "qmath" => false,
+            "tensor" | "qmath" | "crew" => false,
             "ir" | "codec" => any(&["tensor"]),
             "pass" | "format" | "data" => any(&["ir", "tensor"]),
             "backend" => any(&["ir", "tensor", "qmath"]),
             "layerwise" => any(&["pass", "ir", "tensor"]),
             "channels" => any(&["pass", "ir", "tensor", "qmath"]),
             "kernels" => any(&["qmath"]),
-            "runtime" => any(&["kernels", "qmath"]),
+            "runtime" => any(&["crew", "kernels", "qmath"]),
             "engine" => any(&["backend", "ir", "kernels", "runtime", "tensor", "qmath"]),
             "embed" => any(&["kernels", "runtime"]) || to == "backends/neon-kernels",
             "train" => any(&["pass", "data", "ir", "tensor"]),

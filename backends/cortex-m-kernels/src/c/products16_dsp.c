@@ -1,16 +1,8 @@
-/* Adds to each sum the product of n inputs with the weights of one output; a row of weights begins `apart` bytes after
- * the one before. The sums of so few products fit 32 bits. */
-#define PR_RUN16 508
-
+#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
 /* The products of a row with four inputs, the even ones in `even`. */
 #define PR_ROW16(acc, weights) \
     "ldr %[t], [" weights "]\n sxtb16 %[s], %[t]\n smlad %[" acc "], %[even], %[s], %[" acc "]\n" \
     "sxtb16 %[t], %[t], ror #8\n smlad %[" acc "], %[odd], %[t], %[" acc "]\n"
-
-PR_KEPT static void pr_products16(
-    const int16_t *x, const int8_t *w, int32_t apart, int32_t n, int32_t rows, int64_t *sums)
-{
-#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
     int32_t words = n >> 2;
     if (rows == 4 && words) {
         int32_t a = 0, b = 0, c = 0, d = 0, even, odd, t, s;
@@ -34,11 +26,3 @@ PR_KEPT static void pr_products16(
     if (n == 0) {
         return;
     }
-    for (; rows > 0; rows--, w += apart) {
-        int32_t acc = 0;
-        for (int32_t i = 0; i < n; i++) {
-            acc += x[i] * w[i];
-        }
-        *sums++ += acc;
-    }
-}

@@ -1,9 +1,3 @@
-/* Adds to each sum the product of n inputs with the weights of one output; a row of weights begins `apart` bytes after
- * the one before. The sums of so few products fit 32 bits. */
-#define PR_RUN16 508
-
-PR_KEPT static void pr_products16(const int16_t *x, const int8_t *w, int32_t apart, int32_t n, int32_t rows, int64_t *sums)
-{
 #ifdef PR_HELIUM
     if (rows == 4) {
         const int8_t *w1 = w + apart, *w2 = w1 + apart, *w3 = w2 + apart;
@@ -23,11 +17,3 @@ PR_KEPT static void pr_products16(const int16_t *x, const int8_t *w, int32_t apa
         return;
     }
 #endif
-    for (; rows > 0; rows--, w += apart) {
-        int32_t acc = 0;
-        for (int32_t i = 0; i < n; i++) {
-            acc += x[i] * w[i];
-        }
-        *sums++ += acc;
-    }
-}

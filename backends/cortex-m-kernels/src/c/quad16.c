@@ -12,6 +12,7 @@ static inline pr_quad16 pr_none16(void)
 static inline pr_quad16 pr_run16(
     pr_quad16 s, const int16_t *x, const int8_t *w, int32_t run, int32_t w_run, int32_t n)
 {
+    PR_TAPS
     for (; n > 0; n--, x += run, w += w_run) {
         s.a += x[0] * w[0];
         s.b += x[1] * w[1];

@@ -1,8 +1,4 @@
 #if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
-#define pr_run16 pr_fast_run16
-static inline pr_quad16 pr_fast_run16(
-    pr_quad16 s, const int16_t *x, const int8_t *w, int32_t run, int32_t w_run, int32_t n)
-{
     int32_t t, u, v, even;
     if (n <= 0) {
         return s;
@@ -17,5 +13,4 @@ static inline pr_quad16 pr_fast_run16(
         : [run] "r"(2 * run), [w_run] "r"(w_run)
         : "memory", "cc");
     return s;
-}
 #endif

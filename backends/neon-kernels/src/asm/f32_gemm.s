@@ -176,6 +176,158 @@
     fadd \b\().4s, \b\().4s, v17.4s
 .endm
 
+// Elements of one row in v16, wide panel and narrow panel.
+.macro pf_fours16
+    ld1 {v24.4s, v25.4s, v26.4s, v27.4s}, [x11], #64
+    ld1 {v28.4s, v29.4s, v30.4s, v31.4s}, [x11], #64
+    pf_one16 v24, v25, v26, v27, v16, 0
+    ld1 {v24.4s, v25.4s, v26.4s, v27.4s}, [x11], #64
+    pf_one16 v28, v29, v30, v31, v16, 1
+    ld1 {v28.4s, v29.4s, v30.4s, v31.4s}, [x11], #64
+    pf_one16 v24, v25, v26, v27, v16, 2
+    pf_one16 v28, v29, v30, v31, v16, 3
+.endm
+
+.macro pf_ones16
+    ld1 {v24.4s, v25.4s, v26.4s, v27.4s}, [x11], #64
+    pf_one16 v24, v25, v26, v27, v16, 0
+.endm
+
+.macro pf_fours8
+    ld1 {v24.4s, v25.4s, v26.4s, v27.4s}, [x11], #64
+    ld1 {v28.4s, v29.4s, v30.4s, v31.4s}, [x11], #64
+    pf_one8 v24, v25, v16, 0
+    pf_one8 v26, v27, v16, 1
+    pf_one8 v28, v29, v16, 2
+    pf_one8 v30, v31, v16, 3
+.endm
+
+.macro pf_ones8
+    ldp q24, q25, [x11], #32
+    pf_one8 v24, v25, v16, 0
+.endm
+
+// The same with weights of half precision.
+.macro pg_k16 a, b, l
+    fcvtl v28.4s, \a\().4h
+    fcvtl2 v29.4s, \a\().8h
+    fcvtl v30.4s, \b\().4h
+    fcvtl2 v31.4s, \b\().8h
+    pf_one16 v28, v29, v30, v31, v16, \l
+.endm
+
+.macro pg_fours16
+    ld1 {v20.8h, v21.8h, v22.8h, v23.8h}, [x11], #64
+    ld1 {v24.8h, v25.8h, v26.8h, v27.8h}, [x11], #64
+    pg_k16 v20, v21, 0
+    pg_k16 v22, v23, 1
+    pg_k16 v24, v25, 2
+    pg_k16 v26, v27, 3
+.endm
+
+.macro pg_ones16
+    ldp q20, q21, [x11], #32
+    pg_k16 v20, v21, 0
+.endm
+
+.macro pg_k8 a, l
+    fcvtl v28.4s, \a\().4h
+    fcvtl2 v29.4s, \a\().8h
+    pf_one8 v28, v29, v16, \l
+.endm
+
+.macro pg_fours8
+    ld1 {v20.8h, v21.8h, v22.8h, v23.8h}, [x11], #64
+    pg_k8 v20, 0
+    pg_k8 v21, 1
+    pg_k8 v22, 2
+    pg_k8 v23, 3
+.endm
+
+.macro pg_ones8
+    ldr q20, [x11], #16
+    pg_k8 v20, 0
+.endm
+
+// One row times a wide panel: what is done with four elements, and with one.
+.macro pf_row16 four, one
+    ld1 {v0.4s, v1.4s, v2.4s, v3.4s}, [x5]
+    mov x16, x6
+2:
+    pf_pieces1 2
+    subs x17, x7, #4
+    b.lo 4f
+3:
+    ldr q16, [x12], #16
+    \four
+    subs x17, x17, #4
+    b.hs 3b
+4:
+    ands x17, x17, #3
+    b.eq 7f
+6:
+    ldr s16, [x12], #4
+    \one
+    subs x17, x17, #1
+    b.ne 6b
+7:
+    subs x16, x16, #1
+    b.ne 2b
+    cbz x10, 8f
+    pf_add4 v0, v1, v2, v3
+8:
+    ldr w16, [x0, #88]
+    pf_bounds
+    tbz w16, #0, 9f
+    pf_clamp4 v0, v1, v2, v3
+9:
+    tbz w16, #1, 9f
+    pf_top4 v0, v1, v2, v3
+9:
+    st1 {v0.4s, v1.4s, v2.4s, v3.4s}, [x4]
+    pf_leave
+.endm
+
+.macro pf_row8 four, one
+    ld1 {v0.4s, v1.4s}, [x5]
+    mov x16, x6
+2:
+    pf_pieces1 2
+    subs x17, x7, #4
+    b.lo 4f
+3:
+    ldr q16, [x12], #16
+    \four
+    subs x17, x17, #4
+    b.hs 3b
+4:
+    ands x17, x17, #3
+    b.eq 7f
+6:
+    ldr s16, [x12], #4
+    \one
+    subs x17, x17, #1
+    b.ne 6b
+7:
+    subs x16, x16, #1
+    b.ne 2b
+    cbz x10, 8f
+    pf_add2 v0, v1
+8:
+    ldr w16, [x0, #88]
+    pf_bounds
+    tbz w16, #0, 9f
+    fmax v0.4s, v0.4s, v20.4s
+    fmax v1.4s, v1.4s, v20.4s
+9:
+    tbz w16, #1, 9f
+    fmin v0.4s, v0.4s, v21.4s
+    fmin v1.4s, v1.4s, v21.4s
+9:
+    st1 {v0.4s, v1.4s}, [x4]
+    pf_leave
+.endm
+
 .text
 .p2align 5
 .hidden paring_neon_f32_4x16
@@ -315,50 +467,8 @@ paring_neon_f32_4x8:
 .type paring_neon_f32_1x16, %function
 paring_neon_f32_1x16:
     pf_enter
-    ld1 {v0.4s, v1.4s, v2.4s, v3.4s}, [x5]
     add x11, x5, #64
-    mov x16, x6
-2:
-    pf_pieces1 2
-    subs x17, x7, #4
-    b.lo 4f
-3:
-    ldr q16, [x12], #16
-    ld1 {v24.4s, v25.4s, v26.4s, v27.4s}, [x11], #64
-    ld1 {v28.4s, v29.4s, v30.4s, v31.4s}, [x11], #64
-    pf_one16 v24, v25, v26, v27, v16, 0
-    ld1 {v24.4s, v25.4s, v26.4s, v27.4s}, [x11], #64
-    pf_one16 v28, v29, v30, v31, v16, 1
-    ld1 {v28.4s, v29.4s, v30.4s, v31.4s}, [x11], #64
-    pf_one16 v24, v25, v26, v27, v16, 2
-    pf_one16 v28, v29, v30, v31, v16, 3
-    subs x17, x17, #4
-    b.hs 3b
-4:
-    ands x17, x17, #3
-    b.eq 7f
-6:
-    ldr s16, [x12], #4
-    ld1 {v24.4s, v25.4s, v26.4s, v27.4s}, [x11], #64
-    pf_one16 v24, v25, v26, v27, v16, 0
-    subs x17, x17, #1
-    b.ne 6b
-7:
-    subs x16, x16, #1
-    b.ne 2b
-    cbz x10, 8f
-    pf_add4 v0, v1, v2, v3
-8:
-    ldr w16, [x0, #88]
-    pf_bounds
-    tbz w16, #0, 9f
-    pf_clamp4 v0, v1, v2, v3
-9:
-    tbz w16, #1, 9f
-    pf_top4 v0, v1, v2, v3
-9:
-    st1 {v0.4s, v1.4s, v2.4s, v3.4s}, [x4]
-    pf_leave
+    pf_row16 pf_fours16, pf_ones16
 .size paring_neon_f32_1x16, . - paring_neon_f32_1x16
 
 .p2align 5
@@ -367,48 +477,26 @@ paring_neon_f32_1x16:
 .type paring_neon_f32_1x8, %function
 paring_neon_f32_1x8:
     pf_enter
-    ld1 {v0.4s, v1.4s}, [x5]
     add x11, x5, #32
-    mov x16, x6
-2:
-    pf_pieces1 2
-    subs x17, x7, #4
-    b.lo 4f
-3:
-    ldr q16, [x12], #16
-    ld1 {v24.4s, v25.4s, v26.4s, v27.4s}, [x11], #64
-    ld1 {v28.4s, v29.4s, v30.4s, v31.4s}, [x11], #64
-    pf_one8 v24, v25, v16, 0
-    pf_one8 v26, v27, v16, 1
-    pf_one8 v28, v29, v16, 2
-    pf_one8 v30, v31, v16, 3
-    subs x17, x17, #4
-    b.hs 3b
-4:
-    ands x17, x17, #3
-    b.eq 7f
-6:
-    ldr s16, [x12], #4
-    ldp q24, q25, [x11], #32
-    pf_one8 v24, v25, v16, 0
-    subs x17, x17, #1
-    b.ne 6b
-7:
-    subs x16, x16, #1
-    b.ne 2b
-    cbz x10, 8f
-    pf_add2 v0, v1
-8:
-    ldr w16, [x0, #88]
-    pf_bounds
-    tbz w16, #0, 9f
-    fmax v0.4s, v0.4s, v20.4s
-    fmax v1.4s, v1.4s, v20.4s
-9:
-    tbz w16, #1, 9f
-    fmin v0.4s, v0.4s, v21.4s
-    fmin v1.4s, v1.4s, v21.4s
-9:
-    st1 {v0.4s, v1.4s}, [x4]
-    pf_leave
+    pf_row8 pf_fours8, pf_ones8
 .size paring_neon_f32_1x8, . - paring_neon_f32_1x8
+
+.p2align 5
+.hidden paring_neon_f32_1x16_of_halves
+.globl paring_neon_f32_1x16_of_halves
+.type paring_neon_f32_1x16_of_halves, %function
+paring_neon_f32_1x16_of_halves:
+    pf_enter
+    ldr x11, [x0, #120]
+    pf_row16 pg_fours16, pg_ones16
+.size paring_neon_f32_1x16_of_halves, . - paring_neon_f32_1x16_of_halves
+
+.p2align 5
+.hidden paring_neon_f32_1x8_of_halves
+.globl paring_neon_f32_1x8_of_halves
+.type paring_neon_f32_1x8_of_halves, %function
+paring_neon_f32_1x8_of_halves:
+    pf_enter
+    ldr x11, [x0, #120]
+    pf_row8 pg_fours8, pg_ones8
+.size paring_neon_f32_1x8_of_halves, . - paring_neon_f32_1x8_of_halves

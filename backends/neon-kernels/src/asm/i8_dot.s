@@ -66,6 +66,44 @@
     pd_k8 v30, v31, \a0, \a1, \a2, \a3, 3
 .endm
 
+// The sums of one row of 16 channels in v0-v3 to bytes, as pi_finish1x8.
+.macro pd_finish1x16 leave
+    ld1 {v16.4s, v17.4s, v18.4s, v19.4s}, [x12], #64
+    ld1 {v24.4s, v25.4s, v26.4s, v27.4s}, [x12]
+    ld1 {v20.4s, v21.4s, v22.4s}, [x13]
+    tbnz w16, #0, 3f
+    pi_scale2 v0, v1, v16, v17, v18, v19
+    pi_scale2 v2, v3, v24, v25, v26, v27
+4:
+    sqxtn v0.4h, v0.4s
+    sqxtn v2.4h, v2.4s
+    sqxtn2 v0.8h, v1.4s
+    sqxtn2 v2.8h, v3.4s
+    sqadd v0.8h, v0.8h, v20.8h
+    sqadd v2.8h, v2.8h, v20.8h
+    sqxtn v0.8b, v0.8h
+    sqxtn2 v0.16b, v2.8h
+    smax v0.16b, v0.16b, v21.16b
+    smin v0.16b, v0.16b, v22.16b
+    str q0, [x4]
+    \leave
+3:
+    movi v30.4s, #0
+    smax v28.4s, v18.4s, v30.4s
+    smax v29.4s, v19.4s, v30.4s
+    smin v18.4s, v18.4s, v30.4s
+    smin v19.4s, v19.4s, v30.4s
+    pi_scale_any v0, v16, v28, v18
+    pi_scale_any v1, v17, v29, v19
+    smax v28.4s, v26.4s, v30.4s
+    smax v29.4s, v27.4s, v30.4s
+    smin v26.4s, v26.4s, v30.4s
+    smin v27.4s, v27.4s, v30.4s
+    pi_scale_any v2, v24, v28, v26
+    pi_scale_any v3, v25, v29, v27
+    b 4b
+.endm
+
 .text
 .p2align 5
 .hidden paring_neon_i8_dot_4x16
@@ -293,40 +331,7 @@ paring_neon_i8_dot_1x16:
     b.ne 2b
     ldp x12, x13, [x0, #96]
     ldr w16, [x0, #88]
-    ld1 {v16.4s, v17.4s, v18.4s, v19.4s}, [x12], #64
-    ld1 {v24.4s, v25.4s, v26.4s, v27.4s}, [x12]
-    ld1 {v20.4s, v21.4s, v22.4s}, [x13]
-    tbnz w16, #0, 3f
-    pi_scale2 v0, v1, v16, v17, v18, v19
-    pi_scale2 v2, v3, v24, v25, v26, v27
-4:
-    sqxtn v0.4h, v0.4s
-    sqxtn v2.4h, v2.4s
-    sqxtn2 v0.8h, v1.4s
-    sqxtn2 v2.8h, v3.4s
-    sqadd v0.8h, v0.8h, v20.8h
-    sqadd v2.8h, v2.8h, v20.8h
-    sqxtn v0.8b, v0.8h
-    sqxtn2 v0.16b, v2.8h
-    smax v0.16b, v0.16b, v21.16b
-    smin v0.16b, v0.16b, v22.16b
-    str q0, [x4]
-    pf_leave
-3:
-    movi v30.4s, #0
-    smax v28.4s, v18.4s, v30.4s
-    smax v29.4s, v19.4s, v30.4s
-    smin v18.4s, v18.4s, v30.4s
-    smin v19.4s, v19.4s, v30.4s
-    pi_scale_any v0, v16, v28, v18
-    pi_scale_any v1, v17, v29, v19
-    smax v28.4s, v26.4s, v30.4s
-    smax v29.4s, v27.4s, v30.4s
-    smin v26.4s, v26.4s, v30.4s
-    smin v27.4s, v27.4s, v30.4s
-    pi_scale_any v2, v24, v28, v26
-    pi_scale_any v3, v25, v29, v27
-    b 4b
+    pd_finish1x16 pf_leave
 .size paring_neon_i8_dot_1x16, . - paring_neon_i8_dot_1x16
 
 .p2align 5

@@ -5,7 +5,7 @@ use paring_ir::ops::{Direction, GateFn, Gru, Lstm, Rnn};
 use paring_ir::{Node, ValueId};
 use paring_runtime::Blob;
 use paring_runtime::steps::copy::Copy;
-use paring_runtime::steps::lstm::IntegerLstm;
+use paring_runtime::steps::lstm::{self, IntegerLstm};
 use paring_runtime::steps::products::F32Gemm;
 use paring_runtime::steps::recurrent::{Layer, Recurrent, Sequence};
 use paring_runtime::steps::unary::Function;
@@ -221,11 +221,18 @@ impl Lower<'_> {
         let cell = lstm_cell(op, &types, self.ty(node.outputs()[0]), self.rounding).ok()?;
         let &[x, w, r, b, ..] = node.inputs() else { return None };
         let bias = self.graph.constant(b)?.dense();
+        let rows = |weights: Vec<i8>, depth: usize| {
+            let rows = weights.chunks_exact(depth.max(1));
+            let padded = rows.flat_map(|row| {
+                row.iter().copied().chain(std::iter::repeat_n(0, lstm::row(depth) - depth))
+            });
+            Blob::of(&padded.collect::<Vec<i8>>())
+        };
         let step = IntegerLstm {
-            sequence,
             zero_point: self.i8_quant(x)?.1,
-            input: Blob::of(&self.i8_const(w)?),
-            state: Blob::of(&self.i8_const(r)?),
+            input: rows(self.i8_const(w)?, sequence.inputs),
+            state: rows(self.i8_const(r)?, sequence.cells),
+            sequence,
             bias: Blob::of(&bias.view::<i32>().ok()?),
             cell,
         };

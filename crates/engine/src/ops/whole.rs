@@ -5,6 +5,7 @@ use super::{Lower, Part};
 use crate::plan::element;
 use paring_ir::Node;
 use paring_ir::ops::{Binary, BinaryFn};
+use paring_kernels::{I16Pair, I16Pairs};
 use paring_qmath::{Multiplier, Rounding};
 use paring_runtime::steps::AnyStep;
 use paring_runtime::steps::broadcast::Broadcast;
@@ -79,27 +80,34 @@ impl Lower<'_> {
         let [a, b, to] = [quant(0)?, quant(1)?, quant(2)?];
         let real = |(scale, _): (f32, i32)| f64::from(scale);
         let bounds = op.activation.quantized_bounds(to.0, to.1, DType::I16);
-        let f = function(op.f)?;
-        let twice = 2.0 * real(a).max(real(b));
-        let (factors, factor) = match f {
-            WholeFn::Add | WholeFn::Sub => (
-                [real(a) / twice, real(b) / twice],
-                twice / (f64::from(1 << Quantized16::SHIFT) * real(to)),
-            ),
-            // A run that rounds once computes this factor in single precision.
-            WholeFn::Mul if self.rounding == Rounding::Double => {
-                ([0.0; 2], real(a) * real(b) / real(to))
-            }
-            WholeFn::Min | WholeFn::Max if a == to && b == to => ([0.0; 2], 0.0),
+        let f = match op.f {
+            BinaryFn::Add => I16Pair::Add,
+            BinaryFn::Sub => I16Pair::Sub,
+            BinaryFn::Mul => I16Pair::Mul,
+            BinaryFn::Min => I16Pair::Min,
+            BinaryFn::Max => I16Pair::Max,
             _ => return None,
         };
-        Some(Quantized16 {
+        let twice = 2.0 * real(a).max(real(b));
+        let (factors, factor) = match f {
+            I16Pair::Add | I16Pair::Sub => (
+                [real(a) / twice, real(b) / twice],
+                twice / (f64::from(1 << I16Pairs::SHIFT) * real(to)),
+            ),
+            // A run that rounds once computes this factor in single precision.
+            I16Pair::Mul if self.rounding == Rounding::Double => {
+                ([0.0; 2], real(a) * real(b) / real(to))
+            }
+            I16Pair::Min | I16Pair::Max if a == to && b == to => ([0.0; 2], 0.0),
+            _ => return None,
+        };
+        let pairs = I16Pairs {
             f,
             zeros: [a.1, b.1, to.1],
             factors: factors.map(Multiplier::from_real),
             factor: Multiplier::from_real(factor),
             bounds,
-            places,
-        })
+        };
+        Some(Quantized16 { pairs, places })
     }
 }

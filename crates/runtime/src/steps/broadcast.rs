@@ -49,16 +49,29 @@ impl Broadcast {
 
     /// `f` of all elements that are brought together.
     pub(super) fn over<T: Copy, R>(&self, a: &[T], b: &[T], out: &mut [R], f: impl Fn(T, T) -> R) {
+        let each = |a: &[T], b: &[T], out: &mut [R]| {
+            for ((y, a), b) in out.iter_mut().zip(a).zip(b) {
+                *y = f(*a, *b);
+            }
+        };
+        self.over_rows(a, b, out, &f, each);
+    }
+
+    /// As [`Self::over`], where `rows` does the same for elements side by side.
+    pub(super) fn over_rows<T: Copy, R>(
+        &self,
+        a: &[T],
+        b: &[T],
+        out: &mut [R],
+        f: impl Fn(T, T) -> R,
+        rows: impl Fn(&[T], &[T], &mut [R]),
+    ) {
         let Some((n, inner)) = self.inner() else { return };
         for (i, out) in out.chunks_exact_mut(n).enumerate() {
             let at = self.at(self.dims.len() - 1, i);
             let (a, b) = (&a[at[0]..], &b[at[1]..]);
             match inner {
-                [1, 1] => {
-                    for ((y, a), b) in out.iter_mut().zip(a).zip(b) {
-                        *y = f(*a, *b);
-                    }
-                }
+                [1, 1] => rows(a, b, out),
                 [1, 0] => {
                     for (y, a) in out.iter_mut().zip(a) {
                         *y = f(*a, b[0]);

@@ -1,5 +1,6 @@
 use super::AnyStep;
 use crate::step::{Io, Step};
+use crate::threads::{copying, divide_once};
 use crate::wire::{Fault, Reader, Wire, Writer};
 use paring_kernels::Kernels;
 
@@ -15,16 +16,22 @@ pub struct Flipped {
 }
 
 impl Step for Flipped {
+    fn work(&self) -> usize {
+        self.step.work()
+    }
+
     fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
         let (signed, scratch) = io.scratch.split_at_mut(self.len);
         let n = io.a.len().min(self.len);
-        for (to, from) in signed[..n].iter_mut().zip(io.a) {
-            *to = from ^ TOP;
-        }
+        divide_once(n, 1, copying(&signed[..n]), &mut signed[..n], &|range, to| {
+            for (to, from) in to.iter_mut().zip(&io.a[range]) {
+                *to = from ^ TOP;
+            }
+        });
         self.step.run(kernels, Io { a: &signed[..n], b: io.b, out: io.out, scratch });
-        for y in io.out {
-            *y ^= TOP;
-        }
+        divide_once(io.out.len(), 1, copying(io.out), io.out, &|_, out| {
+            out.iter_mut().for_each(|y| *y ^= TOP);
+        });
     }
 }
 

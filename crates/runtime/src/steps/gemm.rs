@@ -1,6 +1,6 @@
 //! What convolutions and dense layers share: the table of pieces, panels, and the loops around tiles.
 
-use super::stored::Stored;
+use super::stored::{Short, Stored};
 use crate::blob::Blob;
 use crate::buffer::Buffer;
 use crate::step::{ByRows, Io, RowShape, Step, numbers, numbers_mut};
@@ -415,6 +415,21 @@ pub(super) trait Kind: Wire + Debug + Sized {
         stride: usize,
         out: &mut [Self::Number],
     );
+
+    /// The same with weights in a shorter form, where kernels have that for so many rows; says whether it is done.
+    fn product_of(
+        &self,
+        kernels: &dyn Kernels,
+        rows: &Rows<'_, Self::Number>,
+        short: &Short<'_>,
+        panel: &Panel,
+        rest: Option<&[Self::Number]>,
+        stride: usize,
+        out: &mut [Self::Number],
+    ) -> bool {
+        let _ = (kernels, rows, short, panel, rest, stride, out);
+        false
+    }
 }
 
 /// A product with packed weights.
@@ -543,9 +558,17 @@ where
                     let rows =
                         Rows::of(a, s.at, &self.pad, l.taps, l.depth, s.rows, self.tile.rows);
                     let rest = rest.map(|r| &r[s.row * l.channels + panel.first..]);
-                    let weights = || self.kind.weights(kernels, l, panel);
-                    let weights = packed.panel(kernels, panel, weights, memory);
-                    self.kind.product(kernels, &rows, weights, panel, rest, l.channels, out);
+                    let (kind, n) = (&self.kind, l.channels);
+                    let weights = match packed.short(panel, || kind.weights(kernels, l, panel)) {
+                        None => packed.whole(panel),
+                        Some(short) => {
+                            if kind.product_of(kernels, &rows, &short, panel, rest, n, out) {
+                                return;
+                            }
+                            short.decoded(kernels, memory)
+                        }
+                    };
+                    kind.product(kernels, &rows, weights, panel, rest, n, out);
                 },
             );
         }
@@ -580,16 +603,8 @@ where
             for panel in &self.panels {
                 let from = pixel * l.channels + panel.first;
                 let rest = (!b.is_empty()).then(|| &b[from..]);
-                let weights = packed.panel(kernels, panel, || 0..0, &mut []);
-                self.kind.product(
-                    kernels,
-                    &rows,
-                    weights,
-                    panel,
-                    rest,
-                    l.channels,
-                    &mut out[from..],
-                );
+                let (weights, out) = (packed.whole(panel), &mut out[from..]);
+                self.kind.product(kernels, &rows, weights, panel, rest, l.channels, out);
             }
         });
     }

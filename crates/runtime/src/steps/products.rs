@@ -1,7 +1,7 @@
 //! Products of `f32`, in half precision, of `i8`, and of `i16` with weights of `i8`.
 
 use super::gemm::{Gemm, Kind, Layout, Panel, panels};
-use super::stored::Stored;
+use super::stored::{Short, Stored};
 use crate::buffer::Buffer;
 use crate::wire::wire;
 use paring_kernels::{I8Panel, I16Panel, Kernels, Rows, Tile, to_half};
@@ -45,6 +45,22 @@ impl Kind for F32 {
         out: &mut [f32],
     ) {
         kernels.f32_gemm(rows, weights, panel.width, rest, self.clamp, panel.cols, stride, out);
+    }
+
+    fn product_of(
+        &self,
+        kernels: &dyn Kernels,
+        rows: &Rows<'_, f32>,
+        short: &Short<'_>,
+        panel: &Panel,
+        rest: Option<&[f32]>,
+        stride: usize,
+        out: &mut [f32],
+    ) -> bool {
+        let (width, cols) = (panel.width, panel.cols);
+        short.halves().is_some_and(|halves| {
+            kernels.f32_gemm_of_halves(rows, halves, width, rest, self.clamp, cols, stride, out)
+        })
     }
 }
 
@@ -202,6 +218,20 @@ impl Kind for I8 {
     ) {
         kernels.i8_gemm(rows, weights, panel.width, panel.cols, stride, out);
     }
+
+    fn product_of(
+        &self,
+        kernels: &dyn Kernels,
+        rows: &Rows<'_, i8>,
+        short: &Short<'_>,
+        panel: &Panel,
+        _: Option<&[i8]>,
+        stride: usize,
+        out: &mut [i8],
+    ) -> bool {
+        let (width, cols) = (panel.width, panel.cols);
+        short.codes().is_some_and(|p| kernels.i8_gemm_of_codes(rows, &p, width, cols, stride, out))
+    }
 }
 
 impl I8Gemm {
@@ -247,7 +277,8 @@ impl I8Gemm {
             Some((p.start..p.start + p.len, weights))
         });
         let places: Option<Vec<_>> = places.collect();
-        let short = places.and_then(|places| Stored::codes(packed.bytes(), &places));
+        let numbers = kernels.codes_as_numbers();
+        let short = places.and_then(|places| Stored::codes(packed.bytes(), &places, numbers));
         let step = kernels.i8_step();
         let pad = vec![c.x_zero as i8; layout.depth.next_multiple_of(step)];
         Some(Self::of(layout, tile, panels, packed, short, pad, I8 { step }))

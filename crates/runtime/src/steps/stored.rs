@@ -1,13 +1,13 @@
 //! Weights of products that take less memory than they are computed with: bytes of at most sixteen values, as weights
-//! of four bits and palettes have them, and numbers that half precision holds. A panel at a time is brought to the
-//! form that kernels take, by registers, in memory that stays in a cache while the rows go by. The results are the
-//! same, and half as much comes from memory.
+//! of four bits and palettes have them, and numbers that half precision holds. Where rows are few there are kernels that
+//! multiply with such weights; otherwise a panel at a time is brought to the form that kernels take, by registers, in
+//! memory that stays in a cache while the rows go by. The results are the same, and half as much comes from memory.
 
 use super::gemm::Panel;
 use crate::blob::Blob;
 use crate::step::{numbers, numbers_mut};
 use crate::wire::{Fault, Reader, Wire, Writer, wire};
-use paring_kernels::{CODES, Kernels, as_half};
+use paring_kernels::{CODES, CodedPanel, Codes, Kernels, as_half};
 use std::ops::Range;
 
 /// Bytes of weights below which they are stored as they are.
@@ -18,8 +18,8 @@ const LEAST: usize = 16 << 10;
 enum Form {
     /// All of it.
     Whole,
-    /// Places in a table of bytes.
-    Codes([u8; 16]),
+    /// Bytes as codes.
+    Codes(Codes),
     /// Numbers of half precision.
     Halves,
 }
@@ -59,14 +59,21 @@ impl Stored {
         Self { form: Form::Whole, bytes: packed }
     }
 
-    /// Weights as codes, where they are bytes of few values. `panels` are the panels, and the weights in each.
-    pub(super) fn codes(packed: &[u8], panels: &[(Range<usize>, Range<usize>)]) -> Option<Packed> {
+    /// Weights as codes, where they are bytes of few values. `panels` are the panels, and the weights in each; `numbers`
+    /// says whether codes are to be numbers where they can.
+    pub(super) fn codes(
+        packed: &[u8],
+        panels: &[(Range<usize>, Range<usize>)],
+        numbers: bool,
+    ) -> Option<Packed> {
         let (mut code_of, mut table, mut n) = ([None; 256], [0; 16], 0);
+        let mut numbers = numbers;
         for (panel, weights) in panels {
             if packed.len() < LEAST || weights.len() % (2 * CODES) > 0 {
                 return None;
             }
             for byte in &packed[panel.clone()][weights.clone()] {
+                numbers &= Codes::is_number(*byte);
                 let code = &mut code_of[usize::from(*byte)];
                 if code.is_none() {
                     *table.get_mut(n)? = *byte;
@@ -76,10 +83,15 @@ impl Stored {
             }
         }
         let code = |byte: u8| code_of[usize::from(byte)].unwrap_or_default();
-        Some(store(Form::Codes(table), packed, panels, |weights, bytes| {
-            for both in weights.chunks_exact(2 * CODES) {
-                let (low, high) = both.split_at(CODES);
-                bytes.extend(low.iter().zip(high).map(|(l, h)| code(*l) | code(*h) << 4));
+        let both = |low: u8, high: u8| match numbers {
+            true => Codes::both(low, high),
+            false => code(low) | code(high) << 4,
+        };
+        let by = if numbers { Codes::Numbers } else { Codes::Table(table) };
+        Some(store(Form::Codes(by), packed, panels, |weights, bytes| {
+            for pieces in weights.chunks_exact(2 * CODES) {
+                let (low, high) = pieces.split_at(CODES);
+                bytes.extend(low.iter().zip(high).map(|(l, h)| both(*l, *h)));
             }
         }))
     }
@@ -126,26 +138,68 @@ pub(super) struct Opened<'a, T> {
     whole: &'a [T],
 }
 
+/// A panel in a shorter form.
+pub(super) struct Short<'a> {
+    /// What the weights are as codes; numbers of half precision otherwise.
+    by: Option<&'a Codes>,
+    /// The bytes that are no weights.
+    outside: &'a [u8],
+    /// The weights among the bytes of the panel.
+    weights: Range<usize>,
+    codes: &'a [u8],
+}
+
 impl<T: bytemuck::AnyBitPattern> Opened<'_, T> {
-    /// A panel as kernels take it. `scratch` has room for it; `weights` are the weights among its bytes.
-    pub(super) fn panel<'a>(
-        &'a self,
-        kernels: &dyn Kernels,
+    /// A panel, where it is stored as it is.
+    pub(super) fn whole(&self, panel: &Panel) -> &[T] {
+        &self.whole[panel.start..panel.start + panel.len]
+    }
+
+    /// A panel, where it is stored in a shorter form; `weights` are the weights among its bytes.
+    pub(super) fn short(
+        &self,
         panel: &Panel,
         weights: impl FnOnce() -> Range<usize>,
-        scratch: &'a mut [u8],
-    ) -> &'a [T] {
-        if self.form == Form::Whole {
-            return &self.whole[panel.start..panel.start + panel.len];
-        }
-        let (weights, out) = (weights(), &mut scratch[..panel.len * size_of::<T>()]);
-        let (outside, codes) = self.bytes[panel.stored..].split_at(out.len() - weights.len());
+    ) -> Option<Short<'_>> {
+        let by = match &self.form {
+            Form::Whole => return None,
+            Form::Codes(by) => Some(by),
+            Form::Halves => None,
+        };
+        let weights = weights();
+        let rest = panel.len * size_of::<T>() - weights.len();
+        let (outside, codes) = self.bytes[panel.stored..].split_at(rest);
         let codes = &codes[..weights.len() / 2];
-        out[..weights.start].copy_from_slice(&outside[..weights.start]);
-        out[weights.end..].copy_from_slice(&outside[weights.start..]);
-        match &self.form {
-            Form::Codes(table) => kernels.codes(table, codes, &mut out[weights]),
-            _ => kernels.halves(numbers(codes), numbers_mut(&mut out[weights])),
+        Some(Short { by, outside, weights, codes })
+    }
+}
+
+impl<'a> Short<'a> {
+    /// Weights that are codes.
+    pub(super) fn codes(&self) -> Option<CodedPanel<'a>> {
+        let (outside, weights, codes) = (self.outside, self.weights.clone(), self.codes);
+        self.by.map(|by| CodedPanel { by, outside, weights, codes })
+    }
+
+    /// What comes before weights of half precision, and the weights.
+    pub(super) fn halves<T: bytemuck::AnyBitPattern>(&self) -> Option<(&'a [T], &'a [u16])> {
+        self.by.is_none().then(|| (numbers(self.outside), numbers(self.codes)))
+    }
+
+    /// The panel as kernels take it. `scratch` has room for it.
+    pub(super) fn decoded<'b, T: bytemuck::AnyBitPattern>(
+        &self,
+        kernels: &dyn Kernels,
+        scratch: &'b mut [u8],
+    ) -> &'b [T] {
+        let out = &mut scratch[..self.outside.len() + self.weights.len()];
+        let (before, after) = self.outside.split_at(self.weights.start);
+        out[..self.weights.start].copy_from_slice(before);
+        out[self.weights.end..].copy_from_slice(after);
+        let weights = &mut out[self.weights.clone()];
+        match self.by {
+            Some(by) => kernels.codes(by, self.codes, weights),
+            None => kernels.halves(numbers(self.codes), numbers_mut(weights)),
         }
         numbers(out)
     }
@@ -155,7 +209,8 @@ impl Wire for Form {
     fn put(&self, w: &mut Writer) {
         match self {
             Self::Whole => 0_u8.put(w),
-            Self::Codes(table) => (1_u8, *table).put(w),
+            Self::Codes(Codes::Table(table)) => (1_u8, *table).put(w),
+            Self::Codes(Codes::Numbers) => 3_u8.put(w),
             Self::Halves => 2_u8.put(w),
         }
     }
@@ -163,8 +218,9 @@ impl Wire for Form {
     fn get(r: &mut Reader<'_>) -> Result<Self, Fault> {
         Ok(match u8::get(r)? {
             0 => Self::Whole,
-            1 => Self::Codes(Wire::get(r)?),
+            1 => Self::Codes(Codes::Table(Wire::get(r)?)),
             2 => Self::Halves,
+            3 => Self::Codes(Codes::Numbers),
             _ => return Err(Fault),
         })
     }

@@ -4,8 +4,7 @@ use super::broadcast::Broadcast;
 use crate::program::Element;
 use crate::step::{Io, Step, numbers, numbers_mut};
 use crate::wire::{Fault, Reader, Wire, Writer, wire};
-use paring_kernels::Kernels;
-use paring_qmath::{Multiplier, Rounding};
+use paring_kernels::{I16Pair, I16Pairs, Kernels};
 
 /// A comparison of two values with broadcasting: a byte an element.
 #[derive(Debug)]
@@ -186,46 +185,32 @@ impl Step for Invert {
     }
 }
 
-/// Sum, difference, product, minimum or maximum of two values of quantized `i16`: TFLite's integer arithmetic.
+/// Sum, difference, product, minimum or maximum of two values of quantized `i16`.
 #[derive(Debug)]
 pub struct Quantized16 {
-    pub f: WholeFn,
-    /// Zero points of the operands and the result.
-    pub zeros: [i32; 3],
-    /// Sums: factors of the operands, shifted left by [`Self::SHIFT`].
-    pub factors: [Multiplier; 2],
-    /// Factor of the sum or product.
-    pub factor: Multiplier,
-    pub bounds: (i32, i32),
+    pub pairs: I16Pairs,
     pub places: Broadcast,
 }
 
-impl Quantized16 {
-    /// Spare bits of the operands of a sum.
-    pub const SHIFT: u32 = 15;
+impl Step for Quantized16 {
+    fn run(&self, kernels: &dyn Kernels, io: Io<'_>) {
+        let (a, b): (&[i16], &[i16]) = (numbers(io.a), numbers(io.b));
+        let f = |a, b| self.pairs.apply(a, b);
+        self.places.over_rows(a, b, numbers_mut(io.out), f, |a, b, out| {
+            let n = out.len();
+            kernels.i16_pairs(&self.pairs, &a[..n], &b[..n], out);
+        });
+    }
 }
 
-impl Step for Quantized16 {
-    fn run(&self, _: &dyn Kernels, io: Io<'_>) {
-        let (a, b): (&[i16], &[i16]) = (numbers(io.a), numbers(io.b));
-        let term = |i: usize, x: i16| {
-            let x = (i32::from(x) - self.zeros[i]).wrapping_shl(Self::SHIFT);
-            self.factors[i].apply(x, Rounding::Double)
-        };
-        let done = |raw: i32| {
-            let y = self.factor.apply(raw, Rounding::Double).saturating_add(self.zeros[2]);
-            y.max(self.bounds.0).min(self.bounds.1) as i16
-        };
-        let cut = |y: i16| i32::from(y).max(self.bounds.0).min(self.bounds.1) as i16;
-        self.places.over(a, b, numbers_mut(io.out), |a, b| match self.f {
-            WholeFn::Sub => done(term(0, a).wrapping_sub(term(1, b))),
-            WholeFn::Mul => {
-                done((i32::from(a) - self.zeros[0]).wrapping_mul(i32::from(b) - self.zeros[1]))
-            }
-            WholeFn::Min => cut(a.min(b)),
-            WholeFn::Max => cut(a.max(b)),
-            _ => done(term(0, a).wrapping_add(term(1, b))),
-        });
+impl Wire for I16Pair {
+    fn put(&self, w: &mut Writer) {
+        (*self as u8).put(w);
+    }
+
+    fn get(r: &mut Reader<'_>) -> Result<Self, Fault> {
+        let all = [Self::Add, Self::Sub, Self::Mul, Self::Min, Self::Max];
+        all.get(usize::from(u8::get(r)?)).copied().ok_or(Fault)
     }
 }
 
@@ -272,7 +257,8 @@ impl Wire for WholeFn {
 wire!(Compare { f, element, places });
 wire!(Infinite { negative, positive });
 wire!(Whole { f, element, places });
-wire!(Quantized16 { f, zeros, factors, factor, bounds, places });
+wire!(I16Pairs { f, zeros, factors, factor, bounds });
+wire!(Quantized16 { pairs, places });
 
 impl Wire for Invert {
     fn put(&self, _: &mut Writer) {}

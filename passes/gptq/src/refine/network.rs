@@ -37,6 +37,9 @@ pub struct Tune {
     /// By how many pixels pictures, which are inputs of three channels, are moved at most, each time they are
     /// learned from; they are mirrored at random then, too. Left as they are if left out.
     pub vary: Option<usize>,
+    /// The share of samples, 0 to 1, that are blended with another each time they are learned from, in parts
+    /// that are drawn evenly.
+    pub mix: f32,
 }
 
 impl Default for Tune {
@@ -51,6 +54,7 @@ impl Default for Tune {
             divergence: 0.5,
             samples: 1024,
             vary: None,
+            mix: 0.0,
         }
     }
 }
@@ -70,6 +74,9 @@ impl Tune {
         }
         if !(0.0..0.5).contains(&self.lean) || self.samples < 2 {
             return wrong("`lean` of `tune` is from 0 and below 0.5, and `samples` at least 2");
+        }
+        if !(0.0..=1.0).contains(&self.mix) {
+            return wrong("`mix` of `tune` is a share: from 0 to 1");
         }
         Ok(())
     }
@@ -168,7 +175,7 @@ pub(crate) fn tune(
     let mut order: Vec<usize> = (0..samples.len()).filter(|i| i % JUDGES != 0).collect();
     let before = judge(&teacher, &student, &samples, &judges);
     let start = Start::of(&student);
-    let vary = how.vary.and_then(|by| Vary::of(original, by));
+    let vary = Vary::of(original, how.vary, how.mix);
     let batch = how.batch.min(order.len());
     let mut moments = Steps::of(&student);
     let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
@@ -181,7 +188,7 @@ pub(crate) fn tune(
         let part = &order[next..next + batch];
         next += batch;
         let form = |i: &usize| match &vary {
-            Some(vary) => vary.picture(&samples[*i], &mut random),
+            Some(vary) => vary.sample(&samples, (*i, &order), &mut random),
             None => samples[*i].clone(),
         };
         let given: Vec<Vec<f32>> = part.iter().map(form).collect();

@@ -26,14 +26,32 @@ DRAWS = {"int8": 5, "int4": 8, "int3": 4, "mixed3": 8}
 ORDERS = ["", ",shuffle=1", ",shuffle=2"]
 HALVES = [(f"offset={ours},stride=2{order}", f"offset={1 - ours},stride=2{order}")
           for order in ORDERS for ours in (0, 1)]
-# Networks whose outputs are no classes, or whose classes have no labels here.
-OTHERS = {
-    "Ultraface": ("onnx/ultraface_slim_320.onnx", "size=240x320,mean=127,std=128", 24, 8),
-    "Super resolution": ("onnx/super_resolution_10.onnx", "color=gray,range=0..1,size=224x224", 8, 4),
-    "BlazeFace": ("tflite/face_detection_short_range_fp16w.tflite", "range=-1..1,size=128x128", 32, 16),
-    "Mini-Xception": ("keras/fer2013_mini_xception.h5", "color=gray,range=-1..1,size=64x64", 64, 32),
-}
 
+
+def pictures(how, calibrating, judging):
+    """Pictures that calibrate, and others that judge."""
+    spec = "images:{data}/imagenet200," + how
+    return f"{spec},offset=0,stride=2,limit={calibrating}", f"{spec},offset=1,stride=2,limit={judging}"
+
+
+# Networks beside those of the other tables: the model, the data that calibrates, and the data that judges.
+OTHERS = {
+    "Ultraface": ("{models}/onnx/ultraface_slim_320.onnx",
+                  *pictures("size=240x320,mean=127,std=128", 24, 8)),
+    "Super resolution": ("{models}/onnx/super_resolution_10.onnx",
+                         *pictures("color=gray,range=0..1,size=224x224", 8, 4)),
+    "BlazeFace": ("{models}/tflite/face_detection_short_range_fp16w.tflite",
+                  *pictures("range=-1..1,size=128x128", 32, 16)),
+    "Mini-Xception": ("{models}/keras/fer2013_mini_xception.h5",
+                      *pictures("color=gray,range=-1..1,size=64x64", 64, 32)),
+    "LSTM MNIST": ("{work}/lstm.onnx", "mnist:{data}/mnist:train,range=0..1,limit=512",
+                   "mnist:{data}/mnist:test,range=0..1"),
+    "AD autoencoder": ("{models}/keras/ad_autoencoder.h5", "npz:{work}/windows.npz,offset=0,stride=2",
+                       "npz:{work}/windows.npz,offset=1,stride=2"),
+}
+# What is said of a network as a whole, by the name that `paring eval` has for it.
+MEASURES = {"LSTM MNIST": ("accuracy", "top1", "{:.2f} %"),
+            "AD autoencoder": ("mean square reconstruction error", "reconstruction_mse", "{:.3f}")}
 
 def samples(recipe):
     return SAMPLES if recipe == "int8" else FEW_BITS_SAMPLES
@@ -287,6 +305,7 @@ def halves(paring, data, work):
     ):
         model, out = f"{data}/models/{model}", f"{work}/half"
         real = [verdict(paring, model, f"{pictures},{how},{theirs}", model) for _, theirs in HALVES if labelled]
+        whole = [verdict(paring, model, f"{pictures},{how}", model)] if labelled else []
         for recipe in ("int8", "int8-wide"):
             found, other, sizes = [], [], []
             for ours, theirs in HALVES:
@@ -301,25 +320,88 @@ def halves(paring, data, work):
             if other:
                 cells = [f"`{recipe}`", "", "", mean(other, "agreement"), snr(other), ""]
                 lines.append(row(name, "2,000 CIFAR-10 pictures", *cells))
+            compress(paring, model, recipe, f"{pictures},{how}", out)
+            same = [verdict(paring, f"{out}/model.paring", f"{pictures},{how}", model)]
+            size = os.path.getsize(f"{out}/model.paring")
+            tops = [mean(whole, "top1"), mean(same, "top1")] if labelled else ["", ""]
+            cells = [f"`{recipe}`", *tops, mean(same, "agreement"), snr(same), f"{size:,}"]
+            lines.append(row(name, "the 200 pictures that calibrate", *cells))
         if theirs_too:
             path = f"{data}/models/{theirs_too}"
-            whole = verdict(paring, path, f"{pictures},{how}", model)
-            cells = ["its publisher's int8 file", "", mean([whole], "top1"), mean([whole], "agreement"),
-                     snr([whole]), f"{os.path.getsize(path):,}"]
+            found = [verdict(paring, path, f"{pictures},{how}", model)]
+            cells = ["its publisher's int8 file", mean(whole, "top1"), mean(found, "top1"),
+                     mean(found, "agreement"), snr(found), f"{os.path.getsize(path):,}"]
             lines.append(row(name, "200 pictures", *cells))
     return lines
 
 
+def windows(data, path):
+    """The inputs of the network that hears anomalies: five frames of a recording side by side."""
+    frames = np.fromfile(f"{data}/datasets/ad01/normal_id_01_00000000_hist_librosa.bin", np.float32)
+    frames = frames.reshape(-1, 128)
+    np.savez(path, input_0=np.stack([frames[i:i + 5].ravel() for i in range(len(frames) - 4)]))
+
+
+def real_lstm(source, target):
+    """The network of real numbers that the weights of an integer one stand for, an LSTM and a dense layer, as
+    ONNX."""
+    import onnx
+    from onnx import helper, numpy_helper
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    run = Interpreter(source, experimental_op_resolver_type=plain)
+    run.allocate_tensors()
+    details = {d["index"]: d for d in run.get_tensor_details()}
+
+    def real(i):
+        scale = details[i]["quantization_parameters"]["scales"]
+        stored = run.get_tensor(i).astype(np.float32)
+        return stored * scale.reshape([-1] + [1] * (stored.ndim - 1))
+
+    steps = {op["op_name"]: op["inputs"] for op in run._get_ops_details()}
+    cell, dense = steps["UNIDIRECTIONAL_SEQUENCE_LSTM"], steps["FULLY_CONNECTED"]
+    # Gates stand as input, forget, cell, output there, and as input, output, forget, cell in ONNX.
+    gates = lambda first: np.concatenate([real(cell[first + g]) for g in (0, 3, 1, 2)])[None]
+    bias = gates(12)
+    stored = {"w": gates(1), "r": gates(5), "b": np.concatenate([bias, np.zeros_like(bias)], 1),
+              "v": real(dense[1]), "c": real(dense[2]), "flat": np.array([1, -1], np.int64)}
+    hidden = stored["r"].shape[-1]
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["rows"], perm=[1, 0, 2]),
+        helper.make_node("LSTM", ["rows", "w", "r", "b"], ["h"], hidden_size=hidden),
+        helper.make_node("Reshape", ["h", "flat"], ["all"]),
+        helper.make_node("Gemm", ["all", "v", "c"], ["logits"], transB=1),
+        helper.make_node("Softmax", ["logits"], ["y"]),
+    ]
+    shape = [int(n) for n in run.get_input_details()[0]["shape"]]
+    info = lambda name, shape: helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+    constants = [numpy_helper.from_array(np.asarray(v), name) for name, v in stored.items()]
+    outputs = [info("y", [1, len(stored["c"])])]
+    graph = helper.make_graph(nodes, "lstm", [info("x", shape)], outputs, constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)]), target)
+
+
 def others(paring, data, work):
     """How far every output of other networks is off in int8."""
-    lines = head("network", "output", "SQNR", "PSNR")
-    for name, (model, how, calibrating, judging) in OTHERS.items():
-        pictures, model = f"images:{data}/datasets/imagenet200,{how}", f"{data}/models/{model}"
+    windows(data, f"{work}/windows.npz")
+    real_lstm(f"{data}/models/tflite/mnist_lstm_int8.tflite", f"{work}/lstm.onnx")
+    lines = head("network", "output", "SQNR", "PSNR", "as a whole", "float", "int8")
+    for name, of in OTHERS.items():
+        model, calibrating, judging = (
+            text.format(models=f"{data}/models", data=f"{data}/datasets", work=work) for text in of)
         out = f"{work}/other"
-        compress(paring, model, "int8", f"{pictures},offset=0,stride=2,limit={calibrating}", out)
-        judge = f"{pictures},offset=1,stride=2,limit={judging}"
-        for output in verdict(paring, f"{out}/model.paring", judge, model)["outputs"]:
-            lines.append(row(name, f"`{output['name']}`", db(output["snr_db"]), db(output["psnr_db"])))
+        compress(paring, model, "int8", calibrating, out)
+        found = verdict(paring, f"{out}/model.paring", judging, model)
+        whole = ["", "", ""]
+        if name in MEASURES:
+            what, key, form = MEASURES[name]
+            real = verdict(paring, model, judging, model)
+            whole = [what, form.format(real[key]), form.format(found[key])]
+        for output in found["outputs"]:
+            cells = [f"`{output['name']}`", db(output["snr_db"]), db(output["psnr_db"]), *whole]
+            lines.append(row(name, *cells))
+            whole = ["", "", ""]
     return lines
 
 

@@ -96,50 +96,85 @@ fn fits(out: usize, rows: usize, cols: usize, stride: usize) -> bool {
 }
 
 /// Calls the kernels for all rows: whole tiles, then single rows. Where `cols` is less than `width` the
-/// results go through `edge`, and so does what is added.
+/// results go through memory of their own, and so does what is added.
 ///
 /// # Safety
 /// All pieces are inside, and `call.out` and `call.rest` have room for `cols` of all rows.
+#[inline(always)]
 unsafe fn all<T: Copy + Default, const TILE: usize>(
-    mut call: Call,
+    call: Call,
     rows: usize,
     cols: usize,
     width: usize,
+    kernels: [Kernel; 2],
+    has_rest: bool,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if cols == width {
+            each::<TILE>(call, rows, kernels, has_rest);
+        } else {
+            at_the_edge::<T, TILE>(&call, rows, cols, width, kernels, has_rest);
+        }
+    }
+}
+
+/// As [`all`] where rows are as wide as the kernels write them.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+unsafe fn each<const TILE: usize>(
+    mut call: Call,
+    rows: usize,
     [whole_tiles, one]: [Kernel; 2],
     has_rest: bool,
 ) {
-    let size = size_of::<T>();
     let tiles = rows / TILE;
-    // SAFETY: offsets stay within the table and the output by the promise above; `edge` has room for a
-    // tile.
+    let done = tiles * TILE;
+    // SAFETY: offsets stay within the table and the output by the caller's promise.
     unsafe {
-        if cols == width {
-            if tiles > 0 {
-                call.tiles = tiles;
-                whole_tiles(&call);
-            }
-            let done = tiles * TILE;
+        if tiles > 0 {
+            call.tiles = tiles;
+            whole_tiles(&call);
             call.at = call.at.add(done * call.taps);
             call.out = call.out.add(done * call.stride);
             if has_rest {
                 call.rest = call.rest.add(done * call.stride);
             }
-            for _ in done..rows {
-                one(&call);
-                call.at = call.at.add(1);
-                call.out = call.out.add(call.stride);
-                if has_rest {
-                    call.rest = call.rest.add(call.stride);
-                }
-            }
-            return;
         }
-        let stride = call.stride;
-        let (mut edge, mut rest) = ([T::default(); BATCH * WIDEST], [T::default(); BATCH * WIDEST]);
-        let mut first = 0;
-        while first < rows {
-            let n = (rows - first).min(BATCH);
-            let mut part = call;
+        for _ in done..rows {
+            one(&call);
+            call.at = call.at.add(1);
+            call.out = call.out.add(call.stride);
+            if has_rest {
+                call.rest = call.rest.add(call.stride);
+            }
+        }
+    }
+}
+
+/// As [`all`] where rows are narrower.
+///
+/// # Safety
+/// As there.
+#[inline(never)]
+unsafe fn at_the_edge<T: Copy + Default, const TILE: usize>(
+    call: &Call,
+    rows: usize,
+    cols: usize,
+    width: usize,
+    kernels: [Kernel; 2],
+    has_rest: bool,
+) {
+    let (size, stride) = (size_of::<T>(), call.stride);
+    let (mut edge, mut rest) = ([T::default(); BATCH * WIDEST], [T::default(); BATCH * WIDEST]);
+    for first in (0..rows).step_by(BATCH) {
+        let n = (rows - first).min(BATCH);
+        // SAFETY: offsets stay within the table and the output by the caller's promise; `edge` and `rest` have room for
+        // a batch.
+        unsafe {
+            let mut part = *call;
             part.at = call.at.add(first * call.taps);
             part.out = edge.as_mut_ptr().cast();
             part.stride = width * size;
@@ -150,49 +185,11 @@ unsafe fn all<T: Copy + Default, const TILE: usize>(
                 }
                 part.rest = rest.as_ptr().cast();
             }
-            let whole = n / TILE;
-            if whole > 0 {
-                part.tiles = whole;
-                whole_tiles(&part);
-            }
-            let done = whole * TILE;
-            part.at = part.at.add(done * call.taps);
-            part.out = part.out.add(done * part.stride);
-            if has_rest {
-                part.rest = part.rest.add(done * part.stride);
-            }
-            for _ in done..n {
-                one(&part);
-                part.at = part.at.add(1);
-                part.out = part.out.add(part.stride);
-                if has_rest {
-                    part.rest = part.rest.add(part.stride);
-                }
-            }
+            each::<TILE>(part, n, kernels, has_rest);
             for row in 0..n {
                 let from = edge.as_ptr().add(row * width).cast();
                 copy(from, call.out.add((first + row) * stride), cols * size);
             }
-            first += n;
-        }
-    }
-}
-
-/// As [`all`] with fewer rows than a tile has.
-///
-/// # Safety
-/// As there.
-#[inline(always)]
-unsafe fn few_rows(mut call: Call, rows: usize, cols: usize, width: usize, one: Kernel) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if cols < width {
-            return all::<i8, TILE>(call, rows, cols, width, [one; 2], false);
-        }
-        for _ in 0..rows {
-            one(&call);
-            call.at = call.at.add(1);
-            call.out = call.out.add(call.stride);
         }
     }
 }
@@ -504,7 +501,7 @@ pub(crate) fn i8_gemm_of_codes(
     // SAFETY: lengths are checked above, there is no whole tile of rows, and the processor has the level.
     unsafe {
         if dot {
-            few_rows(call, n, cols, width, kernel);
+            all::<i8, TILE>(call, n, cols, width, [kernel; 2], false);
         } else {
             by_eights(call, &parts, n, cols, 16, [kernel; 2]);
         }

@@ -8,7 +8,8 @@
 //! Convolutions of 3x3 over at least 64 channels and about a hundred pixels take a quarter of the products (Winograd's
 //! F(4x4, 3x3)); their results are within 2e-5 of the largest one. Bytes of at most sixteen values, as four bits and
 //! palettes give them, are stored as codes, and numbers that half precision holds as such: half as much comes from
-//! memory, and the results are the same.
+//! memory, and the results are the same. Products of one to three rows decode them in registers, between loading and
+//! multiplying; for more rows a panel of weights is decoded once.
 //!
 //! With the setting `arithmetic = "f16"` convolutions, dense layers and what follows them are computed in half precision:
 //! activations and weights take half the memory, and a vector has twice as many of them. Sums of products are of half

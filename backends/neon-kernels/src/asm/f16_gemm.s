@@ -189,11 +189,7 @@
 .endm
 
 .text
-.p2align 5
-.hidden paring_neon_f16_8x16
-.globl paring_neon_f16_8x16
-.type paring_neon_f16_8x16, %function
-paring_neon_f16_8x16:
+pn_function paring_neon_f16_8x16
     ph_enter
 1:
     ldp q16, q17, [x5]
@@ -299,13 +295,9 @@ paring_neon_f16_8x16:
 51:
     ph_each16 ph_more
     b 40b
-.size paring_neon_f16_8x16, . - paring_neon_f16_8x16
+pn_end paring_neon_f16_8x16
 
-.p2align 5
-.hidden paring_neon_f16_8x8
-.globl paring_neon_f16_8x8
-.type paring_neon_f16_8x8, %function
-paring_neon_f16_8x8:
+pn_function paring_neon_f16_8x8
     ph_enter
 1:
     ldr q16, [x5]
@@ -404,14 +396,10 @@ paring_neon_f16_8x8:
 51:
     ph_each8 ph_more
     b 40b
-.size paring_neon_f16_8x8, . - paring_neon_f16_8x8
+pn_end paring_neon_f16_8x8
 
 // One row: sums of even elements in v16 and v17, of odd ones in v18 and v19, totals in v20 and v21.
-.p2align 5
-.hidden paring_neon_f16_1x16
-.globl paring_neon_f16_1x16
-.type paring_neon_f16_1x16, %function
-paring_neon_f16_1x16:
+pn_function paring_neon_f16_1x16
     ph_enter
     ldp q20, q21, [x5]
     movi v16.2d, #0
@@ -482,14 +470,10 @@ paring_neon_f16_1x16:
     movi v18.2d, #0
     movi v19.2d, #0
     b 40b
-.size paring_neon_f16_1x16, . - paring_neon_f16_1x16
+pn_end paring_neon_f16_1x16
 
 // One row: sums in v16-v19, those of every fourth element in the same one, totals in v20.
-.p2align 5
-.hidden paring_neon_f16_1x8
-.globl paring_neon_f16_1x8
-.type paring_neon_f16_1x8, %function
-paring_neon_f16_1x8:
+pn_function paring_neon_f16_1x8
     ph_enter
     ldr q20, [x5]
     movi v16.2d, #0
@@ -558,6 +542,6 @@ paring_neon_f16_1x8:
     movi v18.2d, #0
     movi v19.2d, #0
     b 40b
-.size paring_neon_f16_1x8, . - paring_neon_f16_1x8
+pn_end paring_neon_f16_1x8
 
 .arch_extension nofp16

@@ -5,6 +5,19 @@
 // x9 bytes between rows of the output, x10 what is added or null, x11 weights, x12-x15 pieces,
 // x16 taps left, x17 elements left. v0-v15 sums, v16-v23 left side, v24-v31 weights.
 
+// The beginning and the end of a function.
+.macro pn_function name
+    .p2align 5
+    .hidden \name
+    .globl \name
+    .type \name, %function
+\name:
+.endm
+
+.macro pn_end name
+    .size \name, . - \name
+.endm
+
 .macro pf_enter
     stp d8, d9, [sp, #-64]!
     stp d10, d11, [sp, #16]
@@ -176,6 +189,70 @@
     fadd \b\().4s, \b\().4s, v17.4s
 .endm
 
+// The products of all taps for four rows, whose vectors have \n = 2^\bit elements of 2^\shift bytes: \many takes a vector
+// of each row, \one takes \step elements, as long as some of \left are there.
+.macro pf_taps4 shift, n, bit, left, step, many, one
+2:
+    pf_pieces4 \shift
+    subs x17, x7, #2 * \n
+    b.lo 4f
+3:
+    pf_load8
+    \many v16, v18, v20, v22
+    \many v17, v19, v21, v23
+    subs x17, x17, #2 * \n
+    b.hs 3b
+4:
+    tbz x17, #\bit, 5f
+    pf_load4
+    \many v16, v18, v20, v22
+5:
+    ands x17, x17, #\left
+    b.eq 7f
+6:
+    pf_load1
+    \one
+    subs x17, x17, #\step
+    b.ne 6b
+7:
+    subs x16, x16, #1
+    b.ne 2b
+.endm
+
+// The same for one row; \by is given on.
+.macro pf_taps1 shift, n, left, step, many, one, by
+2:
+    pf_pieces1 \shift
+    subs x17, x7, #\n
+    b.lo 4f
+3:
+    ldr q16, [x12], #16
+    \many \by
+    subs x17, x17, #\n
+    b.hs 3b
+4:
+    ands x17, x17, #\left
+    b.eq 6f
+5:
+    ldr s16, [x12], #4
+    \one \by
+    subs x17, x17, #\step
+    b.ne 5b
+6:
+    subs x16, x16, #1
+    b.ne 2b
+.endm
+
+.macro pf_last16
+    ld1 {v24.4s, v25.4s, v26.4s, v27.4s}, [x11], #64
+    pf_k16 v24, v25, v26, v27, v16, v18, v20, v22, 0
+.endm
+
+.macro pf_last8
+    ldp q24, q25, [x11], #32
+    pf_k8 v24, v25, v16, v18, v20, v22, 0
+.endm
+
 // Elements of one row in v16, wide panel and narrow panel.
 .macro pf_fours16
     ld1 {v24.4s, v25.4s, v26.4s, v27.4s}, [x11], #64
@@ -253,26 +330,7 @@
 .macro pf_row16 four, one
     ld1 {v0.4s, v1.4s, v2.4s, v3.4s}, [x5]
     mov x16, x6
-2:
-    pf_pieces1 2
-    subs x17, x7, #4
-    b.lo 4f
-3:
-    ldr q16, [x12], #16
-    \four
-    subs x17, x17, #4
-    b.hs 3b
-4:
-    ands x17, x17, #3
-    b.eq 7f
-6:
-    ldr s16, [x12], #4
-    \one
-    subs x17, x17, #1
-    b.ne 6b
-7:
-    subs x16, x16, #1
-    b.ne 2b
+    pf_taps1 2, 4, 3, 1, \four, \one
     cbz x10, 8f
     pf_add4 v0, v1, v2, v3
 8:
@@ -291,26 +349,7 @@
 .macro pf_row8 four, one
     ld1 {v0.4s, v1.4s}, [x5]
     mov x16, x6
-2:
-    pf_pieces1 2
-    subs x17, x7, #4
-    b.lo 4f
-3:
-    ldr q16, [x12], #16
-    \four
-    subs x17, x17, #4
-    b.hs 3b
-4:
-    ands x17, x17, #3
-    b.eq 7f
-6:
-    ldr s16, [x12], #4
-    \one
-    subs x17, x17, #1
-    b.ne 6b
-7:
-    subs x16, x16, #1
-    b.ne 2b
+    pf_taps1 2, 4, 3, 1, \four, \one
     cbz x10, 8f
     pf_add2 v0, v1
 8:
@@ -329,11 +368,7 @@
 .endm
 
 .text
-.p2align 5
-.hidden paring_neon_f32_4x16
-.globl paring_neon_f32_4x16
-.type paring_neon_f32_4x16, %function
-paring_neon_f32_4x16:
+pn_function paring_neon_f32_4x16
     pf_enter
 1:
     ld1 {v0.4s, v1.4s, v2.4s, v3.4s}, [x5]
@@ -342,32 +377,7 @@ paring_neon_f32_4x16:
     ld1 {v12.4s, v13.4s, v14.4s, v15.4s}, [x5]
     add x11, x5, #64
     mov x16, x6
-2:
-    pf_pieces4 2
-    subs x17, x7, #8
-    b.lo 4f
-3:
-    pf_load8
-    pf_four16 v16, v18, v20, v22
-    pf_four16 v17, v19, v21, v23
-    subs x17, x17, #8
-    b.hs 3b
-4:
-    tbz x17, #2, 5f
-    pf_load4
-    pf_four16 v16, v18, v20, v22
-5:
-    ands x17, x17, #3
-    b.eq 7f
-6:
-    pf_load1
-    ld1 {v24.4s, v25.4s, v26.4s, v27.4s}, [x11], #64
-    pf_k16 v24, v25, v26, v27, v16, v18, v20, v22, 0
-    subs x17, x17, #1
-    b.ne 6b
-7:
-    subs x16, x16, #1
-    b.ne 2b
+    pf_taps4 2, 4, 2, 3, 1, pf_four16, pf_last16
     cbz x10, 8f
     pf_add4 v0, v1, v2, v3
     pf_add4 v4, v5, v6, v7
@@ -395,13 +405,9 @@ paring_neon_f32_4x16:
     subs x8, x8, #1
     b.ne 1b
     pf_leave
-.size paring_neon_f32_4x16, . - paring_neon_f32_4x16
+pn_end paring_neon_f32_4x16
 
-.p2align 5
-.hidden paring_neon_f32_4x8
-.globl paring_neon_f32_4x8
-.type paring_neon_f32_4x8, %function
-paring_neon_f32_4x8:
+pn_function paring_neon_f32_4x8
     pf_enter
 1:
     ld1 {v0.4s, v1.4s}, [x5]
@@ -410,32 +416,7 @@ paring_neon_f32_4x8:
     ld1 {v6.4s, v7.4s}, [x5]
     add x11, x5, #32
     mov x16, x6
-2:
-    pf_pieces4 2
-    subs x17, x7, #8
-    b.lo 4f
-3:
-    pf_load8
-    pf_four8 v16, v18, v20, v22
-    pf_four8 v17, v19, v21, v23
-    subs x17, x17, #8
-    b.hs 3b
-4:
-    tbz x17, #2, 5f
-    pf_load4
-    pf_four8 v16, v18, v20, v22
-5:
-    ands x17, x17, #3
-    b.eq 7f
-6:
-    pf_load1
-    ldp q24, q25, [x11], #32
-    pf_k8 v24, v25, v16, v18, v20, v22, 0
-    subs x17, x17, #1
-    b.ne 6b
-7:
-    subs x16, x16, #1
-    b.ne 2b
+    pf_taps4 2, 4, 2, 3, 1, pf_four8, pf_last8
     cbz x10, 8f
     pf_add2 v0, v1
     pf_add2 v2, v3
@@ -459,44 +440,28 @@ paring_neon_f32_4x8:
     subs x8, x8, #1
     b.ne 1b
     pf_leave
-.size paring_neon_f32_4x8, . - paring_neon_f32_4x8
+pn_end paring_neon_f32_4x8
 
-.p2align 5
-.hidden paring_neon_f32_1x16
-.globl paring_neon_f32_1x16
-.type paring_neon_f32_1x16, %function
-paring_neon_f32_1x16:
+pn_function paring_neon_f32_1x16
     pf_enter
     add x11, x5, #64
     pf_row16 pf_fours16, pf_ones16
-.size paring_neon_f32_1x16, . - paring_neon_f32_1x16
+pn_end paring_neon_f32_1x16
 
-.p2align 5
-.hidden paring_neon_f32_1x8
-.globl paring_neon_f32_1x8
-.type paring_neon_f32_1x8, %function
-paring_neon_f32_1x8:
+pn_function paring_neon_f32_1x8
     pf_enter
     add x11, x5, #32
     pf_row8 pf_fours8, pf_ones8
-.size paring_neon_f32_1x8, . - paring_neon_f32_1x8
+pn_end paring_neon_f32_1x8
 
-.p2align 5
-.hidden paring_neon_f32_1x16_of_halves
-.globl paring_neon_f32_1x16_of_halves
-.type paring_neon_f32_1x16_of_halves, %function
-paring_neon_f32_1x16_of_halves:
+pn_function paring_neon_f32_1x16_of_halves
     pf_enter
     ldr x11, [x0, #120]
     pf_row16 pg_fours16, pg_ones16
-.size paring_neon_f32_1x16_of_halves, . - paring_neon_f32_1x16_of_halves
+pn_end paring_neon_f32_1x16_of_halves
 
-.p2align 5
-.hidden paring_neon_f32_1x8_of_halves
-.globl paring_neon_f32_1x8_of_halves
-.type paring_neon_f32_1x8_of_halves, %function
-paring_neon_f32_1x8_of_halves:
+pn_function paring_neon_f32_1x8_of_halves
     pf_enter
     ldr x11, [x0, #120]
     pf_row8 pg_fours8, pg_ones8
-.size paring_neon_f32_1x8_of_halves, . - paring_neon_f32_1x8_of_halves
+pn_end paring_neon_f32_1x8_of_halves

@@ -166,37 +166,21 @@
 .endm
 
 .text
-.p2align 5
-.hidden paring_neon_f32_sparse_32
-.globl paring_neon_f32_sparse_32
-.type paring_neon_f32_sparse_32, %function
-paring_neon_f32_sparse_32:
+pn_function paring_neon_f32_sparse_32
     sp_product sp_one32, 8
-.size paring_neon_f32_sparse_32, . - paring_neon_f32_sparse_32
+pn_end paring_neon_f32_sparse_32
 
-.p2align 5
-.hidden paring_neon_f32_sparse_16
-.globl paring_neon_f32_sparse_16
-.type paring_neon_f32_sparse_16, %function
-paring_neon_f32_sparse_16:
+pn_function paring_neon_f32_sparse_16
     sp_product sp_one16, 4
-.size paring_neon_f32_sparse_16, . - paring_neon_f32_sparse_16
+pn_end paring_neon_f32_sparse_16
 
-.p2align 5
-.hidden paring_neon_f32_sparse_8
-.globl paring_neon_f32_sparse_8
-.type paring_neon_f32_sparse_8, %function
-paring_neon_f32_sparse_8:
+pn_function paring_neon_f32_sparse_8
     sp_product sp_one8, 2
-.size paring_neon_f32_sparse_8, . - paring_neon_f32_sparse_8
+pn_end paring_neon_f32_sparse_8
 
-.p2align 5
-.hidden paring_neon_f32_sparse_4
-.globl paring_neon_f32_sparse_4
-.type paring_neon_f32_sparse_4, %function
-paring_neon_f32_sparse_4:
+pn_function paring_neon_f32_sparse_4
     sp_product sp_one4, 1
-.size paring_neon_f32_sparse_4, . - paring_neon_f32_sparse_4
+pn_end paring_neon_f32_sparse_4
 
 // Four channels of four pixels, transposed to \a-\d.
 .macro st_quad a, b, c, d
@@ -223,11 +207,7 @@ paring_neon_f32_sparse_4:
 .endm
 
 // Transposes the pixels of a tile: x0 the first one, x1 groups of four channels, x2 bytes between pixels, x3 the tile.
-.p2align 5
-.hidden paring_neon_f32_transpose_32
-.globl paring_neon_f32_transpose_32
-.type paring_neon_f32_transpose_32, %function
-paring_neon_f32_transpose_32:
+pn_function paring_neon_f32_transpose_32
 1:
     mov x6, x0
     st_sixteen 128, 0
@@ -237,13 +217,9 @@ paring_neon_f32_transpose_32:
     subs x1, x1, #1
     b.ne 1b
     ret
-.size paring_neon_f32_transpose_32, . - paring_neon_f32_transpose_32
+pn_end paring_neon_f32_transpose_32
 
-.p2align 5
-.hidden paring_neon_f32_transpose_16
-.globl paring_neon_f32_transpose_16
-.type paring_neon_f32_transpose_16, %function
-paring_neon_f32_transpose_16:
+pn_function paring_neon_f32_transpose_16
 1:
     mov x6, x0
     st_sixteen 64, 0
@@ -252,13 +228,9 @@ paring_neon_f32_transpose_16:
     subs x1, x1, #1
     b.ne 1b
     ret
-.size paring_neon_f32_transpose_16, . - paring_neon_f32_transpose_16
+pn_end paring_neon_f32_transpose_16
 
-.p2align 5
-.hidden paring_neon_f32_transpose_8
-.globl paring_neon_f32_transpose_8
-.type paring_neon_f32_transpose_8, %function
-paring_neon_f32_transpose_8:
+pn_function paring_neon_f32_transpose_8
 1:
     mov x6, x0
     st_quad v0, v1, v2, v3
@@ -272,13 +244,9 @@ paring_neon_f32_transpose_8:
     subs x1, x1, #1
     b.ne 1b
     ret
-.size paring_neon_f32_transpose_8, . - paring_neon_f32_transpose_8
+pn_end paring_neon_f32_transpose_8
 
-.p2align 5
-.hidden paring_neon_f32_transpose_4
-.globl paring_neon_f32_transpose_4
-.type paring_neon_f32_transpose_4, %function
-paring_neon_f32_transpose_4:
+pn_function paring_neon_f32_transpose_4
 1:
     mov x6, x0
     st_quad v0, v1, v2, v3
@@ -289,4 +257,4 @@ paring_neon_f32_transpose_4:
     subs x1, x1, #1
     b.ne 1b
     ret
-.size paring_neon_f32_transpose_4, . - paring_neon_f32_transpose_4
+pn_end paring_neon_f32_transpose_4

@@ -89,37 +89,21 @@
 .endm
 
 .text
-.p2align 5
-.hidden paring_neon_i8_mlal_1x8_of16_table
-.globl paring_neon_i8_mlal_1x8_of16_table
-.type paring_neon_i8_mlal_1x8_of16_table, %function
-paring_neon_i8_mlal_1x8_of16_table:
+pn_function paring_neon_i8_mlal_1x8_of16_table
     pc_mlal pc_table, 32
-.size paring_neon_i8_mlal_1x8_of16_table, . - paring_neon_i8_mlal_1x8_of16_table
+pn_end paring_neon_i8_mlal_1x8_of16_table
 
-.p2align 5
-.hidden paring_neon_i8_mlal_1x8_table
-.globl paring_neon_i8_mlal_1x8_table
-.type paring_neon_i8_mlal_1x8_table, %function
-paring_neon_i8_mlal_1x8_table:
+pn_function paring_neon_i8_mlal_1x8_table
     pc_mlal pc_table, 16
-.size paring_neon_i8_mlal_1x8_table, . - paring_neon_i8_mlal_1x8_table
+pn_end paring_neon_i8_mlal_1x8_table
 
-.p2align 5
-.hidden paring_neon_i8_mlal_1x8_of16_numbers
-.globl paring_neon_i8_mlal_1x8_of16_numbers
-.type paring_neon_i8_mlal_1x8_of16_numbers, %function
-paring_neon_i8_mlal_1x8_of16_numbers:
+pn_function paring_neon_i8_mlal_1x8_of16_numbers
     pc_mlal pc_numbers, 32
-.size paring_neon_i8_mlal_1x8_of16_numbers, . - paring_neon_i8_mlal_1x8_of16_numbers
+pn_end paring_neon_i8_mlal_1x8_of16_numbers
 
-.p2align 5
-.hidden paring_neon_i8_mlal_1x8_numbers
-.globl paring_neon_i8_mlal_1x8_numbers
-.type paring_neon_i8_mlal_1x8_numbers, %function
-paring_neon_i8_mlal_1x8_numbers:
+pn_function paring_neon_i8_mlal_1x8_numbers
     pc_mlal pc_numbers, 16
-.size paring_neon_i8_mlal_1x8_numbers, . - paring_neon_i8_mlal_1x8_numbers
+pn_end paring_neon_i8_mlal_1x8_numbers
 
 .arch_extension dotprod
 
@@ -140,6 +124,33 @@ paring_neon_i8_mlal_1x8_numbers:
     sdot v1.4s, v30.16b, \x\().4b[\l]
 .endm
 
+.macro pc_ones16 by
+    ld1 {v20.16b, v21.16b, v22.16b, v23.16b}, [x11], #64
+    ld1 {v24.16b, v25.16b, v26.16b, v27.16b}, [x11], #64
+    pc_dot16 \by, v20, v21, v16, 0
+    pc_dot16 \by, v22, v23, v16, 1
+    pc_dot16 \by, v24, v25, v16, 2
+    pc_dot16 \by, v26, v27, v16, 3
+.endm
+
+.macro pc_end16 by
+    ldp q20, q21, [x11], #32
+    pc_dot16 \by, v20, v21, v16, 0
+.endm
+
+.macro pc_ones8 by
+    ld1 {v20.16b, v21.16b, v22.16b, v23.16b}, [x11], #64
+    pc_dot8 \by, v20, v16, 0
+    pc_dot8 \by, v21, v16, 1
+    pc_dot8 \by, v22, v16, 2
+    pc_dot8 \by, v23, v16, 3
+.endm
+
+.macro pc_end8 by
+    ldr q20, [x11], #16
+    pc_dot8 \by, v20, v16, 0
+.endm
+
 // One row times 16 channels.
 .macro pc_dot_wide by
     pi_enter
@@ -147,32 +158,7 @@ paring_neon_i8_mlal_1x8_numbers:
     \by\()_open v0, v1, v2, v3
     mov x11, x10
     mov x16, x6
-2:
-    pf_pieces1 0
-    subs x17, x7, #16
-    b.lo 5f
-3:
-    ldr q16, [x12], #16
-    ld1 {v20.16b, v21.16b, v22.16b, v23.16b}, [x11], #64
-    ld1 {v24.16b, v25.16b, v26.16b, v27.16b}, [x11], #64
-    pc_dot16 \by, v20, v21, v16, 0
-    pc_dot16 \by, v22, v23, v16, 1
-    pc_dot16 \by, v24, v25, v16, 2
-    pc_dot16 \by, v26, v27, v16, 3
-    subs x17, x17, #16
-    b.hs 3b
-5:
-    ands x17, x17, #12
-    b.eq 7f
-6:
-    ldr s16, [x12], #4
-    ldp q20, q21, [x11], #32
-    pc_dot16 \by, v20, v21, v16, 0
-    subs x17, x17, #4
-    b.ne 6b
-7:
-    subs x16, x16, #1
-    b.ne 2b
+    pf_taps1 0, 16, 12, 4, pc_ones16, pc_end16, \by
     \by\()_close v0, v1, v2, v3
     ldp x12, x13, [x0, #96]
     ldr w16, [x0, #88]
@@ -186,67 +172,27 @@ paring_neon_i8_mlal_1x8_numbers:
     \by\()_open v0, v1, v2, v3
     mov x11, x10
     mov x16, x6
-2:
-    pf_pieces1 0
-    subs x17, x7, #16
-    b.lo 5f
-3:
-    ldr q16, [x12], #16
-    ld1 {v20.16b, v21.16b, v22.16b, v23.16b}, [x11], #64
-    pc_dot8 \by, v20, v16, 0
-    pc_dot8 \by, v21, v16, 1
-    pc_dot8 \by, v22, v16, 2
-    pc_dot8 \by, v23, v16, 3
-    subs x17, x17, #16
-    b.hs 3b
-5:
-    ands x17, x17, #12
-    b.eq 7f
-6:
-    ldr s16, [x12], #4
-    ldr q20, [x11], #16
-    pc_dot8 \by, v20, v16, 0
-    subs x17, x17, #4
-    b.ne 6b
-7:
-    subs x16, x16, #1
-    b.ne 2b
+    pf_taps1 0, 16, 12, 4, pc_ones8, pc_end8, \by
     \by\()_close v0, v1, v2, v3
     ldp x12, x13, [x0, #96]
     ldr w16, [x0, #88]
     pi_finish1x8 pf_leave
 .endm
 
-.p2align 5
-.hidden paring_neon_i8_dot_1x16_table
-.globl paring_neon_i8_dot_1x16_table
-.type paring_neon_i8_dot_1x16_table, %function
-paring_neon_i8_dot_1x16_table:
+pn_function paring_neon_i8_dot_1x16_table
     pc_dot_wide pc_table
-.size paring_neon_i8_dot_1x16_table, . - paring_neon_i8_dot_1x16_table
+pn_end paring_neon_i8_dot_1x16_table
 
-.p2align 5
-.hidden paring_neon_i8_dot_1x8_table
-.globl paring_neon_i8_dot_1x8_table
-.type paring_neon_i8_dot_1x8_table, %function
-paring_neon_i8_dot_1x8_table:
+pn_function paring_neon_i8_dot_1x8_table
     pc_dot_narrow pc_table
-.size paring_neon_i8_dot_1x8_table, . - paring_neon_i8_dot_1x8_table
+pn_end paring_neon_i8_dot_1x8_table
 
-.p2align 5
-.hidden paring_neon_i8_dot_1x16_numbers
-.globl paring_neon_i8_dot_1x16_numbers
-.type paring_neon_i8_dot_1x16_numbers, %function
-paring_neon_i8_dot_1x16_numbers:
+pn_function paring_neon_i8_dot_1x16_numbers
     pc_dot_wide pc_numbers
-.size paring_neon_i8_dot_1x16_numbers, . - paring_neon_i8_dot_1x16_numbers
+pn_end paring_neon_i8_dot_1x16_numbers
 
-.p2align 5
-.hidden paring_neon_i8_dot_1x8_numbers
-.globl paring_neon_i8_dot_1x8_numbers
-.type paring_neon_i8_dot_1x8_numbers, %function
-paring_neon_i8_dot_1x8_numbers:
+pn_function paring_neon_i8_dot_1x8_numbers
     pc_dot_narrow pc_numbers
-.size paring_neon_i8_dot_1x8_numbers, . - paring_neon_i8_dot_1x8_numbers
+pn_end paring_neon_i8_dot_1x8_numbers
 
 .arch_extension nodotprod

@@ -66,6 +66,48 @@
     pd_k8 v30, v31, \a0, \a1, \a2, \a3, 3
 .endm
 
+// Four elements of every row.
+.macro pd_last16
+    ld1 {v24.16b, v25.16b, v26.16b, v27.16b}, [x11], #64
+    pd_k16 v24, v25, v26, v27, v16, v18, v20, v22, 0
+.endm
+
+.macro pd_last8
+    ld1 {v24.16b, v25.16b}, [x11], #32
+    pd_k8 v24, v25, v16, v18, v20, v22, 0
+.endm
+
+// Sixteen elements of one row in v16, and four.
+.macro pd_ones16
+    ld1 {v24.16b, v25.16b, v26.16b, v27.16b}, [x11], #64
+    ld1 {v28.16b, v29.16b, v30.16b, v31.16b}, [x11], #64
+    pd_one16 v24, v25, v26, v27, v16, 0
+    ld1 {v24.16b, v25.16b, v26.16b, v27.16b}, [x11], #64
+    pd_one16 v28, v29, v30, v31, v16, 1
+    ld1 {v28.16b, v29.16b, v30.16b, v31.16b}, [x11], #64
+    pd_one16 v24, v25, v26, v27, v16, 2
+    pd_one16 v28, v29, v30, v31, v16, 3
+.endm
+
+.macro pd_end16
+    ld1 {v24.16b, v25.16b, v26.16b, v27.16b}, [x11], #64
+    pd_one16 v24, v25, v26, v27, v16, 0
+.endm
+
+.macro pd_ones8
+    ld1 {v24.16b, v25.16b, v26.16b, v27.16b}, [x11], #64
+    ld1 {v28.16b, v29.16b, v30.16b, v31.16b}, [x11], #64
+    pd_one8 v24, v25, v16, 0
+    pd_one8 v26, v27, v16, 1
+    pd_one8 v28, v29, v16, 2
+    pd_one8 v30, v31, v16, 3
+.endm
+
+.macro pd_end8
+    ld1 {v24.16b, v25.16b}, [x11], #32
+    pd_one8 v24, v25, v16, 0
+.endm
+
 // The sums of one row of 16 channels in v0-v3 to bytes, as pi_finish1x8.
 .macro pd_finish1x16 leave
     ld1 {v16.4s, v17.4s, v18.4s, v19.4s}, [x12], #64
@@ -105,11 +147,7 @@
 .endm
 
 .text
-.p2align 5
-.hidden paring_neon_i8_dot_4x16
-.globl paring_neon_i8_dot_4x16
-.type paring_neon_i8_dot_4x16, %function
-paring_neon_i8_dot_4x16:
+pn_function paring_neon_i8_dot_4x16
     pi_enter
 1:
     ld1 {v0.4s, v1.4s, v2.4s, v3.4s}, [x5]
@@ -118,32 +156,7 @@ paring_neon_i8_dot_4x16:
     ld1 {v12.4s, v13.4s, v14.4s, v15.4s}, [x5]
     mov x11, x10
     mov x16, x6
-2:
-    pf_pieces4 0
-    subs x17, x7, #32
-    b.lo 4f
-3:
-    pf_load8
-    pd_wide v16, v18, v20, v22
-    pd_wide v17, v19, v21, v23
-    subs x17, x17, #32
-    b.hs 3b
-4:
-    tbz x17, #4, 5f
-    pf_load4
-    pd_wide v16, v18, v20, v22
-5:
-    ands x17, x17, #12
-    b.eq 7f
-6:
-    pf_load1
-    ld1 {v24.16b, v25.16b, v26.16b, v27.16b}, [x11], #64
-    pd_k16 v24, v25, v26, v27, v16, v18, v20, v22, 0
-    subs x17, x17, #4
-    b.ne 6b
-7:
-    subs x16, x16, #1
-    b.ne 2b
+    pf_taps4 0, 16, 4, 12, 4, pd_wide, pd_last16
     ldp x12, x13, [x0, #96]
     ldr w16, [x0, #88]
     ld1 {v16.4s, v17.4s, v18.4s, v19.4s}, [x12], #64
@@ -246,13 +259,9 @@ paring_neon_i8_dot_4x16:
     pi_relu2 v12, v13, v16, v17, v18, v19
     pi_relu2 v14, v15, v24, v25, v26, v27
     b 4b
-.size paring_neon_i8_dot_4x16, . - paring_neon_i8_dot_4x16
+pn_end paring_neon_i8_dot_4x16
 
-.p2align 5
-.hidden paring_neon_i8_dot_4x8
-.globl paring_neon_i8_dot_4x8
-.type paring_neon_i8_dot_4x8, %function
-paring_neon_i8_dot_4x8:
+pn_function paring_neon_i8_dot_4x8
     pi_enter
 1:
     ld1 {v0.4s, v1.4s}, [x5]
@@ -261,117 +270,32 @@ paring_neon_i8_dot_4x8:
     ld1 {v6.4s, v7.4s}, [x5]
     mov x11, x10
     mov x16, x6
-2:
-    pf_pieces4 0
-    subs x17, x7, #32
-    b.lo 4f
-3:
-    pf_load8
-    pd_narrow v16, v18, v20, v22
-    pd_narrow v17, v19, v21, v23
-    subs x17, x17, #32
-    b.hs 3b
-4:
-    tbz x17, #4, 5f
-    pf_load4
-    pd_narrow v16, v18, v20, v22
-5:
-    ands x17, x17, #12
-    b.eq 7f
-6:
-    pf_load1
-    ld1 {v24.16b, v25.16b}, [x11], #32
-    pd_k8 v24, v25, v16, v18, v20, v22, 0
-    subs x17, x17, #4
-    b.ne 6b
-7:
-    subs x16, x16, #1
-    b.ne 2b
+    pf_taps4 0, 16, 4, 12, 4, pd_narrow, pd_last8
     ldp x12, x13, [x0, #96]
     ldr w16, [x0, #88]
     pi_finish4x8 pf_leave
-.size paring_neon_i8_dot_4x8, . - paring_neon_i8_dot_4x8
+pn_end paring_neon_i8_dot_4x8
 
-.p2align 5
-.hidden paring_neon_i8_dot_1x16
-.globl paring_neon_i8_dot_1x16
-.type paring_neon_i8_dot_1x16, %function
-paring_neon_i8_dot_1x16:
+pn_function paring_neon_i8_dot_1x16
     pi_enter
     ld1 {v0.4s, v1.4s, v2.4s, v3.4s}, [x5]
     mov x11, x10
     mov x16, x6
-2:
-    pf_pieces1 0
-    subs x17, x7, #16
-    b.lo 5f
-3:
-    ldr q16, [x12], #16
-    ld1 {v24.16b, v25.16b, v26.16b, v27.16b}, [x11], #64
-    ld1 {v28.16b, v29.16b, v30.16b, v31.16b}, [x11], #64
-    pd_one16 v24, v25, v26, v27, v16, 0
-    ld1 {v24.16b, v25.16b, v26.16b, v27.16b}, [x11], #64
-    pd_one16 v28, v29, v30, v31, v16, 1
-    ld1 {v28.16b, v29.16b, v30.16b, v31.16b}, [x11], #64
-    pd_one16 v24, v25, v26, v27, v16, 2
-    pd_one16 v28, v29, v30, v31, v16, 3
-    subs x17, x17, #16
-    b.hs 3b
-5:
-    ands x17, x17, #12
-    b.eq 7f
-6:
-    ldr s16, [x12], #4
-    ld1 {v24.16b, v25.16b, v26.16b, v27.16b}, [x11], #64
-    pd_one16 v24, v25, v26, v27, v16, 0
-    subs x17, x17, #4
-    b.ne 6b
-7:
-    subs x16, x16, #1
-    b.ne 2b
+    pf_taps1 0, 16, 12, 4, pd_ones16, pd_end16
     ldp x12, x13, [x0, #96]
     ldr w16, [x0, #88]
     pd_finish1x16 pf_leave
-.size paring_neon_i8_dot_1x16, . - paring_neon_i8_dot_1x16
+pn_end paring_neon_i8_dot_1x16
 
-.p2align 5
-.hidden paring_neon_i8_dot_1x8
-.globl paring_neon_i8_dot_1x8
-.type paring_neon_i8_dot_1x8, %function
-paring_neon_i8_dot_1x8:
+pn_function paring_neon_i8_dot_1x8
     pi_enter
     ld1 {v0.4s, v1.4s}, [x5]
     mov x11, x10
     mov x16, x6
-2:
-    pf_pieces1 0
-    subs x17, x7, #16
-    b.lo 5f
-3:
-    ldr q16, [x12], #16
-    ld1 {v24.16b, v25.16b, v26.16b, v27.16b}, [x11], #64
-    ld1 {v28.16b, v29.16b, v30.16b, v31.16b}, [x11], #64
-    pd_one8 v24, v25, v16, 0
-    pd_one8 v26, v27, v16, 1
-    pd_one8 v28, v29, v16, 2
-    pd_one8 v30, v31, v16, 3
-    subs x17, x17, #16
-    b.hs 3b
-5:
-    ands x17, x17, #12
-    b.eq 7f
-6:
-    ldr s16, [x12], #4
-    ld1 {v24.16b, v25.16b}, [x11], #32
-    pd_one8 v24, v25, v16, 0
-    subs x17, x17, #4
-    b.ne 6b
-7:
-    subs x16, x16, #1
-    b.ne 2b
+    pf_taps1 0, 16, 12, 4, pd_ones8, pd_end8
     ldp x12, x13, [x0, #96]
     ldr w16, [x0, #88]
     pi_finish1x8 pf_leave
-.size paring_neon_i8_dot_1x8, . - paring_neon_i8_dot_1x8
+pn_end paring_neon_i8_dot_1x8
 
 .arch_extension nodotprod

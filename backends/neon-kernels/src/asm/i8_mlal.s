@@ -84,80 +84,21 @@
     sadalp \d\().4s, v31.8h
 .endm
 
-// The products of a tap for four rows; the weights of a group are \step bytes after those before.
-.macro pi_tap4 step
-    pf_pieces4 0
-    cbnz x19, 6f
-    subs x17, x7, #16
-    b.lo 4f
-3:
-    ldp q20, q21, [x11], #\step
-    ldp q22, q23, [x11], #\step
-    ldp q24, q25, [x11], #\step
-    ldp q26, q27, [x11], #\step
-    pi_row16 x12, v0, v1, v2, v3
-    pi_row16 x13, v4, v5, v6, v7
-    pi_row16 x14, v8, v9, v10, v11
-    pi_row16 x15, v12, v13, v14, v15
-    subs x17, x17, #16
-    b.hs 3b
-4:
-    tbz x17, #3, 5f
-    ldp q20, q21, [x11], #\step
-    ldp q22, q23, [x11], #\step
-    pi_row8 x12, v0, v1, v2, v3
-    pi_row8 x13, v4, v5, v6, v7
-    pi_row8 x14, v8, v9, v10, v11
-    pi_row8 x15, v12, v13, v14, v15
-5:
-    tbz x17, #2, 8f
-    mov x17, #4
-    b 7f
-6:
-    subs x17, x7, #16
-    b.lo 66f
-61:
-    ldrb w20, [x19], #1
-    cbnz w20, 63f
-    ldp q20, q21, [x11], #\step
-    ldp q22, q23, [x11], #\step
-    ldp q24, q25, [x11], #\step
-    ldp q26, q27, [x11], #\step
-    pi_row16 x12, v0, v1, v2, v3
-    pi_row16 x13, v4, v5, v6, v7
-    pi_row16 x14, v8, v9, v10, v11
-    pi_row16 x15, v12, v13, v14, v15
-62:
-    subs x17, x17, #16
-    b.hs 61b
-    b 66f
-63:
-    mov w20, #4
-64:
-    ldp q20, q21, [x11], #\step
-    pi_row4 x12, v0, v1, v2, v3
-    pi_row4 x13, v4, v5, v6, v7
-    pi_row4 x14, v8, v9, v10, v11
-    pi_row4 x15, v12, v13, v14, v15
-    subs w20, w20, #1
-    b.ne 64b
-    b 62b
-66:
-    ands x17, x17, #12
-    b.eq 8f
-7:
-    ldp q20, q21, [x11], #\step
-    pi_row4 x12, v0, v1, v2, v3
-    pi_row4 x13, v4, v5, v6, v7
-    pi_row4 x14, v8, v9, v10, v11
-    pi_row4 x15, v12, v13, v14, v15
-    subs x17, x17, #4
-    b.ne 7b
-8:
+// The same for all rows of a tile: four, or one.
+.macro pi_rows4 row
+    \row x12, v0, v1, v2, v3
+    \row x13, v4, v5, v6, v7
+    \row x14, v8, v9, v10, v11
+    \row x15, v12, v13, v14, v15
 .endm
 
-.macro pi_tap1 step
-    pf_pieces1 0
+.macro pi_rows1 row
+    \row x12, v0, v1, v2, v3
+.endm
+
+// The products of a tap for all rows; the weights of a group are \step bytes after those before.
+.macro pi_tap rows, step
+    pf_pieces\rows 0
     cbnz x19, 6f
     subs x17, x7, #16
     b.lo 4f
@@ -166,14 +107,14 @@
     ldp q22, q23, [x11], #\step
     ldp q24, q25, [x11], #\step
     ldp q26, q27, [x11], #\step
-    pi_row16 x12, v0, v1, v2, v3
+    pi_rows\rows pi_row16
     subs x17, x17, #16
     b.hs 3b
 4:
     tbz x17, #3, 5f
     ldp q20, q21, [x11], #\step
     ldp q22, q23, [x11], #\step
-    pi_row8 x12, v0, v1, v2, v3
+    pi_rows\rows pi_row8
 5:
     tbz x17, #2, 8f
     mov x17, #4
@@ -188,7 +129,7 @@
     ldp q22, q23, [x11], #\step
     ldp q24, q25, [x11], #\step
     ldp q26, q27, [x11], #\step
-    pi_row16 x12, v0, v1, v2, v3
+    pi_rows\rows pi_row16
 62:
     subs x17, x17, #16
     b.hs 61b
@@ -197,7 +138,7 @@
     mov w20, #4
 64:
     ldp q20, q21, [x11], #\step
-    pi_row4 x12, v0, v1, v2, v3
+    pi_rows\rows pi_row4
     subs w20, w20, #1
     b.ne 64b
     b 62b
@@ -206,7 +147,7 @@
     b.eq 8f
 7:
     ldp q20, q21, [x11], #\step
-    pi_row4 x12, v0, v1, v2, v3
+    pi_rows\rows pi_row4
     subs x17, x17, #4
     b.ne 7b
 8:
@@ -341,7 +282,7 @@
     mov x11, x10
     mov x16, x6
 2:
-    pi_tap4 \step
+    pi_tap 4, \step
     subs x16, x16, #1
     b.ne 2b
     ldp x12, x13, [x0, #96]
@@ -363,7 +304,7 @@
     mov x11, x10
     mov x16, x6
 2:
-    pi_tap1 \step
+    pi_tap 1, \step
     subs x16, x16, #1
     b.ne 2b
     ldp x12, x13, [x0, #96]
@@ -374,38 +315,22 @@
 .endm
 
 .text
-.p2align 5
-.hidden paring_neon_i8_mlal_4x8_of16
-.globl paring_neon_i8_mlal_4x8_of16
-.type paring_neon_i8_mlal_4x8_of16, %function
-paring_neon_i8_mlal_4x8_of16:
+pn_function paring_neon_i8_mlal_4x8_of16
     pm_enter
     pi_tile4 64
-.size paring_neon_i8_mlal_4x8_of16, . - paring_neon_i8_mlal_4x8_of16
+pn_end paring_neon_i8_mlal_4x8_of16
 
-.p2align 5
-.hidden paring_neon_i8_mlal_4x8
-.globl paring_neon_i8_mlal_4x8
-.type paring_neon_i8_mlal_4x8, %function
-paring_neon_i8_mlal_4x8:
+pn_function paring_neon_i8_mlal_4x8
     pm_enter
     pi_tile4 32
-.size paring_neon_i8_mlal_4x8, . - paring_neon_i8_mlal_4x8
+pn_end paring_neon_i8_mlal_4x8
 
-.p2align 5
-.hidden paring_neon_i8_mlal_1x8_of16
-.globl paring_neon_i8_mlal_1x8_of16
-.type paring_neon_i8_mlal_1x8_of16, %function
-paring_neon_i8_mlal_1x8_of16:
+pn_function paring_neon_i8_mlal_1x8_of16
     pm_enter
     pi_tile1 64
-.size paring_neon_i8_mlal_1x8_of16, . - paring_neon_i8_mlal_1x8_of16
+pn_end paring_neon_i8_mlal_1x8_of16
 
-.p2align 5
-.hidden paring_neon_i8_mlal_1x8
-.globl paring_neon_i8_mlal_1x8
-.type paring_neon_i8_mlal_1x8, %function
-paring_neon_i8_mlal_1x8:
+pn_function paring_neon_i8_mlal_1x8
     pm_enter
     pi_tile1 32
-.size paring_neon_i8_mlal_1x8, . - paring_neon_i8_mlal_1x8
+pn_end paring_neon_i8_mlal_1x8

@@ -54,11 +54,7 @@
 .endm
 
 .text
-.p2align 5
-.hidden paring_neon_i8_mmla_4x16
-.globl paring_neon_i8_mmla_4x16
-.type paring_neon_i8_mmla_4x16, %function
-paring_neon_i8_mmla_4x16:
+pn_function paring_neon_i8_mmla_4x16
     pi_enter
 1:
     mov x11, x5
@@ -152,6 +148,6 @@ paring_neon_i8_mmla_4x16:
     pm_row pi_relu2, v24, v25, v26, v27
     pm_row pi_relu2, v28, v29, v30, v31
     b 6b
-.size paring_neon_i8_mmla_4x16, . - paring_neon_i8_mmla_4x16
+pn_end paring_neon_i8_mmla_4x16
 
 .arch_extension noi8mm

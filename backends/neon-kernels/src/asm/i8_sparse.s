@@ -206,29 +206,17 @@
 .endm
 
 .text
-.p2align 5
-.hidden paring_neon_i8_sparse_32
-.globl paring_neon_i8_sparse_32
-.type paring_neon_i8_sparse_32, %function
-paring_neon_i8_sparse_32:
+pn_function paring_neon_i8_sparse_32
     ss_product ss_one32, 8
-.size paring_neon_i8_sparse_32, . - paring_neon_i8_sparse_32
+pn_end paring_neon_i8_sparse_32
 
-.p2align 5
-.hidden paring_neon_i8_sparse_16
-.globl paring_neon_i8_sparse_16
-.type paring_neon_i8_sparse_16, %function
-paring_neon_i8_sparse_16:
+pn_function paring_neon_i8_sparse_16
     ss_product ss_one16, 4
-.size paring_neon_i8_sparse_16, . - paring_neon_i8_sparse_16
+pn_end paring_neon_i8_sparse_16
 
-.p2align 5
-.hidden paring_neon_i8_sparse_8
-.globl paring_neon_i8_sparse_8
-.type paring_neon_i8_sparse_8, %function
-paring_neon_i8_sparse_8:
+pn_function paring_neon_i8_sparse_8
     ss_product ss_one8, 2
-.size paring_neon_i8_sparse_8, . - paring_neon_i8_sparse_8
+pn_end paring_neon_i8_sparse_8
 
 // Eight pixels of four channels to the bytes of \a-\d from \from on.
 .macro sw_get a, b, c, d, from
@@ -253,11 +241,7 @@ paring_neon_i8_sparse_8:
 
 // Transposes the pixels of a tile and widens them: x0 the first one, x1 groups of four channels, x2 bytes between
 // pixels, x3 the tile.
-.p2align 5
-.hidden paring_neon_i8_widen_32
-.globl paring_neon_i8_widen_32
-.type paring_neon_i8_widen_32, %function
-paring_neon_i8_widen_32:
+pn_function paring_neon_i8_widen_32
 1:
     mov x6, x0
     sw_get v0, v1, v2, v3, 0
@@ -272,13 +256,9 @@ paring_neon_i8_widen_32:
     subs x1, x1, #1
     b.ne 1b
     ret
-.size paring_neon_i8_widen_32, . - paring_neon_i8_widen_32
+pn_end paring_neon_i8_widen_32
 
-.p2align 5
-.hidden paring_neon_i8_widen_16
-.globl paring_neon_i8_widen_16
-.type paring_neon_i8_widen_16, %function
-paring_neon_i8_widen_16:
+pn_function paring_neon_i8_widen_16
 1:
     mov x6, x0
     sw_get v0, v1, v2, v3, 0
@@ -289,13 +269,9 @@ paring_neon_i8_widen_16:
     subs x1, x1, #1
     b.ne 1b
     ret
-.size paring_neon_i8_widen_16, . - paring_neon_i8_widen_16
+pn_end paring_neon_i8_widen_16
 
-.p2align 5
-.hidden paring_neon_i8_widen_8
-.globl paring_neon_i8_widen_8
-.type paring_neon_i8_widen_8, %function
-paring_neon_i8_widen_8:
+pn_function paring_neon_i8_widen_8
 1:
     mov x6, x0
     sw_get v0, v1, v2, v3, 0
@@ -308,4 +284,4 @@ paring_neon_i8_widen_8:
     subs x1, x1, #1
     b.ne 1b
     ret
-.size paring_neon_i8_widen_8, . - paring_neon_i8_widen_8
+pn_end paring_neon_i8_widen_8

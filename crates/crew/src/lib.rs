@@ -112,7 +112,7 @@ struct Watch {
 impl Watch {
     fn pause(&mut self) {
         self.turns = self.turns.wrapping_add(1);
-        if self.turns < PATIENCE || self.turns % AGAIN > 0 {
+        if self.turns < PATIENCE || !self.turns.is_multiple_of(AGAIN) {
             std::hint::spin_loop();
         } else {
             yield_now();

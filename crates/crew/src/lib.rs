@@ -29,13 +29,14 @@ use std::thread::{Thread, available_parallelism, park, yield_now};
 
 /// Most threads that share a step, the one that asks among them.
 pub const MOST: usize = 16;
-/// How often a thread that lets other programs have the processor in between looks for the next step before it goes to
-/// sleep: for about 300 microseconds where nobody else wants the processor. Time alone would not do: a thread that waits
-/// for a processor is on its way.
-pub const LINGER: u32 = 1000;
+/// How often a thread looks for the next step before it goes to sleep: for about 400 microseconds where nobody else wants
+/// its processor. Time alone would not do: a thread that waits for a processor is on its way.
+pub const LINGER: u32 = 10_000;
 /// How often a thread looks for something before it lets other programs have the processor in between: for about a
 /// microsecond, since what it waits for may be on its own processor.
 const PATIENCE: u32 = 64;
+/// How often it looks from then on before it does so again.
+const AGAIN: u32 = 16;
 
 /// Cache lines of its own.
 #[repr(align(128))]
@@ -60,10 +61,8 @@ const BITS: u32 = 8;
 struct Helper {
     /// The last step in which its part was begun, by itself or by who could not wait for it.
     begun: Line<AtomicU64>,
-    /// The last step in which it did its part.
+    /// The last step that it is done with: it did its part, or saw that it has none.
     done: Line<AtomicU64>,
-    /// Whether it did not come to the last step in time.
-    late: AtomicBool,
     asleep: AtomicBool,
     thread: OnceLock<Thread>,
 }
@@ -90,7 +89,6 @@ static CREW: Crew = Crew {
         Helper {
             begun: Line(AtomicU64::new(0)),
             done: Line(AtomicU64::new(0)),
-            late: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
             thread: OnceLock::new(),
         }
@@ -101,8 +99,8 @@ static CREW: Crew = Crew {
 };
 
 thread_local! {
-    /// Threads that share the steps of the calling thread.
-    static THREADS: Cell<usize> = const { Cell::new(1) };
+    /// Threads that may share the steps of the calling one; 0 where it is in no sequence.
+    static THREADS: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Looks for something that comes soon.
@@ -113,8 +111,8 @@ struct Watch {
 
 impl Watch {
     fn pause(&mut self) {
-        self.turns = self.turns.saturating_add(1);
-        if self.turns < PATIENCE {
+        self.turns = self.turns.wrapping_add(1);
+        if self.turns < PATIENCE || !self.turns.is_multiple_of(AGAIN) {
             std::hint::spin_loop();
         } else {
             yield_now();
@@ -146,6 +144,11 @@ impl Helper {
         last < turn && self.begun.0.compare_exchange(last, turn, AcqRel, Relaxed).is_ok()
     }
 
+    /// Whether it looks out for the next step, as far as one can know.
+    fn is_there(&self) -> bool {
+        !self.asleep.load(Relaxed) && self.done.0.load(Acquire) == CREW.turn.0.number.load(Relaxed)
+    }
+
     /// Wakes those that are asleep.
     fn wake(helpers: &[Helper]) {
         for helper in helpers {
@@ -168,10 +171,10 @@ impl Crew {
                 last = turn;
                 if (own as u64) < turn & ((1 << BITS) - 1) && helper.begin(turn) {
                     self.help(own);
-                    helper.done.0.store(turn, Release);
-                    watch = Watch::default();
                 }
-            } else if watch.turns < PATIENCE + LINGER {
+                helper.done.0.store(turn, Release);
+                watch = Watch::default();
+            } else if watch.turns < LINGER {
                 watch.pause();
             } else {
                 helper.asleep.store(true, SeqCst);
@@ -201,6 +204,8 @@ impl Crew {
 struct Shared {
     turn: u64,
     threads: usize,
+    /// One bit for each helper that did not come in time.
+    left: Cell<u32>,
 }
 
 impl Shared {
@@ -215,34 +220,36 @@ impl Shared {
         unsafe { *all.part.get() = Some(part) };
         let turn = ((all.number.load(Relaxed) >> BITS) + 1) << BITS | threads as u64;
         all.number.store(turn, Release);
-        Self { turn, threads }
+        Self { turn, threads, left: Cell::new(0) }
     }
 
-    /// Whether a helper has not begun, even after a moment where it may well come; it will not any more.
-    fn is_left(&self, helper: &Helper) -> bool {
-        let turns = if helper.late.load(Relaxed) { 0 } else { PATIENCE };
-        for _ in 0..turns {
-            if helper.done.0.load(Acquire) == self.turn {
+    fn is_done(&self, helper: &Helper) -> bool {
+        helper.done.0.load(Acquire) == self.turn
+    }
+
+    /// Whether a helper has not begun, even after a moment; it will not any more.
+    fn is_left(&self, own: usize) -> bool {
+        let helper = &CREW.helpers[own - 1];
+        for _ in 0..PATIENCE {
+            if self.is_done(helper) {
                 return false;
             }
             std::hint::spin_loop();
         }
         let left = helper.begin(self.turn);
-        if left {
-            helper.done.0.store(self.turn, Relaxed);
-        }
-        helper.late.store(left, Relaxed);
+        self.left.set(self.left.get() | u32::from(left) << own);
         left
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        for helper in &CREW.helpers[..self.threads - 1] {
-            let is_done = || helper.done.0.load(Acquire) == self.turn;
-            if !is_done() && !helper.begin(self.turn) {
+        for own in 1..self.threads {
+            let helper = &CREW.helpers[own - 1];
+            let is_left = self.left.get() >> own & 1 == 1;
+            if !is_left && !self.is_done(helper) && !helper.begin(self.turn) {
                 let mut watch = Watch::default();
-                while !is_done() {
+                while !self.is_done(helper) {
                     watch.pause();
                 }
             }
@@ -265,7 +272,7 @@ impl Drop for Sequence {
     }
 }
 
-/// What [`threads`] is set to, and set back at the end.
+/// What [`THREADS`] is set to, and set back at the end.
 struct Set(usize);
 
 impl Set {
@@ -284,7 +291,7 @@ impl Drop for Set {
 ///
 /// They are no more than the machine has processors. While another sequence runs there is but the calling one.
 pub fn together<R>(threads: usize, f: impl FnOnce() -> R) -> R {
-    if THREADS.get() > 1 || threads < 2 {
+    if THREADS.get() > 0 || threads < 2 {
         return f();
     }
     let threads = threads.min(crew() + 1);
@@ -297,39 +304,38 @@ pub fn together<R>(threads: usize, f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// The threads that share a step of the calling one.
+/// The threads that would share a step of the calling one now: those of [`together`] that are there. One that was too
+/// late for the last step is not, until it looks out for the next. `None` where the crew does not help it.
 #[must_use]
-pub fn threads() -> usize {
-    match THREADS.get() {
-        n if n > 1 && CREW.sequences.load(Relaxed) == 1 => n,
-        _ => 1,
+pub fn threads() -> Option<usize> {
+    let all = THREADS.get();
+    if all == 0 || CREW.sequences.load(Relaxed) > 1 {
+        return None;
     }
+    let helpers = &CREW.helpers[..all - 1];
+    // Those that fell asleep since the sequence began are there again soon.
+    Helper::wake(helpers);
+    Some(1 + helpers.iter().take_while(|h| h.is_there()).count())
 }
 
-/// Calls `part` with each number below `threads` once, at once on as many threads as come in time.
+/// Calls `part` with each number below `threads` once, at once on as many threads as come in time. Of those there should
+/// not be more than [`threads`](threads()) says.
 ///
 /// # Panics
 /// If a call does.
 pub fn share(threads: usize, part: &Part<'_>) {
-    let there = self::threads();
-    if threads.min(there) < 2 {
+    let there = threads.min(THREADS.get());
+    if there < 2 {
         return (0..threads).for_each(part);
     }
     // What is shared by a part is done alone.
     let _set = Set::to(1);
-    let helpers = &CREW.helpers[..threads.min(there) - 1];
-    // One that fell asleep since the sequence began.
-    Helper::wake(helpers);
     // SAFETY: `part` lives until the end of this function. Only one thread at a time has more than one thread, and it is
     // not in another step, where it would have but one.
     #[allow(unsafe_code)]
-    let shared = unsafe { Shared::new(helpers.len() + 1, part) };
+    let shared = unsafe { Shared::new(there, part) };
     part(0);
-    for (i, helper) in helpers.iter().enumerate() {
-        if shared.is_left(helper) {
-            part(i + 1);
-        }
-    }
+    (1..there).filter(|own| shared.is_left(*own)).for_each(part);
     (there..threads).for_each(part);
     drop(shared);
     if CREW.panicked.swap(false, Relaxed) {
@@ -382,11 +388,11 @@ mod tests {
     fn until(is_so: impl Fn() -> bool, part: &Part<'_>) {
         let begin = Instant::now();
         while !is_so() {
-            assert!(begin.elapsed() < Duration::from_secs(60), "no helper comes");
-            share(2, &|own| {
+            assert!(begin.elapsed() < Duration::from_secs(300), "no helper comes");
+            share(threads().unwrap_or(1), &|own| {
                 let begin = Instant::now();
                 part(own);
-                while begin.elapsed() < Duration::from_micros(20) {}
+                while begin.elapsed() < Duration::from_micros(200) {}
             });
         }
     }
@@ -412,7 +418,7 @@ mod tests {
                     let from = 3 * range.start as u32 + step;
                     out.iter_mut().zip(from..).for_each(|(y, n)| *y = n);
                 };
-                divide(3, 3, 3, &mut out, &f);
+                divide(2 + step as usize % 2, 3, 3, &mut out, &f);
                 assert_eq!(out, std::array::from_fn(|i| step + i as u32));
             }
         });
@@ -435,7 +441,7 @@ mod tests {
                 together(2, || until(|| false, &|own| assert_ne!(own, who, "part")));
             });
             assert!(why.unwrap_err().downcast_ref::<String>().unwrap().contains("part"));
-            assert_eq!((threads(), CREW.sequences.load(SeqCst)), (1, 0));
+            assert_eq!((threads(), CREW.sequences.load(SeqCst)), (None, 0));
             if all > 1 {
                 a_helper_comes();
             }
@@ -445,16 +451,19 @@ mod tests {
     #[test]
     fn a_second_sequence_and_a_step_in_a_step_are_done_alone() {
         let (_one, all) = alone();
+        if all == 1 {
+            return;
+        }
         together(2, || {
-            assert_eq!(threads(), all);
+            assert_eq!(THREADS.get(), 2);
             std::thread::scope(|s| {
-                let other = s.spawn(|| together(2, threads));
-                assert_eq!(other.join().unwrap(), 1);
+                let other = s.spawn(|| together(2, || (threads(), THREADS.get())));
+                assert_eq!(other.join().unwrap(), (None, 0));
             });
-            assert_eq!(together(2, threads), all);
-            share(2, &|_| assert_eq!(threads(), 1));
-            assert_eq!(threads(), all);
+            assert_eq!(together(2, || THREADS.get()), 2);
+            share(2, &|own| assert!(own == 1 || together(2, threads) == Some(1)));
+            assert_eq!(THREADS.get(), 2);
         });
-        assert_eq!(threads(), 1);
+        assert_eq!((threads(), THREADS.get()), (None, 0));
     }
 }

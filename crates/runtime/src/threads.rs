@@ -90,7 +90,9 @@ mod pool {
     ) {
         match worth(work).min(count) {
             0 | 1 => f(0..count, out),
-            parts if paring_crew::threads() > 1 => paring_crew::divide(parts, count, per, out, f),
+            parts if paring_crew::threads().is_some() => {
+                paring_crew::divide(parts, count, per, out, f)
+            }
             _ => divide_by(count, per, work, count, out, f),
         }
     }
@@ -173,7 +175,7 @@ mod pool {
             let mid = numbers.start + numbers.len() / 2;
             rayon::join(|| apart(numbers.start..mid, f), || apart(mid..numbers.end, f));
         }
-        if paring_crew::threads() > 1 {
+        if paring_crew::threads().is_some() {
             share(parts, f);
         } else {
             apart(0..parts, f);
@@ -183,9 +185,9 @@ mod pool {
     /// How many threads some work is worth.
     pub(crate) fn worth(work: usize) -> usize {
         let most = match paring_crew::threads() {
-            1 if work < ALONE => 1,
-            1 => threads().min(MOST),
-            awake => awake,
+            Some(awake) => awake,
+            None if work < ALONE => 1,
+            None => threads().min(MOST),
         };
         (work / GRAIN).clamp(1, most)
     }

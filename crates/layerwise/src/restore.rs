@@ -30,11 +30,13 @@ pub struct Restore {
     /// The share of samples, 0 to 1, that are blended with another each time they are learned from, in parts
     /// that are drawn evenly.
     pub mix: f32,
+    /// Samples that are learned and judged from; those that the pass looks at if left out.
+    pub samples: Option<usize>,
 }
 
 impl Default for Restore {
     fn default() -> Self {
-        Self { epochs: 4, batch: 256, rate: 0.06, inner: 1.0, vary: None, mix: 0.0 }
+        Self { epochs: 4, batch: 256, rate: 0.06, inner: 1.0, vary: None, mix: 0.0, samples: None }
     }
 }
 
@@ -61,12 +63,23 @@ impl Restore {
     }
 }
 
-/// A layer whose weights move.
+/// A layer whose weights move; its biases do, too.
 pub struct Movable {
     /// The layer.
     pub layer: NodeId,
-    /// Weights that stay zero.
-    pub zero: Vec<bool>,
+    /// How they do.
+    pub by: Movement,
+}
+
+/// How the weights of a layer move.
+pub enum Movement {
+    /// One by one, but for those that stay zero.
+    Singly {
+        /// Weights that stay zero.
+        zero: Vec<bool>,
+    },
+    /// Those of a filter together, by a factor.
+    Scaled,
 }
 
 /// Where the weights of a network have come to.
@@ -147,7 +160,7 @@ pub fn restore(
     let Some(places) = movable.iter().map(|m| place(&m.layer)).collect::<Option<Vec<_>>>() else {
         return Ok(Err("some layers do not lead to the output".into()));
     };
-    let inputs = inputs(host, original, data)?;
+    let inputs = inputs(host, original, (data.0, how.samples.or(data.1)))?;
     if inputs.len() < 2 {
         return Ok(Err("it takes two samples or more".into()));
     }
@@ -283,10 +296,10 @@ fn slopes(wanted: &Wanted<'_>, now: &[Real], lessons: &[Lesson<'_>]) -> Vec<Slop
     total
 }
 
-/// What is left of a filter, and how the error curves there.
+/// How a filter moves, and how the error curves there.
 struct Filter {
-    /// The weights that are left.
-    left: Vec<usize>,
+    /// The weights that move singly; `None` where all of them grow or shrink together.
+    left: Option<Vec<usize>>,
     /// The lower factor of the curvature, row-major; the bias comes last.
     factor: Vec<f32>,
     /// The mean slope of late.
@@ -332,12 +345,16 @@ fn layers(
     let moments = now.iter().enumerate().map(|(i, r)| program.groups(i) * (depth(r) + 1).pow(2));
     // Each lane has its own.
     let moments = moments.sum::<usize>() * 8 * size_of::<f64>();
-    let factors: usize = places
-        .iter()
-        .zip(movable)
-        .flat_map(|(at, m)| m.zero.chunks(depth(&now[*at]).max(1)))
-        .map(|zero| (zero.iter().filter(|z| !**z).count() + 1).pow(2) * size_of::<f32>())
-        .sum();
+    let size = |(at, m): (&usize, &Movable)| -> usize {
+        let free = |zero: &[bool]| zero.iter().filter(|z| !**z).count() + 1;
+        match &m.by {
+            Movement::Singly { zero } => {
+                zero.chunks(depth(&now[*at]).max(1)).map(|zero| free(zero).pow(2)).sum()
+            }
+            Movement::Scaled => 4 * now[*at].bias().len(),
+        }
+    };
+    let factors = places.iter().zip(movable).map(size).sum::<usize>() * size_of::<f32>();
     if moments.max(factors) > MOST_FACTORS {
         return Err("its layers are too wide for that".into());
     }
@@ -354,21 +371,28 @@ fn layers(
         let mean = curved.outputs.iter().sum::<f64>() / outputs.max(1) as f64;
         let filter = |o: usize| {
             let inputs = &curved.inputs[o * groups / outputs];
-            let (n, zero) = (depth + 1, &m.zero[o * depth..(o + 1) * depth]);
-            let left: Vec<usize> = (0..depth).filter(|i| !zero[*i]).collect();
-            let all: Vec<usize> = left.iter().copied().chain([depth]).collect();
+            let n = depth + 1;
             let trace: f64 = (0..n).map(|i| inputs[i * n + i]).sum();
             let damping = (DAMPING * trace / n as f64).max(1e-30);
             let strength = (curved.outputs[o] + LEAST * mean).max(1e-30);
-            let k = all.len();
-            let mut own = vec![0.0; k * k];
-            for (i, from) in all.iter().enumerate() {
-                for (j, to) in all.iter().enumerate() {
-                    own[i * k + j] = strength * inputs[from * n + to];
+            let at = |i: usize, j: usize| {
+                strength * (inputs[i * n + j] + if i == j { damping } else { 0.0 })
+            };
+            let (left, own) = match &m.by {
+                Movement::Singly { zero } => {
+                    let zero = &zero[o * depth..(o + 1) * depth];
+                    let left: Vec<usize> = (0..depth).filter(|i| !zero[*i]).collect();
+                    let all: Vec<usize> = left.iter().copied().chain([depth]).collect();
+                    let own = all.iter().flat_map(|i| all.iter().map(|j| at(*i, *j))).collect();
+                    (Some(left), own)
                 }
-                own[i * k + i] += strength * damping;
-            }
-            let every: Vec<usize> = (0..k).collect();
+                Movement::Scaled => {
+                    let row = &real.weights()[o * depth..(o + 1) * depth];
+                    (None, along(row, &at))
+                }
+            };
+            let every: Vec<usize> = (0..own.len().isqrt()).collect();
+            let k = every.len();
             let factor = cholesky(&own, k, &every).into_iter().map(|x| x as f32).collect();
             Filter { left, factor, mean: vec![0.0; k] }
         };
@@ -383,20 +407,42 @@ fn layers(
     Ok(places.iter().zip(movable).map(one).collect())
 }
 
+/// The curvature where a filter's weights grow together, and where its bias does.
+fn along(row: &[f32], at: &dyn Fn(usize, usize) -> f64) -> Vec<f64> {
+    let n = row.len();
+    let weight = |i: usize| f64::from(row[i]);
+    let across: f64 = (0..n).map(|i| weight(i) * at(i, n)).sum();
+    let both = |i: usize| weight(i) * (0..n).map(|j| weight(j) * at(i, j)).sum::<f64>();
+    let whole: f64 = (0..n).map(both).sum();
+    // A filter of zeros has nothing to grow.
+    let whole = if whole > 0.0 { whole } else { 1.0 };
+    vec![whole, across, across, at(n, n)]
+}
+
 impl Layer {
     fn step(&mut self, slope: &Slope, rate: f32) {
         let depth = (self.weights.len() / self.bias.len().max(1)).max(1);
         let rows = self.weights.chunks_exact_mut(depth).zip(slope.weights.chunks_exact(depth));
         let rows = rows.zip(self.bias.iter_mut().zip(&slope.bias)).zip(&mut self.filters);
         rows.par_bridge().for_each(|(((weights, slopes), (bias, slope)), filter)| {
-            let given = filter.left.iter().map(|i| slopes[*i]).chain([*slope]);
+            let mut given: Vec<f32> = match &filter.left {
+                Some(left) => left.iter().map(|i| slopes[*i]).collect(),
+                None => vec![weights.iter().zip(slopes).map(|(w, s)| w * s).sum()],
+            };
+            given.push(*slope);
             for (mean, s) in filter.mean.iter_mut().zip(given) {
                 *mean = INERTIA * *mean + (1.0 - INERTIA) * s;
             }
             let mut way = filter.mean.clone();
             solve(&filter.factor, &mut way);
-            for (i, step) in filter.left.iter().zip(&way) {
-                weights[*i] -= rate * step;
+            match &filter.left {
+                Some(left) => {
+                    left.iter().zip(&way).for_each(|(i, step)| weights[*i] -= rate * step);
+                }
+                None => {
+                    let factor = 1.0 - rate * way.first().copied().unwrap_or(0.0);
+                    weights.iter_mut().for_each(|w| *w *= factor);
+                }
             }
             *bias -= rate * way.last().copied().unwrap_or(0.0);
         });
@@ -484,7 +530,7 @@ mod tests {
         let first = sparse.topological()[0];
         let data = sparse.constant(sparse.node(first).inputs()[1]).unwrap().dense().to_f32();
         let zero: Vec<bool> = data.iter().map(|w| *w == 0.0).collect();
-        let movable = [Movable { layer: first, zero: zero.clone() }];
+        let movable = [Movable { layer: first, by: Movement::Singly { zero: zero.clone() } }];
         let how = Restore { epochs: 20, batch: 16, ..Restore::default() };
         let done =
             restore(&how, (&dense, &sparse), &movable, (None, None), (&Given, 7, "")).unwrap();
@@ -493,5 +539,28 @@ mod tests {
         let (weights, bias) = &done.layers[0];
         assert!(weights.iter().zip(&zero).all(|(w, zero)| !zero || *w == 0.0), "{weights:?}");
         assert_eq!(bias.len(), 2);
+    }
+
+    #[test]
+    fn filters_that_have_grown_wrong_come_closer_as_a_whole() {
+        let text = |by: [f32; 2]| {
+            let row = [1.0, 0.1, -0.5, 0.2, 0.7, 0.1, 0.0, 0.4];
+            let all: Vec<String> =
+                by.iter().flat_map(|by| row.iter().map(move |w| (w * by).to_string())).collect();
+            format!("[{}]", all.join(", "))
+        };
+        let (dense, grown) = (network(&text([1.0, -0.4])), network(&text([1.3, -0.3])));
+        let first = dense.topological()[0];
+        let movable = [Movable { layer: first, by: Movement::Scaled }];
+        let how = Restore { epochs: 20, batch: 16, ..Restore::default() };
+        let done =
+            restore(&how, (&dense, &grown), &movable, (None, None), (&Given, 7, "")).unwrap();
+        let done = done.unwrap();
+        assert!(done.error.1 < 0.1 * done.error.0, "{:?}", done.error);
+        let (weights, _) = &done.layers[0];
+        for (wanted, rows) in [(1.0, &weights[..8]), (-0.4, &weights[8..])] {
+            assert!((rows[0] - wanted).abs() < 0.1, "{rows:?}");
+            assert!((rows[2] + 0.5 * rows[0]).abs() < 1e-4 && rows[6] == 0.0, "{rows:?}");
+        }
     }
 }

@@ -262,7 +262,7 @@ impl Walk {
 }
 
 /// Real constants, or what integer ones under a `dequantize` stand for.
-fn numbers(graph: &Graph, v: ValueId) -> Result<Tensor, PassError> {
+pub(crate) fn numbers(graph: &Graph, v: ValueId) -> Result<Tensor, PassError> {
     match graph.producer(v) {
         Some(real) => {
             let stored = real.inputs()[0];

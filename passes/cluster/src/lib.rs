@@ -10,7 +10,8 @@
 //! One set of values serves a tensor, a channel or a group of channels (`per`). With `grid = "i8"` or
 //! `"i4"` the values are integers that share the layer's clusters, times a scale for each output
 //! channel: they stand under a `dequantize`, where `quantize` takes them up exactly; `lambda` then prefers
-//! values that are frequent, and so short to code. Weights that an
+//! values that are frequent, and so short to code. With `restore = {}` the scales and the biases of all layers
+//! are then fitted together to the outputs of the network as it was before. Weights that an
 //! earlier pass pruned stay zero, and zero counts as one of the clusters.
 //!
 //! The number of clusters is given, or chosen for each layer so that codes take `bits` bits a weight on
@@ -41,8 +42,8 @@ mod layer;
 pub use kmeans::{Points, Random, Start};
 
 use layer::{Clustered, Layer};
-use paring_ir::Graph;
-use paring_layerwise::{Calibration, Problem, Walk, layers, replace_weights};
+use paring_ir::{Graph, NodeId};
+use paring_layerwise::{Calibration, Problem, Restore, Walk, layers, replace_weights, rescale};
 use paring_pass::{Effect, Pass, PassContext, PassError, PassInfo, facts, register_pass};
 use paring_tensor::DType;
 
@@ -68,6 +69,9 @@ pub struct Cluster {
     /// far weights are moved to values that are frequent, and so short to code. For integers that are
     /// assigned by second order.
     pub lambda: f64,
+    /// How the scales of channels and the biases are fitted to the whole network's outputs in the end; with
+    /// `grid` only, and not at all if left out.
+    pub restore: Option<Restore>,
     /// What is looked at.
     #[serde(flatten)]
     pub calibration: Calibration,
@@ -125,6 +129,7 @@ impl Default for Cluster {
             assign: Assign::default(),
             grid: None,
             lambda: 0.0,
+            restore: None,
             calibration: Calibration::default(),
         }
     }
@@ -170,6 +175,12 @@ impl Cluster {
         }
         if self.per == (Per::Groups { groups: 0 }) {
             return wrong("`groups` must be at least 1");
+        }
+        if let Some(restore) = &self.restore {
+            restore.check()?;
+            if self.grid.is_none() {
+                return wrong("`restore` fits scales; it needs `grid`");
+            }
         }
         self.calibration.check()
     }
@@ -255,6 +266,7 @@ impl Pass for Cluster {
         }
         let found: Vec<Layer> = ids.into_iter().filter_map(|id| Layer::of(graph, id)).collect();
         let numbers = self.numbers(graph, &found, cx)?;
+        let original = graph.clone();
         let mut walk = self.walk(graph)?;
         let mut random = Random(cx.seed());
         for (i, (layer, number)) in found.iter().zip(numbers).enumerate() {
@@ -277,6 +289,10 @@ impl Pass for Cluster {
                 walk.adopt(graph, layer.id)?;
             }
         }
-        Ok(())
+        drop(walk);
+        let Some(how) = &self.restore else { return Ok(()) };
+        let ids: Vec<NodeId> = found.iter().map(|l| l.id).collect();
+        let data = (self.calibration.data.as_deref(), self.calibration.samples);
+        rescale(how, &original, graph, &ids, data, (cx, "cluster"))
     }
 }

@@ -61,7 +61,7 @@ use choose::{Plan, counts, order};
 use paring_ir::ops::Conv2d;
 use paring_ir::{Graph, NodeId};
 use paring_layerwise::{
-    Calibration, Geometry, Movable, Problem, Restore, Walk, decibels, influence, layers,
+    Calibration, Geometry, Movable, Movement, Problem, Restore, Walk, decibels, influence, layers,
     replace_weights, restore, taylor,
 };
 use paring_pass::{
@@ -569,7 +569,7 @@ impl Prune {
                 let mut zero = vec![true; layer.weights.len()];
                 let kept = sparse(layer).map(Sparse::kept).unwrap_or_default();
                 kept.into_iter().for_each(|i| zero[i] = false);
-                Movable { layer: layer.id, zero }
+                Movable { layer: layer.id, by: Movement::Singly { zero } }
             })
             .collect();
         let data = (self.calibration.data.as_deref(), self.calibration.samples);

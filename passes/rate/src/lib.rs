@@ -12,6 +12,9 @@
 //! every weight of the network is worth; from one end to the other it draws the front of size against
 //! loss.
 //!
+//! With `restore = {}` the steps of channels and the biases of all layers are then fitted together to the
+//! outputs of the network as it was before.
+//!
 //! The integers stand in the graph under `dequantize`, where `quantize` takes them up; calibrate again in
 //! between, since the activations have moved.
 //!
@@ -25,8 +28,8 @@
 mod layer;
 
 use layer::{Layer, Rounded};
-use paring_ir::Graph;
-use paring_layerwise::{Calibration, Walk, layers, replace_weights};
+use paring_ir::{Graph, NodeId};
+use paring_layerwise::{Calibration, Restore, Walk, layers, replace_weights, rescale};
 use paring_pass::{Effect, Lost, Pass, PassContext, PassError, PassInfo, facts, register_pass};
 use paring_tensor::DType;
 
@@ -45,6 +48,9 @@ pub struct Rate {
     pub activations: DType,
     /// What has a step of its own.
     pub per: Per,
+    /// How the steps of channels and the biases are fitted to the whole network's outputs in the end; not at
+    /// all if left out.
+    pub restore: Option<Restore>,
 }
 
 /// What has a step of its own.
@@ -66,6 +72,7 @@ impl Default for Rate {
             calibration: Calibration::default(),
             activations: DType::I8,
             per: Per::default(),
+            restore: None,
         }
     }
 }
@@ -95,7 +102,7 @@ impl Rate {
         if !matches!(self.activations, DType::I8 | DType::I16 | DType::F32) {
             return wrong("`activations` is i8, i16 or f32");
         }
-        Ok(())
+        self.restore.as_ref().map_or(Ok(()), Restore::check)
     }
 
     /// How much the relative square error of the outputs grows with the error of each layer.
@@ -130,6 +137,7 @@ impl Pass for Rate {
         let found: Vec<Layer> = ids.into_iter().filter_map(|id| Layer::of(graph, id)).collect();
         let importance = self.importance(graph, &found, cx)?;
         let weights: usize = found.iter().map(Layer::len).sum();
+        let original = graph.clone();
         let mut walk = Walk::new(graph, self.calibration.observing(self.activations))?;
         let (mut bits, mut error) = (0.0, 0.0);
         for (i, (layer, importance)) in found.iter().zip(importance).enumerate() {
@@ -158,6 +166,10 @@ impl Pass for Rate {
             bits / 8.0,
             bits / weights.max(1) as f64,
         ));
-        Ok(())
+        drop(walk);
+        let Some(how) = &self.restore else { return Ok(()) };
+        let ids: Vec<NodeId> = found.iter().map(|l| l.id).collect();
+        let data = (self.calibration.data.as_deref(), self.calibration.samples);
+        rescale(how, &original, graph, &ids, data, (cx, "rate"))
     }
 }

@@ -1,5 +1,6 @@
 use super::{Program, Real};
 use crate::outcome::judged;
+use crate::walk::numbers;
 use paring_ir::{Graph, NodeId};
 use paring_pass::{Host, PassError, consts};
 use paring_tensor::{DType, Tensor};
@@ -30,13 +31,15 @@ pub fn whole(graph: &Graph, activations: DType) -> Result<Program, String> {
         .map_err(|node| format!("slopes of `{}` ({}) are not known", node.name, node.op.name()))
 }
 
-/// The weights of the layers of a program, as they are in a graph.
+/// The weights of the layers of a program, as they are in a graph: real numbers, or what integers under a
+/// `dequantize` stand for.
 #[must_use]
 pub fn reals(program: &Program, graph: &Graph) -> Option<Vec<Real>> {
     let one = |(i, id): (usize, &NodeId)| {
         let node = graph.node(*id);
-        let weights = consts::dense_f32(graph, node.inputs()[1])?;
-        let outputs = graph.constant(node.inputs()[1])?.shape().first().copied()?;
+        let weights = numbers(graph, node.inputs()[1]).ok()?;
+        let weights = (weights.dtype() == DType::F32).then(|| weights.to_f32())?;
+        let outputs = graph.ty(node.inputs()[1]).shape.fixed()?.first().copied()?;
         let bias = match node.inputs().get(2) {
             Some(b) => consts::dense_f32(graph, *b)?,
             None => vec![0.0; outputs],

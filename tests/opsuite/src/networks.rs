@@ -263,7 +263,7 @@ pub fn short_weights(int8: bool) -> Graph {
 /// Never: the weights fit the layer.
 #[must_use]
 pub fn few_rows(seed: u64) -> Graph {
-    let int8 = seed % 4 != 3;
+    let int8 = seed % 4 < 3;
     let (mut n, _) = Net::new(Kind { short: true, ..Kind::from(int8) }, [1, 1, 1, 1]);
     n.graph = Graph::new("few_rows");
     n.state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 1;
@@ -277,7 +277,7 @@ pub fn few_rows(seed: u64) -> Graph {
     let depth = 1 + n.random() as usize % 150;
     let filters = (16 << 10) / (k * k * depth) + 1 + n.random() as usize % 40;
     let x = n.graph.add_input("x", n.kind.form(&[1, 1, pixels, depth])).unwrap();
-    let x = n.conv(x, filters, k, 1, seed % 3 == 0);
+    let x = n.conv(x, filters, k, 1, seed.is_multiple_of(3));
     n.graph.add_output("y", x);
     n.graph
 }

@@ -150,6 +150,8 @@ pub fn cross_build(workspace: &Path, what: &[&str]) -> Result<PathBuf, EmulatorE
     let target = workspace.join("target/aarch64");
     let output = Command::new(&cargo)
         .args(["build", "--quiet", "-Zbuild-std", "--profile", "embed", "--target", TRIPLE])
+        // Without what names the functions of a backtrace, a fifth of the library.
+        .arg("-Zbuild-std-features=panic-unwind")
         .arg("--target-dir")
         .arg(&target)
         .args(what)

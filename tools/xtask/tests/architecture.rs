@@ -112,8 +112,9 @@ fn the_bundle_links_every_pass_backend_and_format() {
 
 #[test]
 fn unsafe_code_stays_where_it_is_needed() {
-    // Mapping files, a C interface, a counting allocator, and kernels with what they are promised.
+    // Mapping files, a C interface, a counting allocator, threads that borrow, and kernels with what they are promised.
     let may = [
+        "crates/crew",
         "crates/embed",
         "crates/kernels",
         "crates/tensor",

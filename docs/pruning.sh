@@ -43,7 +43,7 @@ resnet8() {
     echo "Second order with other pictures for calibration:"
     echo
     echo '```'
-    for offset in 5000 10000; do
+    for offset in 5000 10000 15000; do
         calib=cifar10:$sets/cifar10:train,offset=$offset
         sweep --vary prune.scope=global
     done

@@ -18,7 +18,8 @@
 //! stay below 6 on all samples, so that their channels take part; `relu6 = "scale"` leaves the clamp and
 //! scales single channels as far as they stay below 6. Both are exact on the samples alone.
 //!
-//! The crate also has the [`split-outliers`](SplitOutliers) pass, which halves outlying weights instead.
+//! The crate also has the [`split-outliers`](SplitOutliers) pass, which halves outlying weights instead, and
+//! [`absorb-biases`](AbsorbBiases), which takes off what channels never fall below.
 //!
 //! ```
 //! use paring_pass_equalize as _;
@@ -27,12 +28,14 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod absorb;
 mod classes;
 mod factors;
 mod reach;
 mod scale;
 mod split;
 
+pub use absorb::AbsorbBiases;
 pub use split::SplitOutliers;
 
 use paring_ir::Graph;

@@ -1,5 +1,5 @@
+use crate::replace_weights;
 use crate::restore::{Movable, Movement, Restore, restore};
-use crate::{decibels, replace_weights};
 use paring_ir::{Graph, NodeId};
 use paring_pass::{PassContext, PassError, consts};
 use paring_tensor::{ConstData, Quant};
@@ -42,15 +42,8 @@ pub fn rescale(
             return Ok(());
         }
     };
-    let (before, after) = restored.error;
-    let helped = after < before;
-    cx.note(format!(
-        "fitting scales and biases to the outputs: {:.1} dB above their error, from {:.1} dB{}",
-        decibels(1.0, after),
-        decibels(1.0, before),
-        if helped { "" } else { "; left as it was" }
-    ));
-    if !helped {
+    cx.note(restored.note("scales and biases"));
+    if !restored.helped() {
         return Ok(());
     }
     for ((id, (data, quant)), (weights, bias)) in layers.iter().zip(all).zip(restored.layers) {

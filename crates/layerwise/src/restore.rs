@@ -1,6 +1,7 @@
 use crate::curvature::Curvature;
 use crate::gradient::{Program, Real, Slope, inputs, reals, whole};
 use crate::matrix::cholesky;
+use crate::outcome::decibels;
 use crate::vary::{Random, Vary};
 use paring_ir::{Graph, NodeId};
 use paring_pass::{Host, PassError};
@@ -89,6 +90,31 @@ pub struct Restored {
     /// Error of the outputs in parts of their signal, before and after, on samples that were not learned
     /// from.
     pub error: (f64, f64),
+}
+
+impl Restored {
+    /// Whether the outputs have come closer.
+    #[must_use]
+    pub fn helped(&self) -> bool {
+        self.error.1 < self.error.0
+    }
+
+    /// What is said of how well `what` was fitted.
+    #[must_use]
+    pub fn note(&self, what: &str) -> String {
+        let (before, after) = self.error;
+        if !after.is_finite() {
+            return format!(
+                "fitting {what} to the outputs went astray and was taken back: lower `rate` of `restore`"
+            );
+        }
+        format!(
+            "fitting {what} to the outputs: {:.1} dB above their error, from {:.1} dB{}",
+            decibels(1.0, after),
+            decibels(1.0, before),
+            if self.helped() { "" } else { "; left as it was" }
+        )
+    }
 }
 
 /// One sample in so many judges whether the network has come closer, and is not learned from.
@@ -517,6 +543,15 @@ mod tests {
              }}"
         ))
         .unwrap()
+    }
+
+    #[test]
+    fn steps_that_are_too_long_are_taken_back_and_said() {
+        let of = |after| Restored { layers: Vec::new(), error: (0.1, after) };
+        assert!(of(0.01).helped() && !of(0.2).helped() && !of(f64::NAN).helped());
+        assert!(of(0.01).note("weights").ends_with("20.0 dB above their error, from 10.0 dB"));
+        assert!(of(0.2).note("weights").ends_with("left as it was"));
+        assert!(of(f64::NAN).note("weights").ends_with("lower `rate` of `restore`"));
     }
 
     #[test]

@@ -61,7 +61,7 @@ use choose::{Plan, counts, order};
 use paring_ir::ops::Conv2d;
 use paring_ir::{Graph, NodeId};
 use paring_layerwise::{
-    Calibration, Geometry, Movable, Movement, Problem, Restore, Walk, decibels, influence, layers,
+    Calibration, Geometry, Movable, Movement, Problem, Restore, Walk, influence, layers,
     replace_weights, restore, taylor,
 };
 use paring_pass::{
@@ -581,15 +581,8 @@ impl Prune {
                 return Ok(());
             }
         };
-        let (before, after) = restored.error;
-        let helped = after < before;
-        cx.note(format!(
-            "fitting what is left to the outputs: {:.1} dB above their error, from {:.1} dB{}",
-            decibels(1.0, after),
-            decibels(1.0, before),
-            if helped { "" } else { "; left as it was" }
-        ));
-        if !helped {
+        cx.note(restored.note("what is left"));
+        if !restored.helped() {
             return Ok(());
         }
         for (layer, (weights, bias)) in found.iter().zip(restored.layers) {

@@ -1,7 +1,7 @@
 //! Threads that stay awake to help one thread through many short steps.
 //!
 //! To wake a thread takes longer than most steps of a small network do. [`together`] wakes the crew once for a whole
-//! sequence of steps; in it, [`share`] hands a step to the threads that are awake, in about a tenth of a microsecond.
+//! sequence of steps; in it, [`share`] hands a step to the threads that are awake, in far less than a microsecond.
 //! Who has nothing to do looks out for the next step, lets other programs have the processor in between, and goes to
 //! sleep after [`LINGER`]: so runs that follow each other closely find the crew awake.
 //!
@@ -328,6 +328,8 @@ pub fn share(threads: usize, part: &Part<'_>) {
     if there < 2 {
         return (0..threads).for_each(part);
     }
+    // What a helper panicked with goes with its step, where the caller's own part ended that, too.
+    CREW.panicked.store(false, Relaxed);
     // What is shared by a part is done alone.
     let _set = Set::to(1);
     // SAFETY: `part` lives until the end of this function. Only one thread at a time has more than one thread, and it is
@@ -446,6 +448,27 @@ mod tests {
                 a_helper_comes();
             }
         }
+    }
+
+    #[test]
+    fn a_panic_of_all_parts_is_not_kept_for_the_next_step() {
+        let (_one, all) = alone();
+        let caller = std::thread::current().id();
+        let (seen, begin) = (AtomicBool::new(all == 1), Instant::now());
+        while !seen.load(Relaxed) {
+            assert!(begin.elapsed() < Duration::from_secs(300), "no helper comes");
+            let part = |_| {
+                let mine = Instant::now();
+                if std::thread::current().id() != caller {
+                    seen.store(true, Relaxed);
+                }
+                while mine.elapsed() < Duration::from_micros(200) {}
+                panic!("part");
+            };
+            let step = || share(threads().unwrap_or(1), &part);
+            assert!(catch_unwind(AssertUnwindSafe(|| together(2, step))).is_err());
+        }
+        together(2, || share(2, &|_| ()));
     }
 
     #[test]

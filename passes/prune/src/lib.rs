@@ -11,7 +11,8 @@
 //!
 //! The survivors are then fitted to what the original layer computes, by least squares over calibration
 //! data, and the bias takes up the difference of the means; errors of layers before are made up for
-//! too. With `restore = {}` all of them together are then fitted to the outputs of the original network.
+//! too. With `restore = {}` all of them together are then fitted to the outputs of the original network, and with
+//! `stages` a part of the weights goes at a time and the others are fitted in between.
 //! `update = false` leaves them alone; `magnitude` does so unless it is
 //! told otherwise and then needs no data.
 //!
@@ -96,8 +97,11 @@ pub struct Prune {
     pub update: Option<bool>,
     /// Whether depthwise convolutions are pruned, which have few weights that do much.
     pub depthwise: bool,
-    /// How the weights that are left, and the biases, are fitted to the whole network's outputs in the end;
-    /// not at all if left out.
+    /// In how many stages weights go: each takes the same share of what is left (iterative pruning: Han and
+    /// others, 2015), and the others are fitted before the next one looks at them.
+    pub stages: u32,
+    /// How the weights that are left, and the biases, are fitted to the whole network's outputs after each stage;
+    /// not at all if left out. Stages before the last take a quarter of the epochs.
     pub restore: Option<Restore>,
     /// Samples that what layers lose is measured with, where they share the aim.
     pub probes: usize,
@@ -148,6 +152,7 @@ impl Default for Prune {
             scope: Scope::default(),
             update: None,
             depthwise: false,
+            stages: 1,
             restore: None,
             probes: 128,
             calibration: Calibration::default(),
@@ -253,6 +258,19 @@ impl Prune {
         }
         if self.probes == 0 {
             return wrong("`probes` must be at least 1");
+        }
+        match self.stages {
+            0 => return wrong("`stages` must be at least 1"),
+            1 => {}
+            _ if !self.updates() => {
+                return wrong(
+                    "between `stages` the weights that are left are fitted; set `update = true`",
+                );
+            }
+            _ if matches!(self.structure, Structure::Of { .. }) => {
+                return wrong("`structure` says how many weights stay; leave `stages` out");
+            }
+            _ => {}
         }
         if let Some(restore) = &self.restore {
             restore.check()?;
@@ -416,7 +434,7 @@ impl Prune {
         graph: &mut Graph,
         cx: &mut PassContext<'_>,
     ) -> Result<(), PassError> {
-        let mut found = Vec::new();
+        let mut taken = Vec::new();
         for id in ids {
             let node = graph.node(id);
             let grouped = node.op_as::<Conv2d>().is_some_and(|c| c.groups > 1);
@@ -436,66 +454,54 @@ impl Prune {
                 {
                     cx.decline(&name, "blocks that span filters would span groups");
                 }
-                Some(layer) => found.push(layer),
+                Some(_) => taken.push(id),
                 None => {}
             }
         }
         if self.updates() {
-            cx.undoes(Lost::clusters(graph, found.iter().map(|l| graph.node(l.id).inputs()[1])))?;
+            cx.undoes(Lost::clusters(graph, taken.iter().map(|id| graph.node(*id).inputs()[1])))?;
         }
-        if self.criterion == Criterion::Taylor && !found.is_empty() {
-            let ids: Vec<NodeId> = found.iter().map(|l| l.id).collect();
-            let data = (self.calibration.data.as_deref(), self.calibration.samples);
-            let with = (cx.host(), cx.seed(), "prune: slopes of the outputs");
-            let scores = taylor(graph, &ids, data, with)?
-                .map_err(|why| PassError::Input(format!("`criterion = \"taylor\"`: {why}")))?;
-            found.iter_mut().zip(scores).for_each(|(layer, own)| layer.scores = own);
-        }
-        if self.criterion == Criterion::SecondOrder && !found.is_empty() {
-            let ids: Vec<NodeId> = found.iter().map(|l| l.id).collect();
-            let data = (self.calibration.data.as_deref(), self.calibration.samples);
-            match influence(graph, &ids, data, (cx.host(), cx.seed()))? {
-                Ok(all) => found.iter_mut().zip(all).for_each(|(layer, own)| {
-                    (layer.influence, layer.places) = (own.filters, own.places);
-                }),
-                Err(why) => cx.note(format!("filters count alike: {why}")),
+        let original = graph.clone();
+        for stage in 1..=self.stages {
+            self.run_stage(stage, &taken, &original, graph, cx)?;
+            if cx.is_stopped() {
+                break;
             }
         }
-        let weights: f64 = found.iter().map(|l| l.weights.len() as f64).sum();
-        let work = |l: &Layer| l.weights.len() as f64 * self.price(l);
-        let share = match (self.sparsity, self.macs, self.bytes) {
-            (Some(s), ..) => s,
-            (_, Some(m), _) => 1.0 - m,
-            (_, _, Some(bytes)) => {
-                let rank =
-                    |l: &Layer| self.structure.block(l.shape.len()).iter().product::<usize>();
-                let masks: f64 = found
-                    .iter()
-                    .map(|l| (l.weights.len() as f64 / (8 * rank(l)) as f64).ceil())
-                    .sum();
-                let share = 1.0 - (bytes as f64 - masks) / (4.0 * weights);
-                if share >= 1.0 {
-                    return Err(PassError::Input(format!(
-                        "`bytes = {bytes}` is less than the masks alone take ({masks})"
-                    )));
-                }
-                share.max(0.0)
-            }
-            _ => 1.0,
+        Ok(())
+    }
+
+    /// Takes away what one stage does, and fits what is left to the original network.
+    fn run_stage(
+        &self,
+        stage: u32,
+        ids: &[NodeId],
+        original: &Graph,
+        graph: &mut Graph,
+        cx: &mut PassContext<'_>,
+    ) -> Result<(), PassError> {
+        let last = stage == self.stages;
+        let title = match self.stages {
+            1 => "prune".to_owned(),
+            all => format!("prune, stage {stage} of {all}"),
         };
+        let mut found: Vec<Layer> = ids.iter().filter_map(|id| Layer::of(graph, *id)).collect();
+        self.score(&mut found, &title, graph, cx)?;
+        let share =
+            1.0 - (1.0 - self.share(&found)?).powf(f64::from(stage) / f64::from(self.stages));
+        let weights: f64 = found.iter().map(|l| l.weights.len() as f64).sum();
         // So many of so many are the same share everywhere.
         let alike = matches!(self.structure, Structure::Of { .. });
         let budgets: Vec<f64> = if self.scope == Scope::Global && !alike {
-            let all: f64 = found.iter().map(work).sum();
-            self.shares(graph, &found, share * all, cx)?
+            let all: f64 = found.iter().map(|l| l.weights.len() as f64 * self.price(l)).sum();
+            self.shares(graph, &found, share * all, &title, cx)?
         } else {
             found.iter().map(|l| (share * l.weights.len() as f64).round()).collect()
         };
-        let original = graph.clone();
         let mut walk = self.walk(graph, &found)?;
         let mut zeros = 0.0;
         for (i, layer) in found.iter().enumerate() {
-            let what = format!("prune: layer {} of {}", i + 1, found.len());
+            let what = format!("{title}: layer {} of {}", i + 1, found.len());
             let problems = self.problems(&mut walk, layer, cx, &what, self.updates())?;
             let targets = targets(layer, &problems);
             let share = budgets[i] / layer.weights.len().max(1) as f64;
@@ -523,17 +529,19 @@ impl Prune {
                 _ => sparse,
             };
             let data = paring_tensor::ConstData::Sparse(sparse);
-            let mut note = format!(
-                "`{}`: {:.1} % of {} weights are zero",
-                node.name,
-                100.0 * gone as f64 / layer.weights.len().max(1) as f64,
-                layer.weights.len(),
-            );
-            if !problems.is_empty() {
-                let decibels = 10.0 * (signal / noise.max(1e-300)).log10();
-                note += &format!(", result {decibels:.1} dB above its error");
+            if last {
+                let mut note = format!(
+                    "`{}`: {:.1} % of {} weights are zero",
+                    node.name,
+                    100.0 * gone as f64 / layer.weights.len().max(1) as f64,
+                    layer.weights.len(),
+                );
+                if !problems.is_empty() {
+                    let decibels = 10.0 * (signal / noise.max(1e-300)).log10();
+                    note += &format!(", result {decibels:.1} dB above its error");
+                }
+                cx.note(note);
             }
-            cx.note(note);
             let patch = replace_weights(graph, layer.id, data, None, &shifts, "prune")?;
             if !cx.apply(graph, patch)? {
                 return Ok(());
@@ -543,25 +551,86 @@ impl Prune {
             }
         }
         drop(walk);
+        let of = if last { String::new() } else { format!("stage {stage} of {}: ", self.stages) };
         cx.note(format!(
-            "{:.1} % of the weights of {} layers are zero",
+            "{of}{:.1} % of the weights of {} layers are zero",
             100.0 * zeros / weights.max(1.0),
             found.len()
         ));
-        self.restore(&original, &found, graph, cx)
+        let part = if last { 1 } else { 4 };
+        let how = self.restore.map(|how| Restore { epochs: how.epochs.div_ceil(part), ..how });
+        match how.filter(|how| how.epochs > 0 && !found.is_empty()) {
+            Some(how) => self.restore(&how, original, &found, &title, graph, cx),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds what layers are chosen from by slopes of the outputs.
+    fn score(
+        &self,
+        found: &mut [Layer],
+        title: &str,
+        graph: &Graph,
+        cx: &mut PassContext<'_>,
+    ) -> Result<(), PassError> {
+        if found.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<NodeId> = found.iter().map(|l| l.id).collect();
+        let data = (self.calibration.data.as_deref(), self.calibration.samples);
+        match self.criterion {
+            Criterion::Taylor => {
+                let what = format!("{title}: slopes of the outputs");
+                let scores = taylor(graph, &ids, data, (cx.host(), cx.seed(), &what))?
+                    .map_err(|why| PassError::Input(format!("`criterion = \"taylor\"`: {why}")))?;
+                found.iter_mut().zip(scores).for_each(|(layer, own)| layer.scores = own);
+            }
+            Criterion::SecondOrder => match influence(graph, &ids, data, (cx.host(), cx.seed()))? {
+                Ok(all) => found.iter_mut().zip(all).for_each(|(layer, own)| {
+                    (layer.influence, layer.places) = (own.filters, own.places);
+                }),
+                Err(why) => cx.note(format!("filters count alike: {why}")),
+            },
+            Criterion::Magnitude | Criterion::Activation => {}
+        }
+        Ok(())
+    }
+
+    /// The share of weights, or of what they count for, that goes in all.
+    fn share(&self, found: &[Layer]) -> Result<f64, PassError> {
+        let weights: f64 = found.iter().map(|l| l.weights.len() as f64).sum();
+        Ok(match (self.sparsity, self.macs, self.bytes) {
+            (Some(s), ..) => s,
+            (_, Some(m), _) => 1.0 - m,
+            (_, _, Some(bytes)) => {
+                let rank =
+                    |l: &Layer| self.structure.block(l.shape.len()).iter().product::<usize>();
+                let masks: f64 = found
+                    .iter()
+                    .map(|l| (l.weights.len() as f64 / (8 * rank(l)) as f64).ceil())
+                    .sum();
+                let share = 1.0 - (bytes as f64 - masks) / (4.0 * weights);
+                if share >= 1.0 {
+                    return Err(PassError::Input(format!(
+                        "`bytes = {bytes}` is less than the masks alone take ({masks})"
+                    )));
+                }
+                share.max(0.0)
+            }
+            _ => 1.0,
+        })
     }
 
     /// Brings what is left of the layers closer to what the original network computes.
     fn restore(
         &self,
+        how: &Restore,
         original: &Graph,
         found: &[Layer],
+        title: &str,
         graph: &mut Graph,
         cx: &mut PassContext<'_>,
     ) -> Result<(), PassError> {
-        let Some(how) = self.restore.filter(|how| how.epochs > 0 && !found.is_empty()) else {
-            return Ok(());
-        };
         let sparse = |layer: &Layer| graph.constant(graph.node(layer.id).inputs()[1])?.sparse();
         let movable: Vec<Movable> = found
             .iter()
@@ -573,8 +642,9 @@ impl Prune {
             })
             .collect();
         let data = (self.calibration.data.as_deref(), self.calibration.samples);
-        let with = (cx.host(), cx.seed(), "prune: fitting what is left");
-        let restored = match restore(&how, (original, graph), &movable, data, with)? {
+        let what = format!("{title}: fitting what is left");
+        let with = (cx.host(), cx.seed(), what.as_str());
+        let restored = match restore(how, (original, graph), &movable, data, with)? {
             Ok(restored) => restored,
             Err(why) => {
                 cx.note(format!("what is left was not fitted to the outputs: {why}"));

@@ -27,6 +27,7 @@ impl Prune {
         graph: &Graph,
         found: &[Layer],
         budget: f64,
+        title: &str,
         cx: &mut PassContext<'_>,
     ) -> Result<Vec<f64>, PassError> {
         let price = |layer: &Layer| self.price(layer);
@@ -35,7 +36,7 @@ impl Prune {
         if walk.is_none() || found.iter().all(known) {
             let mut plans = Vec::with_capacity(found.len());
             for (i, layer) in found.iter().enumerate() {
-                let what = format!("prune: looking at layer {} of {}", i + 1, found.len());
+                let what = format!("{title}: looking at layer {} of {}", i + 1, found.len());
                 let problems = match self.criterion {
                     Criterion::SecondOrder => self.problems(&mut walk, layer, cx, &what, false)?,
                     _ => Vec::new(),
@@ -48,7 +49,7 @@ impl Prune {
         }
         let mut items = Vec::with_capacity(found.len());
         for (i, layer) in found.iter().enumerate() {
-            let what = format!("prune: looking at layer {} of {}", i + 1, found.len());
+            let what = format!("{title}: looking at layer {} of {}", i + 1, found.len());
             let problems = self.problems(&mut walk, layer, cx, &what, false)?;
             let targets = targets(layer, &problems);
             let plan = self.plan(layer, &problems, &targets, 1.0);
@@ -71,7 +72,7 @@ impl Prune {
                 )?)?;
                 variants.push(variant);
             }
-            let what = format!("prune: sensitivity of layer {} of {}", i + 1, found.len());
+            let what = format!("{title}: sensitivity of layer {} of {}", i + 1, found.len());
             let outcomes = Outcome::compare(
                 cx.host(),
                 graph,

@@ -123,3 +123,16 @@ fn zeros_are_made_until_the_target_is_as_fast_as_asked_for() {
     assert!(why("latency = 1.5, target = \"t\"").contains("share that stays"));
     assert!(why("latency = 0.5, sparsity = 0.5, target = \"t\"").contains("give one of"));
 }
+
+#[test]
+fn stages_need_weights_that_are_fitted_and_an_aim_to_share() {
+    let why = |settings: &str| {
+        let step = Pipeline::single("prune", settings).unwrap();
+        let failed = step.run(&network(), &Targets, &mut Default::default()).unwrap_err();
+        std::error::Error::source(&failed).unwrap().to_string()
+    };
+    assert!(why("{ sparsity = 0.5, stages = 0 }").contains("at least 1"));
+    let unfitted = why("{ sparsity = 0.5, stages = 2, criterion = \"magnitude\" }");
+    assert!(unfitted.contains("`update = true`"), "{unfitted}");
+    assert!(why("{ structure = \"2:4\", stages = 2 }").contains("leave `stages` out"));
+}

@@ -48,6 +48,13 @@ resnet8() {
         sweep --vary prune.scope=global
     done
     echo '```'
+    echo
+    echo "Four of five weights, at once and in three stages with a fit after each:"
+    echo
+    echo '```'
+    calib=cifar10:$sets/cifar10:train
+    sweep --vary prune.scope=global --vary prune.sparsity=0.8 --vary prune.stages=1,3
+    echo '```'
 }
 rate() {
     model=$models/keras/ic_resnet8.h5 calib=cifar10:$sets/cifar10:train test=cifar10:$sets/cifar10:test limit=1017

@@ -21,7 +21,7 @@ pub struct Restore {
     /// Samples between one step and the next, no more than an eighth of all; after fewer a step is shorter.
     pub batch: usize,
     /// How far a step goes at first, in parts of the way to where the error would be least if it curved as
-    /// estimated.
+    /// estimated. Where that leads astray, all begins anew with a quarter of it.
     pub rate: f32,
     /// What errors on the way to the outputs count for, beside 1 for those of the outputs.
     pub inner: f32,
@@ -90,6 +90,8 @@ pub struct Restored {
     /// Error of the outputs in parts of their signal, before and after, on samples that were not learned
     /// from.
     pub error: (f64, f64),
+    /// The rate that it took if the one that was asked for led astray.
+    pub shorter: Option<f32>,
 }
 
 impl Restored {
@@ -108,14 +110,23 @@ impl Restored {
                 "fitting {what} to the outputs went astray and was taken back: lower `rate` of `restore`"
             );
         }
+        let shorter = self.shorter.map(|rate| format!("; a `rate` over {rate} led astray"));
         format!(
-            "fitting {what} to the outputs: {:.1} dB above their error, from {:.1} dB{}",
+            "fitting {what} to the outputs: {:.1} dB above their error, from {:.1} dB{}{}",
             decibels(1.0, after),
             decibels(1.0, before),
+            shorter.unwrap_or_default(),
             if self.helped() { "" } else { "; left as it was" }
         )
     }
 }
+
+/// How often all begins anew with shorter steps, and by what they are shorter.
+const RETREATS: usize = 3;
+const SHORTER: f32 = 4.0;
+
+/// An error grown by so much on the way does not come down again in the end.
+const ASTRAY: f64 = 4.0;
 
 /// One sample in so many judges whether the network has come closer, and is not learned from.
 const JUDGES: usize = 8;
@@ -179,7 +190,7 @@ pub fn restore(
         Ok(program) => program,
         Err(why) => return Ok(Err(why)),
     };
-    let (Some(dense), Some(mut now)) = (reals(&program, original), reals(&program, changed)) else {
+    let (Some(dense), Some(start)) = (reals(&program, original), reals(&program, changed)) else {
         return Ok(Err("some weights are not constants of real numbers".into()));
     };
     let place = |id: &NodeId| program.layers().iter().position(|l| l == id);
@@ -193,48 +204,61 @@ pub fn restore(
     let mut wanted = wanted(how, &program, &dense, &inputs);
     let vary = Vary::of(original, how.vary, how.mix);
     let judges: Vec<usize> = (0..inputs.len()).step_by(JUDGES).collect();
-    let mut order: Vec<usize> = (0..inputs.len()).filter(|i| i % JUDGES != 0).collect();
-    let before = error(&wanted, &now, &inputs, &judges);
-    let batch = how.batch.min(order.len().div_ceil(8)).max(1);
-    // Slopes of fewer samples say less.
-    let full = how.rate * batch as f32 / how.batch.max(batch) as f32;
-    let mut layers = match layers(&wanted, &now, (&inputs, &order), (&places, movable), seed) {
-        Ok(layers) => layers,
-        Err(why) => return Ok(Err(why)),
-    };
-    let total = how.epochs * order.len().div_ceil(batch);
-    let mut random = Random::new(seed);
-    let mut time = 0;
+    let lessons: Vec<usize> = (0..inputs.len()).filter(|i| i % JUDGES != 0).collect();
+    let before = error(&wanted, &start, &inputs, &judges);
+    let batch = how.batch.min(lessons.len().div_ceil(8)).max(1);
     if vary.is_none() {
         wanted.keep(&inputs);
     }
-    for _ in 0..how.epochs {
-        random.shuffle(&mut order);
-        for part in order.chunks(batch) {
-            let lesson = |i: &usize| match &vary {
-                Some(vary) => {
-                    let input = vary.sample(&inputs, (*i, &order), &mut random);
-                    Lesson { sample: None, input: input.into() }
+    let total = how.epochs * lessons.len().div_ceil(batch);
+    let mut rate = how.rate;
+    let mut retreats = 0;
+    'anew: loop {
+        let mut now = start.clone();
+        let mut layers = match layers(&wanted, &now, (&inputs, &lessons), (&places, movable), seed)
+        {
+            Ok(layers) => layers,
+            Err(why) => return Ok(Err(why)),
+        };
+        // Slopes of fewer samples say less.
+        let full = rate * batch as f32 / how.batch.max(batch) as f32;
+        let (mut order, mut random) = (lessons.clone(), Random::new(seed));
+        let (mut time, mut after) = (0, before);
+        for epoch in 1..=how.epochs {
+            random.shuffle(&mut order);
+            for part in order.chunks(batch) {
+                let lesson = |i: &usize| match &vary {
+                    Some(vary) => {
+                        let input = vary.sample(&inputs, (*i, &order), &mut random);
+                        Lesson { sample: None, input: input.into() }
+                    }
+                    None => Lesson { sample: Some(*i), input: inputs[*i].as_slice().into() },
+                };
+                let given: Vec<Lesson<'_>> = part.iter().map(lesson).collect();
+                let slopes = slopes(&wanted, &now, &given);
+                let cosine = (std::f32::consts::PI * time as f32 / total as f32).cos();
+                time += 1;
+                // The first slopes say little: steps begin short.
+                let begun = (time as f32 / START as f32).min(1.0);
+                let step = full * begun * 0.5 * (1.0 + cosine);
+                layers.par_iter_mut().for_each(|layer| layer.step(&slopes[layer.at], step));
+                for layer in &layers {
+                    now[layer.at] = layer.real();
                 }
-                None => Lesson { sample: Some(*i), input: inputs[*i].as_slice().into() },
-            };
-            let lessons: Vec<Lesson<'_>> = part.iter().map(lesson).collect();
-            let slopes = slopes(&wanted, &now, &lessons);
-            let cosine = (std::f32::consts::PI * time as f32 / total as f32).cos();
-            time += 1;
-            // The first slopes say little: steps begin short.
-            let start = (time as f32 / START as f32).min(1.0);
-            let rate = full * start * 0.5 * (1.0 + cosine);
-            layers.par_iter_mut().for_each(|layer| layer.step(&slopes[layer.at], rate));
-            for layer in &layers {
-                now[layer.at] = layer.real();
+                host.progress(what, time, total);
             }
-            host.progress(what, time, total);
+            after = error(&wanted, &now, &inputs, &judges);
+            let most = if epoch == how.epochs { before } else { ASTRAY * before };
+            if retreats < RETREATS && (after.is_nan() || after > most) {
+                retreats += 1;
+                rate /= SHORTER;
+                continue 'anew;
+            }
         }
+        let layers = layers.into_iter().map(|l| (l.weights, l.bias)).collect();
+        let shorter = (retreats > 0).then_some(rate);
+        return Ok(Ok(Restored { layers, error: (before, after), shorter }));
     }
-    let after = error(&wanted, &now, &inputs, &judges);
-    let layers = layers.into_iter().map(|l| (l.weights, l.bias)).collect();
-    Ok(Ok(Restored { layers, error: (before, after) }))
 }
 
 /// What is compared, and how large it is.
@@ -547,7 +571,7 @@ mod tests {
 
     #[test]
     fn steps_that_are_too_long_are_taken_back_and_said() {
-        let of = |after| Restored { layers: Vec::new(), error: (0.1, after) };
+        let of = |after| Restored { layers: Vec::new(), error: (0.1, after), shorter: None };
         assert!(of(0.01).helped() && !of(0.2).helped() && !of(f64::NAN).helped());
         assert!(of(0.01).note("weights").ends_with("20.0 dB above their error, from 10.0 dB"));
         assert!(of(0.2).note("weights").ends_with("left as it was"));
@@ -574,6 +598,14 @@ mod tests {
         let (weights, bias) = &done.layers[0];
         assert!(weights.iter().zip(&zero).all(|(w, zero)| !zero || *w == 0.0), "{weights:?}");
         assert_eq!(bias.len(), 2);
+        assert_eq!(done.shorter, None);
+        // Steps that lead astray are taken back, and shorter ones tried.
+        let how = Restore { rate: 16.0, ..how };
+        let done =
+            restore(&how, (&dense, &sparse), &movable, (None, None), (&Given, 7, "")).unwrap();
+        let done = done.unwrap();
+        assert!(done.helped() && done.shorter.is_some(), "{:?} {:?}", done.error, done.shorter);
+        assert!(done.note("weights").contains("led astray"), "{}", done.note("weights"));
     }
 
     #[test]

@@ -56,6 +56,7 @@ struct Back<'a, 's> {
 }
 
 /// The weights of a layer as a run uses them, `[outputs, depth]`, and the same transposed for each group.
+#[derive(Clone)]
 pub struct Real {
     weights: Vec<f32>,
     transposed: Vec<f32>,

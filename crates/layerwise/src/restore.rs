@@ -125,7 +125,7 @@ impl Restored {
 const RETREATS: usize = 3;
 const SHORTER: f32 = 4.0;
 
-/// An error grown by so much on the way does not come down again in the end.
+/// By how much the error may grow on the way; long steps at first make it larger before it falls.
 const ASTRAY: f64 = 4.0;
 
 /// One sample in so many judges whether the network has come closer, and is not learned from.
